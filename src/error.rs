@@ -584,12 +584,12 @@ pub enum Rejected {
 
 /// Which option can't be honoured, and why.
 #[derive(Debug, Clone)]
-pub struct Unsupported(Arc<str>);
+pub struct Unsupported(Arc<String>);
 
 impl Unsupported {
     /// An option refused for this reason.
     pub fn new(reason: &str) -> Self {
-        Unsupported(reason.into())
+        Unsupported(Arc::new(reason.to_owned()))
     }
 }
 
