@@ -161,7 +161,11 @@ fn a_panic_in_the_input_leaves_the_pool_usable() {
                 Err(_) => panics += 1,
             }
         }
-        assert_eq!((items, panics), (vec![0, 1, 2, 3, 4], 5), "each bad item once, and none of the good ones lost");
+        assert_eq!(
+            (items, panics),
+            (vec![0, 1, 2, 3, 4], 5),
+            "each bad item once, and none of the good ones lost"
+        );
         drop(lazy);
         assert_eq!(pool.spawn(|| 1).result().unwrap(), 1);
     });
