@@ -153,11 +153,7 @@ impl<W: Work<T>, T: Send, S: Settle> AnyCell for Cell<W, T, S> {
             unreachable!("claimed once, and not by the holder of a promise")
         };
         let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
-            let panicked = Panicked::caught(panic).with_task(self.header.id, self.header.label());
-            Err(TaskError::Panicked(match std::thread::current().name() {
-                Some(name) => panicked.with_worker(name),
-                None => panicked,
-            }))
+            Err(TaskError::Panicked(Panicked::caught(panic).with_task(self.header.id, self.header.label())))
         });
         self.put(outcome)
     }
