@@ -262,9 +262,9 @@ impl<W: Waitable> Wait for Group<'_, W> {
             ReturnWhen::FirstException => Hub::bell(self.items.len(), true),
         };
         for (key, item) in self.items.iter().enumerate().skip(self.passed) {
-            let header = item.watch().0.cell().header();
-            if !header.watch(&hub, key as Key) {
-                hub.tell(key as Key, header.word.load().phase() == Phase::Failed);
+            let cell = item.watch().0.cell();
+            if !cell.watch(&hub, key as Key) {
+                hub.tell(key as Key, cell.header().word.load().phase() == Phase::Failed);
             }
         }
         self.hub = Some(hub);
@@ -277,9 +277,9 @@ impl<W: Waitable> Wait for Group<'_, W> {
             return;
         }
         for (key, item) in self.items.iter().enumerate().skip(self.passed) {
-            let header = item.watch().0.cell().header();
-            if !header.word.load().is_resolved() {
-                header.unwatch(&hub, key as Key);
+            let cell = item.watch().0.cell();
+            if !cell.header().word.load().is_resolved() {
+                cell.unwatch(&hub, key as Key);
             }
         }
     }
