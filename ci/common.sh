@@ -9,5 +9,8 @@ skip() {
 # A program over `cargo metadata` (ci/metadata): Rust, because neither jq nor python can be relied on.
 # --all-features: what a user may switch on counts too.
 metadata() {
-    cargo metadata --format-version 1 --all-features | cargo run --quiet --package ci-metadata -- "$@"
+    # Into a file, not a pipe: two cargos at once wait for each other's lock.
+    mkdir -p target/ci
+    cargo metadata --format-version 1 --all-features >target/ci/metadata.json
+    cargo run --quiet --package ci-metadata -- "$@" <target/ci/metadata.json
 }

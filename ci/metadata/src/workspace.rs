@@ -17,6 +17,8 @@ pub(crate) struct Package<'a> {
     pub(crate) version: &'a str,
     pub(crate) licence: Option<&'a str>,
     pub(crate) rust_version: Option<&'a str>,
+    /// A member of this workspace that is never published: nobody gets it, so it needs no licence of its own.
+    pub(crate) ours_alone: bool,
 }
 
 impl Workspace {
@@ -40,6 +42,7 @@ impl Workspace {
             // A crate that only points to a file states no expression that could be compared.
             licence: entry["license"].as_str(),
             rust_version: entry["rust_version"].as_str(),
+            ours_alone: entry["source"].is_null() && entry["publish"].as_array().is_some_and(Vec::is_empty),
         })
     }
 
