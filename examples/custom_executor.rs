@@ -39,8 +39,10 @@ impl Crew {
 
 impl Executor for Crew {
     fn execute(&self, task: Task) {
-        match &*self.door.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(door) => drop(door.send(task)), // a task that can't be sent is dropped: abandoned
+        // Cloned, so that no lock is held when a task is failed or dropped: that runs the callbacks of its user.
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match door {
+            Some(door) => drop(door.send(task)), // one that can't be sent is dropped: abandoned
             None => drop(task.fail(TaskError::Rejected(Rejected::ShutDown))),
         }
     }
