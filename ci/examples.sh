@@ -33,6 +33,10 @@ for path in examples/*.rs examples/*/main.rs; do
             grep -q "</svg>" "$out/amdahl.svg"
             ;;
         custom_executor) run custom_executor "wait" ;;
+        weather_fetch)
+            run weather_fetch "days" --days 6 --latency 0.1 --interval 60 --sequential 2 --out "$out/weather.json"
+            [ -s "$out/weather.json" ]
+            ;;
         *)
             echo "$name: tell ci/examples.sh how to run it in a small form" >&2
             exit 1
