@@ -37,13 +37,14 @@ fn main() -> Result<(), TaskError> {
         }
     }
 
-    // A panic is a failure too. Rust prints its own note about it first; the worker lives on.
+    // A panic is a failure too, of that task alone.
+    println!("panic         one comes now, on purpose; Rust prints its own note about it");
     let divide = |by: u32| 100 / by;
     match pool.submit(divide, 0).result() {
         Ok(number) => println!("panic         none, but {number}"),
         Err(error) => println!("panic         {error}"),
     }
-    println!("after it      {}", pool.submit(divide, 4).result()?);
+    println!("after it      100 / 4 is {}, by the same workers", pool.submit(divide, 4).result()?);
     Ok(())
     // Here the pool is dropped: it finishes what is queued and joins its threads, as Python's `with` does.
 }

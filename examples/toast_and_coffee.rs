@@ -125,21 +125,17 @@ impl Kitchen {
     }
 }
 
-/// A line for each name; neighbouring bars alternate in shade, so that they can be told apart.
+/// A line for each name, and how many bars it is made of.
 fn draw(bars: &[Bar], columns_a_minute: f64) {
-    let mut lines: BTreeMap<&str, Vec<char>> = BTreeMap::new();
-    let mut drawn: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut lines: BTreeMap<&str, (Vec<char>, u32)> = BTreeMap::new();
     for bar in bars {
         let column = |minutes: f64| (minutes * columns_a_minute).round() as usize;
-        let count = drawn.entry(&bar.name).or_default();
-        let shade = if count.is_multiple_of(2) { '█' } else { '▒' };
+        let (line, count) = lines.entry(&bar.name).or_default();
+        line.resize(line.len().max(column(bar.end)), ' ');
+        line[column(bar.begin)..column(bar.end)].fill('█');
         *count += 1;
-        let line = lines.entry(&bar.name).or_default();
-        let end = column(bar.end).max(column(bar.begin) + 1);
-        line.resize(line.len().max(end), ' ');
-        line[column(bar.begin)..end].fill(shade);
     }
-    for (name, line) in lines {
-        println!("    {name:<10} |{}|", line.into_iter().collect::<String>());
+    for (name, (line, count)) in lines {
+        println!("    {name:<10} |{}| {count}", line.into_iter().collect::<String>());
     }
 }
