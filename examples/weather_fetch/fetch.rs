@@ -1,7 +1,6 @@
 //! Fetching one day: ask, check, decode; ask again when that may help.
 
 use std::{
-    error::Error as _,
     fmt,
     sync::{
         Arc,

@@ -147,9 +147,7 @@ fn push_rows(
         STATIONS.iter().map(|station| format!(r#"{{"{id}":"{}","value":"#, station.0)).collect();
     for minute in minutes {
         let (hour, minute_of_hour) = (minute / 60, minute % 60);
-        *json += &format!(
-            r#"{{"timestamp":"{date}T{hour:02}:{minute_of_hour:02}:00+08:00","{readings}":["#
-        );
+        *json += &format!(r#"{{"timestamp":"{date}T{hour:02}:{minute_of_hour:02}:00+08:00","{readings}":["#);
         for (before, curve) in before.iter().zip(curves) {
             if let Some(tenths) = curve.tenths(*minute) {
                 *json += before;

@@ -174,9 +174,7 @@ impl Shared {
             }
             Some(Fault::Internal) => plain("500 Internal Server Error", "{}"),
             Some(Fault::Empty) => plain("200 OK", answers::empty(answers.api)),
-            Some(Fault::CutOff) | None => {
-                Response { status: "200 OK", headers: "", body: Body::Gzip(page) }
-            }
+            Some(Fault::CutOff) | None => Response { status: "200 OK", headers: "", body: Body::Gzip(page) },
         }
     }
 }
