@@ -23,11 +23,11 @@ pub(crate) struct Day {
 }
 
 impl Day {
-    pub(crate) fn new(date: Date, stations: Vec<Station>) -> Self {
-        Self { date, stations, times: Vec::new(), values: Vec::new() }
+    pub(crate) fn new(date: Date) -> Self {
+        Self { date, stations: Vec::new(), times: Vec::new(), values: Vec::new() }
     }
 
-    /// Adds the row of one time. A station that the answer's list left out is added to the columns.
+    /// Adds the row of one time, and a column for each station not seen before.
     pub(crate) fn push<'a>(&mut self, time: DateTime, readings: impl IntoIterator<Item = (&'a str, f32)>) {
         self.times.push(time);
         let mut row = self.values.len();
@@ -44,6 +44,13 @@ impl Day {
             };
             self.values[row + column] = value;
             guess = column + 1;
+        }
+    }
+
+    /// Fills in what is known of a station; one that was silent all day has no column and stays out.
+    pub(crate) fn describe(&mut self, station: Station) {
+        if let Some(column) = self.column(&station.id) {
+            self.stations[column] = station;
         }
     }
 

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt};
 
 use jiff::civil::{Date, DateTime};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::day::{Day, Station};
 
@@ -70,11 +70,7 @@ fn v1(date: Date, body: &[u8]) -> Result<Page, DecodeError> {
     if answer.api_info.status != "healthy" {
         return Err(DecodeError::Unhealthy(answer.api_info.status.into_owned()));
     }
-    let mut day = Day::new(date, answer.metadata.stations.into_iter().map(Station::from).collect());
-    for item in answer.items.iter().filter(|item| !item.readings.is_empty()) {
-        day.push(time(&item.timestamp)?, item.readings.iter().map(|r| (&*r.station_id, r.value)));
-    }
-    Ok(Page { day, next: None })
+    Ok(Page { day: answer.items.into_day(date, answer.metadata.stations), next: None })
 }
 
 fn v2(date: Date, body: &[u8]) -> Result<Page, DecodeError> {
@@ -82,51 +78,72 @@ fn v2(date: Date, body: &[u8]) -> Result<Page, DecodeError> {
     let Some(data) = answer.data.filter(|_| answer.code == 0) else {
         return Err(DecodeError::Unhealthy(format!("code {}, {}", answer.code, answer.error_msg)));
     };
-    let mut day = Day::new(date, data.stations.into_iter().map(Station::from).collect());
-    for row in &data.readings {
-        day.push(time(&row.timestamp)?, row.data.iter().map(|r| (&*r.station_id, r.value)));
-    }
     let next = data.pagination_token.filter(|token| !token.is_empty()).map(Cow::into_owned);
-    Ok(Page { day, next })
+    Ok(Page { day: data.readings.into_day(date, data.stations), next })
 }
 
-/// The time on Singapore's clocks; the offset, always +08:00, is read over.
-fn time(text: &str) -> Result<DateTime, DecodeError> {
-    text.parse().map_err(|error| DecodeError::Malformed(serde::de::Error::custom(error)))
+/// The rows of an answer, put into the table while they are read: a list of them would be as large as the JSON.
+struct Rows(Day);
+
+impl Rows {
+    fn into_day(mut self, date: Date, stations: Vec<ApiStation<'_>>) -> Day {
+        self.0.date = date;
+        for station in stations {
+            self.0.describe(station.into());
+        }
+        self.0
+    }
 }
 
-#[derive(Deserialize)]
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Push;
+        impl<'de> Visitor<'de> for Push {
+            type Value = Rows;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of times, each with its readings")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Rows, A::Error> {
+                let mut day = Day::new(Date::ZERO);
+                while let Some(row) = rows.next_element::<Row<'de>>()? {
+                    if row.readings.is_empty() {
+                        continue; // a day without data may come as one item that is `{}`
+                    }
+                    // The time on Singapore's clocks; the offset, always +08:00, is read over.
+                    let time = row.timestamp.parse().map_err(Error::custom)?;
+                    day.push(time, row.readings.iter().map(|r| (&*r.station_id, r.value)));
+                }
+                Ok(Rows(day))
+            }
+        }
+        deserializer.deserialize_seq(Push)
+    }
+}
+
+#[derive(serde::Deserialize)]
 struct V1<'a> {
     #[serde(borrow)]
     metadata: V1Metadata<'a>,
-    #[serde(borrow)]
-    items: Vec<V1Item<'a>>,
+    items: Rows,
     #[serde(borrow)]
     api_info: V1Info<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct V1Metadata<'a> {
     #[serde(borrow)]
     stations: Vec<ApiStation<'a>>,
 }
 
-#[derive(Deserialize)]
-struct V1Item<'a> {
-    // A day without data may come as one item that is `{}`.
-    #[serde(borrow, default)]
-    timestamp: Cow<'a, str>,
-    #[serde(borrow, default)]
-    readings: Vec<Reading<'a>>,
-}
-
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct V1Info<'a> {
     #[serde(borrow)]
     status: Cow<'a, str>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct V2<'a> {
     code: i64,
@@ -136,33 +153,33 @@ struct V2<'a> {
     error_msg: Cow<'a, str>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct V2Data<'a> {
     #[serde(borrow)]
     stations: Vec<ApiStation<'a>>,
-    #[serde(borrow)]
-    readings: Vec<V2Row<'a>>,
+    readings: Rows,
     #[serde(borrow)]
     pagination_token: Option<Cow<'a, str>>,
 }
 
-#[derive(Deserialize)]
-struct V2Row<'a> {
-    #[serde(borrow)]
+/// Only the names differ: `readings` in v1 is `data` in v2.
+#[derive(serde::Deserialize)]
+struct Row<'a> {
+    #[serde(borrow, default)]
     timestamp: Cow<'a, str>,
-    #[serde(borrow)]
-    data: Vec<Reading<'a>>,
+    #[serde(borrow, default, alias = "data")]
+    readings: Vec<Reading<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Reading<'a> {
     #[serde(borrow, alias = "stationId")]
     station_id: Cow<'a, str>,
     value: f32, // 29 as well as 28.7
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct ApiStation<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
@@ -171,7 +188,7 @@ struct ApiStation<'a> {
     location: Location,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Location {
     latitude: f64,
     longitude: f64,

@@ -92,6 +92,7 @@ impl Fetcher {
                 let ids = page.day.stations.iter().map(|station| station.id.as_str());
                 day.push(*time, ids.zip(row.iter().copied()));
             }
+            page.day.stations.into_iter().for_each(|station| day.describe(station));
             next = page.next;
         }
         Err(FetchError::new(Cause::Endless))
