@@ -15,7 +15,7 @@ use crate::{decode::Api, rate::Rate};
 /// Exit code: 0 when all days were written, 1 when some could not be fetched (the others are written), 2 when
 /// nothing was (wrong arguments, no place to write), 130 after Ctrl-C (what came until then is written).
 #[derive(Parser, Clone, Debug)]
-#[command(version)]
+#[command(name = "weather_fetch", version)]
 pub(crate) struct Args {
     /// How many days to fetch
     #[arg(long, default_value_t = 100, value_parser = count(1..=20_000))]

@@ -56,8 +56,10 @@ struct Shared {
     retries: AtomicU64,
     stop: Stop,
     /// Told of each retry: the day, the error, the wait.
-    on_retry: Box<dyn Fn(Date, &FetchError, Duration) + Send + Sync>,
+    on_retry: Box<OnRetry>,
 }
+
+type OnRetry = dyn Fn(Date, &FetchError, Duration) + Send + Sync;
 
 impl Fetcher {
     pub(crate) fn new(

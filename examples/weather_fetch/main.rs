@@ -87,55 +87,45 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         }
     });
 
-    // The baseline: the first days one by one, then all days with threads. With `--executor loop` it is all there is.
-    let (baseline, mut fetched) = match args.executor {
-        Kind::Loop => {
-            let baseline = fetch_in_a_loop(&dates, &fetcher, &stop, &screen);
-            (Fetched { days: BTreeMap::new(), ..baseline.clone() }, baseline)
+    // The baseline, days one by one: the first few before the threads get all, or all with `--executor loop`.
+    let alone = match args.executor {
+        Kind::Loop => dates.len(),
+        Kind::Threads => args.sequential.min(dates.len()),
+    };
+    let baseline = fetch_in_a_loop(&dates[..alone], &fetcher, &stop, &screen);
+    let sequential_s = baseline.seconds;
+    let fetched = if args.executor == Kind::Loop || stop.is_raised() {
+        baseline
+    } else {
+        let mut fetched = fetch_with_threads(args.workers, &dates, &fetcher, &stop, &screen, grace(args))?;
+        if stop.is_raised() {
+            fetched.days.extend(baseline.days);
         }
-        Kind::Threads => {
-            let first = &dates[..args.sequential.min(dates.len())];
-            let baseline = fetch_in_a_loop(first, &fetcher, &stop, &screen);
-            let fetched = fetch_with_threads(args.workers, &dates, &fetcher, &stop, &screen, grace(args))?;
-            (baseline, fetched)
-        }
+        fetched
     };
 
+    let writing = Instant::now();
+    // An empty result must not replace what an earlier run has fetched.
+    let bytes = if fetched.days.is_empty() { 0 } else { output.write(&fetched.days)? };
+    let serial_s = writing.elapsed().as_secs_f64();
     if stop.is_raised() {
-        fetched.days.extend(baseline.days);
-        output.write(&fetched.days)?;
-        eprintln!(
-            "interrupted: {} of {} days are in {}",
-            fetched.days.len(),
-            dates.len(),
-            output.path().display()
-        );
+        let place = output.path().display();
+        eprintln!("interrupted: {} of {} days were written to {place}", fetched.days.len(), dates.len());
         return Ok(ExitCode::from(INTERRUPTED));
     }
-
-    let writing = Instant::now();
-    let bytes = output.write(&fetched.days)?;
-    let serial_s = writing.elapsed().as_secs_f64();
     let figures = Figures::new(&Measured {
         days: dates.len(),
         workers: if args.executor == Kind::Loop { 1 } else { args.workers },
         latency_s: server.map(|_| args.latency.as_secs_f64()),
-        sequential_days: baseline.asked,
-        sequential_s: baseline.seconds,
+        sequential_days: alone,
+        sequential_s,
         parallel_s: fetched.seconds,
         retries: fetched.retries,
         failed: fetched.failed.len(),
     });
     let text = match args.json {
         true => serde_json::to_string(&figures)? + "\n",
-        false => format!(
-            "{}\n{} days, {} readings, {:.1} MB are in {}\n",
-            figures.table(serial_s)?,
-            fetched.days.len(),
-            fetched.days.values().map(Day::readings).sum::<usize>(),
-            bytes as f64 / 1e6,
-            output.path().display()
-        ),
+        false => format!("{}\n{}\n", figures.table(serial_s)?, summary(&fetched, &output, bytes)),
     };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
@@ -147,10 +137,18 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::from(!fetched.failed.is_empty())))
 }
 
+fn summary(fetched: &Fetched, output: &Output, bytes: u64) -> String {
+    let (days, place) = (fetched.days.len(), output.path().display());
+    if days == 0 {
+        return format!("no day came, so {place} was left as it was");
+    }
+    let readings: usize = fetched.days.values().map(Day::readings).sum();
+    format!("{days} days with {readings} readings were written to {place}, {:.1} MB", bytes as f64 / 1e6)
+}
+
 /// The days that came, the days that failed for good, and how long that took.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Fetched {
-    asked: usize,
     days: BTreeMap<Date, Day>,
     failed: BTreeMap<Date, String>,
     seconds: f64,
@@ -167,7 +165,7 @@ fn fetch_with_threads(
     grace: Duration,
 ) -> Result<Fetched, Error> {
     let pool = ThreadPoolExecutor::builder().max_workers(workers).thread_name_prefix("fetch").build()?;
-    let mut fetched = Fetched { asked: dates.len(), ..Fetched::default() };
+    let mut fetched = Fetched::default();
     let (start, retries) = (Instant::now(), fetcher.retries());
     screen.begin(&format!("{workers} threads"), dates.len());
 
@@ -209,7 +207,7 @@ fn fetch_with_threads(
 
 /// The same without a pool: what the threads are measured against.
 fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Screen) -> Fetched {
-    let mut fetched = Fetched { asked: dates.len(), ..Fetched::default() };
+    let mut fetched = Fetched::default();
     let (start, retries) = (Instant::now(), fetcher.retries());
     screen.begin("one by one", dates.len());
     for &date in dates {
@@ -251,7 +249,10 @@ fn prepare(args: &Args) -> Result<(Vec<Date>, Option<Server>), Error> {
             .map_err(|error| format!("can't read --serve-dir {}: {error}", dir.display()))?,
         None => {
             let dates = consecutive(args.start.unwrap_or(jiff::civil::date(2017, 3, 23)), args.days)?;
-            eprintln!("making up {} days of weather, a reading every {} min", dates.len(), args.interval);
+            let (days, interval) = (dates.len(), args.interval);
+            eprintln!(
+                "making up {days} days of weather, a reading every {interval} min, for a server in here"
+            );
             Answers::generate(args.api(), &dates, args.interval, ROWS_A_PAGE)?
         }
     };

@@ -62,6 +62,8 @@ impl Figures {
     pub(crate) fn table(&self, serial_s: f64) -> Result<String, fmt::Error> {
         let Self { days, workers, parallel_s, ideal_speedup, .. } = *self;
         let mut out = String::new();
+        let pause = self.latency_s.map(|pause| format!(", the server's pause {pause} s")).unwrap_or_default();
+        writeln!(out, "Air temperature, one call a day{pause}")?;
         writeln!(out, "{:<24}{:>6}{:>11}{:>9}", "", "days", "seconds", "days/s")?;
         let mut row = |name: &str, days: usize, seconds: f64, how: &str| {
             writeln!(out, "{name:<24}{days:>6}{seconds:>11.2}{:>9.1}  {how}", days as f64 / seconds)
@@ -89,6 +91,7 @@ impl Figures {
         let rounds = rounds(days, workers);
         let (all_s, p) = (sequential_s + serial_s, sequential_s / (sequential_s + serial_s));
         let amdahl = 1.0 / ((1.0 - p) + p / workers as f64);
+        let with_writing = all_s / (parallel_s + serial_s);
         writeln!(out, "speed-up    {speedup:>6.1}x   {sequential_s:.2} s / {parallel_s:.2} s")?;
         writeln!(
             out,
@@ -98,18 +101,13 @@ impl Figures {
         writeln!(out, "efficiency  {:>6.1} %  speed-up / ideal", 100.0 * efficiency)?;
         writeln!(
             out,
-            "Amdahl      {amdahl:>6.1}x   1 / ((1 - p) + p / {workers}) with p = {p:.4}: {serial_s:.2} s of {all_s:.2} s, \
-             sorting and writing, stay serial;"
+            "Amdahl      {amdahl:>6.1}x   1 / ((1 - p) + p / {workers}), p = {p:.4}: sorting and writing, {serial_s:.2} s, stay serial"
         )?;
+        writeln!(out, "with that   {with_writing:>6.1}x   {all_s:.2} s / {:.2} s", parallel_s + serial_s)?;
+        writeln!(out)?;
         writeln!(
             out,
-            "                      it knows neither rounds nor that processors are fewer than threads"
-        )?;
-        writeln!(
-            out,
-            "all in all  {:>6.1}x   {all_s:.2} s / {:.2} s, with sorting and writing",
-            all_s / (parallel_s + serial_s),
-            parallel_s + serial_s
+            "Amdahl's law knows no rounds, and takes every thread for a processor: only waiting is shared so well."
         )?;
         if self.retries > 0 {
             writeln!(out, "{} calls had to be repeated; the times hold the waits for that.", self.retries)?;

@@ -1,8 +1,8 @@
 //! What the user sees while days are fetched: a progress bar, and with `--verbose` who runs what.
 
-use std::{thread, time::Instant};
+use std::{fmt, thread, time::Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// Writes to stderr, and draws only where that is a terminal. Cloning it is cheap; all clones share one bar.
 #[derive(Clone)]
@@ -15,23 +15,26 @@ pub(crate) struct Screen {
 impl Screen {
     pub(crate) fn new(verbose: bool) -> Self {
         let bar = ProgressBar::new(0);
-        let style =
-            ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} days, {per_sec}, {eta} left");
-        bar.set_style(style.expect("the template is well formed").progress_chars("=> "));
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} days, {rate}, {eta} left")
+            .expect("the template is well formed")
+            .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // An error here could only be the bar's own, which has nobody to tell.
+                let _ = write!(out, "{:.1}/s", state.per_sec());
+            });
+        bar.set_style(style.progress_chars("=> "));
         Self { bar, start: Instant::now(), verbose }
     }
 
     pub(crate) fn begin(&self, name: &str, days: usize) {
-        if !self.verbose {
-            // Where nothing is drawn, one line says what goes on.
-            if self.bar.is_hidden() && days > 0 {
-                eprintln!("{name}: {days} days");
-            }
+        if days == 0 {
+            return;
         }
-        self.bar.reset();
+        if self.bar.is_hidden() && !self.verbose {
+            eprintln!("{name}: {days} days"); // nothing is drawn, but what takes the time is said
+        }
         self.bar.set_length(days as u64);
         self.bar.set_prefix(name.to_owned());
-        self.bar.tick();
+        self.bar.reset();
     }
 
     pub(crate) fn advance(&self) {
