@@ -30,7 +30,7 @@ pub(crate) struct Args {
     pub(crate) executor: Kind,
 
     /// The embedded server's pause in each answer, in seconds
-    #[arg(long, default_value = "1.0", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, default_value = "1.0", value_parser = seconds, allow_negative_numbers = true, value_name = "SECONDS")]
     pub(crate) latency: Duration,
 
     /// Minutes between two readings of made-up weather; 60 makes small days
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     pub(crate) interval: u32,
 
     /// The share of the embedded server's answers that are faulty: 429, 500, cut off or empty
-    #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) faults: f64,
 
     /// Which answers are the faulty ones
@@ -86,7 +86,7 @@ pub(crate) struct Args {
     pub(crate) rate: Option<Rate>,
 
     /// The time limit of one call, in seconds
-    #[arg(long, default_value = "30", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, default_value = "30", value_parser = seconds, allow_negative_numbers = true, value_name = "SECONDS")]
     pub(crate) timeout: Duration,
 
     /// How often a failed call is repeated
@@ -94,7 +94,7 @@ pub(crate) struct Args {
     pub(crate) retries: usize,
 
     /// The wait before a call is repeated, in seconds; doubled each time, and lengthened at random
-    #[arg(long, default_value = "0.2", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, default_value = "0.2", value_parser = seconds, allow_negative_numbers = true, value_name = "SECONDS")]
     pub(crate) first_wait: Duration,
 }
 

@@ -100,6 +100,11 @@ impl Fetcher {
         Err(FetchError::new(Cause::Endless))
     }
 
+    /// An error once the stop was raised.
+    pub(crate) fn check_stop(&self) -> Result<(), FetchError> {
+        if self.0.stop.is_raised() { Err(FetchError::new(Cause::Stopped)) } else { Ok(()) }
+    }
+
     /// How often a call was repeated so far.
     pub(crate) fn retries(&self) -> u64 {
         self.0.retries.load(Ordering::Relaxed)
@@ -130,18 +135,17 @@ impl Fetcher {
             let wait = asked + wait; // not the bare wish of the server, which all threads were told alike
             self.0.retries.fetch_add(1, Ordering::Relaxed);
             (self.0.on_retry)(date, &error, wait);
-            if !stop.sleep(wait) {
-                return Err(FetchError::new(Cause::Stopped));
-            }
+            stop.sleep(wait);
         }
     }
 
     /// One call, one answer.
     fn page(&self, date: Date, token: Option<&str>) -> Result<Page, FetchError> {
         let Shared { agent, options, limit, stop, .. } = &*self.0;
-        if limit.as_ref().is_some_and(|limit| !limit.acquire(stop)) || stop.is_raised() {
-            return Err(FetchError::new(Cause::Stopped));
+        if let Some(limit) = limit {
+            limit.acquire(stop);
         }
+        self.check_stop()?;
         let path = match options.api {
             Api::V1 => "/v1/environment/air-temperature",
             Api::V2 => "/v2/real-time/api/air-temperature",

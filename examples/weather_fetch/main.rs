@@ -228,6 +228,7 @@ fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Scre
 
 /// The task itself. It runs on whatever thread the executor gives it.
 fn fetch_one(fetcher: &Fetcher, date: Date, screen: &Screen) -> Result<Day, FetchError> {
+    fetcher.check_stop()?; // a queued day ends here after Ctrl-C, as if it had been cancelled
     screen.log(|| format!("{date} starts"));
     let fetched = fetcher.day(date);
     screen.log(|| match &fetched {

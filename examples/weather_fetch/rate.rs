@@ -45,10 +45,10 @@ impl RateLimit {
         self.rate.window
     }
 
-    /// Returns when one more call is allowed; false when the stop was raised meanwhile.
-    pub(crate) fn acquire(&self, stop: &Stop) -> bool {
+    /// Returns when one more call is allowed, or the stop was raised.
+    pub(crate) fn acquire(&self, stop: &Stop) {
         let at = self.reserve(Instant::now());
-        stop.sleep(at.saturating_duration_since(Instant::now()))
+        stop.sleep(at.saturating_duration_since(Instant::now()));
     }
 
     /// Grants a call now or not at all, as the server's side of the limit does.

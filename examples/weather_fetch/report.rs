@@ -78,6 +78,9 @@ impl Figures {
         if workers > 1 {
             row(&format!("{workers} threads"), days, parallel_s, "measured")?;
         }
+        if self.retries > 0 {
+            writeln!(out, "{} calls had to be repeated; the times hold the waits for that.", self.retries)?;
+        }
         writeln!(out)?;
         let (Some(sequential_s), Some(speedup), Some(efficiency)) =
             (self.sequential_s, self.speedup, self.efficiency)
@@ -109,9 +112,6 @@ impl Figures {
             out,
             "Amdahl's law knows no rounds, and takes every thread for a processor: only waiting is shared so well."
         )?;
-        if self.retries > 0 {
-            writeln!(out, "{} calls had to be repeated; the times hold the waits for that.", self.retries)?;
-        }
         Ok(out)
     }
 }

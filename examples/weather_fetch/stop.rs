@@ -22,18 +22,17 @@ impl Stop {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps, though no longer than until the stop is raised; true when the sleep was a whole one.
-    pub(crate) fn sleep(&self, duration: Duration) -> bool {
+    /// Sleeps, though no longer than until the stop is raised.
+    pub(crate) fn sleep(&self, duration: Duration) {
         let deadline = Instant::now() + duration;
         let (raised, changed) = &*self.0;
         let mut raised = raised.lock().unwrap_or_else(PoisonError::into_inner);
         while !*raised {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return true;
+                return;
             }
             raised = changed.wait_timeout(raised, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        false
     }
 }

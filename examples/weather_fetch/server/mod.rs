@@ -110,9 +110,10 @@ fn serve(mut connection: TcpStream, shared: &Shared) -> io::Result<()> {
         let due = Instant::now() + shared.settings.latency;
         let fault = shared.settings.faults.draw(&request.target, shared.count(&request.target));
         let response = shared.answer(&request, fault);
+        let cut_off = fault == Some(Fault::CutOff) && matches!(response.body, Body::Gzip(_));
         let bytes = response.to_bytes(&request)?;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        if fault == Some(Fault::CutOff) {
+        if cut_off {
             connection.write_all(&bytes[..bytes.len() / 2])?;
             return connection.shutdown(Shutdown::Both);
         }
