@@ -7,6 +7,7 @@ mod day;
 #[path = "../examples/weather_fetch/decode.rs"]
 mod decode;
 #[path = "../examples/weather_fetch/fetch.rs"]
+#[expect(dead_code, reason = "what only the program needs")]
 mod fetch;
 #[path = "../examples/weather_fetch/rate.rs"]
 mod rate;
@@ -14,6 +15,7 @@ mod rate;
 #[expect(dead_code, reason = "only the program serves a folder")]
 mod server;
 #[path = "../examples/weather_fetch/stop.rs"]
+#[expect(dead_code, reason = "what only the program needs")]
 mod stop;
 
 use std::{hint::black_box, time::Duration};
