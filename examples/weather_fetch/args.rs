@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["live", "interval", "start"])]
     pub(crate) serve_dir: Option<PathBuf>,
 
-    /// Ask data.gov.sg; the environment's DATA_GOV_SG_API_KEY, if set, is sent along
+    /// Ask data.gov.sg, with the key in the environment's DATA_GOV_SG_API_KEY if there is one
     #[arg(long, conflicts_with_all = ["latency", "interval", "faults", "seed"])]
     pub(crate) live: bool,
 

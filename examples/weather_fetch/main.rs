@@ -295,10 +295,11 @@ fn live_url(args: &Args) -> String {
 }
 
 fn fetch_options(args: &Args, base_url: String) -> fetch::Options {
-    let api_key = std::env::var("DATA_GOV_SG_API_KEY").ok().filter(|_| args.live);
-    let real_v2 = args.live && args.base_url.is_none() && args.api() == Api::V2;
+    let real = args.live && args.base_url.is_none(); // the key is for nobody else
+    let api_key = std::env::var("DATA_GOV_SG_API_KEY").ok().filter(|_| real);
     let calls = if api_key.is_some() { 12 } else { 6 };
-    let published = real_v2.then_some(Rate { calls, window: Duration::from_secs(10) });
+    let published =
+        (real && args.api() == Api::V2).then_some(Rate { calls, window: Duration::from_secs(10) });
     fetch::Options {
         api: args.api(),
         base_url,
