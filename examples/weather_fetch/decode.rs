@@ -54,9 +54,11 @@ impl std::error::Error for DecodeError {}
 
 /// Decodes one answer to a question for `date`.
 pub(crate) fn decode(api: Api, date: Date, body: &[u8]) -> Result<Page, DecodeError> {
+    // Checked once as a whole: from bytes, each short string would be checked for itself.
+    let text = str::from_utf8(body).map_err(|error| DecodeError::Malformed(Error::custom(error)))?;
     let page = match api {
-        Api::V1 => v1(date, body)?,
-        Api::V2 => v2(date, body)?,
+        Api::V1 => v1(date, text)?,
+        Api::V2 => v2(date, text)?,
     };
     match page.day.times.iter().find(|time| time.date() != date) {
         Some(time) => Err(DecodeError::OtherDay(*time)),
@@ -65,16 +67,16 @@ pub(crate) fn decode(api: Api, date: Date, body: &[u8]) -> Result<Page, DecodeEr
     }
 }
 
-fn v1(date: Date, body: &[u8]) -> Result<Page, DecodeError> {
-    let answer: V1<'_> = serde_json::from_slice(body).map_err(DecodeError::Malformed)?;
+fn v1(date: Date, text: &str) -> Result<Page, DecodeError> {
+    let answer: V1<'_> = serde_json::from_str(text).map_err(DecodeError::Malformed)?;
     if answer.api_info.status != "healthy" {
         return Err(DecodeError::Unhealthy(answer.api_info.status.into_owned()));
     }
     Ok(Page { day: answer.items.into_day(date, answer.metadata.stations), next: None })
 }
 
-fn v2(date: Date, body: &[u8]) -> Result<Page, DecodeError> {
-    let answer: V2<'_> = serde_json::from_slice(body).map_err(DecodeError::Malformed)?;
+fn v2(date: Date, text: &str) -> Result<Page, DecodeError> {
+    let answer: V2<'_> = serde_json::from_str(text).map_err(DecodeError::Malformed)?;
     let Some(data) = answer.data.filter(|_| answer.code == 0) else {
         return Err(DecodeError::Unhealthy(format!("code {}, {}", answer.code, answer.error_msg)));
     };
