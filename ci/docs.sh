@@ -12,15 +12,6 @@ RUSTDOCFLAGS="-D warnings" cargo doc --package concurrent-futures --no-deps --al
 
 cargo test --package concurrent-futures --doc --all-features
 
-# The programs in the README and in the guide: rustdoc reads Markdown by itself, and needs to be told where the library is.
-cargo build --quiet --package concurrent-futures --lib --all-features
-built=${CARGO_TARGET_DIR:-target}/debug
-for page in README.md docs/*.md; do
-    echo "programs in $page"
-    rustdoc --test "$page" --edition 2024 --crate-name guide -L "dependency=$built/deps" \
-        --extern "concurrent_futures=$built/libconcurrent_futures.rlib"
-done
-
 # Every file in docs/ has a README link to it and every relative link in the guide leads somewhere.
 status=0
 for page in README.md docs/*.md; do

@@ -82,3 +82,16 @@ pub mod prelude {
         Executor, ExecutorExt as _, ReturnWhen, ThreadPoolExecutor, Waitable as _, as_completed, wait,
     };
 }
+
+/// The guide's programs, run as documentation tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/from-python.md")]
+    struct FromPython;
+    #[doc = include_str!("../docs/threads-or-processes.md")]
+    struct ThreadsOrProcesses;
+    #[doc = include_str!("../docs/when-not-to-parallelise.md")]
+    struct WhenNotToParallelise;
+}
