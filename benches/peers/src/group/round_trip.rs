@@ -1,5 +1,5 @@
 //! Submit one task that does nothing and wait for its result, from a thread outside a pool of two workers: nanoseconds
-//! from before the submit until the result is in hand, one trip after the other.
+//! from before the submit until the result is in hand, one trip after the other for half a second.
 //!
 //! * short gap: the next trip starts at once, so whoever spins before sleeping is met awake. Median, and 99th percentile.
 //! * long gap: a millisecond's sleep before each trip, so that everyone sleeps: what a first click costs. Median.
@@ -29,18 +29,21 @@ pub(super) const CASES: &[Case] = &[
 const WORKERS: usize = 2;
 
 struct Shape {
-    trips: usize,
+    /// Trips are made for so long, however many: a fixed number of very short ones would be over within a time slice,
+    /// before a busy machine has taken anything away.
+    time: Duration,
     gap: Duration,
     burners: usize,
 }
 
 fn shape(case: usize, quick: bool) -> Shape {
-    let short = Shape { trips: amount(20_000, quick), gap: Duration::ZERO, burners: 0 };
-    match case {
-        0 | 1 => short,
-        2 => Shape { trips: amount(400, quick), gap: Duration::from_millis(1), ..short },
-        _ => Shape { trips: amount(1_000, quick), burners: cores(), ..short },
-    }
+    let time = Duration::from_millis(amount(500, quick) as u64);
+    let (gap, burners) = match case {
+        2 => (Duration::from_millis(1), 0),
+        3 => (Duration::ZERO, cores()),
+        _ => (Duration::ZERO, 0),
+    };
+    Shape { time, gap, burners }
 }
 
 fn summary(case: usize, mut trips: Vec<f64>) -> f64 {
@@ -73,15 +76,20 @@ fn timed(shape: &Shape, mut trip: impl FnMut(u64)) -> Vec<f64> {
                 }
             });
         }
-        let times = (0..shape.trips as u64).map(|i| {
+        let mut times = Vec::new();
+        let end = Instant::now() + shape.time;
+        for i in 0.. {
             if !shape.gap.is_zero() {
                 thread::sleep(shape.gap);
             }
             let start = Instant::now();
             trip(i);
-            start.elapsed().as_nanos() as f64
-        });
-        let times = times.collect();
+            let back = Instant::now();
+            times.push((back - start).as_nanos() as f64);
+            if back >= end {
+                break;
+            }
+        }
         done.store(true, SeqCst);
         times
     })
