@@ -1,1 +1,82 @@
-//! Python's `concurrent.futures` for Rust.
+//! Python's `concurrent.futures` for Rust: one handle ([`Future`]), one trait ([`Executor`]), pools behind it, and
+//! [`wait`](wait()) and [`as_completed`] over any mix of them.
+//!
+//! ```
+//! use concurrent_futures::prelude::*;
+//!
+//! fn fetch(day: u32) -> Result<String, std::io::Error> {
+//!     Ok(format!("day {day}")) // an HTTP request, say
+//! }
+//!
+//! let pool = ThreadPoolExecutor::new(40);
+//! for (day, future) in as_completed((1..=100).map(|day| (day, pool.try_submit(fetch, day)))) {
+//!     match future.result() {
+//!         Ok(text) => println!("{day}: {text}"),
+//!         Err(error) => eprintln!("{day} failed: {error}"),
+//!     }
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! | you want to | see |
+//! |---|---|
+//! | run closures on threads | [`ThreadPoolExecutor`]: `submit`, `spawn`, `map`, `scope` |
+//! | wait for one result | [`Future::result`], `result_timeout`, or `.await` |
+//! | wait for many | [`wait`](wait()), [`as_completed`] |
+//! | handle tasks that fail | the `try_` verbs, [`TaskError`] |
+//! | write code for any executor | [`Executor`], [`ExecutorExt`] |
+//! | write an executor | [`Executor::execute`], [`Task`] |
+//! | resolve a future by hand | [`promise`] |
+//!
+//! # What you may rely on
+//!
+//! - No future hangs because its pool died: a promise or a task that is dropped unresolved resolves its future.
+//! - A panic in a task, a callback, an initializer or a user's `Drop` is caught and costs nobody a thread.
+//! - What a task did happens-before whoever sees it done.
+//! - No lock of the crate's is held while user code runs or is dropped.
+//! - A task may wait for tasks of its own pool, on a single worker too.
+//!
+//! # Layout
+//!
+//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`; `error`; `future` (one
+//! result), `wait` (many), `executor` (what every pool promises), `thread_pool`.
+
+#![deny(unsafe_code)]
+
+mod contain;
+mod error;
+mod executor;
+mod future;
+mod id;
+mod sync;
+mod thread_pool;
+mod wait;
+
+pub use error::{
+    BoxError, Broken, BuildError, CodecError, Failed, Panicked, Rejected, Stage, TaskError, TaskFailure,
+    TimeLimit, TimedOut, Unsupported, WorkerDied,
+};
+pub use executor::{
+    Executor, ExecutorExt, InlineExecutor, Map, MapOptions, MapTimeout, MapWith, Portable, Shutdown, Task,
+    WhenFull,
+};
+pub use future::{
+    CancelHandle, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions, promise,
+    set_unobserved_hook,
+};
+pub use id::FutureId;
+pub use thread_pool::{BusyWorker, Scope, Stats, StillBusy, ThreadPoolBuilder, ThreadPoolExecutor, blocking};
+pub use wait::{
+    AsCompleted, AsCompletedTimeout, ReturnWhen, Waitable, Waited, Watch, as_completed, wait, wait_timeout,
+};
+
+/// What nearly every program uses: `use concurrent_futures::prelude::*;`
+///
+/// [`Future`] is not in it: a glob would put it in the place of the standard library's trait of that name. Write
+/// `concurrent_futures::Future<T>`.
+pub mod prelude {
+    pub use crate::{
+        Executor, ExecutorExt as _, ReturnWhen, ThreadPoolExecutor, Waitable as _, as_completed, wait,
+    };
+}

@@ -1,0 +1,172 @@
+//! The one door to `catch_unwind`: whatever belongs to the user runs in here.
+//!
+//! Tasks, callbacks, initializers, hooks, and the *drops* of closures, arguments, results and panic payloads: each may
+//! panic, and none may take a worker thread with it. What can't be contained is a panic inside a `Drop` that already
+//! runs because of a panic: Rust aborts the process there.
+
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+
+/// A panic that was caught: what it carried, and where it was seen.
+pub(crate) struct Panic {
+    pub(crate) payload: Payload,
+    pub(crate) location: Option<String>,
+    pub(crate) backtrace: Option<Backtrace>,
+}
+
+impl Panic {
+    /// The message of `panic!`, or a stand-in for a payload that is no text.
+    pub(crate) fn message(&self) -> String {
+        message_of(self.payload.get()).unwrap_or("(a panic payload that is not text)").to_owned()
+    }
+}
+
+/// A panic's payload. Dropping it runs user code, which may panic again; that second panic goes no further.
+pub(crate) struct Payload(Option<Box<dyn Any + Send>>);
+
+impl Payload {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+        Payload(Some(payload))
+    }
+
+    fn get(&self) -> &(dyn Any + Send) {
+        self.0.as_deref().expect("taken only by value")
+    }
+
+    pub(crate) fn into_inner(mut self) -> Box<dyn Any + Send> {
+        self.0.take().expect("taken only by value")
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        if let Some(payload) = self.0.take()
+            && let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        {
+            // Its drop may panic as well, and so on without end: leak it.
+            std::mem::forget(second);
+        }
+    }
+}
+
+/// Runs `f`; a panic in it comes back as a value.
+pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    install_hook();
+    let outer = DEPTH.get();
+    DEPTH.set(outer + 1);
+    // AssertUnwindSafe: nothing of ours is borrowed by `f`, and what the user shares between tasks is theirs to guard,
+    // as it is with threads.
+    let outcome = catch_unwind(AssertUnwindSafe(f));
+    DEPTH.set(outer);
+    outcome.map_err(|payload| {
+        let payload = Payload::new(payload);
+        let (location, backtrace) = match SEEN.try_with(|seen| seen.borrow_mut().take()).ok().flatten() {
+            // `resume_unwind` calls no hook: what was seen then belongs to an earlier panic.
+            Some(seen) if seen.message.as_deref() == message_of(payload.get()) => {
+                (seen.location, seen.backtrace)
+            }
+            _ => (None, None),
+        };
+        Panic { payload, location, backtrace }
+    })
+}
+
+/// Drops a value of the user's; says whether its drop panicked.
+pub(crate) fn drop_contained<T>(value: T) -> Result<(), Panic> {
+    if std::mem::needs_drop::<T>() { contain(|| drop(value)) } else { Ok(()) }
+}
+
+struct Seen {
+    message: Option<String>,
+    location: Option<String>,
+    backtrace: Option<Backtrace>,
+}
+
+thread_local! {
+    /// How many `contain` are on this thread's stack. No drop glue: it may be read in a thread's last moments.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static SEEN: RefCell<Option<Seen>> = const { RefCell::new(None) };
+}
+
+/// Location and backtrace are known to the panic hook alone, so ours notes them and then calls the one before it: what
+/// a panic prints stays as the program has it. A hook that the program sets later and that doesn't call ours costs the
+/// location, nothing else.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    // The hook can't be changed by a thread that panics (a `submit` in a `Drop`, say): the next `contain` does it.
+    if INSTALLED.is_completed() || std::thread::panicking() {
+        return;
+    }
+    INSTALLED.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if DEPTH.get() > 0 {
+                note(info);
+            }
+            previous(info);
+        }));
+    });
+}
+
+fn note(info: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let seen = Seen {
+        message: message_of(info.payload()).map(str::to_owned),
+        location: info.location().map(|l| l.to_string()),
+        backtrace: (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace),
+    };
+    // Fails only in a thread's last moments, or while the cell is in use: a location less is better than a panic here.
+    let _ = SEEN.try_with(|cell| {
+        if let Ok(mut cell) = cell.try_borrow_mut() {
+            *cell = Some(seen);
+        }
+    });
+}
+
+fn message_of(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{contain, drop_contained};
+
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    #[test]
+    fn says_where() {
+        let panic = contain(|| panic!("number {}", 7)).expect_err("it panics");
+        assert_eq!(panic.message(), "number 7");
+        assert!(panic.location.expect("the hook noted it").contains("contain.rs"));
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_goes_no_further() {
+        let caught = contain(|| std::panic::panic_any(Bomb)).expect_err("it panics");
+        drop(caught);
+    }
+
+    #[test]
+    fn a_resumed_panic_does_not_borrow_an_older_location() {
+        let inner = contain(|| {
+            let caught = std::panic::catch_unwind(|| panic!("first")).expect_err("it panics");
+            drop(caught);
+            std::panic::resume_unwind(Box::new("second"))
+        });
+        let panic = inner.expect_err("it panics");
+        assert_eq!((panic.message().as_str(), panic.location), ("second", None));
+    }
+
+    #[test]
+    fn a_drop_is_contained() {
+        assert_eq!(drop_contained(Bomb).expect_err("it panics").message(), "dropped");
+    }
+}

@@ -1,0 +1,722 @@
+//! Every error that a user meets: what became of a task ([`TaskError`]), of a wait ([`TimedOut`]), of a pool's start
+//! ([`BuildError`]).
+//!
+//! The structs behind [`TaskError`]'s variants are opaque and have constructors, so that an executor written outside
+//! this crate can make them and fields can be added later. Messages are lower-case without a final dot, and say what
+//! happened, to which task, in which worker, and what to do about it.
+
+use crate::contain::{Panic, Payload};
+use crate::id::FutureId;
+use crate::sync::Mutex;
+use std::any::Any;
+use std::backtrace::Backtrace;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// A boxed error as most crates use it.
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+/// Why a task has no result.
+///
+/// Small and cheap to clone, `Send + Sync + 'static`: `?` takes it into `anyhow::Error` and into
+/// `Box<dyn Error + Send + Sync>`.
+///
+/// Python raises the task's own exception and a few of the library's from the same `result()`; here a task's own error
+/// is always [`TaskError::Failed`], so it can't be mistaken for one of the pool's, and a wait that ran out of time is
+/// another type altogether ([`TimedOut`]).
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{TaskError, prelude::*};
+///
+/// let pool = ThreadPoolExecutor::new(1);
+/// match pool.submit(|n: u32| 10 / n, 0).result() {
+///     Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "attempt to divide by zero"),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// `cancel()` came before the task began.
+    #[error("the task was cancelled before it began")]
+    Cancelled,
+    /// The task itself returned an `Err` (the `try_` verbs).
+    #[error(transparent)]
+    Failed(Failed),
+    /// The task panicked.
+    #[error(transparent)]
+    Panicked(Panicked),
+    /// The task ran longer than its own limit, [`TaskOptions::timeout`](crate::TaskOptions::timeout).
+    #[error(transparent)]
+    TimedOut(TimeLimit),
+    /// The worker process that ran the task died.
+    #[error(transparent)]
+    WorkerDied(WorkerDied),
+    /// An argument or a result could not be encoded or decoded on its way between processes.
+    #[error(transparent)]
+    Codec(CodecError),
+    /// The pool can't run anything any more.
+    #[error(transparent)]
+    Broken(Broken),
+    /// The executor did not take the task.
+    #[error(transparent)]
+    Rejected(Rejected),
+    /// The [`Promise`](crate::Promise) or [`Task`](crate::Task) that should have given the result was dropped; also
+    /// what a future says whose result has been taken already, by a `&mut future` that was awaited.
+    #[error("the result will never come: whoever should have given it dropped its end")]
+    Abandoned,
+}
+
+// ---- failed --------------------------------------------------------------------------------------
+
+/// The task's own error.
+///
+/// `Display` and `source()` are the inner error's, so that a chain of causes prints each cause once.
+#[derive(Clone)]
+pub struct Failed(Arc<FailedInner>);
+
+struct FailedInner {
+    error: BoxError,
+    type_name: &'static str,
+}
+
+impl Failed {
+    /// Wraps a task's error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::Failed;
+    ///
+    /// let failed = Failed::new("no such day".to_string());
+    /// assert_eq!(failed.to_string(), "no such day");
+    /// assert_eq!(failed.type_name(), "alloc::string::String");
+    /// ```
+    pub fn new<E: TaskFailure>(error: E) -> Self {
+        Failed(Arc::new(FailedInner { error: error.into_box(), type_name: std::any::type_name::<E>() }))
+    }
+
+    /// The name of the error's type, as the compiler writes it.
+    pub fn type_name(&self) -> &str {
+        self.0.type_name
+    }
+
+    /// The error itself.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0.error
+    }
+
+    /// The error itself, if it is an `E`. An `anyhow::Error` keeps its chain of causes but hides its type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{TaskError, prelude::*};
+    /// use std::num::ParseIntError;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let error = pool.try_submit(|s: &str| s.parse::<u32>(), "x").result().unwrap_err();
+    /// let TaskError::Failed(failed) = error else { panic!("{error}") };
+    /// assert!(failed.downcast_ref::<ParseIntError>().is_some());
+    /// ```
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.0.error.downcast_ref()
+    }
+
+    /// The error, owned.
+    ///
+    /// # Errors
+    ///
+    /// `self`, while other clones of it live.
+    pub fn into_inner(self) -> Result<BoxError, Self> {
+        Arc::try_unwrap(self.0).map(|inner| inner.error).map_err(Failed)
+    }
+}
+
+impl fmt::Debug for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Failed").field(&self.0.error).finish()
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.error.fmt(f)
+    }
+}
+
+impl Error for Failed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.error.source()
+    }
+}
+
+/// What a fallible task may return as its error: whatever converts into [`BoxError`], such as `anyhow::Error`,
+/// `io::Error`, `String` or a type of your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a task's error",
+    label = "not an error that can leave its thread",
+    note = "it must convert into `Box<dyn std::error::Error + Send + Sync>`: implement `std::error::Error` for it, or use `anyhow::Error` or `String`",
+    note = "a `Box<dyn Error>` needs `+ Send + Sync`"
+)]
+pub trait TaskFailure: 'static {
+    #[doc(hidden)]
+    fn into_box(self) -> BoxError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError> + 'static> TaskFailure for E {
+    fn into_box(self) -> BoxError {
+        self.into()
+    }
+}
+
+// ---- panicked ------------------------------------------------------------------------------------
+
+/// The task panicked. The worker caught it and lives on.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{TaskError, prelude::*};
+///
+/// let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("fetch").build()?;
+/// let error = pool.spawn(|| panic!("no route")).result().unwrap_err();
+/// let TaskError::Panicked(panic) = error else { panic!("{error}") };
+/// assert_eq!(panic.message(), "no route");
+/// assert_eq!(panic.worker(), Some("fetch_0"));
+/// # Ok::<(), concurrent_futures::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct Panicked(Arc<PanickedInner>);
+
+#[derive(Default)]
+struct PanickedInner {
+    message: String,
+    location: Option<String>,
+    backtrace: OnceLock<String>,
+    captured: Option<Backtrace>,
+    at: Whereabouts,
+    payload: Mutex<Option<Payload>>,
+}
+
+/// Which task, where: what every error about a task's run can name.
+#[derive(Clone, Default)]
+struct Whereabouts {
+    task: Option<FutureId>,
+    label: Option<Arc<str>>,
+    worker: Option<Arc<str>>,
+}
+
+impl fmt::Display for Whereabouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("task")?;
+        match (&self.label, self.task) {
+            (Some(label), _) => write!(f, " `{label}`")?,
+            (None, Some(id)) => write!(f, " {id}")?,
+            (None, None) => {}
+        }
+        match &self.worker {
+            Some(worker) => write!(f, " in worker {worker}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Panicked {
+    /// A panic with this message, for executors outside this crate.
+    pub fn new(message: impl Into<String>) -> Self {
+        Panicked(Arc::new(PanickedInner { message: message.into(), ..Default::default() }))
+    }
+
+    pub(crate) fn caught(panic: Panic) -> Self {
+        Panicked(Arc::new(PanickedInner {
+            message: panic.message(),
+            location: panic.location,
+            captured: panic.backtrace,
+            payload: Mutex::new(Some(panic.payload)),
+            ..Default::default()
+        }))
+    }
+
+    /// Adds where in the source it happened, as `file:line:column`.
+    #[must_use]
+    pub fn with_location(self, location: impl Into<String>) -> Self {
+        self.edit(|inner| inner.location = Some(location.into()))
+    }
+
+    /// Adds the stack, as text.
+    #[must_use]
+    pub fn with_backtrace(self, backtrace: impl Into<String>) -> Self {
+        self.edit(|inner| inner.backtrace = OnceLock::from(backtrace.into()))
+    }
+
+    /// Adds the name of the worker.
+    #[must_use]
+    pub fn with_worker(self, worker: impl Into<Arc<str>>) -> Self {
+        self.edit(|inner| inner.at.worker = Some(worker.into()))
+    }
+
+    /// Adds which task it was, and its label if it has one.
+    #[must_use]
+    pub fn with_task(self, task: FutureId, label: Option<Arc<str>>) -> Self {
+        self.edit(|inner| (inner.at.task, inner.at.label) = (Some(task), label))
+    }
+
+    /// What the panic said; a stand-in when its payload is no text.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// `file:line:column` of the panic. `None` when the program's own panic hook hides it.
+    pub fn location(&self) -> Option<&str> {
+        self.0.location.as_deref()
+    }
+
+    /// The stack, when `RUST_BACKTRACE` (or `RUST_LIB_BACKTRACE`) was set.
+    pub fn backtrace(&self) -> Option<&str> {
+        match (&self.0.captured, self.0.backtrace.get()) {
+            (_, Some(text)) => Some(text),
+            (Some(captured), None) => Some(self.0.backtrace.get_or_init(|| captured.to_string())),
+            (None, None) => None,
+        }
+    }
+
+    /// The name of the worker that ran the task.
+    pub fn worker(&self) -> Option<&str> {
+        self.0.at.worker.as_deref()
+    }
+
+    /// The id of the task.
+    pub fn task(&self) -> Option<FutureId> {
+        self.0.at.task
+    }
+
+    /// The label the task was given by [`TaskOptions::label`](crate::TaskOptions::label).
+    pub fn label(&self) -> Option<&str> {
+        self.0.at.label.as_deref()
+    }
+
+    /// What the panic carried, for `std::panic::resume_unwind`. `None` when a clone of this error gave it away already,
+    /// or the panic happened in another process.
+    pub fn into_payload(self) -> Option<Box<dyn Any + Send>> {
+        self.0.payload.lock().take().map(Payload::into_inner)
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut PanickedInner)) -> Self {
+        // Shared already: the clone that is edited leaves the payload to the others.
+        if Arc::get_mut(&mut self.0).is_none() {
+            self.0 = Arc::new(PanickedInner {
+                message: self.0.message.clone(),
+                location: self.0.location.clone(),
+                backtrace: self.backtrace().map(|text| OnceLock::from(text.to_owned())).unwrap_or_default(),
+                captured: None,
+                at: self.0.at.clone(),
+                payload: Mutex::new(None),
+            });
+        }
+        change(Arc::get_mut(&mut self.0).expect("just made unique"));
+        self
+    }
+}
+
+impl fmt::Debug for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panicked")
+            .field("message", &self.0.message)
+            .field("location", &self.0.location)
+            .field("worker", &self.0.at.worker)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} panicked", self.0.at)?;
+        if let Some(location) = &self.0.location {
+            write!(f, " at {location}")?;
+        }
+        write!(f, ": {}", self.0.message)
+    }
+}
+
+impl Error for Panicked {}
+
+// ---- timed out (the task's own limit) --------------------------------------------------------------
+
+/// The task ran longer than its own limit and was stopped. A wait that ran out is [`TimedOut`], not this.
+#[derive(Debug, Clone)]
+pub struct TimeLimit(Arc<Duration>);
+
+impl TimeLimit {
+    /// A task stopped after `limit`.
+    pub fn new(limit: Duration) -> Self {
+        TimeLimit(Arc::new(limit))
+    }
+
+    /// The limit that the task was given.
+    pub fn limit(&self) -> Duration {
+        *self.0
+    }
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the task ran longer than its limit of {:?} and was stopped", self.0)
+    }
+}
+
+impl Error for TimeLimit {}
+
+// ---- worker died -----------------------------------------------------------------------------------
+
+/// The worker process died while it ran the task.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::WorkerDied;
+///
+/// let died = WorkerDied::new(4711).with_signal(9).with_cause("likely out of memory");
+/// assert_eq!(died.to_string(), "worker process 4711 died by signal 9: likely out of memory");
+/// ```
+#[derive(Debug, Clone)]
+pub struct WorkerDied(Arc<WorkerDiedInner>);
+
+#[derive(Debug, Clone)]
+struct WorkerDiedInner {
+    pid: u32,
+    signal: Option<i32>,
+    exit_code: Option<i32>,
+    cause: Option<String>,
+}
+
+impl WorkerDied {
+    /// A death of the process `pid`.
+    pub fn new(pid: u32) -> Self {
+        WorkerDied(Arc::new(WorkerDiedInner { pid, signal: None, exit_code: None, cause: None }))
+    }
+
+    /// Adds the signal that ended it.
+    #[must_use]
+    pub fn with_signal(mut self, signal: i32) -> Self {
+        Arc::make_mut(&mut self.0).signal = Some(signal);
+        self
+    }
+
+    /// Adds the code it exited with.
+    #[must_use]
+    pub fn with_exit_code(mut self, code: i32) -> Self {
+        Arc::make_mut(&mut self.0).exit_code = Some(code);
+        self
+    }
+
+    /// Adds what most likely made it die.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).cause = Some(cause.into());
+        self
+    }
+
+    /// The process id it had.
+    pub fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    /// The signal that ended it, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        self.0.signal
+    }
+
+    /// The code it exited with, if it exited.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.0.exit_code
+    }
+
+    /// What most likely made it die.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+}
+
+impl fmt::Display for WorkerDied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker process {} died", self.0.pid)?;
+        match (self.0.signal, self.0.exit_code) {
+            (Some(signal), _) => write!(f, " by signal {signal}")?,
+            (None, Some(code)) => write!(f, " with exit code {code}")?,
+            (None, None) => {}
+        }
+        match &self.0.cause {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for WorkerDied {}
+
+// ---- codec -----------------------------------------------------------------------------------------
+
+/// Where on its way a value could not be carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The argument, before it was sent.
+    EncodeArgument,
+    /// The argument, in the worker.
+    DecodeArgument,
+    /// The result, in the worker.
+    EncodeResult,
+    /// The result, when it came back.
+    DecodeResult,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::EncodeArgument => "the argument could not be encoded",
+            Stage::DecodeArgument => "the argument could not be decoded in the worker",
+            Stage::EncodeResult => "the result could not be encoded in the worker",
+            Stage::DecodeResult => "the result could not be decoded",
+        })
+    }
+}
+
+/// A value could not be carried between processes.
+#[derive(Debug, Clone)]
+pub struct CodecError(Arc<(Stage, String)>);
+
+impl CodecError {
+    /// A failure at `stage`, told by `reason`.
+    pub fn new(stage: Stage, reason: impl Into<String>) -> Self {
+        CodecError(Arc::new((stage, reason.into())))
+    }
+
+    /// Where on its way the value was.
+    pub fn stage(&self) -> Stage {
+        self.0.0
+    }
+
+    /// What the encoder or decoder said.
+    pub fn reason(&self) -> &str {
+        &self.0.1
+    }
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.0, self.0.1)
+    }
+}
+
+impl Error for CodecError {}
+
+// ---- broken ----------------------------------------------------------------------------------------
+
+/// The pool can't run anything any more: an initializer failed, or no worker could be started. Every queued future and
+/// every later submit gets this, with the error that broke the pool as its `source()`.
+#[derive(Debug, Clone)]
+pub struct Broken(Arc<BrokenInner>);
+
+#[derive(Debug)]
+struct BrokenInner {
+    reason: String,
+    source: Option<BoxError>,
+}
+
+impl Broken {
+    /// A pool that broke for this reason.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Broken(Arc::new(BrokenInner { reason: reason.into(), source: None }))
+    }
+
+    /// A pool that broke because of `source`.
+    pub fn with_source(reason: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Broken(Arc::new(BrokenInner { reason: reason.into(), source: Some(source.into()) }))
+    }
+
+    /// Why it broke.
+    pub fn reason(&self) -> &str {
+        &self.0.reason
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pool is broken: {}", self.0.reason)
+    }
+}
+
+impl Error for Broken {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+// ---- rejected --------------------------------------------------------------------------------------
+
+/// The executor did not take the task; nothing of it ran.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// `shutdown` came first.
+    #[error("the task was rejected: the executor is shut down")]
+    ShutDown,
+    /// The bounded queue is full ([`WhenFull::Reject`](crate::WhenFull::Reject)).
+    #[error(
+        "the task was rejected: the queue is full; submit again later, or bound the queue with WhenFull::Block"
+    )]
+    Full,
+    /// The executor runs tasks elsewhere, and this one can only run in its own process.
+    #[error(
+        "the task was rejected: it can't leave this process; submit a `fn` and a serde argument instead of a closure"
+    )]
+    NotPortable,
+    /// The executor can't honour one of the task's options.
+    #[error("the task was rejected: {0}")]
+    Unsupported(Unsupported),
+}
+
+/// Which option can't be honoured, and why.
+#[derive(Debug, Clone)]
+pub struct Unsupported(Arc<str>);
+
+impl Unsupported {
+    /// An option refused for this reason.
+    pub fn new(reason: &str) -> Self {
+        Unsupported(reason.into())
+    }
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// ---- a wait that ran out -----------------------------------------------------------------------------
+
+/// A wait that ran out of time; gives back what was waited for.
+///
+/// Nothing happened to the task: it may still run, and can be waited for again. (A task that exceeds its *own* limit
+/// is [`TaskError::TimedOut`]. Python uses one `TimeoutError` for both.)
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::prelude::*;
+/// use std::time::Duration;
+///
+/// let (promise, mut future) = concurrent_futures::promise::<u32>();
+/// future = future.result_timeout(Duration::from_millis(1)).unwrap_err().future;
+/// promise.set_result(7);
+/// assert_eq!(future.result()?, 7);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TimedOut<F> {
+    /// What was waited for.
+    pub future: F,
+    unfinished: usize,
+    total: usize,
+}
+
+impl<F> TimedOut<F> {
+    pub(crate) fn one(future: F) -> Self {
+        TimedOut { future, unfinished: 1, total: 1 }
+    }
+
+    pub(crate) fn many(future: F, unfinished: usize, total: usize) -> Self {
+        TimedOut { future, unfinished, total }
+    }
+
+    /// How many futures were not done when the time was up.
+    pub fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
+    /// How many futures were waited for.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+}
+
+impl<F> fmt::Debug for TimedOut<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimedOut")
+            .field("unfinished", &self.unfinished)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for TimedOut<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the wait timed out")?;
+        if self.total > 1 {
+            write!(f, ": {} of {} futures unfinished", self.unfinished, self.total)?;
+        }
+        Ok(())
+    }
+}
+
+impl<F> Error for TimedOut<F> {}
+
+// ---- a pool that can't be built ------------------------------------------------------------------------
+
+/// Why `build()` refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// `max_workers(0)`.
+    #[error("a pool needs at least one worker: max_workers is 0")]
+    NoWorkers,
+    /// `queue_capacity(0, ..)`.
+    #[error("a bounded queue needs room for at least one task: queue_capacity is 0")]
+    NoCapacity,
+    /// The platform or this program's start doesn't allow it.
+    #[error("this executor can't be used here: {0}")]
+    Unsupported(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Broken, Failed, Panicked, Rejected, TaskError, TimedOut};
+    use std::error::Error;
+
+    #[test]
+    fn a_task_error_is_two_words() {
+        assert_eq!(size_of::<TaskError>(), 16);
+        assert_eq!(size_of::<Result<(), TaskError>>(), 16);
+    }
+
+    #[test]
+    fn a_chain_prints_each_cause_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("load model")]
+        struct Outer(#[source] std::io::Error);
+        let error = TaskError::Failed(Failed::new(Outer(std::io::Error::other("disk"))));
+        assert_eq!(error.to_string(), "load model");
+        assert_eq!(error.source().map(|e| e.to_string()), Some("disk".into()));
+        let broken = TaskError::Broken(Broken::with_source("its initializer failed", "no licence"));
+        assert_eq!(broken.source().map(|e| e.to_string()), Some("no licence".into()));
+    }
+
+    #[test]
+    fn messages_name_the_task_and_the_worker() {
+        let panic = Panicked::new("boom").with_worker("fetch_3").with_location("src/day.rs:7:9");
+        let labelled = panic.clone().with_task(crate::id::FutureId::new(), Some("2017-03-23".into()));
+        assert_eq!(panic.to_string(), "task in worker fetch_3 panicked at src/day.rs:7:9: boom");
+        assert_eq!(
+            labelled.to_string(),
+            "task `2017-03-23` in worker fetch_3 panicked at src/day.rs:7:9: boom"
+        );
+        assert!(TaskError::Rejected(Rejected::ShutDown).to_string().contains("shut down"));
+        assert_eq!(TimedOut::many((), 2, 4).to_string(), "the wait timed out: 2 of 4 futures unfinished");
+    }
+}

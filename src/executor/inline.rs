@@ -1,0 +1,83 @@
+//! [`InlineExecutor`]: no threads at all.
+
+use super::local::{Launch, local_verbs};
+use super::map::{Map, MapWith};
+use super::options::{MapOptions, Shutdown};
+use super::task::Task;
+use super::{Executor, refuse_unsupported};
+use crate::error::{Rejected, TaskError, TaskFailure};
+use crate::future::cell::{Entry, fail_claimed, publish_here};
+use crate::future::state::Phase;
+use crate::future::{Future, TaskOptions};
+use crate::sync::plain::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+/// Runs each task at once, on the thread that submits it. For debugging: the same program, one step after the other,
+/// with a stack that shows who called. Its verbs are those of [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{InlineExecutor, prelude::*};
+///
+/// let inline = InlineExecutor::new();
+/// let here = std::thread::current().id();
+/// assert_eq!(inline.spawn(|| std::thread::current().id()).result()?, here);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct InlineExecutor {
+    door: Door,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Door {
+    closed: Arc<AtomicBool>,
+}
+
+impl InlineExecutor {
+    /// An open one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn local(&self) -> &Door {
+        &self.door
+    }
+}
+
+local_verbs!(InlineExecutor);
+
+impl Launch for Door {
+    fn accept(&self, entry: Entry) {
+        if entry.header().word.claim().is_none() {
+            return;
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return fail_claimed(&*entry, TaskError::Rejected(Rejected::ShutDown));
+        }
+        if let Some(error) = refuse_unsupported(entry.header().options()) {
+            return fail_claimed(&*entry, error);
+        }
+        let phase = entry.execute();
+        publish_here(&*entry, Phase::Running, phase);
+    }
+
+    fn workers(&self) -> usize {
+        1
+    }
+}
+
+impl Executor for InlineExecutor {
+    fn execute(&self, task: Task) {
+        self.door.accept(task.into_entry());
+    }
+
+    fn shutdown(&self, _: Shutdown) {
+        self.door.closed.store(true, Ordering::Release);
+    }
+
+    fn max_workers(&self) -> Option<usize> {
+        Some(1)
+    }
+}

@@ -1,0 +1,232 @@
+//! The inherent verbs: what executors of this process offer beyond [`ExecutorExt`](super::ExecutorExt), for any closure
+//! and any `Send` type.
+//!
+//! One list for all of them, stamped by `local_verbs!`: a verb that were missing on one type would silently be the
+//! trait's there, and adding it later would change what programs mean.
+
+use super::map::{Chunk, Map, MapWith, run_chunk};
+use super::options::MapOptions;
+use super::task::failing;
+use crate::error::{TaskError, TaskFailure};
+use crate::future::cell::{Cell, Entry, Settle, Source, Work};
+use crate::future::{Future, TaskOptions};
+use std::sync::Arc;
+
+/// Where local tasks go: a counted pointer to the pool, so that a lazy map can keep it.
+pub(crate) trait Launch: Clone + Send + Sync + 'static {
+    /// Takes a task nobody else knows of yet.
+    fn accept(&self, entry: Entry);
+
+    fn workers(&self) -> usize;
+
+    fn launch<W, T>(&self, options: Option<TaskOptions>, work: W) -> Future<T>
+    where
+        W: Work<T> + 'static,
+        T: Send + 'static,
+    {
+        let cell: Arc<dyn Source<T>> = Cell::queued(work, ());
+        self.accept_source(options, cell)
+    }
+
+    /// The second half of `launch`, shared with scopes.
+    fn accept_source<T>(&self, options: Option<TaskOptions>, cell: Arc<dyn Source<T>>) -> Future<T> {
+        if let Some(options) = options {
+            cell.header().set_options(options);
+        }
+        self.accept(cell.clone());
+        Future::from_cell(cell)
+    }
+}
+
+/// As [`failing`], for any closure.
+pub(crate) fn fallible<A, T, E, F>(f: F, arg: A) -> impl FnOnce() -> Result<T, TaskError>
+where
+    E: TaskFailure,
+    F: FnOnce(A) -> Result<T, E>,
+{
+    move || failing(f(arg))
+}
+
+/// A queued task's cell, for a scope: what it borrows is in its type still.
+pub(crate) fn cell_of<'a, W, T, S>(work: W, settle: S) -> Arc<dyn Source<T> + 'a>
+where
+    W: Work<T> + 'a,
+    T: Send + 'a,
+    S: Settle + 'a,
+{
+    Cell::queued(work, settle)
+}
+
+pub(crate) fn map<L, A, R, I>(
+    pool: &L,
+    f: impl Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
+    input: I,
+) -> Map<R>
+where
+    L: Launch,
+    A: Send + 'static,
+    R: Send + 'static,
+    I: IntoIterator<Item = A>,
+{
+    let f = Arc::new(f);
+    Map::new(input.into_iter().map(|arg| {
+        let f = f.clone();
+        pool.launch(None, move || f(arg))
+    }))
+}
+
+pub(crate) fn map_with<L, A, R, I>(
+    pool: &L,
+    options: MapOptions,
+    f: impl Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
+    input: I,
+) -> MapWith<'static, I::IntoIter, R>
+where
+    L: Launch,
+    A: Send + 'static,
+    R: Send + 'static,
+    I: IntoIterator<Item = A>,
+{
+    let (f, pool, tasks) = (Arc::new(f), pool.clone(), options.tasks.clone());
+    let workers = pool.workers();
+    let submit = move |items: Vec<A>| {
+        let (f, len) = (f.clone(), items.len());
+        Chunk { future: pool.launch(tasks.clone(), move || Ok(run_chunk(items, &*f))), len }
+    };
+    MapWith::new(&options, workers, input.into_iter(), Box::new(submit))
+}
+
+/// The inherent verbs of an executor that has a method `local(&self) -> &impl Launch`.
+macro_rules! local_verbs {
+    ($executor:ty) => {
+        impl $executor {
+            /// Has `f` run; its result comes through the future. Python's `submit` of a function without arguments.
+            ///
+            /// A pool that is shut down or broken gives back a future that has failed already. Blocks only on a queue
+            /// that was bounded to block.
+            pub fn spawn<R, F>(&self, f: F) -> Future<R>
+            where
+                R: Send + 'static,
+                F: FnOnce() -> R + Send + 'static,
+            {
+                self.local().launch(None, || Ok(f()))
+            }
+
+            /// Has `f` run, which may fail: an `Err` is the task's failure,
+            /// [`TaskError::Failed`](crate::TaskError::Failed). In a closure with `?`, end with `anyhow::Ok(x)` or name
+            /// the error's type.
+            pub fn try_spawn<T, E, F>(&self, f: F) -> Future<T>
+            where
+                T: Send + 'static,
+                E: TaskFailure,
+                F: FnOnce() -> Result<T, E> + Send + 'static,
+            {
+                self.local().launch(None, crate::executor::local::fallible(|()| f(), ()))
+            }
+
+            /// Has `f(arg)` run; its result comes through the future. Any closure and any `Send` type will do.
+            pub fn submit<A, R, F>(&self, f: F, arg: A) -> Future<R>
+            where
+                A: Send + 'static,
+                R: Send + 'static,
+                F: FnOnce(A) -> R + Send + 'static,
+            {
+                self.local().launch(None, || Ok(f(arg)))
+            }
+
+            /// `submit`, with options for this task.
+            pub fn submit_with<A, R, F>(&self, options: TaskOptions, f: F, arg: A) -> Future<R>
+            where
+                A: Send + 'static,
+                R: Send + 'static,
+                F: FnOnce(A) -> R + Send + 'static,
+            {
+                self.local().launch(Some(options), || Ok(f(arg)))
+            }
+
+            /// Has `f(arg)` run, which may fail: an `Err` is the task's failure,
+            /// [`TaskError::Failed`](crate::TaskError::Failed).
+            pub fn try_submit<A, T, E, F>(&self, f: F, arg: A) -> Future<T>
+            where
+                A: Send + 'static,
+                T: Send + 'static,
+                E: TaskFailure,
+                F: FnOnce(A) -> Result<T, E> + Send + 'static,
+            {
+                self.local().launch(None, crate::executor::local::fallible(f, arg))
+            }
+
+            /// `try_submit`, with options for this task.
+            pub fn try_submit_with<A, T, E, F>(&self, options: TaskOptions, f: F, arg: A) -> Future<T>
+            where
+                A: Send + 'static,
+                T: Send + 'static,
+                E: TaskFailure,
+                F: FnOnce(A) -> Result<T, E> + Send + 'static,
+            {
+                self.local().launch(Some(options), crate::executor::local::fallible(f, arg))
+            }
+
+            /// Has `f` run on each item, a task an item, all submitted at once; results come in the order of the input.
+            /// For input that is endless or large, `map_with`.
+            pub fn map<A, R, F, I>(&self, f: F, input: I) -> Map<R>
+            where
+                A: Send + 'static,
+                R: Send + 'static,
+                F: Fn(A) -> R + Send + Sync + 'static,
+                I: IntoIterator<Item = A>,
+            {
+                crate::executor::local::map(self.local(), move |item| Ok(f(item)), input)
+            }
+
+            /// `map` of a function that may fail: each item has its own error.
+            pub fn try_map<A, T, E, F, I>(&self, f: F, input: I) -> Map<T>
+            where
+                A: Send + 'static,
+                T: Send + 'static,
+                E: TaskFailure,
+                F: Fn(A) -> Result<T, E> + Send + Sync + 'static,
+                I: IntoIterator<Item = A>,
+            {
+                let f = move |item| crate::executor::local::fallible(&f, item)();
+                crate::executor::local::map(self.local(), f, input)
+            }
+
+            /// A map that takes its input as results are taken: bounded, in chunks, in either order, as `options` say.
+            pub fn map_with<A, R, F, I>(
+                &self,
+                options: MapOptions,
+                f: F,
+                input: I,
+            ) -> MapWith<'static, I::IntoIter, R>
+            where
+                A: Send + 'static,
+                R: Send + 'static,
+                F: Fn(A) -> R + Send + Sync + 'static,
+                I: IntoIterator<Item = A>,
+            {
+                crate::executor::local::map_with(self.local(), options, move |item| Ok(f(item)), input)
+            }
+
+            /// `map_with` of a function that may fail.
+            pub fn try_map_with<A, T, E, F, I>(
+                &self,
+                options: MapOptions,
+                f: F,
+                input: I,
+            ) -> MapWith<'static, I::IntoIter, T>
+            where
+                A: Send + 'static,
+                T: Send + 'static,
+                E: TaskFailure,
+                F: Fn(A) -> Result<T, E> + Send + Sync + 'static,
+                I: IntoIterator<Item = A>,
+            {
+                let f = move |item| crate::executor::local::fallible(&f, item)();
+                crate::executor::local::map_with(self.local(), options, f, input)
+            }
+        }
+    };
+}
+
+pub(crate) use local_verbs;

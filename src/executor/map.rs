@@ -1,0 +1,345 @@
+//! The iterators of `map`: [`Map`], eager, and [`MapWith`], lazy and bounded.
+
+use crate::contain::contain;
+use crate::error::{Panicked, TaskError, TimedOut};
+use crate::future::Future;
+use crate::future::waiting::deadline_after;
+use crate::wait::AsCompleted;
+use std::collections::{VecDeque, vec_deque};
+use std::fmt;
+use std::iter::FusedIterator;
+use std::time::{Duration, Instant};
+
+use super::options::MapOptions;
+
+/// Results of an eager `map`, in the order of the input. `next` blocks until the next one is done.
+///
+/// Everything was submitted by the call, and runs whether anybody iterates or not. An error is one item, never the end.
+/// Dropping the iterator cancels what has not begun.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::prelude::*;
+///
+/// let pool = ThreadPoolExecutor::new(2);
+/// let lengths: Vec<usize> = pool.map(|word: &str| word.len(), ["to", "map"]).collect::<Result<_, _>>()?;
+/// assert_eq!(lengths, [2, 3]);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+#[must_use = "dropping a map cancels what has not begun"]
+pub struct Map<R> {
+    futures: Remaining<Future<R>>,
+}
+
+impl<R> Map<R> {
+    pub(crate) fn new(futures: impl IntoIterator<Item = Future<R>>) -> Self {
+        Map { futures: Remaining(futures.into_iter().collect()) }
+    }
+
+    /// A time limit for the whole iteration, from this call: one `Err` at the deadline, then the end, and what has not
+    /// begun is cancelled. Results that are there are handed out even after it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let nap = |ms| std::thread::sleep(Duration::from_millis(ms));
+    /// let mut naps = pool.map(nap, [0, 50, 50]).timeout(Duration::from_millis(20));
+    /// assert!(matches!(naps.next(), Some(Ok(Ok(())))));
+    /// assert!(matches!(naps.next(), Some(Err(_))));
+    /// assert!(naps.next().is_none());
+    /// ```
+    pub fn timeout(self, timeout: Duration) -> MapTimeout<Self> {
+        MapTimeout::new(self, timeout)
+    }
+}
+
+impl<R> Iterator for Map<R> {
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.futures.0.pop_front().map(Future::result)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.futures.0.len(), Some(self.futures.0.len()))
+    }
+}
+
+impl<R> ExactSizeIterator for Map<R> {}
+impl<R> FusedIterator for Map<R> {}
+
+impl<R> fmt::Debug for Map<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("left", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Futures that are cancelled when they are no longer wanted.
+struct Remaining<F: Cancel>(VecDeque<F>);
+
+trait Cancel {
+    fn cancel(&self);
+}
+
+impl<T> Cancel for Future<T> {
+    fn cancel(&self) {
+        Future::cancel(self);
+    }
+}
+
+impl<T> Cancel for Chunk<T> {
+    fn cancel(&self) {
+        self.future.cancel();
+    }
+}
+
+impl<F: Cancel> Remaining<F> {
+    fn give_up(&mut self) {
+        self.0.iter().for_each(F::cancel);
+        self.0.clear();
+    }
+}
+
+impl<F: Cancel> Drop for Remaining<F> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
+/// until a result is there.
+///
+/// At the call as many items are taken as may be in the air. Dropping the iterator cancels what has not begun.
+#[must_use = "dropping a map cancels what has not begun"]
+pub struct MapWith<'e, I: Iterator, R> {
+    input: std::iter::Fuse<I>,
+    submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<R> + Send + 'e>,
+    chunksize: usize,
+    buffersize: usize,
+    /// Taken from the input, not yet yielded.
+    in_air: usize,
+    pending: Pending<R>,
+    /// The rest of the chunk that is being yielded.
+    results: vec_deque::IntoIter<Result<R, TaskError>>,
+}
+
+/// What the results of one chunk are called.
+pub(crate) type ChunkResults<R> = Vec<Result<R, TaskError>>;
+
+/// One task's worth of items.
+pub(crate) struct Chunk<R> {
+    pub(crate) future: Future<ChunkResults<R>>,
+    pub(crate) len: usize,
+}
+
+enum Pending<R> {
+    Ordered(Remaining<Chunk<R>>),
+    Unordered(Unordered<R>),
+}
+
+struct Unordered<R>(Option<AsCompleted<(usize, Future<ChunkResults<R>>)>>);
+
+impl<R> Drop for Unordered<R> {
+    fn drop(&mut self) {
+        if let Some(all) = self.0.take() {
+            for (_, future) in all.into_remaining() {
+                future.cancel();
+            }
+        }
+    }
+}
+
+impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
+    pub(crate) fn new(
+        options: &MapOptions,
+        workers: usize,
+        input: I,
+        submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<R> + Send + 'e>,
+    ) -> Self {
+        // A few chunks a worker: enough that nobody waits for the consumer, few enough that memory stays small.
+        const CHUNKS_PER_WORKER: usize = 4;
+        let chunksize = options.chunksize.unwrap_or(1);
+        let default = || workers.saturating_mul(CHUNKS_PER_WORKER).saturating_mul(chunksize);
+        let buffersize = options.buffersize.unwrap_or_else(default);
+        let pending = if options.unordered {
+            Pending::Unordered(Unordered(Some(AsCompleted::new())))
+        } else {
+            Pending::Ordered(Remaining(VecDeque::new()))
+        };
+        let mut map = MapWith {
+            input: input.fuse(),
+            submit,
+            chunksize: chunksize.min(buffersize),
+            buffersize,
+            in_air: 0,
+            pending,
+            results: VecDeque::new().into_iter(),
+        };
+        map.fill();
+        map
+    }
+
+    /// As [`Map::timeout`].
+    pub fn timeout(self, timeout: Duration) -> MapTimeout<Self> {
+        MapTimeout::new(self, timeout)
+    }
+
+    /// Takes input while whole chunks may still go into the air.
+    fn fill(&mut self) {
+        while self.buffersize - self.in_air >= self.chunksize {
+            let items: Vec<I::Item> = self.input.by_ref().take(self.chunksize).collect();
+            if items.is_empty() {
+                return;
+            }
+            self.in_air += items.len();
+            let chunk = (self.submit)(items);
+            match &mut self.pending {
+                Pending::Ordered(chunks) => chunks.0.push_back(chunk),
+                Pending::Unordered(all) => {
+                    all.0.get_or_insert_default().add((chunk.len, chunk.future));
+                }
+            }
+        }
+    }
+}
+
+impl<I: Iterator, R: Send> Iterator for MapWith<'_, I, R> {
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Without a deadline no wait runs out.
+        Deadline::next_until(self, None).ok().flatten()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (low, high) = self.input.size_hint();
+        (low.saturating_add(self.in_air), high.and_then(|high| high.checked_add(self.in_air)))
+    }
+}
+
+impl<I: ExactSizeIterator, R: Send> ExactSizeIterator for MapWith<'_, I, R> {}
+impl<I: Iterator, R: Send> FusedIterator for MapWith<'_, I, R> {}
+
+impl<I: Iterator, R> fmt::Debug for MapWith<'_, I, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapWith").field("in_air", &self.in_air).finish_non_exhaustive()
+    }
+}
+
+/// The results of a chunk; an error of the whole task is the error of each of its items.
+fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> VecDeque<Result<R, TaskError>> {
+    match outcome {
+        Ok(results) => results.into(),
+        Err(error) => (0..len).map(|_| Err(error.clone())).collect(),
+    }
+}
+
+/// Runs the items of one chunk, one after the other. A panic ends one item, not the chunk.
+pub(crate) fn run_chunk<A, R>(items: Vec<A>, f: impl Fn(A) -> Result<R, TaskError>) -> ChunkResults<R> {
+    let run = |item| {
+        contain(|| f(item)).unwrap_or_else(|panic| {
+            let panicked = Panicked::caught(panic);
+            Err(TaskError::Panicked(match std::thread::current().name() {
+                Some(name) => panicked.with_worker(name),
+                None => panicked,
+            }))
+        })
+    };
+    items.into_iter().map(run).collect()
+}
+
+/// A map with a time limit: one `Err` at the deadline, then the end. See [`Map::timeout`].
+#[derive(Debug)]
+#[must_use = "dropping a map cancels what has not begun"]
+pub struct MapTimeout<M> {
+    inner: M,
+    deadline: Option<Instant>,
+    over: bool,
+}
+
+impl<M> MapTimeout<M> {
+    fn new(inner: M, timeout: Duration) -> Self {
+        MapTimeout { inner, deadline: deadline_after(timeout), over: false }
+    }
+}
+
+impl<M: Deadline> Iterator for MapTimeout<M> {
+    type Item = Result<M::Item, TimedOut<()>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        match self.inner.next_until(self.deadline) {
+            Ok(next) => next.map(Ok),
+            Err(timed_out) => {
+                self.over = true;
+                self.inner.give_up();
+                Some(Err(timed_out))
+            }
+        }
+    }
+}
+
+impl<M: Deadline> FusedIterator for MapTimeout<M> {}
+
+/// A map that can wait with a limit. Sealed: public in a bound only.
+pub trait Deadline: Iterator {
+    #[doc(hidden)]
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Self::Item>, TimedOut<()>>;
+
+    #[doc(hidden)]
+    fn give_up(&mut self);
+}
+
+impl<R> Deadline for Map<R> {
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Self::Item>, TimedOut<()>> {
+        let total = self.len();
+        let Some(future) = self.futures.0.front() else { return Ok(None) };
+        future.wait_by(deadline).map_err(|_| TimedOut::many((), total, total))?;
+        Ok(self.next())
+    }
+
+    fn give_up(&mut self) {
+        self.futures.give_up();
+    }
+}
+
+impl<I: Iterator, R: Send> Deadline for MapWith<'_, I, R> {
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Self::Item>, TimedOut<()>> {
+        if self.results.len() == 0 {
+            self.fill();
+            let in_air = self.in_air;
+            let outcome = match &mut self.pending {
+                Pending::Ordered(chunks) => {
+                    let Some(chunk) = chunks.0.front() else { return Ok(None) };
+                    chunk.future.wait_by(deadline).map_err(|_| TimedOut::many((), in_air, in_air))?;
+                    chunks.0.pop_front().map(|chunk| (chunk.future.result(), chunk.len))
+                }
+                Pending::Unordered(all) => {
+                    let Some(all) = &mut all.0 else { return Ok(None) };
+                    let next = all.next_until(deadline).map_err(|_| TimedOut::many((), in_air, in_air))?;
+                    next.map(|(len, future)| (future.result(), len))
+                }
+            };
+            let Some((outcome, len)) = outcome else { return Ok(None) };
+            self.results = expand(outcome, len).into_iter();
+        }
+        let next = self.results.next();
+        self.in_air -= usize::from(next.is_some());
+        Ok(next)
+    }
+
+    fn give_up(&mut self) {
+        match &mut self.pending {
+            Pending::Ordered(chunks) => chunks.give_up(),
+            Pending::Unordered(all) => *all = Unordered(None),
+        }
+        self.in_air = self.results.len();
+    }
+}

@@ -1,0 +1,279 @@
+//! Layer 3: what every executor promises.
+//!
+//! [`Executor`] has one required method and can be made into an object; [`ExecutorExt`] puts the generic verbs on top
+//! of it, for every executor there is. Code written against them runs on threads, on processes or on an executor of
+//! one's own by changing one line.
+
+mod inline;
+pub(crate) mod local;
+pub(crate) mod map;
+mod options;
+mod task;
+
+pub use inline::InlineExecutor;
+pub use map::{Map, MapTimeout, MapWith};
+pub use options::{MapOptions, Shutdown, WhenFull};
+pub use task::{Portable, Task};
+
+use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
+use crate::future::cell::Work;
+use crate::future::{Future, TaskOptions};
+use map::{Chunk, ChunkResults, run_chunk};
+use std::sync::Arc;
+use task::failing;
+
+/// Something that runs tasks. One method is required; a third party's executor is about thirty lines (see the example
+/// `custom_executor`).
+///
+/// Implemented for `Box<dyn Executor>` and `Arc<dyn Executor>`, and deliberately not for `&E`, `Box<E>`, `Arc<E>`: those
+/// would make `arc_of_pool.submit(..)` find the trait's `submit`, which takes no closures, before the pool's own.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{InlineExecutor, prelude::*};
+///
+/// fn total(executor: &dyn Executor, words: Vec<String>) -> Result<usize, concurrent_futures::TaskError> {
+///     executor.map(|word: String| word.len(), words).sum()
+/// }
+///
+/// let words = vec!["to".to_string(), "map".to_string()];
+/// assert_eq!(total(&ThreadPoolExecutor::new(2), words.clone())?, 5);
+/// assert_eq!(total(&InlineExecutor::new(), words)?, 5);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+pub trait Executor: Send + Sync {
+    /// Sees to it that the task runs, some time and somewhere: calls [`Task::run`] on it, now or later. An executor that
+    /// can't take it gives the reason to [`Task::fail`].
+    fn execute(&self, task: Task);
+
+    /// Closes the door: what is submitted later is rejected. Returns at once. By default it does nothing.
+    fn shutdown(&self, mode: Shutdown) {
+        let _ = mode;
+    }
+
+    /// How many tasks run at once at most, if there is such a number.
+    fn max_workers(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl Executor for Box<dyn Executor + '_> {
+    fn execute(&self, task: Task) {
+        (**self).execute(task);
+    }
+
+    fn shutdown(&self, mode: Shutdown) {
+        (**self).shutdown(mode);
+    }
+
+    fn max_workers(&self) -> Option<usize> {
+        (**self).max_workers()
+    }
+}
+
+impl Executor for Arc<dyn Executor + '_> {
+    fn execute(&self, task: Task) {
+        (**self).execute(task);
+    }
+
+    fn shutdown(&self, mode: Shutdown) {
+        (**self).shutdown(mode);
+    }
+
+    fn max_workers(&self) -> Option<usize> {
+        (**self).max_workers()
+    }
+}
+
+impl<E: Executor + ?Sized> ExecutorExt for E {}
+
+/// The verbs of every executor. Tasks are a `fn`, or a closure that captures nothing, and an argument that serde knows,
+/// so that they could run in another process; [`ThreadPoolExecutor`](crate::ThreadPoolExecutor) and [`InlineExecutor`]
+/// have verbs of the same names for any closure and any `Send` type.
+///
+/// No verb panics because of the executor's state, and none blocks except on a queue that was bounded to block: an
+/// executor that is shut down or broken gives back a future that has failed already.
+///
+/// A closure that captures can't be sent:
+///
+/// ```compile_fail,E0308
+/// use concurrent_futures::prelude::*;
+///
+/// fn run(executor: &dyn Executor) {
+///     let k = 3;
+///     executor.submit(move |x: u32| x + k, 1).detach(); // captures `k`
+/// }
+/// ```
+///
+/// nor can a borrowed argument, or a result whose error knows no serde:
+///
+/// ```compile_fail,E0277
+/// use concurrent_futures::prelude::*;
+///
+/// fn run(executor: &dyn Executor, path: &'static std::path::PathBuf) {
+///     executor.submit(|p: &std::path::PathBuf| p.as_os_str().len(), path).detach();
+/// }
+/// ```
+pub trait ExecutorExt: Executor {
+    /// Has `f(arg)` run; its result comes through the future.
+    fn submit<A: Portable, R: Portable>(&self, f: fn(A) -> R, arg: A) -> Future<R> {
+        let (task, future) = Task::new(f, arg);
+        self.execute(task);
+        future
+    }
+
+    /// [`submit`](ExecutorExt::submit), with options for this task.
+    fn submit_with<A: Portable, R: Portable>(
+        &self,
+        options: TaskOptions,
+        f: fn(A) -> R,
+        arg: A,
+    ) -> Future<R> {
+        let (task, future) = Task::new(f, arg);
+        self.execute(task.with_options(options));
+        future
+    }
+
+    /// Has `f(arg)` run, which may fail: an `Err` is the task's failure, [`TaskError::Failed`](crate::TaskError::Failed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{TaskError, prelude::*};
+    ///
+    /// let executor: Box<dyn Executor> = Box::new(ThreadPoolExecutor::new(1));
+    /// let good = executor.try_submit(|s: String| s.parse::<u32>(), "7".into());
+    /// let bad = executor.try_submit(|s: String| s.parse::<u32>(), "seven".into());
+    /// assert_eq!(good.result()?, 7);
+    /// assert!(matches!(bad.result(), Err(TaskError::Failed(_))));
+    /// # Ok::<(), TaskError>(())
+    /// ```
+    fn try_submit<A, T, E>(&self, f: fn(A) -> Result<T, E>, arg: A) -> Future<T>
+    where
+        A: Portable,
+        T: Portable,
+        E: TaskFailure,
+    {
+        let (task, future) = Task::fallible(f, arg);
+        self.execute(task);
+        future
+    }
+
+    /// [`try_submit`](ExecutorExt::try_submit), with options for this task.
+    fn try_submit_with<A, T, E>(&self, options: TaskOptions, f: fn(A) -> Result<T, E>, arg: A) -> Future<T>
+    where
+        A: Portable,
+        T: Portable,
+        E: TaskFailure,
+    {
+        let (task, future) = Task::fallible(f, arg);
+        self.execute(task.with_options(options));
+        future
+    }
+
+    /// Has `f` run on each item, a task an item, all submitted at once; the results come in the order of the input. For
+    /// input that is endless or large, [`map_with`](ExecutorExt::map_with).
+    fn map<A, R, I>(&self, f: fn(A) -> R, input: I) -> Map<R>
+    where
+        A: Portable,
+        R: Portable,
+        I: IntoIterator<Item = A>,
+    {
+        Map::new(input.into_iter().map(|arg| self.submit(f, arg)))
+    }
+
+    /// [`map`](ExecutorExt::map) of a function that may fail: each item has its own error.
+    fn try_map<A, T, E, I>(&self, f: fn(A) -> Result<T, E>, input: I) -> Map<T>
+    where
+        A: Portable,
+        T: Portable,
+        E: TaskFailure,
+        I: IntoIterator<Item = A>,
+    {
+        Map::new(input.into_iter().map(|arg| self.try_submit(f, arg)))
+    }
+
+    /// A map that takes its input as results are taken: bounded, in chunks, in either order, as `options` say.
+    fn map_with<A, R, I>(&self, options: MapOptions, f: fn(A) -> R, input: I) -> MapWith<'_, I::IntoIter, R>
+    where
+        A: Portable,
+        R: Portable,
+        I: IntoIterator<Item = A>,
+    {
+        lazy(self, options, input, move |items| MapCall { items, run: move |item| Ok(f(item)) })
+    }
+
+    /// [`map_with`](ExecutorExt::map_with) of a function that may fail.
+    fn try_map_with<A, T, E, I>(
+        &self,
+        options: MapOptions,
+        f: fn(A) -> Result<T, E>,
+        input: I,
+    ) -> MapWith<'_, I::IntoIter, T>
+    where
+        A: Portable,
+        T: Portable,
+        E: TaskFailure,
+        I: IntoIterator<Item = A>,
+    {
+        lazy(self, options, input, move |items| MapCall { items, run: move |item| failing(f(item)) })
+    }
+}
+
+/// Why threads can't honour these options, if they can't.
+pub(crate) fn refuse_unsupported(options: &TaskOptions) -> Option<TaskError> {
+    options.get_timeout().map(|_| {
+        TaskError::Rejected(Rejected::Unsupported(Unsupported::new(
+            "a time limit can't be kept on threads, since a running thread can't be ended; \
+             wait with `result_timeout`, or let the task look at the clock itself",
+        )))
+    })
+}
+
+fn lazy<'e, E, A, R, I, W>(
+    executor: &'e E,
+    options: MapOptions,
+    input: I,
+    work: impl Fn(Vec<A>) -> W + Send + 'e,
+) -> MapWith<'e, I::IntoIter, R>
+where
+    E: Executor + ?Sized,
+    R: Send + 'static,
+    I: IntoIterator<Item = A>,
+    W: Work<ChunkResults<R>> + 'static,
+{
+    let workers = executor.max_workers().unwrap_or_else(num_cpus::get);
+    let tasks = options.tasks.clone();
+    let submit = move |items: Vec<A>| {
+        let len = items.len();
+        let (mut task, future) = Task::from_work(work(items));
+        if let Some(options) = &tasks {
+            task = task.with_options(options.clone());
+        }
+        executor.execute(task);
+        Chunk { future, len }
+    };
+    MapWith::new(&options, workers, input.into_iter(), Box::new(submit))
+}
+
+/// A chunk of a map over a `fn`: items and function are all there is to it, so it could be encoded.
+struct MapCall<A, F> {
+    items: Vec<A>,
+    run: F,
+}
+
+impl<A, R, F> Work<ChunkResults<R>> for MapCall<A, F>
+where
+    A: Portable,
+    R: Send,
+    F: Fn(A) -> Result<R, TaskError> + Send,
+{
+    fn call(self) -> Result<ChunkResults<R>, TaskError> {
+        Ok(run_chunk(self.items, self.run))
+    }
+
+    fn is_portable(&self) -> bool {
+        true
+    }
+}

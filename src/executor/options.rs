@@ -1,0 +1,94 @@
+//! Options that every executor knows.
+
+use crate::future::TaskOptions;
+
+/// How a `map_with` runs.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{MapOptions, prelude::*};
+///
+/// let pool = ThreadPoolExecutor::new(2);
+/// let options = MapOptions::new().chunksize(10).buffersize(100);
+/// let mut squares = pool.map_with(options, |n: u64| n * n, 0..); // endless: never more than 100 in the air
+/// assert_eq!(squares.nth(1000).unwrap()?, 1_000_000);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct MapOptions {
+    pub(super) chunksize: Option<usize>,
+    pub(super) buffersize: Option<usize>,
+    pub(super) unordered: bool,
+    pub(super) tasks: Option<TaskOptions>,
+}
+
+impl MapOptions {
+    /// One item a task, a few tasks a worker in the air, results in the order of the input.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many items make one task; 1 by default. Honoured by every executor (Python's thread pool ignores it). Each
+    /// item still has its own result, and its own error.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0.
+    pub fn chunksize(mut self, n: usize) -> Self {
+        assert!(n > 0, "chunksize must be at least 1");
+        self.chunksize = Some(n);
+        self
+    }
+
+    /// How many items may be in the air at most: taken from the input and not yet yielded. Strictly so, where Python
+    /// has one more. By default four chunks for each worker.
+    ///
+    /// A chunk never holds more items than this.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0.
+    pub fn buffersize(mut self, n: usize) -> Self {
+        assert!(n > 0, "buffersize must be at least 1");
+        self.buffersize = Some(n);
+        self
+    }
+
+    /// Yields results as they finish, not in the order of the input.
+    pub fn unordered(mut self) -> Self {
+        self.unordered = true;
+        self
+    }
+
+    /// Options for each task of the map.
+    pub fn tasks(mut self, options: TaskOptions) -> Self {
+        self.tasks = Some(options);
+        self
+    }
+}
+
+/// What becomes of the queue when an executor shuts down. What runs is never interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Shutdown {
+    /// What is queued still runs.
+    #[default]
+    Drain,
+    /// What is queued is cancelled, and every wait for it ends.
+    CancelQueued,
+}
+
+/// What a submit does when the queue is full.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// Waits for a place. A worker that submits to its own pool counts as blocked meanwhile, so it can't deadlock.
+    Block,
+    /// Gives back a future that failed with [`Rejected::Full`](crate::Rejected::Full).
+    Reject,
+    /// Runs the task on the submitting thread, which slows down whoever submits too fast. The thread doesn't become a
+    /// worker by it: no initializer, no name, and locks that it holds stay held.
+    CallerRuns,
+}

@@ -1,0 +1,213 @@
+//! [`Task`]: what an executor is given.
+
+use crate::error::{TaskError, TaskFailure};
+use crate::future::cell::{self, Cell, Entry, Source, Work, fail_claimed, publish_here};
+use crate::future::state::Phase;
+use crate::future::{Future, TaskOptions};
+use crate::id::FutureId;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
+use std::fmt;
+use std::sync::Arc;
+
+/// What can go to another process. The same bound in every feature set, so that code which compiles without processes
+/// compiles with them; types that know no serde go through the inherent verbs of
+/// [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel to another process",
+    label = "must own its data and know serde",
+    note = "it must be `Serialize + DeserializeOwned + Send + 'static`: derive serde's traits; pass an owned value in place of a reference (`.cloned()`, or `|s: String| shout(&s)`)",
+    note = "a task that returns a `Result` whose error knows no serde, such as `anyhow::Result`, goes through `try_submit` and `try_map`",
+    note = "on a thread pool the inherent `submit` takes any `Send` type: call it on the `ThreadPoolExecutor` itself, not through the `Executor` trait"
+)]
+pub trait Portable: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
+
+/// A future's other end, type-erased: the future's own allocation under another type, not a box around it.
+///
+/// An executor gets it in [`Executor::execute`](crate::Executor::execute) and runs it here, with [`run`](Task::run), on
+/// whatever thread it likes. Dropped without that, it resolves its future as [`Abandoned`](TaskError::Abandoned).
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::Task;
+///
+/// let (task, future) = Task::local(|| 6 * 7);
+/// std::thread::spawn(move || task.run());
+/// assert_eq!(future.result()?, 42);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+#[must_use = "a task that is dropped resolves its future as abandoned; `run` it"]
+pub struct Task {
+    cell: Option<Entry>,
+}
+
+impl Task {
+    /// A task that could run in any process: a `fn`, or a closure that captures nothing, and a serde argument.
+    ///
+    /// ```compile_fail,E0308
+    /// let captured = 3;
+    /// let _ = concurrent_futures::Task::new(move |x: u32| x + captured, 1);
+    /// ```
+    pub fn new<A: Portable, R: Portable>(f: fn(A) -> R, arg: A) -> (Task, Future<R>) {
+        Task::from_work(Call { f, arg })
+    }
+
+    /// As [`new`](Task::new), for a task that may fail: an `Err` is the task's failure.
+    pub fn fallible<A, T, E>(f: fn(A) -> Result<T, E>, arg: A) -> (Task, Future<T>)
+    where
+        A: Portable,
+        T: Portable,
+        E: TaskFailure,
+    {
+        Task::from_work(TryCall { f, arg })
+    }
+
+    /// A task that can run in this process only: any closure, any result.
+    pub fn local<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> (Task, Future<R>) {
+        Task::from_work(|| Ok(f()))
+    }
+
+    pub(crate) fn from_work<W, T>(work: W) -> (Task, Future<T>)
+    where
+        W: Work<T> + 'static,
+        T: Send + 'static,
+    {
+        let cell: Arc<dyn Source<T>> = Cell::queued(work, ());
+        (Task { cell: Some(cell.clone()) }, Future::from_cell(cell))
+    }
+
+    /// Gives the task its options. They can be given once; a second call changes nothing.
+    pub fn with_options(self, options: TaskOptions) -> Self {
+        self.cell().header().set_options(options);
+        self
+    }
+
+    /// What was asked for this task.
+    pub fn options(&self) -> &TaskOptions {
+        self.cell().header().options()
+    }
+
+    /// Names the task, as its future's `id` does.
+    pub fn id(&self) -> FutureId {
+        self.cell().header().id
+    }
+
+    /// Whether the future was cancelled: there is nothing to run then, and dropping the task is all that is left.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.cell().header().word.load().phase(), Phase::Cancelled | Phase::Cancelling)
+    }
+
+    /// Whether it could run in another process.
+    pub fn is_portable(&self) -> bool {
+        self.cell().is_portable()
+    }
+
+    /// Has `f` called by the future's `kill`, should the task run then: it ends whatever runs the task, and says whether
+    /// it could. The last one set counts.
+    pub fn on_kill(&self, f: impl FnOnce() -> bool + Send + 'static) {
+        let hook: Box<dyn FnOnce() -> bool + Send> = Box::new(f);
+        // Done already: there is nothing to kill.
+        drop(self.cell().header().with_crowd(hook, |crowd, hook| crowd.on_kill.replace(hook)));
+    }
+
+    /// Runs the task here and resolves its future. A panic in it is caught and becomes the future's error. Does nothing
+    /// if the task was cancelled.
+    pub fn run(mut self) {
+        let cell = self.cell.take().expect("consumed by value");
+        if own(&cell) {
+            let phase = cell.execute();
+            publish_here(&*cell, Phase::Running, phase);
+        }
+    }
+
+    /// Marks the task as running, after which it can't be cancelled. False if it was cancelled first.
+    pub fn start(&self) -> bool {
+        own(self.cell.as_ref().expect("consumed by value"))
+    }
+
+    /// Ends the task with an error in place of a result. False if it was cancelled first.
+    pub fn fail(mut self, error: TaskError) -> bool {
+        let cell = self.cell.take().expect("consumed by value");
+        let owned = own(&cell);
+        if owned {
+            fail_claimed(&*cell, error);
+        }
+        owned
+    }
+
+    /// The pool's pointer; the pool answers for the task from here on.
+    pub(crate) fn into_entry(mut self) -> Entry {
+        self.cell.take().expect("consumed by value")
+    }
+
+    fn cell(&self) -> &dyn cell::AnyCell {
+        &**self.cell.as_ref().expect("consumed by value")
+    }
+}
+
+/// Whether the holder of the task owns its work: claimed now, or before by `start`. Nobody else claims a task that is in
+/// no pool's queue.
+fn own(cell: &Entry) -> bool {
+    let word = &cell.header().word;
+    word.claim().is_some() || word.load().phase() == Phase::Running
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell.take()
+            && own(&cell)
+        {
+            fail_claimed(&*cell, TaskError::Abandoned);
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cell {
+            Some(cell) => f.debug_struct("Task").field("id", &cell.header().id).finish_non_exhaustive(),
+            None => f.write_str("Task"),
+        }
+    }
+}
+
+/// A function and its argument: what can be encoded.
+pub(super) struct Call<A, R> {
+    f: fn(A) -> R,
+    arg: A,
+}
+
+impl<A: Portable, R: Portable> Work<R> for Call<A, R> {
+    fn call(self) -> Result<R, TaskError> {
+        Ok((self.f)(self.arg))
+    }
+
+    fn is_portable(&self) -> bool {
+        true
+    }
+}
+
+/// The same for a function that may fail.
+pub(super) struct TryCall<A, T, E> {
+    f: fn(A) -> Result<T, E>,
+    arg: A,
+}
+
+impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
+    fn call(self) -> Result<T, TaskError> {
+        failing((self.f)(self.arg))
+    }
+
+    fn is_portable(&self) -> bool {
+        true
+    }
+}
+
+/// A task's own error, as its future gives it.
+pub(crate) fn failing<T, E: TaskFailure>(outcome: Result<T, E>) -> Result<T, TaskError> {
+    outcome.map_err(|error| TaskError::Failed(crate::error::Failed::new(error)))
+}

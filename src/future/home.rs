@@ -1,0 +1,60 @@
+//! The way back from a task to the pool that queued it, for those who take it out of the queue by another door.
+//!
+//! A task carries its pool's number and not a reference: a counted one would make every submit and every completion
+//! pass the pool's counter between threads, for the sake of `cancel`, which is rare.
+
+use super::state::Snapshot;
+use crate::sync::plain::{AtomicU32, Mutex, Ordering};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Weak};
+
+/// A pool, as its tasks see it.
+pub(crate) trait Home: Send + Sync {
+    /// One of its queued tasks was cancelled: its entries are dead. `before` is the task's word as it was.
+    fn cancelled(&self, before: Snapshot);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct HomeId(NonZeroU32);
+
+static HOMES: Mutex<BTreeMap<u32, Weak<dyn Home>>> = Mutex::new(BTreeMap::new());
+
+impl HomeId {
+    /// A number for a pool about to be made.
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let number = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed));
+        HomeId(number.expect("fewer than 2^32 pools in one process"))
+    }
+
+    pub(crate) fn register(self, home: Weak<dyn Home>) {
+        HOMES.lock().insert(self.0.get(), home);
+    }
+
+    pub(crate) fn unregister(self) {
+        HOMES.lock().remove(&self.0.get());
+    }
+}
+
+/// A task's note of its home, written once, before its entry is queued.
+#[derive(Debug, Default)]
+pub(crate) struct HomeSlot(AtomicU32);
+
+impl HomeSlot {
+    pub(crate) fn set(&self, id: HomeId) {
+        // ORDERING: the queue's lock publishes it to whoever takes the entry; others only compare it.
+        self.0.store(id.0.get(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is(&self, id: HomeId) -> bool {
+        self.0.load(Ordering::Relaxed) == id.0.get()
+    }
+
+    pub(crate) fn find(&self) -> Option<Arc<dyn Home>> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            number => HOMES.lock().get(&number).and_then(Weak::upgrade),
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! Layer 1: one result and its handles.
+//!
+//! [`Future`] and [`SharedFuture`] read, [`Promise`] writes, [`CancelHandle`] cancels. What they share is the *cell*
+//! (`cell.rs`), whose `state.rs` says who owns what when; `watchers.rs` and `hub.rs` are how a wait hears of the end,
+//! and `waiting.rs` is the one function through which every wait goes.
+
+mod callback;
+mod cancel;
+pub(crate) mod cell;
+pub(crate) mod home;
+pub(crate) mod hub;
+mod options;
+mod promise;
+mod shared;
+pub(crate) mod state;
+mod unobserved;
+pub(crate) mod waiting;
+mod watchers;
+
+pub use callback::Completion;
+pub use cancel::CancelHandle;
+pub use options::TaskOptions;
+pub use promise::{Promise, promise};
+pub use shared::{SharedFuture, SharedWait};
+pub use state::State;
+pub use unobserved::set_unobserved_hook;
+
+use crate::error::{Broken, TaskError, TaskFailure, TimedOut};
+use crate::id::FutureId;
+use cell::{AnyCell, Cell, Entry, Source};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use waiting::{Ending, One, Watched, deadline_after};
+use watchers::OWNER;
+
+/// One owner's claim on one result, like a `JoinHandle`.
+///
+/// Every way to wait is here: [`result`](Future::result) moves the value out, [`wait`](Future::wait) only waits,
+/// `.await` needs no particular runtime, and the free functions [`wait`](crate::wait()) and
+/// [`as_completed`](crate::as_completed) take many.
+///
+/// Dropping a future lets its task run unwatched, as [`detach`](Future::detach) does; it cancels nothing. A value that
+/// is there already is dropped with the future. Waits inside a pool's own worker don't deadlock: see
+/// [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
+///
+/// Differs from Python: `result` takes the future, so a value is moved and never shared
+/// ([`shared`](Future::shared) makes the handle that can be cloned); `done`, `running`, `cancelled` are
+/// [`is_done`](Future::is_done), [`is_running`](Future::is_running), [`is_cancelled`](Future::is_cancelled); and a
+/// cancelled future is done at once, for everybody.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::prelude::*;
+///
+/// let pool = ThreadPoolExecutor::new(2);
+/// let future = pool.submit(|x: u64| x * x, 12);
+/// assert_eq!(future.result()?, 144);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+#[must_use = "dropping a future lets its task run unwatched; call `.detach()` to say that this is meant"]
+pub struct Future<T> {
+    /// `None` once the value was moved out by value: then there is nothing left to drop.
+    cell: Option<Arc<dyn Source<T>>>,
+}
+
+impl<T> Future<T> {
+    pub(crate) fn from_cell(cell: Arc<dyn Source<T>>) -> Self {
+        Future { cell: Some(cell) }
+    }
+
+    /// Names the task; unique in this process.
+    pub fn id(&self) -> FutureId {
+        self.header().id
+    }
+
+    /// Where the task stands at this moment.
+    pub fn state(&self) -> State {
+        self.header().word.load().state()
+    }
+
+    /// Whether the task is over: with a result, an error, or cancelled. Doesn't wait.
+    pub fn is_done(&self) -> bool {
+        self.header().word.load().is_resolved()
+    }
+
+    /// Whether the task is being run. (Python also says so of tasks that only wait in a worker's pipe.)
+    pub fn is_running(&self) -> bool {
+        self.state() == State::Running
+    }
+
+    /// Whether the task was cancelled before it began.
+    pub fn is_cancelled(&self) -> bool {
+        self.state() == State::Cancelled
+    }
+
+    /// Cancels the task if it has not begun; true if it is cancelled now, or was before. A cancelled task's closure and
+    /// argument are dropped here, and every wait for it ends. Doesn't wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let (gate, opened) = std::sync::mpsc::channel::<()>();
+    /// let running = pool.spawn(move || opened.recv());
+    /// let queued = pool.spawn(|| 1);
+    /// assert!(queued.cancel() && queued.is_done());
+    /// # drop(gate); let _ = running.result();
+    /// ```
+    pub fn cancel(&self) -> bool {
+        cell::cancel(self.any())
+    }
+
+    /// Cancels a queued task, and ends a running one together with its worker process. False if that can't be done:
+    /// threads can't be ended.
+    pub fn kill(&self) -> bool {
+        cell::kill(self.any())
+    }
+
+    /// Waits until the task is done, without reading its result. Blocks the thread.
+    ///
+    /// Inside a worker whose stack is nearly spent, when not even a thread can be had to go on with, it returns although
+    /// the task is not done: waiting on could only end the process.
+    pub fn wait(&self) {
+        // Exhausted is all that can come instead of Done; the caller sees it by is_done.
+        let _ = self.wait_until(None);
+    }
+
+    /// Waits until the task is done or the time is up; says whether it is done. Blocks the thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (_promise, future) = concurrent_futures::promise::<u32>();
+    /// assert!(!future.wait_timeout(Duration::from_millis(1)));
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_until(deadline_after(timeout)) == Ending::Done
+    }
+
+    /// Waits until the task is done and moves its result out. Blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no result: the task failed, panicked, was cancelled, or could not be run. See [`TaskError`].
+    pub fn result(mut self) -> Result<T, TaskError> {
+        match self.wait_until(None) {
+            Ending::Exhausted => Err(exhausted()),
+            Ending::Done | Ending::TimedOut => self.take_for_good(),
+        }
+    }
+
+    /// Waits until the task is done or the time is up, and moves its result out. Blocks the thread. A task that is done
+    /// already gives its result whatever the limit.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is this wait's: [`TimedOut`] hands the future back. The inner one is the task's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let pool = ThreadPoolExecutor::new(1);
+    ///     let mut future = pool.spawn(|| std::thread::sleep(Duration::from_millis(30)));
+    ///     loop {
+    ///         match future.result_timeout(Duration::from_millis(5)) {
+    ///             Ok(result) => break result?,
+    ///             Err(timed_out) => future = timed_out.future, // and wait again
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn result_timeout(mut self, timeout: Duration) -> Result<Result<T, TaskError>, TimedOut<Self>> {
+        match self.wait_until(deadline_after(timeout)) {
+            Ending::Done => Ok(self.take_for_good()),
+            Ending::TimedOut => Err(TimedOut::one(self)),
+            Ending::Exhausted => Ok(Err(exhausted())),
+        }
+    }
+
+    /// Waits until the task is done and says why it has no result: `None` if it has one. Blocks the thread. Of a
+    /// cancelled task, `Some(Cancelled)`, where Python raises.
+    pub fn exception(&self) -> Option<TaskError> {
+        match self.wait_until(None) {
+            Ending::Exhausted => Some(exhausted()),
+            Ending::Done | Ending::TimedOut => self.error(),
+        }
+    }
+
+    /// [`exception`](Future::exception), until the time is up.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] if the task is not done by then.
+    pub fn exception_timeout(&self, timeout: Duration) -> Result<Option<TaskError>, TimedOut<()>> {
+        match self.wait_until(deadline_after(timeout)) {
+            Ending::Done => Ok(self.error()),
+            Ending::TimedOut => Err(TimedOut::one(())),
+            Ending::Exhausted => Ok(Some(exhausted())),
+        }
+    }
+
+    /// Gives the future up and lets the task run unwatched. Its result is dropped where it is made; if it fails, the
+    /// hook of [`set_unobserved_hook`] hears of it.
+    pub fn detach(self) {}
+
+    /// The handle that can be cloned, with the same task behind it. One small allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let model = pool.spawn(|| vec![1.0, 2.0]).shared();
+    /// let other = model.clone();
+    /// let sum = std::thread::spawn(move || other.result().map(|v| v.iter().sum::<f64>()));
+    /// assert_eq!(model.result()?.len(), 2);
+    /// # assert_eq!(sum.join().unwrap()?, 3.0);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn shared(self) -> SharedFuture<T> {
+        SharedFuture::new(self)
+    }
+
+    /// Has `f` called once when the task is done, whatever its outcome, after every wait was told. It runs on the thread
+    /// that ends the task: the worker, or the one that cancels; if the task is done already, here and now. Several run
+    /// in the order in which they were added. A panic in one is logged; the others run.
+    ///
+    /// Callbacks that resolve other futures nest up to 64 deep; deeper ones are run a little later by the outermost.
+    pub fn add_done_callback(&self, f: impl FnOnce(&Completion) + Send + 'static) {
+        let boxed: callback::Callback = Box::new(f);
+        if let Err(boxed) = self.header().with_crowd(boxed, |crowd, f| crowd.callbacks.push(f)) {
+            let error = self.error();
+            callback::run_all(vec![boxed], &Completion::new(self.id(), error));
+        }
+    }
+
+    /// Why there is no result, of a task that is done; whoever asks has seen the failure.
+    fn error(&self) -> Option<TaskError> {
+        let error = self.any().error();
+        if error.is_some() {
+            self.header().word.mark_seen();
+        }
+        error
+    }
+
+    /// Waits; `Err` if the time is up first.
+    pub(crate) fn wait_by(&self, deadline: Option<Instant>) -> Result<(), ()> {
+        if self.wait_until(deadline) == Ending::TimedOut { Err(()) } else { Ok(()) }
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> Ending {
+        waiting::wait(&mut One::new(self), deadline)
+    }
+
+    /// The outcome, of a task that is done.
+    fn take(&self) -> Result<T, TaskError> {
+        match self.source().take() {
+            Some(Err(error)) => {
+                self.header().word.mark_seen();
+                Err(error)
+            }
+            Some(ok) => ok,
+            None => Err(TaskError::Abandoned),
+        }
+    }
+
+    /// The outcome of a task that is done; the future is over, and its drop has nothing to look after.
+    fn take_for_good(&mut self) -> Result<T, TaskError> {
+        let outcome = self.source().take().unwrap_or(Err(TaskError::Abandoned));
+        self.cell = None;
+        outcome
+    }
+
+    fn source(&self) -> &dyn Source<T> {
+        &**self.cell.as_ref().expect("there until the future is consumed")
+    }
+
+    fn header(&self) -> &cell::Header {
+        self.source().header()
+    }
+
+    fn any(&self) -> &dyn AnyCell {
+        self.source()
+    }
+}
+
+impl<T: Send + 'static> Future<T> {
+    /// A future that is done from the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::Future;
+    ///
+    /// assert_eq!(Future::ready(Ok(3)).result()?, 3);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn ready(outcome: Result<T, TaskError>) -> Self {
+        Future::from_cell(Cell::resolved(outcome))
+    }
+
+    /// A handle that cancels the task from elsewhere.
+    ///
+    /// Only where the result borrows nothing: the handle may outlive a scope.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle::new(self.entry())
+    }
+}
+
+impl<T, E: TaskFailure> Future<Result<T, E>> {
+    /// [`result`](Future::result) of a fallible task that was given to `submit` and not to `try_submit`: the task's own
+    /// error becomes [`TaskError::Failed`].
+    ///
+    /// # Errors
+    ///
+    /// As `result`, and `Failed` where the task returned `Err`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let n = pool.submit(|s: &str| s.parse::<i32>(), "7").flat_result()?;
+    /// assert_eq!(n, 7);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn flat_result(self) -> Result<T, TaskError> {
+        self.result()?.map_err(|error| TaskError::Failed(crate::error::Failed::new(error)))
+    }
+}
+
+/// Awaiting needs no particular runtime. A future awaited by `&mut` has given its result away: it is done, and asked
+/// again it says [`Abandoned`](TaskError::Abandoned) unless the task failed. Dropping it while it is awaited detaches.
+///
+/// # Panics
+///
+/// If it is polled again after it gave its result, as futures do.
+impl<T> std::future::Future for Future<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let header = self.header();
+        if !header.word.load().is_resolved() {
+            let waker = cx.waker().clone();
+            match header.with_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
+                // The old waker is dropped here, without the lock.
+                Ok(_old) => return Poll::Pending,
+                Err(_resolved_meanwhile) => {}
+            }
+        }
+        match self.source().take() {
+            Some(outcome) => {
+                if outcome.is_err() {
+                    header.word.mark_seen();
+                }
+                Poll::Ready(outcome)
+            }
+            None => panic!("a future was polled after it gave its result"),
+        }
+    }
+}
+
+/// Nothing in the handle is pinned.
+impl<T> Unpin for Future<T> {}
+
+impl<T> Watched for Future<T> {
+    fn cell(&self) -> &dyn AnyCell {
+        self.any()
+    }
+
+    fn entry(&self) -> Entry {
+        self.cell.clone().expect("there until the future is consumed")
+    }
+}
+
+impl<T> Drop for Future<T> {
+    fn drop(&mut self) {
+        let Some(cell) = self.cell.take() else { return };
+        let before = cell.header().word.mark_unwanted();
+        if before.is_resolved() {
+            // On the owner's own stack: a panic in the value's drop is the owner's to see.
+            if let Some(Err(error)) = cell.take()
+                && !before.is_seen()
+            {
+                unobserved::report(cell.header().id, &error);
+            }
+        } else if before.is_watched() {
+            drop(cell.header().with_crowd_if_any(|crowd| crowd.remove_waker(OWNER)));
+        }
+    }
+}
+
+/// The state and, of a finished one, whether it failed; never the value.
+impl<T> fmt::Debug for Future<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "Future", std::any::type_name::<T>(), self.any())
+    }
+}
+
+fn debug(f: &mut fmt::Formatter<'_>, name: &str, result: &str, cell: &dyn AnyCell) -> fmt::Result {
+    let header = cell.header();
+    let mut out = f.debug_struct(name);
+    out.field("id", &header.id.get()).field("state", &header.word.load().state());
+    match cell.error() {
+        Some(error) => out.field("error", &error).finish(),
+        None => out.field("result", &format_args!("{result}")).finish(),
+    }
+}
+
+fn exhausted() -> TaskError {
+    TaskError::Broken(Broken::new(
+        "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
+         give the pool a larger stack_size, or nest less",
+    ))
+}

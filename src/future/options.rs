@@ -1,0 +1,66 @@
+//! [`TaskOptions`]: what a submit may ask for one task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What may be asked for one task, by the `_with` verbs.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{TaskError, TaskOptions, prelude::*};
+///
+/// let pool = ThreadPoolExecutor::new(1);
+/// let future = pool.submit_with(TaskOptions::new().label("2017-03-23"), |n: u32| 1 / n, 0);
+/// let message = future.result().unwrap_err().to_string();
+/// assert!(message.starts_with("task `2017-03-23` in worker "), "{message}");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct TaskOptions {
+    timeout: Option<Duration>,
+    retries: u32,
+    label: Option<Arc<str>>,
+}
+
+impl TaskOptions {
+    /// Nothing asked for.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The longest the task may run, from its beginning. On processes its worker is killed then; threads can't be
+    /// ended, so a thread pool refuses the task with [`Rejected::Unsupported`](crate::Rejected::Unsupported).
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How often the task is run again after its *worker died*; 0 by default, since only the caller knows whether half
+    /// a run can be repeated. Never after an error or a panic of the task's own. Threads don't die: no effect there.
+    pub fn retries(mut self, n: u32) -> Self {
+        self.retries = n;
+        self
+    }
+
+    /// A name for the task in errors, logs and [`StillBusy`](crate::StillBusy).
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The limit asked for, if any.
+    pub fn get_timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// The number of retries asked for.
+    pub fn get_retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// The name given, if any.
+    pub fn get_label(&self) -> Option<&Arc<str>> {
+        self.label.as_ref()
+    }
+}

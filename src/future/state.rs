@@ -1,0 +1,243 @@
+//! The state machine of one task, in one byte.
+//!
+//! ```text
+//!            claim                     publish(Finished | Failed)
+//!   Queued ---------> Running ---------------------------------> Finished, Failed
+//!     |  ^               ^
+//!     |  | recalled      | begun          (Dispatched: only on process pools)
+//!     |  +--- Dispatched-+
+//!     |
+//!     | cancel                publish(Cancelled)
+//!     +--------> Cancelling ---------------------> Cancelled
+//! ```
+//!
+//! | phase | who owns the work and the outcome |
+//! |---|---|
+//! | Queued | nobody: whoever claims or cancels first, by one compare-and-swap |
+//! | Dispatched | the driver it was given to |
+//! | Running | the thread that claimed it (or the holder of the promise) |
+//! | Cancelling | the thread whose `cancel` won; it drops the closure and the argument *before* anybody sees Cancelled |
+//! | Finished, Failed, Cancelled | the owner of the future |
+//!
+//! The flags beside the phase are set by anybody at any time and say what the one who publishes has to look after.
+//! The same word decides every race between a publisher and somebody who sets a flag: both are read-modify-writes of
+//! it, so either the publisher sees the flag, or the one who sets it sees the outcome.
+
+use crate::sync::atomic::{AtomicU8, Ordering};
+
+/// Where a task stands, for its future's owner. Python's names are PENDING, RUNNING, CANCELLED and FINISHED.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::State;
+///
+/// let (promise, future) = concurrent_futures::promise();
+/// assert_eq!(future.state(), State::Queued);
+/// promise.set_result(1);
+/// assert_eq!(future.state(), State::Finished);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum State {
+    /// Waits for its turn; can be cancelled.
+    Queued,
+    /// Was handed to a worker, which has not begun it; can be cancelled. Python already calls this running.
+    Dispatched,
+    /// Is being run.
+    Running,
+    /// Has a result or an error.
+    Finished,
+    /// Was cancelled before it began.
+    Cancelled,
+}
+
+/// [`State`], as the crate needs it: with the moment of cancelling, and a failure told from a success.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Queued,
+    /// Set by the drivers of process pools.
+    Dispatched,
+    Running,
+    Cancelling,
+    Finished,
+    Failed,
+    Cancelled,
+}
+
+const PHASE: u8 = 0b111;
+/// Somebody waits or wants to be told: the watchers have entries.
+const WATCHED: u8 = 1 << 3;
+/// The task has a second entry in its pool's lists, on the urgent stack.
+const URGENT: u8 = 1 << 4;
+/// The future is gone: nobody will take the outcome.
+const UNWANTED: u8 = 1 << 5;
+/// The failure was seen by somebody.
+const SEEN: u8 = 1 << 6;
+/// The task has an entry in its pool's lists, or had one: its pool counts it.
+const ENTERED: u8 = 1 << 7;
+
+/// The state word. It changes only by the methods named after a transition.
+#[derive(Debug)]
+pub(crate) struct Word(AtomicU8);
+
+/// A copy of the word at one moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Snapshot(u8);
+
+impl Word {
+    pub(crate) fn new(phase: Phase) -> Self {
+        Word(AtomicU8::new(phase as u8))
+    }
+
+    pub(crate) fn load(&self) -> Snapshot {
+        // ORDERING: Acquire pairs with the Release of `publish`: who sees a resolved phase sees the outcome.
+        Snapshot(self.0.load(Ordering::Acquire))
+    }
+
+    /// Queued -> Running. One caller wins, and from then on owns the work. The snapshot is of just before.
+    pub(crate) fn claim(&self) -> Option<Snapshot> {
+        self.leave_queued(Phase::Running)
+    }
+
+    /// Queued -> Cancelling. One caller wins, and from then on owns the work.
+    pub(crate) fn begin_cancel(&self) -> Option<Snapshot> {
+        self.leave_queued(Phase::Cancelling)
+    }
+
+    fn leave_queued(&self, to: Phase) -> Option<Snapshot> {
+        // ORDERING: Acquire, to see the work as its submitter left it; Release is for `publish` alone.
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                (Snapshot(word).phase() == Phase::Queued).then_some(word | to as u8)
+            })
+            .ok()
+            .map(Snapshot)
+    }
+
+    /// Running -> Finished or Failed, or Cancelling -> Cancelled, by its owner. Says what was there before: the flags
+    /// are what the publisher must look after.
+    pub(crate) fn publish(&self, from: Phase, to: Phase) -> Snapshot {
+        debug_assert!(matches!(
+            (from, to),
+            (Phase::Running, Phase::Finished | Phase::Failed | Phase::Cancelled)
+                | (Phase::Cancelling, Phase::Cancelled)
+        ));
+        // The owner alone changes the phase, and phases rise: an addition changes it and leaves the flags alone.
+        // ORDERING: Release publishes the outcome; Acquire takes over the watchers that set WATCHED.
+        Snapshot(self.0.fetch_add(to as u8 - from as u8, Ordering::AcqRel))
+    }
+
+    /// Marks that an entry is about to be queued, while the task is still Queued. False if it is not: then it was
+    /// cancelled before it got there, and nobody would ever take the entry out of the count.
+    pub(crate) fn mark_entered(&self) -> bool {
+        self.mark_while_queued(ENTERED)
+    }
+
+    /// Marks that the watchers have entries.
+    pub(crate) fn mark_watched(&self) -> Snapshot {
+        Snapshot(self.0.fetch_or(WATCHED, Ordering::AcqRel))
+    }
+
+    /// Marks that the future is gone.
+    pub(crate) fn mark_unwanted(&self) -> Snapshot {
+        Snapshot(self.0.fetch_or(UNWANTED, Ordering::AcqRel))
+    }
+
+    /// Marks that somebody saw the failure.
+    pub(crate) fn mark_seen(&self) -> Snapshot {
+        Snapshot(self.0.fetch_or(SEEN, Ordering::AcqRel))
+    }
+
+    /// Marks that a second entry is about to be made; true for the one caller who shall make it. Only while Queued:
+    /// whoever claims the task afterwards sees the mark and counts the entry as dead.
+    pub(crate) fn mark_urgent(&self) -> bool {
+        self.mark_while_queued(URGENT)
+    }
+
+    fn mark_while_queued(&self, flag: u8) -> bool {
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                (Snapshot(word).phase() == Phase::Queued && word & flag == 0).then_some(word | flag)
+            })
+            .is_ok()
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn phase(self) -> Phase {
+        match self.0 & PHASE {
+            0 => Phase::Queued,
+            1 => Phase::Dispatched,
+            2 => Phase::Running,
+            3 => Phase::Cancelling,
+            4 => Phase::Finished,
+            5 => Phase::Failed,
+            _ => Phase::Cancelled,
+        }
+    }
+
+    pub(crate) fn state(self) -> State {
+        match self.phase() {
+            Phase::Queued | Phase::Cancelling => State::Queued,
+            Phase::Dispatched => State::Dispatched,
+            Phase::Running => State::Running,
+            Phase::Finished | Phase::Failed => State::Finished,
+            Phase::Cancelled => State::Cancelled,
+        }
+    }
+
+    pub(crate) fn is_resolved(self) -> bool {
+        self.0 & PHASE >= Phase::Finished as u8
+    }
+
+    pub(crate) fn is_watched(self) -> bool {
+        self.0 & WATCHED != 0
+    }
+
+    pub(crate) fn is_urgent(self) -> bool {
+        self.0 & URGENT != 0
+    }
+
+    pub(crate) fn is_entered(self) -> bool {
+        self.0 & ENTERED != 0
+    }
+
+    pub(crate) fn is_unwanted(self) -> bool {
+        self.0 & UNWANTED != 0
+    }
+
+    pub(crate) fn is_seen(self) -> bool {
+        self.0 & SEEN != 0
+    }
+}
+
+#[cfg(all(test, not(concurrent_futures_loom)))]
+mod tests {
+    use super::{Phase, Word};
+
+    #[test]
+    fn one_of_claim_and_cancel_wins() {
+        let word = Word::new(Phase::Queued);
+        assert!(word.claim().is_some());
+        assert!(word.begin_cancel().is_none() && word.claim().is_none());
+        let word = Word::new(Phase::Queued);
+        assert!(word.begin_cancel().is_some());
+        assert!(word.claim().is_none());
+        assert_eq!(word.load().phase(), Phase::Cancelling);
+    }
+
+    #[test]
+    fn flags_outlive_the_phase() {
+        let word = Word::new(Phase::Queued);
+        assert!(word.mark_urgent() && !word.mark_urgent());
+        assert!(!word.mark_watched().is_watched());
+        assert!(word.claim().is_some_and(|before| before.is_urgent()));
+        assert!(!word.mark_urgent());
+        let before = word.publish(Phase::Running, Phase::Failed);
+        assert!(before.is_watched() && !before.is_resolved() && !before.is_unwanted());
+        assert!(word.mark_unwanted().is_resolved());
+        assert_eq!(word.load().phase(), Phase::Failed);
+    }
+}

@@ -1,0 +1,201 @@
+//! The one function through which every wait goes.
+//!
+//! A wait says what it needs ([`Wait`]); the thread it happens on decides how. A thread that is no pool's worker spins
+//! for a few microseconds and sleeps. A worker asks its pool ([`Host`]), which may run the task in place or put a spare
+//! to work meanwhile: the table is in `thread_pool/waiting.rs`.
+
+use super::cell::{AnyCell, Entry};
+use super::home::HomeId;
+use super::hub::{Hub, Woken};
+use crate::sync::spin_until;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Ending {
+    Done,
+    TimedOut,
+    /// The worker's stack is nearly spent and no thread can be had: going on could only overflow it.
+    Exhausted,
+}
+
+/// What is waited for.
+pub(crate) trait Wait {
+    /// Asks without sleeping.
+    fn is_done(&mut self) -> bool;
+
+    /// Whether each single task is needed; else any of several would do.
+    fn needs_all(&self) -> bool;
+
+    /// Shows the tasks that are not done, in order, until `visit` says false.
+    fn each(&mut self, visit: &mut dyn FnMut(&dyn Watched) -> bool);
+
+    /// Whether tasks of this pool are among them.
+    fn concerns(&mut self, home: HomeId) -> bool {
+        let mut any = false;
+        self.each(&mut |task| {
+            any |= task.cell().header().home.is(home);
+            !any
+        });
+        any
+    }
+
+    /// Shows the tasks that no call has shown before, last first.
+    fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched));
+
+    /// Puts the hub into the tasks; again does nothing.
+    fn arm(&mut self);
+
+    /// Takes it out of those that are not done.
+    fn disarm(&mut self);
+
+    /// What the sleeper sleeps on, once armed.
+    fn hub(&self) -> &Arc<Hub>;
+
+    /// Sleeps until something happened or the time is up. Armed.
+    fn sleep(&mut self, deadline: Option<Instant>) -> Woken;
+}
+
+/// Something with a cell behind it.
+pub(crate) trait Watched {
+    fn cell(&self) -> &dyn AnyCell;
+
+    /// A counted pointer, for a queue.
+    fn entry(&self) -> Entry;
+}
+
+/// The pool whose worker a thread is.
+pub(crate) trait Host {
+    fn home(&self) -> HomeId;
+
+    /// Waits as one of its workers.
+    fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending;
+
+    /// The worker is about to wait for something of the user's.
+    fn begin_blocking(&self);
+
+    /// It goes on.
+    fn end_blocking(&self);
+}
+
+crate::sync::thread_local! {
+    /// Whose worker this thread is. A thread's own destructors may run after this one's: hence `try_with` below.
+    static HOST: RefCell<Option<Rc<dyn Host>>> = RefCell::new(None);
+}
+
+/// Makes this thread a worker of `host`'s pool, or nobody's.
+pub(crate) fn set_host(host: Option<Rc<dyn Host>>) {
+    HOST.with(|cell| *cell.borrow_mut() = host);
+}
+
+pub(crate) fn host() -> Option<Rc<dyn Host>> {
+    HOST.try_with(|host| host.borrow().clone()).ok().flatten()
+}
+
+/// Waits, on whatever thread this is.
+pub(crate) fn wait(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
+    if what.is_done() {
+        return Ending::Done;
+    }
+    match host() {
+        Some(host) => host.wait(what, deadline),
+        None => {
+            if !is_over(deadline) && spin_until(|| what.is_done()) {
+                return Ending::Done;
+            }
+            sleep(what, deadline)
+        }
+    }
+}
+
+/// Sleeps until it is done or the time is up, counted as nothing.
+pub(crate) fn sleep(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
+    // Asked for now or in the past: don't even make an entry.
+    if is_over(deadline) {
+        return if what.is_done() { Ending::Done } else { Ending::TimedOut };
+    }
+    what.arm();
+    let ending = loop {
+        if what.is_done() {
+            break Ending::Done;
+        }
+        if what.sleep(deadline) == Woken::TimedOut {
+            break if what.is_done() { Ending::Done } else { Ending::TimedOut };
+        }
+    };
+    what.disarm();
+    ending
+}
+
+/// The moment `timeout` from now; `None`, for ever, if the clock can't tell it.
+pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|at| at <= Instant::now())
+}
+
+/// The wait for one task.
+pub(crate) struct One<'a> {
+    task: &'a dyn Watched,
+    hub: Option<Arc<Hub>>,
+    offered: bool,
+}
+
+impl<'a> One<'a> {
+    pub(crate) fn new(task: &'a dyn Watched) -> Self {
+        One { task, hub: None, offered: false }
+    }
+}
+
+impl Wait for One<'_> {
+    fn is_done(&mut self) -> bool {
+        self.task.cell().header().word.load().is_resolved()
+    }
+
+    fn needs_all(&self) -> bool {
+        true
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&dyn Watched) -> bool) {
+        if !self.is_done() {
+            visit(self.task);
+        }
+    }
+
+    fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {
+        if !std::mem::replace(&mut self.offered, true) {
+            visit(self.task);
+        }
+    }
+
+    fn arm(&mut self) {
+        if self.hub.is_none() {
+            let hub = self.hub.insert(Hub::bell(1, false));
+            if !self.task.cell().header().watch(hub, 0) {
+                hub.ring();
+            }
+        }
+    }
+
+    fn disarm(&mut self) {
+        if let Some(hub) = self.hub.take()
+            && !self.is_done()
+        {
+            self.task.cell().header().unwatch(&hub, 0);
+        }
+    }
+
+    fn hub(&self) -> &Arc<Hub> {
+        self.hub.as_ref().expect("armed")
+    }
+
+    fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
+        self.hub().sleep(deadline)
+    }
+}

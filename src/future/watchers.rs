@@ -1,0 +1,172 @@
+//! [`Watchers`]: who wants to know when one task is done.
+//!
+//! Nearly every future has none or one, so one entry lives in the cell itself, without an allocation. More of them, a
+//! waker or a callback move to a box.
+
+use super::callback::Callback;
+use super::hub::{Hub, Key};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Waker;
+
+#[derive(Default)]
+pub(crate) enum Watchers {
+    #[default]
+    None,
+    One(Arc<Hub>, Key),
+    Many(Box<Crowd>),
+}
+
+/// Everybody, once there are several.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    /// By the hub's address and key: a wait that ends early finds its entry at once.
+    hubs: HashMap<(usize, Key), Arc<Hub>>,
+    /// Dead entries are swept when there are this many: each sweep is paid for by as many insertions.
+    sweep_at: usize,
+    pub(crate) wakers: Vec<(WakerKey, Waker)>,
+    pub(crate) callbacks: Vec<Callback>,
+    /// How to end the worker that runs the task.
+    pub(crate) on_kill: Option<KillHook>,
+}
+
+/// Tells the awaiting tasks of one future apart; the owner of a `Future` is [`OWNER`].
+pub(crate) type WakerKey = u64;
+pub(crate) const OWNER: WakerKey = 0;
+
+pub(crate) type KillHook = Box<dyn FnOnce() -> bool + Send>;
+
+const SWEEP_AT_LEAST: usize = 8;
+
+impl Watchers {
+    pub(crate) fn add_hub(&mut self, hub: &Arc<Hub>, key: Key) {
+        match self {
+            Watchers::None => *self = Watchers::One(hub.clone(), key),
+            Watchers::One(only, _) if only.is_abandoned() => *self = Watchers::One(hub.clone(), key),
+            _ => self.crowd().add_hub(hub, key),
+        }
+    }
+
+    pub(crate) fn remove_hub(&mut self, hub: &Arc<Hub>, key: Key) {
+        match self {
+            Watchers::One(only, k) if Arc::ptr_eq(only, hub) && *k == key => *self = Watchers::None,
+            Watchers::Many(crowd) => drop(crowd.hubs.remove(&(address(hub), key))),
+            _ => {}
+        }
+    }
+
+    /// The box, moving a lone entry into it.
+    pub(crate) fn crowd(&mut self) -> &mut Crowd {
+        if !matches!(self, Watchers::Many(_)) {
+            let mut crowd = Box::<Crowd>::default();
+            if let Watchers::One(hub, key) = std::mem::take(self) {
+                crowd.add_hub(&hub, key);
+            }
+            *self = Watchers::Many(crowd);
+        }
+        let Watchers::Many(crowd) = self else { unreachable!("made so above") };
+        crowd
+    }
+
+    pub(crate) fn crowd_if_any(&mut self) -> Option<&mut Crowd> {
+        match self {
+            Watchers::Many(crowd) => Some(crowd),
+            _ => None,
+        }
+    }
+
+    /// How many waits have an entry, dead ones included.
+    #[cfg(test)]
+    pub(crate) fn hubs(&self) -> usize {
+        match self {
+            Watchers::None => 0,
+            Watchers::One(..) => 1,
+            Watchers::Many(crowd) => crowd.hubs.len(),
+        }
+    }
+}
+
+impl Crowd {
+    fn add_hub(&mut self, hub: &Arc<Hub>, key: Key) {
+        if self.hubs.len() >= self.sweep_at {
+            self.hubs.retain(|_, hub| !hub.is_abandoned());
+            self.sweep_at = (2 * self.hubs.len()).max(SWEEP_AT_LEAST);
+        }
+        self.hubs.insert((address(hub), key), hub.clone());
+    }
+
+    /// The waker this one replaces comes back: wakers are the user's, and are dropped without a lock held.
+    pub(crate) fn set_waker(&mut self, key: WakerKey, waker: Waker) -> Option<Waker> {
+        match self.wakers.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, old)) => Some(std::mem::replace(old, waker)),
+            None => {
+                self.wakers.push((key, waker));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn remove_waker(&mut self, key: WakerKey) -> Option<Waker> {
+        let at = self.wakers.iter().position(|(k, _)| *k == key)?;
+        Some(self.wakers.swap_remove(at).1)
+    }
+
+    /// Whether there is nobody but hubs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wakers.is_empty() && self.callbacks.is_empty() && self.on_kill.is_none()
+    }
+
+    pub(crate) fn tell_hubs(&mut self, failed: bool) {
+        for ((_, key), hub) in self.hubs.drain() {
+            hub.tell(key, failed);
+        }
+    }
+}
+
+/// A hub in the map keeps itself alive, so its address stays its own.
+fn address(hub: &Arc<Hub>) -> usize {
+    Arc::as_ptr(hub).addr()
+}
+
+#[cfg(all(test, not(concurrent_futures_loom)))]
+mod tests {
+    use super::Watchers;
+    use crate::future::hub::Hub;
+    use std::sync::Arc;
+
+    #[test]
+    fn an_abandoned_wait_leaves_at_most_one_entry() {
+        let mut watchers = Watchers::default();
+        for _ in 0..1000 {
+            let hub = Hub::bell(1, false);
+            watchers.add_hub(&hub, 0);
+            hub.abandon();
+        }
+        assert_eq!(watchers.hubs(), 1);
+    }
+
+    #[test]
+    fn many_abandoned_waits_beside_a_live_one_stay_few() {
+        let mut watchers = Watchers::default();
+        let live = Hub::bell(1, false);
+        watchers.add_hub(&live, 0);
+        for _ in 0..1000 {
+            let hub = Hub::bell(1, false);
+            watchers.add_hub(&hub, 0);
+            hub.abandon();
+        }
+        assert!(watchers.hubs() <= super::SWEEP_AT_LEAST, "{}", watchers.hubs());
+        watchers.remove_hub(&live, 0);
+        assert_eq!(Arc::strong_count(&live), 1);
+    }
+
+    #[test]
+    fn one_hub_may_watch_twice() {
+        let (mut watchers, hub) = (Watchers::default(), Hub::bell(2, false));
+        watchers.add_hub(&hub, 0);
+        watchers.add_hub(&hub, 1);
+        assert_eq!(watchers.hubs(), 2);
+        watchers.remove_hub(&hub, 0);
+        assert_eq!(watchers.hubs(), 1);
+    }
+}

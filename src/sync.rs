@@ -1,0 +1,230 @@
+//! The only door to locks, atomics, channels and threads.
+//!
+//! Everything else in the crate takes its primitives from here, so that one `cfg` swaps them for loom's: a model of
+//! the crate is then the crate itself, compiled against primitives that explore every interleaving. loom can see
+//! neither parking_lot nor crossbeam, hence the stand-ins below. What only counts or caches (ids, statistics) uses
+//! [`plain`] atomics in both builds: nothing waits on it, and it would only widen the models.
+
+#[cfg(not(concurrent_futures_loom))]
+pub(crate) use real::*;
+
+#[cfg(concurrent_futures_loom)]
+pub(crate) use model::*;
+
+/// What no protocol rests on; the same under loom.
+pub(crate) mod plain {
+    pub(crate) use parking_lot::Mutex;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+}
+
+#[cfg(not(concurrent_futures_loom))]
+mod real {
+    pub(crate) use crossbeam_channel as channel;
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::sync::atomic;
+    pub(crate) use std::thread_local;
+
+    pub(crate) mod thread {
+        pub(crate) use std::thread::{Builder, JoinHandle};
+
+        pub(crate) fn is_finished<T>(handle: &JoinHandle<T>) -> bool {
+            handle.is_finished()
+        }
+    }
+
+    /// Turns of a bounded spin before a thread goes to sleep: about 3 to 12 us. Longer burns a core that somebody
+    /// else needs; a `yield_now` in it gives away a whole time slice when the machine is busy, so there is none.
+    const SPIN_TURNS: u32 = 300;
+
+    /// Spins until `ready`, or gives up after a few microseconds; says what `ready` said last. With a single
+    /// processor it asks once: whoever would make it ready can't run meanwhile.
+    pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) -> bool {
+        if ready() {
+            return true;
+        }
+        if one_processor() {
+            return false;
+        }
+        for _ in 0..SPIN_TURNS {
+            std::hint::spin_loop();
+            if ready() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn one_processor() -> bool {
+        static CPUS: std::sync::LazyLock<usize> = std::sync::LazyLock::new(num_cpus::get);
+        *CPUS == 1
+    }
+}
+
+#[cfg(concurrent_futures_loom)]
+mod model {
+    use std::time::Instant;
+
+    pub(crate) use loom::sync::atomic;
+    pub(crate) use loom::thread_local;
+
+    /// loom's mutex behind parking_lot's interface.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().expect("loom's mutexes are never poisoned here")))
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().expect("loom's mutexes are never poisoned here")
+        }
+    }
+
+    impl<T> std::ops::Deref for MutexGuard<'_, T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            self.0.as_ref().expect("held outside Condvar::wait")
+        }
+    }
+
+    impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_mut().expect("held outside Condvar::wait")
+        }
+    }
+
+    /// loom's condition variable behind parking_lot's interface. It never times out: loom has no clock.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    pub(crate) struct WaitTimeoutResult;
+
+    impl WaitTimeoutResult {
+        pub(crate) fn timed_out(&self) -> bool {
+            false
+        }
+    }
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Condvar(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            let inner = guard.0.take().expect("held outside Condvar::wait");
+            guard.0 = Some(self.0.wait(inner).expect("loom's mutexes are never poisoned here"));
+        }
+
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> WaitTimeoutResult {
+            self.wait(guard);
+            WaitTimeoutResult
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+
+    pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) -> bool {
+        ready()
+    }
+
+    pub(crate) mod thread {
+        pub(crate) use loom::thread::JoinHandle;
+
+        /// loom can't say; a handle kept until the join is harmless.
+        pub(crate) fn is_finished<T>(_: &JoinHandle<T>) -> bool {
+            false
+        }
+
+        /// loom's threads have neither names that show nor stacks that are chosen.
+        #[derive(Default)]
+        pub(crate) struct Builder;
+
+        impl Builder {
+            pub(crate) fn new() -> Self {
+                Builder
+            }
+
+            pub(crate) fn name(self, _: String) -> Self {
+                self
+            }
+
+            pub(crate) fn stack_size(self, _: usize) -> Self {
+                self
+            }
+
+            pub(crate) fn spawn<F, T>(self, f: F) -> std::io::Result<JoinHandle<T>>
+            where
+                F: FnOnce() -> T + 'static,
+                T: 'static,
+            {
+                Ok(loom::thread::spawn(f))
+            }
+        }
+    }
+
+    /// The part of crossbeam-channel that the crate uses, over a mutex and a condition variable.
+    pub(crate) mod channel {
+        use super::{Condvar, Mutex};
+        use std::collections::VecDeque;
+        use std::sync::Arc;
+        use std::time::Instant;
+
+        struct Queue<T> {
+            items: Mutex<VecDeque<T>>,
+            filled: Condvar,
+        }
+
+        pub(crate) struct Sender<T>(Arc<Queue<T>>);
+        pub(crate) struct Receiver<T>(Arc<Queue<T>>);
+        pub(crate) struct SendError<T>(#[expect(dead_code, reason = "as crossbeam's")] pub(crate) T);
+        pub(crate) struct TryRecvError;
+        pub(crate) struct RecvTimeoutError;
+
+        pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+            let queue = Arc::new(Queue { items: Mutex::new(VecDeque::new()), filled: Condvar::new() });
+            (Sender(queue.clone()), Receiver(queue))
+        }
+
+        impl<T> Sender<T> {
+            pub(crate) fn send(&self, item: T) -> Result<(), SendError<T>> {
+                self.0.items.lock().push_back(item);
+                self.0.filled.notify_one();
+                Ok(())
+            }
+        }
+
+        impl<T> Receiver<T> {
+            pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+                self.0.items.lock().pop_front().ok_or(TryRecvError)
+            }
+
+            pub(crate) fn recv(&self) -> Result<T, TryRecvError> {
+                let mut items = self.0.items.lock();
+                loop {
+                    if let Some(item) = items.pop_front() {
+                        return Ok(item);
+                    }
+                    self.0.filled.wait(&mut items);
+                }
+            }
+
+            pub(crate) fn recv_deadline(&self, _: Instant) -> Result<T, RecvTimeoutError> {
+                self.recv().map_err(|_| RecvTimeoutError)
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Layer 4a: [`ThreadPoolExecutor`].
+//!
+//! ```text
+//!  submit(f, arg) --> cell --> Queue { inbox -> ready, urgent } --> worker n: claim, run, publish --> Future
+//!                      ^                                                                               |
+//!                      +---------------------- the same allocation ------------------------------------+
+//! ```
+//!
+//! `queue.rs` is the heart: which task, which worker, who sleeps and who is woken, with the argument why no wake-up is
+//! lost. `worker.rs` is one thread's life; `waiting.rs` is what a worker does that waits; `scope.rs` lets tasks borrow.
+
+mod builder;
+mod queue;
+#[expect(unsafe_code, reason = "the lifetime of scoped tasks, argued in the file")]
+mod scope;
+mod stats;
+mod waiting;
+mod worker;
+
+pub use builder::ThreadPoolBuilder;
+pub use scope::Scope;
+pub use stats::{BusyWorker, Stats, StillBusy};
+pub use waiting::blocking;
+
+use crate::error::TaskFailure;
+use crate::executor::local::{Launch, local_verbs};
+use crate::executor::{Executor, Map, MapOptions, MapWith, Shutdown, Task, refuse_unsupported};
+use crate::future::cell::{Entry, fail_claimed};
+use crate::future::waiting::{deadline_after, host};
+use crate::future::{Future, TaskOptions};
+use queue::Queue;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A pool of threads that run tasks, first come, first served.
+///
+/// Threads are started as they are needed and an idle one is reused before another starts. A task's panic is caught,
+/// comes back through its future, and costs nobody a thread.
+///
+/// **Waiting inside a task.** A task may wait for tasks of its own pool, however few its workers: it never deadlocks. If
+/// it can't go on without a queued task it runs that task itself, in place; otherwise it counts as blocked, and a spare
+/// worker runs on. So `max_workers` means tasks running, not counting those blocked in such waits. State that is bound to
+/// the thread, like a `RefCell` in a thread-local borrowed across a wait, is visible to a task run in place. Waits for
+/// *another* pool's future, for a [`Promise`](crate::Promise) or a lock are not seen by the pool; [`blocking`] declares
+/// them.
+///
+/// **The end.** Dropping the pool runs what is queued and joins the threads, as Python's `with` block does; while its
+/// thread panics, what is queued is cancelled instead, and a worker of the same pool doesn't join. A pool in a `static`
+/// is never dropped: what is still queued when `main` returns is lost.
+///
+/// Not `Clone`: `&pool`, an `Arc` or a `static` with `LazyLock` serve.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::prelude::*;
+///
+/// let pool = ThreadPoolExecutor::new(4);
+/// let futures: Vec<_> = (1..=3).map(|n| pool.submit(|n: u32| n * n, n)).collect();
+/// let squares: Result<Vec<u32>, _> = futures.into_iter().map(|f| f.result()).collect();
+/// assert_eq!(squares?, [1, 4, 9]);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+pub struct ThreadPoolExecutor {
+    queue: Arc<Queue>,
+    detached: bool,
+}
+
+impl ThreadPoolExecutor {
+    /// A pool of at most `max_workers` threads; for more options, [`builder`](ThreadPoolExecutor::builder).
+    ///
+    /// # Panics
+    ///
+    /// If `max_workers` is 0.
+    pub fn new(max_workers: usize) -> Self {
+        match Self::builder().max_workers(max_workers).build() {
+            Ok(pool) => pool,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Every option.
+    pub fn builder() -> ThreadPoolBuilder {
+        ThreadPoolBuilder::default()
+    }
+
+    /// How many tasks run at once at most.
+    pub fn max_workers(&self) -> usize {
+        self.queue.config.max_workers
+    }
+
+    /// The pool in numbers, at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// pool.spawn(|| 1).result()?;
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.finished, stats.queued, stats.submitted()), (1, 0, 1));
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.queue.stats()
+    }
+
+    /// Closes the door and returns at once: later submits are rejected. What is queued still runs
+    /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)); what runs is never
+    /// interrupted. May be called again, to cancel what a `Drain` left.
+    pub fn shutdown(&self, mode: Shutdown) {
+        self.queue.shutdown(mode);
+    }
+
+    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. In
+    /// one of the pool's own tasks it returns at once: a worker can't wait for its own end.
+    pub fn join(&self) {
+        if !self.is_own_worker() {
+            self.shutdown(Shutdown::Drain);
+            self.queue.join(None);
+        }
+    }
+
+    /// [`join`](ThreadPoolExecutor::join), for no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`StillBusy`] says which workers are still at which tasks. In one of the pool's own tasks, at once.
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
+        let deadline = deadline_after(timeout);
+        self.shutdown(Shutdown::Drain);
+        if !self.is_own_worker() && self.queue.join(deadline) {
+            return Ok(());
+        }
+        Err(StillBusy::new(&self.queue.slots(), self.queue.stats().queued))
+    }
+
+    /// Gives the pool up without waiting: what is queued still runs, then the threads end. Should `main` return before
+    /// that, the rest is lost.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
+    fn from_queue(queue: Arc<Queue>) -> Self {
+        ThreadPoolExecutor { queue, detached: false }
+    }
+
+    fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    fn local(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    fn is_own_worker(&self) -> bool {
+        host().is_some_and(|host| host.home() == self.queue.id)
+    }
+}
+
+local_verbs!(ThreadPoolExecutor);
+
+impl Launch for Arc<Queue> {
+    fn accept(&self, entry: Entry) {
+        if let Some(error) = refuse_unsupported(entry.header().options()) {
+            if entry.header().word.claim().is_some() {
+                fail_claimed(&*entry, error);
+            }
+            return;
+        }
+        self.push(entry);
+    }
+
+    fn workers(&self) -> usize {
+        self.config.max_workers
+    }
+}
+
+impl Executor for ThreadPoolExecutor {
+    fn execute(&self, task: Task) {
+        self.queue.accept(task.into_entry());
+    }
+
+    fn shutdown(&self, mode: Shutdown) {
+        self.queue.shutdown(mode);
+    }
+
+    fn max_workers(&self) -> Option<usize> {
+        Some(self.queue.config.max_workers)
+    }
+}
+
+impl Drop for ThreadPoolExecutor {
+    fn drop(&mut self) {
+        // A panicking thread must not hang behind hours of queue.
+        let mode = if std::thread::panicking() { Shutdown::CancelQueued } else { Shutdown::Drain };
+        self.queue.shutdown(mode);
+        if !self.detached && !self.is_own_worker() {
+            self.queue.join(None);
+        }
+    }
+}
+
+impl fmt::Debug for ThreadPoolExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPoolExecutor")
+            .field("max_workers", &self.max_workers())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,334 @@
+//! [`Scope`]: tasks that borrow from the caller's stack.
+//!
+//! The one place with `unsafe`: a scope's tasks go into the pool's queue, whose type knows no borrows, so their lifetime
+//! is erased. What makes that sound is the invariant that holds when [`ThreadPoolExecutor::scope`] returns:
+//!
+//! > Closures, arguments and callbacks of the scope's tasks are *dropped*, not merely done with, and so is every result
+//! > whose `Future` nobody holds. A `Future<R>` that is still held may hold its result: its type says that `R` lives.
+//!
+//! Each cell carries the scope's counter ([`Tally`]) and counts itself off as the last act of whoever ended it: after
+//! the closure and the argument are gone (before the end was published), after callbacks have run, after an unwanted
+//! result was dropped. The counter lives in an `Arc`, not on the caller's stack: it is touched after the last count has
+//! let the caller go on. Whatever pointers the queue, an urgent entry or a `CancelHandle` keep after that lead to an
+//! empty cell: dropping them frees bytes, no values. `mem::forget` of a future leaks its result, and nothing else.
+
+use super::ThreadPoolExecutor;
+use super::queue::Queue;
+use crate::contain::contain;
+use crate::error::{TaskError, TaskFailure};
+use crate::executor::Map;
+use crate::executor::local::{cell_of, fallible};
+use crate::future::Future;
+use crate::future::cell::{Entry, Settle, Source, Work, cancel};
+use crate::future::home::HomeId;
+use crate::future::hub::{Hub, Woken};
+use crate::future::waiting::{self, Ending, Wait, Watched};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Gives out tasks that borrow; made by [`ThreadPoolExecutor::scope`], as `std::thread::scope` makes its own.
+///
+/// Its futures are plain [`Future`]s: `wait`, `as_completed` and [`Map`] take them. One whose result borrows nothing may
+/// leave the scope; one whose result borrows from inside can't:
+///
+/// ```compile_fail,E0597
+/// use concurrent_futures::prelude::*;
+///
+/// let pool = ThreadPoolExecutor::new(1);
+/// let escaped = {
+///     let word = String::from("short-lived");
+///     pool.scope(|s| s.spawn(|| word.as_str()))
+/// };
+/// ```
+pub struct Scope<'scope, 'env: 'scope> {
+    queue: &'env Arc<Queue>,
+    tally: Arc<Tally>,
+    tasks: Mutex<Tasks>,
+    // Invariant in both, as std's: a longer or shorter 'scope would let borrows in that the scope's end doesn't cover.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// How many of a scope's tasks are not over, and the bell that its end sleeps on.
+struct Tally {
+    open: AtomicUsize,
+    hub: Arc<Hub>,
+}
+
+impl Settle for Arc<Tally> {
+    fn settled(&self) {
+        // ORDERING: Release, that whoever sees 0 sees the drops before it; Acquire is the reader's.
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.hub.ring();
+        }
+    }
+}
+
+/// The scope's tasks, for the thread that waits for its end to run in place, or to cancel.
+#[derive(Default)]
+struct Tasks {
+    entries: Vec<Entry>,
+    sweep_at: usize,
+}
+
+impl Tasks {
+    fn push(&mut self, entry: Entry) {
+        if self.entries.len() >= self.sweep_at {
+            self.entries.retain(|entry| !is_done(entry));
+            self.sweep_at = (2 * self.entries.len()).max(64);
+        }
+        self.entries.push(entry);
+    }
+}
+
+fn is_done(entry: &Entry) -> bool {
+    entry.header().word.load().is_resolved()
+}
+
+impl ThreadPoolExecutor {
+    /// Runs `f` with a [`Scope`], whose tasks may borrow whatever outlives this call, and waits until all of them are
+    /// over. Blocks the thread; inside a worker of this pool it doesn't deadlock.
+    ///
+    /// When it returns, the closures and arguments of the scope's tasks are dropped, and so are results whose futures
+    /// nobody holds.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `f`, if it panics; tasks of the scope that have not begun are cancelled then. A panic in a task
+    /// is the error of its future, as everywhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let words = vec!["to".to_string(), "borrow".to_string()];
+    /// let mut lengths = vec![0; 2];
+    /// pool.scope(|s| {
+    ///     for (word, length) in words.iter().zip(&mut lengths) {
+    ///         s.spawn(move || *length = word.len()).detach();
+    ///     }
+    /// });
+    /// assert_eq!(lengths, [2, 6]);
+    /// ```
+    pub fn scope<'env, F, T>(&'env self, f: F) -> T
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+    {
+        let scope = Scope {
+            queue: self.queue(),
+            // The count is the tally's; the bell is only rung.
+            tally: Arc::new(Tally { open: AtomicUsize::new(0), hub: Hub::bell(1, false) }),
+            tasks: Mutex::new(Tasks::default()),
+            scope: PhantomData,
+            env: PhantomData,
+        };
+        let outcome = contain(|| f(&scope));
+        if outcome.is_err() {
+            scope.cancel_queued();
+        }
+        scope.finish();
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic.payload.into_inner()))
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// As [`ThreadPoolExecutor::spawn`], for a closure that may borrow.
+    pub fn spawn<R, F>(&'scope self, f: F) -> Future<R>
+    where
+        R: Send + 'scope,
+        F: FnOnce() -> R + Send + 'scope,
+    {
+        self.launch(|| Ok(f()))
+    }
+
+    /// As [`ThreadPoolExecutor::try_spawn`], for a closure that may borrow.
+    pub fn try_spawn<R, E, F>(&'scope self, f: F) -> Future<R>
+    where
+        R: Send + 'scope,
+        E: TaskFailure,
+        F: FnOnce() -> Result<R, E> + Send + 'scope,
+    {
+        self.launch(fallible(|()| f(), ()))
+    }
+
+    /// As [`ThreadPoolExecutor::submit`], for a closure and an argument that may borrow.
+    pub fn submit<A, R, F>(&'scope self, f: F, arg: A) -> Future<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: FnOnce(A) -> R + Send + 'scope,
+    {
+        self.launch(|| Ok(f(arg)))
+    }
+
+    /// As [`ThreadPoolExecutor::try_submit`], for a closure and an argument that may borrow.
+    pub fn try_submit<A, R, E, F>(&'scope self, f: F, arg: A) -> Future<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        E: TaskFailure,
+        F: FnOnce(A) -> Result<R, E> + Send + 'scope,
+    {
+        self.launch(fallible(f, arg))
+    }
+
+    /// As [`ThreadPoolExecutor::map`], for a closure and items that may borrow.
+    pub fn map<A, R, F, I>(&'scope self, f: F, input: I) -> Map<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: Fn(A) -> R + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        self.map_fallible(move |item| Ok(f(item)), input)
+    }
+
+    /// As [`ThreadPoolExecutor::try_map`], for a closure and items that may borrow.
+    pub fn try_map<A, R, E, F, I>(&'scope self, f: F, input: I) -> Map<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        E: TaskFailure,
+        F: Fn(A) -> Result<R, E> + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        self.map_fallible(move |item| fallible(&f, item)(), input)
+    }
+
+    fn map_fallible<A, R, F, I>(&'scope self, f: F, input: I) -> Map<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        let f = Arc::new(f);
+        Map::new(input.into_iter().map(|item| {
+            let f = f.clone();
+            self.launch(move || f(item))
+        }))
+    }
+
+    fn launch<W, R>(&'scope self, work: W) -> Future<R>
+    where
+        W: Work<R> + 'scope,
+        R: Send + 'scope,
+    {
+        self.tally.open.fetch_add(1, Ordering::Relaxed);
+        let cell: Arc<dyn Source<R> + 'scope> = cell_of(work, self.tally.clone());
+        // SAFETY: only the trait object's lifetime bound changes, so layout and vtable are the same. What the cell
+        // borrows is not used after 'scope: `scope` does not return before every cell has counted itself off, and a
+        // cell that has holds nothing but, perhaps, an `R` that a `Future<R>` owns, whose own type is bounded by 'scope
+        // (see the module). The count was raised above, before the cell can be seen by anybody.
+        let cell: Arc<dyn Source<R>> =
+            unsafe { std::mem::transmute::<Arc<dyn Source<R> + 'scope>, Arc<dyn Source<R> + 'static>>(cell) };
+        self.tasks.lock().push(cell.clone());
+        self.queue.push(cell.clone());
+        Future::from_cell(cell)
+    }
+
+    fn cancel_queued(&self) {
+        let entries = std::mem::take(&mut self.tasks.lock().entries);
+        for entry in &entries {
+            cancel(&**entry);
+        }
+    }
+
+    /// Returns when every task of the scope has counted itself off, whatever happens.
+    fn finish(&self) {
+        let mut end = End { scope: self };
+        if waiting::wait(&mut end, None) == Ending::Exhausted {
+            // No stack and no thread to run what is queued: it ends as cancelled. What runs elsewhere needs nothing
+            // from here.
+            self.cancel_queued();
+            let _ = waiting::sleep(&mut end, None);
+        }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("open", &self.tally.open.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The wait for a scope's end: all of its tasks are needed.
+struct End<'a, 'scope, 'env> {
+    scope: &'a Scope<'scope, 'env>,
+}
+
+impl Wait for End<'_, '_, '_> {
+    fn is_done(&mut self) -> bool {
+        self.scope.tally.open.load(Ordering::Acquire) == 0
+    }
+
+    fn needs_all(&self) -> bool {
+        true
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&dyn Watched) -> bool) {
+        // A task that is run in place may add others, so the list is taken out and not locked meanwhile.
+        let mut left = Vec::new();
+        let mut go_on = true;
+        loop {
+            let entries = std::mem::take(&mut self.scope.tasks.lock().entries);
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                if is_done(&entry) {
+                    continue;
+                }
+                go_on = go_on && visit(&Queued(&entry));
+                if !is_done(&entry) {
+                    left.push(entry);
+                }
+            }
+        }
+        self.scope.tasks.lock().entries.append(&mut left);
+    }
+
+    fn concerns(&mut self, home: HomeId) -> bool {
+        home == self.scope.queue.id
+    }
+
+    fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {
+        // Offered twice makes no second entry.
+        let entries: Vec<Entry> = self.scope.tasks.lock().entries.clone();
+        entries.iter().rev().for_each(|entry| visit(&Queued(entry)));
+    }
+
+    fn arm(&mut self) {
+        // Every cell carries the tally from its beginning.
+    }
+
+    fn disarm(&mut self) {}
+
+    fn hub(&self) -> &Arc<Hub> {
+        &self.scope.tally.hub
+    }
+
+    fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
+        self.scope.tally.hub.sleep(deadline)
+    }
+}
+
+struct Queued<'a>(&'a Entry);
+
+impl Watched for Queued<'_> {
+    fn cell(&self) -> &dyn crate::future::cell::AnyCell {
+        &**self.0
+    }
+
+    fn entry(&self) -> Entry {
+        self.0.clone()
+    }
+}

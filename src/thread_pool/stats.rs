@@ -1,0 +1,247 @@
+//! Numbers about a pool: [`Stats`], [`StillBusy`], and how they are counted without anybody sharing a cache line.
+
+use crate::future::state::Phase;
+use crate::id::FutureId;
+use crate::sync::plain::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// A pool at one moment, by [`ThreadPoolExecutor::stats`](crate::ThreadPoolExecutor::stats).
+///
+/// The parts add up: every task that the pool took is in exactly one of `queued`, `running`, `blocked`, `finished`,
+/// `failed`, `cancelled`, so their sum, [`submitted`](Stats::submitted), is the number of tasks it took. (Rejected ones
+/// it did not take.) Every worker either holds a task or is `idle`. While tasks move, parts may be read a moment apart;
+/// when nothing moves they are exact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Tasks that wait for a worker.
+    pub queued: usize,
+    /// Tasks that are being run.
+    pub running: usize,
+    /// Tasks that began and now wait: for another task, in one of our waits or in `blocking`, or because their worker
+    /// runs, in place, the task they wait for.
+    pub blocked: usize,
+    /// Tasks that gave a result.
+    pub finished: u64,
+    /// Tasks that gave an error, panicked, or were queued when the pool broke.
+    pub failed: u64,
+    /// Tasks that were cancelled before they began.
+    pub cancelled: u64,
+    /// Threads the pool has. Spares that stand in for blocked ones are among them.
+    pub workers: usize,
+    /// Workers without a task.
+    pub idle: usize,
+}
+
+impl Stats {
+    /// All tasks the pool took.
+    pub fn submitted(&self) -> u64 {
+        (self.queued + self.running + self.blocked) as u64 + self.finished + self.failed + self.cancelled
+    }
+}
+
+/// Who is still at work when a `join_timeout` gives up.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{Shutdown, TaskOptions, prelude::*};
+/// use std::{sync::mpsc, time::Duration};
+///
+/// let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("fetch").build()?;
+/// let (gate, opened) = mpsc::channel::<()>();
+/// let (begun, begins) = mpsc::channel();
+/// let slow = move |()| { begun.send(()).unwrap(); opened.recv().ok(); };
+/// pool.submit_with(TaskOptions::new().label("2017-03-23"), slow, ()).detach();
+/// begins.recv()?;
+/// pool.shutdown(Shutdown::Drain);
+/// let busy = pool.join_timeout(Duration::from_millis(1)).unwrap_err();
+/// assert_eq!(busy.to_string(), "1 worker still busy: fetch_0 with task `2017-03-23`; 0 tasks queued");
+/// drop(gate);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct StillBusy {
+    /// The workers that hold a task.
+    pub workers: Vec<BusyWorker>,
+    /// Tasks that no worker holds yet.
+    pub queued: usize,
+}
+
+/// A worker and what it is at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct BusyWorker {
+    /// Its thread's name.
+    pub name: Arc<str>,
+    /// The task it runs.
+    pub task: FutureId,
+    /// The task's label, if it has one.
+    pub label: Option<Arc<str>>,
+}
+
+impl StillBusy {
+    pub(super) fn new(slots: &[Arc<Slot>], queued: usize) -> Self {
+        StillBusy { workers: slots.iter().filter_map(|slot| slot.busy()).collect(), queued }
+    }
+}
+
+impl fmt::Display for StillBusy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        write!(f, "{} worker{} still busy", self.workers.len(), plural(self.workers.len()))?;
+        for (n, worker) in self.workers.iter().enumerate() {
+            write!(f, "{} {} with task ", if n == 0 { ":" } else { "," }, worker.name)?;
+            match &worker.label {
+                Some(label) => write!(f, "`{label}`")?,
+                None => write!(f, "{}", worker.task)?,
+            }
+        }
+        write!(f, "; {} task{} queued", self.queued, plural(self.queued))
+    }
+}
+
+impl Error for StillBusy {}
+
+/// One worker's own numbers. Only its thread writes them, so a plain load and store will do.
+pub(super) struct Slot {
+    pub(super) number: usize,
+    pub(super) name: Arc<str>,
+    begun: AtomicU64,
+    finished: AtomicU64,
+    failed: AtomicU64,
+    /// The id of the innermost task; 0 for none.
+    task: AtomicU64,
+    /// How many of our waits its thread is blocked in.
+    blocked: AtomicUsize,
+    label: Mutex<Option<Arc<str>>>,
+}
+
+/// What a worker was at before a nested task.
+pub(super) struct Outer {
+    task: u64,
+    label: Option<Arc<str>>,
+    blocked: usize,
+}
+
+impl Slot {
+    pub(super) fn new(number: usize, name: Arc<str>) -> Arc<Self> {
+        Arc::new(Slot {
+            number,
+            name,
+            begun: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            task: AtomicU64::new(0),
+            blocked: AtomicUsize::new(0),
+            label: Mutex::new(None),
+        })
+    }
+
+    pub(super) fn begin(&self, task: FutureId, label: Option<Arc<str>>) -> Outer {
+        bump(&self.begun);
+        let outer = self.task.load(Ordering::Relaxed);
+        self.task.store(task.get(), Ordering::Relaxed);
+        // Labels are rare: without one before or now there is no lock to take.
+        let label = if label.is_some() || outer != 0 {
+            std::mem::replace(&mut *self.label.lock(), label)
+        } else {
+            None
+        };
+        Outer { task: outer, label, blocked: self.blocked.swap(0, Ordering::Relaxed) }
+    }
+
+    pub(super) fn end(&self, outer: Outer, labelled: bool, phase: Phase) {
+        bump(if phase == Phase::Finished { &self.finished } else { &self.failed });
+        self.task.store(outer.task, Ordering::Relaxed);
+        self.blocked.store(outer.blocked, Ordering::Relaxed);
+        if labelled || outer.task != 0 {
+            *self.label.lock() = outer.label;
+        }
+    }
+
+    pub(super) fn begin_blocked(&self) {
+        self.blocked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_blocked(&self) {
+        self.blocked.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn busy(&self) -> Option<BusyWorker> {
+        let task = FutureId::from_raw(self.task.load(Ordering::Relaxed))?;
+        Some(BusyWorker { name: self.name.clone(), task, label: self.label.lock().clone() })
+    }
+}
+
+fn bump(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// What no single worker can count: workers that are gone, and tasks that ended elsewhere.
+#[derive(Default)]
+pub(super) struct Counters {
+    finished: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+    /// Tasks that a submitter runs (`CallerRuns`).
+    elsewhere: AtomicUsize,
+}
+
+impl Counters {
+    pub(super) fn begin_elsewhere(&self) {
+        self.elsewhere.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_elsewhere(&self, phase: Phase) {
+        let counter = if phase == Phase::Finished { &self.finished } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.elsewhere.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_failed(&self, n: usize) {
+        self.failed.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_cancelled(&self, n: usize) {
+        self.cancelled.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    /// A worker is gone; its numbers stay.
+    pub(super) fn fold(&self, slot: &Slot) {
+        self.finished.fetch_add(slot.finished.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.failed.fetch_add(slot.failed.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self, queued: usize, workers: usize, slots: &[Arc<Slot>]) -> Stats {
+        let elsewhere = self.elsewhere.load(Ordering::Relaxed);
+        let mut stats = Stats {
+            queued,
+            workers,
+            finished: self.finished.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            cancelled: self.cancelled.load(Ordering::Relaxed),
+            running: elsewhere,
+            idle: workers,
+            ..Stats::default()
+        };
+        let mut in_hand = 0;
+        for slot in slots {
+            // The end is read before the beginning, so that their difference is not negative.
+            let (finished, failed) =
+                (slot.finished.load(Ordering::Acquire), slot.failed.load(Ordering::Acquire));
+            in_hand += slot.begun.load(Ordering::Relaxed).saturating_sub(finished + failed) as usize;
+            stats.finished += finished;
+            stats.failed += failed;
+            if slot.task.load(Ordering::Relaxed) != 0 {
+                stats.idle = stats.idle.saturating_sub(1);
+                stats.running += usize::from(slot.blocked.load(Ordering::Relaxed) == 0);
+            }
+        }
+        stats.blocked = (in_hand + elsewhere).saturating_sub(stats.running);
+        stats
+    }
+}

@@ -1,0 +1,162 @@
+//! One worker: its thread's life, and how it runs a task.
+
+use super::queue::{Next, Queue, Was};
+use super::stats::Slot;
+use crate::contain::contain;
+use crate::error::{Broken, Panicked, TaskError};
+use crate::future::cell::{AnyCell, Entry, publish};
+use crate::future::state::{Phase, Snapshot};
+use crate::future::waiting::set_host;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// This thread, as a worker of its pool.
+pub(super) struct Worker {
+    pub(super) queue: Arc<Queue>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) stack: Stack,
+}
+
+/// A worker's whole life.
+pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
+    let stack = Stack::here(queue.config.stack_size);
+    let worker = Rc::new(Worker { queue: queue.clone(), slot: slot.clone(), stack });
+    set_host(Some(worker.clone()));
+    match queue.initialize() {
+        Err(broken) => queue.initializer_failed(&slot, broken),
+        Ok(()) => {
+            let mut was = Was::First;
+            loop {
+                match queue.look(was, &slot) {
+                    Next::Run(entry) => was = worker.run(entry),
+                    Next::Search => {
+                        queue.search();
+                        was = Was::Searcher;
+                    }
+                    Next::End => break,
+                }
+            }
+        }
+    }
+    queue.on_exit();
+    set_host(None);
+}
+
+impl Queue {
+    fn initialize(&self) -> Result<(), Broken> {
+        let Some(initializer) = &self.config.initializer else { return Ok(()) };
+        match contain(|| initializer()) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Broken::with_source(format!("its initializer failed: {error}"), error)),
+            Err(panic) => {
+                let panicked = Panicked::caught(panic);
+                let reason = format!("its initializer panicked: {}", panicked.message());
+                Err(Broken::with_source(reason, TaskError::Panicked(panicked)))
+            }
+        }
+    }
+
+    fn on_exit(&self) {
+        if let Some(hook) = &self.config.on_exit
+            && let Err(panic) = contain(|| hook())
+        {
+            log::error!("a worker's on-exit hook panicked: {}", panic.message());
+        }
+    }
+}
+
+impl Worker {
+    /// Runs a task that was claimed from the queue; says as what the worker looks next.
+    fn run(&self, entry: Entry) -> Was {
+        let (phase, discarded) = self.execute(&*entry);
+        // Counted as coming back before the result can be seen: whoever sees it and submits again finds this worker
+        // expected, and no second thread is started for a sequence of submits and results.
+        self.queue.returns();
+        let after = publish(&*entry, Phase::Running, phase, discarded);
+        if after.is_empty() {
+            entry.settled();
+            return Was::Back;
+        }
+        // User code follows, which may take long: not coming back yet.
+        self.queue.returns_later();
+        after.run(&*entry);
+        entry.settled();
+        Was::Plain
+    }
+
+    /// Runs a task that a wait on this stack needs. Not counted as anything: the same worker, the same number.
+    pub(super) fn run_in_place(&self, entry: &dyn AnyCell, before: Snapshot) {
+        self.queue.forget(before);
+        let (phase, discarded) = self.execute(entry);
+        publish(entry, Phase::Running, phase, discarded).run(entry);
+        entry.settled();
+    }
+
+    /// User code: the task itself and, if its future is gone already, the drop of its result.
+    fn execute(&self, entry: &dyn AnyCell) -> (Phase, bool) {
+        let header = entry.header();
+        let label = header.label();
+        let labelled = label.is_some();
+        let outer = self.slot.begin(header.id, label);
+        let phase = entry.execute();
+        // A failure that a callback is still to see is dropped after it.
+        let word = header.word.load();
+        let discard = word.is_unwanted() && (phase == Phase::Finished || !word.is_watched());
+        if discard {
+            entry.discard();
+        }
+        self.slot.end(outer, labelled, phase);
+        (phase, discard)
+    }
+}
+
+/// How much of a thread's stack is left. By addresses alone: no system has to be asked.
+pub(super) struct Stack {
+    base: usize,
+    size: usize,
+}
+
+impl Stack {
+    /// The stack of this thread, of which this is about the beginning.
+    pub(super) fn here(size: usize) -> Self {
+        Stack { base: address_here(), size }
+    }
+
+    fn left(&self) -> usize {
+        self.size.saturating_sub(self.base.abs_diff(address_here()))
+    }
+
+    /// Enough for one more nested task; the rest is for whatever that does.
+    pub(super) fn has_room(&self) -> bool {
+        self.left() > self.size / 4
+    }
+
+    /// Enough for one that nobody else could run.
+    pub(super) fn has_reserve(&self) -> bool {
+        const RESERVE: usize = 64 * 1024;
+        self.left() > RESERVE.min(self.size / 8)
+    }
+}
+
+#[inline(never)]
+fn address_here() -> usize {
+    let here = 0u8;
+    (&raw const here).addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stack;
+
+    fn nest(stack: &Stack, depth: usize) -> usize {
+        let pad = std::hint::black_box([depth as u8; 1024]);
+        if stack.has_room() { nest(stack, depth + 1) + usize::from(pad[0] > 255 - 1) } else { depth }
+    }
+
+    #[test]
+    fn room_runs_out_before_the_stack_does() {
+        let depth = std::thread::Builder::new().stack_size(1 << 20).spawn(|| nest(&Stack::here(1 << 20), 0));
+        let depth = depth.expect("a thread").join().expect("no overflow");
+        assert!((100..800).contains(&depth), "{depth}");
+    }
+}

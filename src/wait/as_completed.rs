@@ -1,0 +1,352 @@
+//! [`as_completed`]: futures one by one, as they finish.
+
+use super::Waitable;
+use crate::error::TimedOut;
+use crate::future::home::HomeId;
+use crate::future::hub::{Hub, Key, Stream, Woken};
+use crate::future::state::Phase;
+use crate::future::waiting::{self, Ending, Wait, Watched, deadline_after};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Iterates over `items` in the order in which they complete, and yields exactly what it was given: `(key, future)`
+/// pairs come back as pairs. Those done already come first. Registration is at the call; each completion costs the same
+/// however many wait.
+///
+/// Differs from Python: the clock of [`timeout`](AsCompleted::timeout) runs from its call; an item given twice comes
+/// twice; and more can be fed in while it runs.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::prelude::*;
+///
+/// let pool = ThreadPoolExecutor::new(2);
+/// for (day, future) in as_completed((1..=3).map(|day| (day, pool.submit(|d| d * 100, day)))) {
+///     assert_eq!(future.result()?, day * 100);
+/// }
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+pub fn as_completed<I>(items: I) -> AsCompleted<I::Item>
+where
+    I: IntoIterator,
+    I::Item: Waitable,
+{
+    let mut all = AsCompleted::new();
+    all.extend(items);
+    all
+}
+
+/// The iterator of [`as_completed`]; see there. `next` blocks until one more is done.
+///
+/// Feed it while it runs with `while let`, since a `for` loop borrows it:
+///
+/// ```
+/// use concurrent_futures::prelude::*;
+///
+/// let pool = ThreadPoolExecutor::new(2);
+/// let mut pages = as_completed([(1, pool.submit(|page| page + 1, 1))]);
+/// let mut last = 0;
+/// while let Some((page, future)) = pages.next() {
+///     last = page;
+///     let next = future.result()?;
+///     if next <= 3 {
+///         pages.add((next, pool.submit(|page| page + 1, next)));
+///     }
+/// }
+/// assert_eq!(last, 3);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+///
+/// Dropped early it cancels nothing; each future that is not done keeps one dead entry of a few words until it is done
+/// or watched again.
+#[must_use = "iterators do nothing unless they are advanced"]
+pub struct AsCompleted<W> {
+    // No `Drop` here: futures borrowed by the items must be movable after the last use. `Stream` has it.
+    stream: Stream,
+    slots: Vec<Slot<W>>,
+    /// Slots whose item was yielded, to be used again.
+    free: Vec<Key>,
+    /// Known to be done, not yet yielded.
+    ready: VecDeque<Key>,
+    left: usize,
+    total: usize,
+    /// Slots that no worker's wait has offered to its pool yet.
+    fresh: Vec<Key>,
+    /// The pool whose tasks were found among the items, and how many fresh ones were looked at for it.
+    concerns: Option<HomeId>,
+    looked_at: (Option<HomeId>, usize),
+}
+
+struct Slot<W> {
+    item: Option<W>,
+    offered: bool,
+}
+
+impl<W: Waitable> AsCompleted<W> {
+    /// An empty one, to be fed.
+    pub fn new() -> Self {
+        AsCompleted {
+            stream: Hub::stream(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            ready: VecDeque::new(),
+            left: 0,
+            total: 0,
+            fresh: Vec::new(),
+            concerns: None,
+            looked_at: (None, 0),
+        }
+    }
+
+    /// Adds one more to be yielded.
+    pub fn add(&mut self, item: W) {
+        let slot = Slot { item: Some(item), offered: false };
+        let key = match self.free.pop() {
+            Some(key) => {
+                self.slots[key as usize] = slot;
+                key
+            }
+            None => {
+                self.slots.push(slot);
+                Key::try_from(self.slots.len() - 1).expect("fewer than 2^32 futures at a time")
+            }
+        };
+        (self.left, self.total) = (self.left + 1, self.total + 1);
+        self.note_fresh(key);
+        let watch = self.item(key).watch();
+        if !watch.0.cell().header().watch(self.stream.hub(), key) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// The next one, waiting no longer than `timeout` for it. Blocks the thread. `Ok(None)` when none are left.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`], with how many are unfinished; ask again to go on waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let (promise, future) = concurrent_futures::promise();
+    /// let mut futures = as_completed([future]);
+    /// assert!(futures.next_timeout(Duration::from_millis(1)).is_err());
+    /// promise.set_result(1);
+    /// assert!(futures.next_timeout(Duration::from_secs(60))?.is_some());
+    /// # Ok::<(), concurrent_futures::TimedOut<()>>(())
+    /// ```
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<W>, TimedOut<()>> {
+        self.next_until(deadline_after(timeout))
+    }
+
+    /// A time limit for the whole iteration, from this call: one `Err` when it is over, then the end. What is done by
+    /// then is handed out first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let (_promise, future) = concurrent_futures::promise::<u32>();
+    /// let mut futures = as_completed([future]).timeout(Duration::from_millis(1));
+    /// assert!(futures.next().unwrap().is_err());
+    /// assert!(futures.next().is_none());
+    /// ```
+    pub fn timeout(self, timeout: Duration) -> AsCompletedTimeout<W> {
+        AsCompletedTimeout { inner: self, deadline: deadline_after(timeout), over: false }
+    }
+
+    pub(crate) fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<W>, TimedOut<()>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        match waiting::wait(&mut Next { all: self }, deadline) {
+            Ending::Done => Ok(self.ready.pop_front().map(|key| self.hand_out(key))),
+            Ending::TimedOut => Err(TimedOut::many((), self.left, self.total)),
+            Ending::Exhausted => Ok(None),
+        }
+    }
+
+    fn hand_out(&mut self, key: Key) -> W {
+        let item = self.slots[key as usize].item.take().expect("each key comes once");
+        self.free.push(key);
+        self.left -= 1;
+        // Whoever gets a failed future is taken to have seen the failure.
+        let header = item.watch().0.cell().header();
+        if header.word.load().phase() == Phase::Failed {
+            header.word.mark_seen();
+        }
+        item
+    }
+
+    fn note_fresh(&mut self, key: Key) {
+        self.fresh.push(key);
+        // Outside a worker nobody ever offers, so a stream that is fed for ever would note for ever.
+        if self.fresh.len() > 64 && self.fresh.len() / 2 > self.left {
+            self.fresh.clear();
+            self.looked_at = (None, 0);
+            let live = self.slots.iter().enumerate().filter(|(_, slot)| slot.item.is_some() && !slot.offered);
+            self.fresh.extend(live.map(|(key, _)| key as Key));
+        }
+    }
+
+    fn item(&self, key: Key) -> &W {
+        self.slots[key as usize].item.as_ref().expect("not yielded yet")
+    }
+}
+
+impl<W> AsCompleted<W> {
+    /// All that was not yielded, in no particular order, without waiting.
+    pub fn into_remaining(self) -> impl Iterator<Item = W> {
+        self.slots.into_iter().filter_map(|slot| slot.item)
+    }
+}
+
+impl<W: Waitable> Iterator for AsCompleted<W> {
+    type Item = W;
+
+    fn next(&mut self) -> Option<W> {
+        self.next_until(None).ok().flatten()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<W: Waitable> ExactSizeIterator for AsCompleted<W> {}
+
+impl<W: Waitable> Extend<W> for AsCompleted<W> {
+    fn extend<I: IntoIterator<Item = W>>(&mut self, items: I) {
+        items.into_iter().for_each(|item| self.add(item));
+    }
+}
+
+impl<W: Waitable> Default for AsCompleted<W> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W> fmt::Debug for AsCompleted<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsCompleted")
+            .field("left", &self.left)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The iterator of [`AsCompleted::timeout`].
+#[derive(Debug)]
+#[must_use = "iterators do nothing unless they are advanced"]
+pub struct AsCompletedTimeout<W> {
+    inner: AsCompleted<W>,
+    deadline: Option<Instant>,
+    over: bool,
+}
+
+impl<W> AsCompletedTimeout<W> {
+    /// All that was not yielded, in no particular order, without waiting.
+    pub fn into_remaining(self) -> impl Iterator<Item = W> {
+        self.inner.into_remaining()
+    }
+}
+
+impl<W: Waitable> Iterator for AsCompletedTimeout<W> {
+    type Item = Result<W, TimedOut<()>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.inner.next_until(self.deadline);
+        self.over = next.is_err();
+        next.transpose()
+    }
+}
+
+/// The wait for the next one.
+struct Next<'a, W> {
+    all: &'a mut AsCompleted<W>,
+}
+
+impl<W: Waitable> Wait for Next<'_, W> {
+    fn is_done(&mut self) -> bool {
+        if self.all.ready.is_empty() {
+            self.all.ready.extend(self.all.stream.poll());
+        }
+        !self.all.ready.is_empty()
+    }
+
+    fn needs_all(&self) -> bool {
+        false
+    }
+
+    fn concerns(&mut self, home: HomeId) -> bool {
+        // Each item is looked at once per pool, not once per `next`.
+        if self.all.concerns == Some(home) {
+            return true;
+        }
+        let from = if self.all.looked_at.0 == Some(home) { self.all.looked_at.1 } else { 0 };
+        let found = self.all.fresh[from..].iter().any(|&key| {
+            let item = self.all.slots[key as usize].item.as_ref();
+            item.is_some_and(|item| item.watch().0.cell().header().home.is(home))
+        });
+        if found {
+            self.all.concerns = Some(home);
+        }
+        self.all.looked_at = (Some(home), self.all.fresh.len());
+        found
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&dyn Watched) -> bool) {
+        for item in self.all.slots.iter().filter_map(|slot| slot.item.as_ref()) {
+            let watch = item.watch();
+            if !watch.word().is_resolved() && !visit(watch.0) {
+                return;
+            }
+        }
+    }
+
+    fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {
+        self.all.looked_at = (None, 0);
+        for key in std::mem::take(&mut self.all.fresh).into_iter().rev() {
+            let slot = &mut self.all.slots[key as usize];
+            if let Some(item) = &slot.item
+                && !std::mem::replace(&mut slot.offered, true)
+            {
+                visit(item.watch().0);
+            }
+        }
+    }
+
+    fn arm(&mut self) {
+        // Each was armed when it was added.
+    }
+
+    fn disarm(&mut self) {
+        // The entries serve the next call.
+    }
+
+    fn hub(&self) -> &Arc<Hub> {
+        self.all.stream.hub()
+    }
+
+    fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
+        match self.all.stream.sleep(deadline) {
+            Ok(key) => {
+                self.all.ready.push_back(key);
+                Woken::Rung
+            }
+            Err(woken) => woken,
+        }
+    }
+}
