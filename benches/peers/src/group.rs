@@ -53,6 +53,15 @@ impl Group {
         }
     }
 
+    /// What only ours has.
+    pub(crate) fn ours(self, case: usize, quick: bool) -> Option<f64> {
+        match self {
+            Group::Memory => Some(memory::left_behind(quick)),
+            Group::AsCompleted => Some(as_completed::measure(case, quick)),
+            _ => None,
+        }
+    }
+
     /// The same case without any pool.
     pub(crate) fn floor(self, case: usize, quick: bool) -> Option<f64> {
         match self {

@@ -67,7 +67,39 @@ fn markdown(lines: &[Line]) -> String {
     for group in lines.chunk_by(|a, b| a.group == b.group) {
         table(&mut text, group).expect("a string takes everything");
     }
+    verdict(&mut text, lines).expect("a string takes everything");
     text
+}
+
+/// Ours against the fastest peer and the floor, round by round: the ratio of two readings that were taken one after
+/// the other says more than that of two medians, for the machine's speed changes from minute to minute.
+fn verdict(text: &mut String, lines: &[Line]) -> std::fmt::Result {
+    let cases = lines.chunk_by(|a, b| (a.group, a.case) == (b.group, b.case));
+    let mut cases = cases.filter_map(|case| Some((case, find(case, Subject::Ours)?))).peekable();
+    if cases.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(text, "| ours, round by round | fastest peer | ours / that peer | ours / floor |")?;
+    writeln!(text, "|---|---|---|---|")?;
+    for (case, ours) in cases {
+        let peer = fastest_peer(case);
+        let name = peer.map(|peer| peer.subject.name()).unwrap_or_default();
+        let to_peer = ratio(ours, peer);
+        let to_floor = ratio(ours, find(case, Subject::Floor));
+        writeln!(text, "| {} | {name} | {to_peer} | {to_floor} |", ours.title())?;
+    }
+    Ok(())
+}
+
+fn ratio(ours: &Line, other: Option<&Line>) -> String {
+    let Some(other) = other else { return String::new() };
+    let pairs = ours.rounds.iter().zip(&other.rounds);
+    let ratios: Vec<f64> = pairs.filter_map(|(a, b)| Some((*a)? / (*b)?)).collect();
+    if ratios.is_empty() {
+        return String::new();
+    }
+    let Spread { median, min, max, .. } = Spread::of(ratios.into_iter());
+    format!("{median:.2} ({min:.2}-{max:.2})")
 }
 
 fn table(text: &mut String, lines: &[Line]) -> std::fmt::Result {
@@ -97,13 +129,17 @@ fn table(text: &mut String, lines: &[Line]) -> std::fmt::Result {
 
 /// `median (min-max), ratio to the fastest peer`.
 fn cell(case: &[Line], subject: Subject) -> String {
-    let Some(line) = case.iter().find(|line| line.subject == subject) else { return String::new() };
+    let Some(line) = find(case, subject) else { return String::new() };
     let own = line.row();
     let figures = format!("{} ({}-{})", short(own.median), short(own.min), short(own.max));
     match fastest_peer(case) {
         Some(peer) => format!("{figures}, {:.2}x", own.median / peer.row().median),
         None => figures,
     }
+}
+
+fn find(case: &[Line], subject: Subject) -> Option<&Line> {
+    case.iter().find(|line| line.subject == subject)
 }
 
 fn fastest_peer(case: &[Line]) -> Option<&Line> {
@@ -141,7 +177,29 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::{Spread, short};
+    use super::{Line, Spread, ratio, short};
+    use crate::group::Group;
+    use crate::subject::Subject;
+
+    fn line(subject: Subject, rounds: &[Option<f64>]) -> Line {
+        Line { group: Group::RoundTrip, case: 0, subject, rounds: rounds.to_vec() }
+    }
+
+    #[test]
+    fn a_json_line_has_these_keys_and_no_others() {
+        let line = line(Subject::TokioSpawn, &[Some(3.0), None, Some(1.0), Some(2.0)]);
+        let expected = "{\"group\":\"round_trip\",\"case\":\"short gap\",\"subject\":\"tokio_spawn\",\
+            \"unit\":\"ns\",\"median\":2.0,\"min\":1.0,\"max\":3.0,\"runs\":3}";
+        assert_eq!(serde_json::to_string(&line.row()).ok().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let ours = line(Subject::Ours, &[Some(1.0), Some(10.0), None, Some(4.0)]);
+        let peer = line(Subject::Rayon, &[Some(2.0), Some(20.0), Some(1.0), None]);
+        assert_eq!(ratio(&ours, Some(&peer)), "0.50 (0.50-0.50)");
+        assert_eq!(ratio(&ours, None), "");
+    }
 
     #[test]
     fn the_median_of_an_even_number_lies_between() {

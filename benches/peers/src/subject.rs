@@ -1,6 +1,7 @@
 //! Who is measured. Adding a pool: a file with a [`Pool`] for it, a name in [`Subject`], a line in [`measure`].
 
 mod cpython;
+mod ours;
 mod rayon;
 mod rusty_pool;
 mod threadpool;
@@ -35,6 +36,8 @@ pub(crate) trait Pool: Send + Sync + 'static {
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Subject {
+    /// This crate's ThreadPoolExecutor.
+    Ours,
     Rayon,
     Threadpool,
     RustyPool,
@@ -53,7 +56,7 @@ impl Subject {
 
     /// Neither ours nor the floor.
     pub(crate) fn is_peer(self) -> bool {
-        self != Subject::Floor
+        !matches!(self, Subject::Ours | Subject::Floor)
     }
 }
 
@@ -61,6 +64,10 @@ impl Subject {
 pub(crate) fn measure(reading: &Reading) -> Result<Option<f64>, String> {
     let Reading { group, case, subject, quick } = *reading;
     Ok(match subject {
+        Subject::Ours => match group.measure::<ours::Ours>(case, quick) {
+            None => group.ours(case, quick),
+            figure => figure,
+        },
         Subject::Rayon => group.measure::<rayon::Rayon>(case, quick),
         Subject::Threadpool => group.measure::<threadpool::Threadpool>(case, quick),
         Subject::RustyPool => group.measure::<rusty_pool::RustyPool>(case, quick),

@@ -10,6 +10,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use concurrent_futures::{as_completed, promise};
+
 use super::{Case, amount, median};
 
 pub(super) const CASES: &[Case] = &[
@@ -19,6 +21,17 @@ pub(super) const CASES: &[Case] = &[
 
 fn shape(case: usize, quick: bool) -> (usize, usize) {
     if case == 0 { (1_000, amount(1_000, quick)) } else { (amount(1_000_000, quick), 1) }
+}
+
+/// Of ours: the futures of promises, so that no pool's queue is in the figure.
+pub(super) fn measure(case: usize, quick: bool) -> f64 {
+    let (futures, goes) = shape(case, quick);
+    let times = (0..goes).map(|_| {
+        let (promises, futures): (Vec<_>, Vec<_>) = (0..futures).map(|_| promise::<u64>()).unzip();
+        let resolve = || promises.into_iter().for_each(|promise| assert!(promise.set_result(1)));
+        per_item(futures.len(), resolve, || as_completed(futures).map(black_box).count())
+    });
+    median(times.collect())
 }
 
 pub(super) fn floor(case: usize, quick: bool) -> f64 {

@@ -13,6 +13,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 
+use concurrent_futures::ThreadPoolExecutor;
+
 use super::{Case, amount};
 use crate::heap;
 use crate::subject::Pool;
@@ -25,6 +27,7 @@ pub(super) const CASES: &[Case] = &[
 
 const TASKS: usize = 1_000_000;
 const WORKERS: usize = 2;
+const WAITS_INSIDE: usize = 5_000_000;
 
 pub(super) fn measure<P: Pool>(case: usize, quick: bool) -> Option<f64> {
     match case {
@@ -60,6 +63,21 @@ fn pending<P: Pool>(tasks: usize, keep: bool) -> f64 {
     pool.collect(held);
     pool.collect(handles);
     grown as f64 / tasks as f64
+}
+
+/// Of ours.
+pub(super) fn left_behind(quick: bool) -> f64 {
+    heap::start_counting();
+    let pool = Arc::new(ThreadPoolExecutor::new(1));
+    let own_pool = pool.clone();
+    let grown = pool.spawn(move || {
+        let wait_for_one = |i: usize| assert_eq!(own_pool.spawn(move || i).result().ok(), Some(i));
+        (0..1_000).for_each(wait_for_one);
+        let before = heap::live();
+        (0..amount(WAITS_INSIDE, quick)).for_each(wait_for_one);
+        heap::live() - before
+    });
+    grown.result().expect("a worker may wait for its own pool") as f64
 }
 
 pub(super) fn floor(case: usize, quick: bool) -> Option<f64> {
