@@ -18,6 +18,7 @@ mod group;
 mod heap;
 mod report;
 mod runner;
+mod strangers;
 mod subject;
 
 use std::process::ExitCode;

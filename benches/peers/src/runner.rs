@@ -13,10 +13,14 @@ use clap::ValueEnum;
 use crate::arguments::{Options, Reading};
 use crate::group::Group;
 use crate::report::{self, Line};
+use crate::strangers::Strangers;
 use crate::subject::{self, Subject};
 
 /// A process that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(180);
+
+/// Cores kept busy by other programs, above which the figures are worth little.
+const QUIET: f64 = 0.1;
 
 /// What a process prints for a case that its subject does not have.
 const NONE: &str = "none";
@@ -27,7 +31,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     let mut failed = BTreeSet::new();
     let start = Instant::now();
     for round in 0..options.rounds {
-        eprintln!("round {} of {}, {} s so far", round + 1, options.rounds, start.elapsed().as_secs());
+        let strangers = Strangers::watch();
         for case in lines.chunk_by_mut(|a, b| (a.group, a.case) == (b.group, b.case)) {
             for k in order(case.len(), round) {
                 let line = &mut case[k];
@@ -39,6 +43,12 @@ pub(crate) fn run(options: &Options) -> ExitCode {
                     }
                 }
             }
+        }
+        eprint!("round {} of {} done after {} s", round + 1, options.rounds, start.elapsed().as_secs());
+        match strangers.and_then(|strangers| strangers.cores()) {
+            Some(cores) if cores > QUIET => eprintln!("; NOISE: other programs kept {cores:.2} cores busy"),
+            Some(cores) => eprintln!("; other programs kept {cores:.2} cores busy"),
+            None => eprintln!(),
         }
     }
     lines.retain(|line| line.rounds.iter().any(Option::is_some));
