@@ -43,6 +43,8 @@
 //! result), `wait` (many), `executor` (what every pool promises), `thread_pool`.
 
 #![deny(unsafe_code)]
+// The library's own: examples and tests may print and unwrap.
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod contain;
 mod error;

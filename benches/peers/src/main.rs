@@ -11,7 +11,6 @@
 //!
 //! A process per reading, so that no subject inherits another's threads, heap or warm caches. What each figure means
 //! is in docs/benchmarks.md.
-#![expect(clippy::print_stderr, reason = "a program: progress and what went wrong go to stderr")]
 
 mod arguments;
 mod group;

@@ -1,5 +1,4 @@
 //! What is printed: JSON lines for a program, Markdown for the README.
-#![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use std::fmt::Write as _;
 
