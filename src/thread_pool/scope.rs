@@ -19,7 +19,7 @@ use crate::error::{TaskError, TaskFailure};
 use crate::executor::Map;
 use crate::executor::local::{cell_of, fallible};
 use crate::future::Future;
-use crate::future::cell::{Entry, Settle, Source, Work, cancel};
+use crate::future::cell::{Entry, Extra, Source, Work, cancel};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, Woken};
 use crate::future::waiting::{self, Ending, Wait, Watched};
@@ -59,7 +59,7 @@ struct Tally {
     hub: Arc<Hub>,
 }
 
-impl Settle for Arc<Tally> {
+impl Extra for Arc<Tally> {
     fn settled(&self) {
         // ORDERING: Release, that whoever sees 0 sees the drops before it; Acquire is the reader's.
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -228,8 +228,9 @@ impl<'scope> Scope<'scope, '_> {
         // (see the module). The count was raised above, before the cell can be seen by anybody.
         let cell: Arc<dyn Source<R>> =
             unsafe { std::mem::transmute::<Arc<dyn Source<R> + 'scope>, Arc<dyn Source<R> + 'static>>(cell) };
-        self.tasks.lock().push(cell.clone());
         self.queue.push(cell.clone());
+        // Listed once it is queued: what is cancelled by the list is in the pool's count.
+        self.tasks.lock().push(cell.clone());
         Future::from_cell(cell)
     }
 
