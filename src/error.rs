@@ -233,8 +233,11 @@ impl Panicked {
         Panicked(Arc::new(PanickedInner { message: message.into(), ..Default::default() }))
     }
 
+    /// A panic caught on this thread, whose name is the worker's.
     pub(crate) fn caught(panic: Panic) -> Self {
+        let worker = std::thread::current().name().map(Arc::from);
         Panicked(Arc::new(PanickedInner {
+            at: Whereabouts { worker, ..Whereabouts::default() },
             message: panic.message(),
             location: panic.location,
             captured: panic.backtrace,
@@ -519,7 +522,9 @@ impl Error for CodecError {}
 // ---- broken ----------------------------------------------------------------------------------------
 
 /// The pool can't run anything any more: an initializer failed, or no worker could be started. Every queued future and
-/// every later submit gets this, with the error that broke the pool as its `source()`.
+/// every later submit gets this, with the error that broke the pool inside.
+///
+/// `Display` ends with that error's text and `source()` is that error's, so that a chain prints each cause once.
 #[derive(Debug, Clone)]
 pub struct Broken(Arc<BrokenInner>);
 
@@ -544,17 +549,26 @@ impl Broken {
     pub fn reason(&self) -> &str {
         &self.0.reason
     }
+
+    /// The error that broke it, if one did.
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.0.source.as_deref()
+    }
 }
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the pool is broken: {}", self.0.reason)
+        write!(f, "the pool is broken: {}", self.0.reason)?;
+        match &self.0.source {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl Error for Broken {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        self.0.source.as_ref().and_then(|cause| cause.source())
     }
 }
 
@@ -703,8 +717,12 @@ mod tests {
         let error = TaskError::Failed(Failed::new(Outer(std::io::Error::other("disk"))));
         assert_eq!(error.to_string(), "load model");
         assert_eq!(error.source().map(|e| e.to_string()), Some("disk".into()));
-        let broken = TaskError::Broken(Broken::with_source("its initializer failed", "no licence"));
-        assert_eq!(broken.source().map(|e| e.to_string()), Some("no licence".into()));
+        let broken = TaskError::Broken(Broken::with_source(
+            "its initializer failed",
+            Outer(std::io::Error::other("disk")),
+        ));
+        assert_eq!(broken.to_string(), "the pool is broken: its initializer failed: load model");
+        assert_eq!(broken.source().map(|e| e.to_string()), Some("disk".into()));
     }
 
     #[test]

@@ -24,12 +24,7 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
         W: Work<T> + 'static,
         T: Send + 'static,
     {
-        let cell: Arc<dyn Source<T>> = Cell::queued(work, ());
-        self.accept_source(options, cell)
-    }
-
-    /// The second half of `launch`, shared with scopes.
-    fn accept_source<T>(&self, options: Option<TaskOptions>, cell: Arc<dyn Source<T>>) -> Future<T> {
+        let cell: Arc<dyn Source<T>> = Cell::entered(work, ());
         if let Some(options) = options {
             cell.header().set_options(options);
         }
@@ -54,7 +49,7 @@ where
     T: Send + 'a,
     S: Settle + 'a,
 {
-    Cell::queued(work, settle)
+    Cell::entered(work, settle)
 }
 
 pub(crate) fn map<L, A, R, I>(

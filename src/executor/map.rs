@@ -241,15 +241,8 @@ fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> VecDequ
 
 /// Runs the items of one chunk, one after the other. A panic ends one item, not the chunk.
 pub(crate) fn run_chunk<A, R>(items: Vec<A>, f: impl Fn(A) -> Result<R, TaskError>) -> ChunkResults<R> {
-    let run = |item| {
-        contain(|| f(item)).unwrap_or_else(|panic| {
-            let panicked = Panicked::caught(panic);
-            Err(TaskError::Panicked(match std::thread::current().name() {
-                Some(name) => panicked.with_worker(name),
-                None => panicked,
-            }))
-        })
-    };
+    let run =
+        |item| contain(|| f(item)).unwrap_or_else(|panic| Err(TaskError::Panicked(Panicked::caught(panic))));
     items.into_iter().map(run).collect()
 }
 

@@ -117,13 +117,19 @@ pub(crate) trait Source<T>: AnyCell {
 pub(crate) type Entry = Arc<dyn AnyCell>;
 
 impl<W, T, S> Cell<W, T, S> {
+    /// A task that an executor may take, or not.
     pub(crate) fn queued(work: W, settle: S) -> Arc<Self> {
-        Self::new(Phase::Queued, Body::Ready(work), settle)
+        Self::new(Word::new(Phase::Queued), Body::Ready(work), settle)
     }
 
-    fn new(phase: Phase, body: Body<W, T>, settle: S) -> Arc<Self> {
+    /// A task on its way into a pool's queue, of which nobody else knows yet.
+    pub(crate) fn entered(work: W, settle: S) -> Arc<Self> {
+        Self::new(Word::entered(), Body::Ready(work), settle)
+    }
+
+    fn new(word: Word, body: Body<W, T>, settle: S) -> Arc<Self> {
         let header = Header {
-            word: Word::new(phase),
+            word,
             home: HomeSlot::default(),
             id: FutureId::new(),
             watchers: Mutex::new(Watchers::None),
@@ -135,11 +141,11 @@ impl<W, T, S> Cell<W, T, S> {
 
 impl<T> Cell<NoWork, T, ()> {
     pub(crate) fn promised() -> Arc<Self> {
-        Self::new(Phase::Queued, Body::Empty, ())
+        Self::new(Word::new(Phase::Queued), Body::Empty, ())
     }
 
     pub(crate) fn resolved(outcome: Result<T, TaskError>) -> Arc<Self> {
-        Self::new(phase_of(&outcome), Body::Done(outcome), ())
+        Self::new(Word::new(phase_of(&outcome)), Body::Done(outcome), ())
     }
 }
 
@@ -153,11 +159,7 @@ impl<W: Work<T>, T: Send, S: Settle> AnyCell for Cell<W, T, S> {
             unreachable!("claimed once, and not by the holder of a promise")
         };
         let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
-            let panicked = Panicked::caught(panic).with_task(self.header.id, self.header.label());
-            Err(TaskError::Panicked(match std::thread::current().name() {
-                Some(name) => panicked.with_worker(name),
-                None => panicked,
-            }))
+            Err(TaskError::Panicked(Panicked::caught(panic).with_task(self.header.id, self.header.label())))
         });
         self.put(outcome)
     }
@@ -213,8 +215,9 @@ impl<W: Work<T>, T: Send, S: Settle> Source<T> for Cell<W, T, S> {
 
     fn put(&self, outcome: Result<T, TaskError>) -> Phase {
         let phase = phase_of(&outcome);
-        let work = std::mem::replace(&mut *self.body.lock(), Body::Done(outcome));
-        log_panic_in_drop(&self.header, drop_contained(work));
+        if let Body::Ready(work) = std::mem::replace(&mut *self.body.lock(), Body::Done(outcome)) {
+            log_panic_in_drop(&self.header, drop_contained(work));
+        }
         phase
     }
 }

@@ -91,6 +91,11 @@ impl Word {
         Word(AtomicU8::new(phase as u8))
     }
 
+    /// Queued, with its entry on its way.
+    pub(crate) fn entered() -> Self {
+        Word(AtomicU8::new(Phase::Queued as u8 | ENTERED))
+    }
+
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Acquire pairs with the Release of `publish`: who sees a resolved phase sees the outcome.
         Snapshot(self.0.load(Ordering::Acquire))
@@ -132,7 +137,7 @@ impl Word {
     /// Marks that an entry is about to be queued, while the task is still Queued. False if it is not: then it was
     /// cancelled before it got there, and nobody would ever take the entry out of the count.
     pub(crate) fn mark_entered(&self) -> bool {
-        self.mark_while_queued(ENTERED)
+        self.load().is_entered() || self.mark_while_queued(ENTERED)
     }
 
     /// Marks that the watchers have entries.

@@ -74,16 +74,14 @@ pub(super) struct Queue {
     pub(super) id: HomeId,
     pub(super) config: Config,
     pub(super) counters: Counters,
-    inbox: Apart<Mutex<Inbox>>,
-    /// Hint: the inbox's length. Nothing rests on it.
-    inbox_len: AtomicUsize,
-    state: Apart<Mutex<State>>,
-    /// Hint: the ready list's length.
-    ready_len: AtomicUsize,
+    /// All that a push touches.
+    inbox: Part<Inbox>,
+    /// Everything else.
+    state: Part<State>,
     /// Workers between the end of user code and their next look; raised outside the lock, lowered under it.
-    returning: AtomicUsize,
+    returning: Apart<AtomicUsize>,
     /// Dead entries that were counted; lags behind the truth, so it may be negative for a moment.
-    dead: AtomicIsize,
+    dead: Apart<AtomicIsize>,
     /// Resting workers.
     wake: Condvar,
     /// Whoever joins.
@@ -93,9 +91,30 @@ pub(super) struct Queue {
     me: Weak<Queue>,
 }
 
-/// Keeps what submitters write off the cache lines that workers write.
+/// Keeps what one kind of thread writes off the cache lines (they are fetched in pairs) that others write.
 #[repr(align(128))]
 struct Apart<T>(T);
+
+/// A mutex, and the length of the list in it as a hint for those who don't hold it. Nothing rests on the hint.
+struct Part<T>(Apart<(Mutex<T>, AtomicUsize)>);
+
+impl<T> Part<T> {
+    fn new(value: T) -> Self {
+        Part(Apart((Mutex::new(value), AtomicUsize::new(0))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.0.0.lock()
+    }
+
+    fn len_hint(&self) -> usize {
+        self.0.0.1.load(Ordering::Relaxed)
+    }
+
+    fn set_len_hint(&self, len: usize) {
+        self.0.0.1.store(len, Ordering::Relaxed);
+    }
+}
 
 struct Inbox {
     queue: VecDeque<Entry>,
@@ -198,12 +217,10 @@ impl Queue {
             id: HomeId::new(),
             config,
             counters: Counters::default(),
-            inbox: Apart(Mutex::new(Inbox { queue: VecDeque::new(), ask: true, closed: None })),
-            inbox_len: AtomicUsize::new(0),
-            state: Apart(Mutex::new(State { ask: true, ..State::default() })),
-            ready_len: AtomicUsize::new(0),
-            returning: AtomicUsize::new(0),
-            dead: AtomicIsize::new(0),
+            inbox: Part::new(Inbox { queue: VecDeque::new(), ask: true, closed: None }),
+            state: Part::new(State { ask: true, ..State::default() }),
+            returning: Apart(AtomicUsize::new(0)),
+            dead: Apart(AtomicIsize::new(0)),
             wake: Condvar::new(),
             ended: Condvar::new(),
             handles: Mutex::new(Vec::new()),
@@ -226,7 +243,7 @@ impl Queue {
     }
 
     fn push_unbounded(&self, entry: Entry) {
-        let mut inbox = self.inbox.0.lock();
+        let mut inbox = self.inbox.lock();
         if let Some(closed) = &inbox.closed {
             let error = closed.error();
             drop(inbox);
@@ -236,11 +253,11 @@ impl Queue {
             return;
         }
         inbox.queue.push_back(entry);
-        self.inbox_len.store(inbox.queue.len(), Ordering::Relaxed);
+        self.inbox.set_len_hint(inbox.queue.len());
         let ask = inbox.ask;
         drop(inbox);
         if ask {
-            self.leave(self.state.0.lock());
+            self.leave(self.state.lock());
         }
     }
 
@@ -248,9 +265,9 @@ impl Queue {
         let own = waiting::host().is_some_and(|host| host.home() == self.id);
         let mut counted_blocked = false;
         let mut told = false;
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         loop {
-            let closed = self.inbox.0.lock().closed.clone();
+            let closed = self.inbox.lock().closed.clone();
             // A worker that waits for its own pool's queue while nobody is left to empty it is let in over capacity.
             let stuck = told && own && state.active() == 0 && state.sleeping == 0 && !self.can_start(&state);
             if closed.is_some() || state.live < capacity || stuck {
@@ -261,9 +278,9 @@ impl Queue {
                 }
                 if entry.header().word.mark_entered() {
                     state.live += 1;
-                    let mut inbox = self.inbox.0.lock();
+                    let mut inbox = self.inbox.lock();
                     inbox.queue.push_back(entry);
-                    self.inbox_len.store(inbox.queue.len(), Ordering::Relaxed);
+                    self.inbox.set_len_hint(inbox.queue.len());
                 } else if told {
                     // Cancelled while it waited: the place goes to the next.
                     Self::tell_place(&mut state);
@@ -289,7 +306,7 @@ impl Queue {
                     // Rung, or told to help: either way it looks again.
                     let _ = hub.sleep(None);
                     told = true;
-                    state = self.state.0.lock();
+                    state = self.state.lock();
                     state.place_waiters.retain(|waiter| !Arc::ptr_eq(&waiter.hub, &hub));
                 }
             }
@@ -309,11 +326,11 @@ impl Queue {
 
     /// One look at the queue: take a task, or search, or rest, or end.
     pub(super) fn look(&self, was: Was, slot: &Arc<Slot>) -> Next {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         match was {
             Was::First => state.starting -= 1,
             Was::Back => {
-                self.returning.fetch_sub(1, Ordering::Relaxed);
+                self.returning.0.fetch_sub(1, Ordering::Relaxed);
             }
             Was::Searcher | Was::Plain => {}
         }
@@ -352,7 +369,7 @@ impl Queue {
 
     /// Spins while the inbox is empty; the searcher's short wait before it rests.
     pub(super) fn search(&self) {
-        spin_until(|| self.inbox_len.load(Ordering::Relaxed) > 0);
+        spin_until(|| self.inbox.len_hint() > 0);
     }
 
     /// Sleeps until there is something to look for, or for long enough. It is no longer counted as sleeping then.
@@ -364,7 +381,7 @@ impl Queue {
             action @ Action::Start(_) => {
                 drop(state);
                 self.perform(action);
-                state = self.state.0.lock();
+                state = self.state.lock();
             }
             action => self.perform(action),
         }
@@ -421,10 +438,10 @@ impl Queue {
             let entry = match state.urgent.pop() {
                 Some(entry) => entry,
                 None => {
-                    if state.ready.is_empty() && self.inbox_len.load(Ordering::Relaxed) > 0 {
-                        let mut inbox = self.inbox.0.lock();
+                    if state.ready.is_empty() && self.inbox.len_hint() > 0 {
+                        let mut inbox = self.inbox.lock();
                         std::mem::swap(&mut inbox.queue, &mut state.ready);
-                        self.inbox_len.store(0, Ordering::Relaxed);
+                        self.inbox.set_len_hint(0);
                     }
                     match state.ready.pop_front() {
                         Some(entry) => entry,
@@ -435,33 +452,33 @@ impl Queue {
             match entry.header().word.claim() {
                 Some(before) => {
                     if before.is_urgent() {
-                        self.dead.fetch_add(1, Ordering::Relaxed);
+                        self.dead.0.fetch_add(1, Ordering::Relaxed);
                     }
                     self.release_place(state);
                     break Some(entry);
                 }
                 None => {
-                    self.dead.fetch_sub(1, Ordering::Relaxed);
+                    self.dead.0.fetch_sub(1, Ordering::Relaxed);
                 }
             }
         };
-        self.ready_len.store(state.ready.len(), Ordering::Relaxed);
+        self.state.set_len_hint(state.ready.len());
         taken
     }
 
     fn is_empty(&self, state: &State) -> bool {
-        state.ready.is_empty() && state.urgent.is_empty() && self.inbox.0.lock().queue.is_empty()
+        state.ready.is_empty() && state.urgent.is_empty() && self.inbox.lock().queue.is_empty()
     }
 
     /// A worker has ended its user code and is about to look.
     pub(super) fn returns(&self) {
-        self.returning.fetch_add(1, Ordering::Relaxed);
+        self.returning.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It isn't yet: callbacks turned up.
     pub(super) fn returns_later(&self) {
-        let state = self.state.0.lock();
-        self.returning.fetch_sub(1, Ordering::Relaxed);
+        let state = self.state.lock();
+        self.returning.0.fetch_sub(1, Ordering::Relaxed);
         self.leave(state);
     }
 
@@ -470,7 +487,7 @@ impl Queue {
     /// A worker is about to wait. Those of `needed` that are queued go on the urgent stack, the last on top; `helper` is
     /// told when nobody is left to run them.
     pub(super) fn begin_blocked(&self, needed: Vec<Entry>, helper: Option<&Arc<Hub>>) {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         for entry in needed {
             if entry.header().word.mark_urgent() {
                 state.urgent.push(entry);
@@ -483,7 +500,7 @@ impl Queue {
 
     /// It goes on.
     pub(super) fn end_blocked(&self, helper: Option<&Arc<Hub>>) {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         state.blocked -= 1;
         if let Some(helper) = helper
             && let Some(at) = state.helpers.iter().position(|hub| Arc::ptr_eq(hub, helper))
@@ -496,13 +513,13 @@ impl Queue {
     /// A task was claimed or cancelled without taking its entry out: the entry is dead. `before` is its word as it was.
     pub(super) fn forget(&self, before: Snapshot) {
         let entries = 1 + isize::from(before.is_urgent());
-        let dead = self.dead.fetch_add(entries, Ordering::Relaxed) + entries;
-        let guess = self.inbox_len.load(Ordering::Relaxed) + self.ready_len.load(Ordering::Relaxed);
+        let dead = self.dead.0.fetch_add(entries, Ordering::Relaxed) + entries;
+        let guess = self.inbox.len_hint() + self.state.len_hint();
         let sweep = is_worth_a_sweep(dead, guess);
         if self.config.capacity.is_none() && !sweep {
             return;
         }
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         self.release_place(&mut state);
         let removed = if sweep { self.sweep(&mut state) } else { Vec::new() };
         self.leave(state);
@@ -513,12 +530,12 @@ impl Queue {
     /// Takes the dead entries out of all lists, if they are most of them.
     fn sweep(&self, state: &mut State) -> Vec<Entry> {
         {
-            let mut inbox = self.inbox.0.lock();
+            let mut inbox = self.inbox.lock();
             state.ready.append(&mut inbox.queue);
-            self.inbox_len.store(0, Ordering::Relaxed);
+            self.inbox.set_len_hint(0);
         }
         let mut removed = Vec::new();
-        if is_worth_a_sweep(self.dead.load(Ordering::Relaxed), state.ready.len() + state.urgent.len()) {
+        if is_worth_a_sweep(self.dead.0.load(Ordering::Relaxed), state.ready.len() + state.urgent.len()) {
             let is_live = |entry: &Entry| entry.header().word.load().phase() == Phase::Queued;
             let (live, dead): (VecDeque<_>, VecDeque<_>) =
                 std::mem::take(&mut state.ready).into_iter().partition(is_live);
@@ -529,9 +546,9 @@ impl Queue {
             state.urgent = live;
             removed.extend(dead);
             // What was removed, never zero: somebody who made one may not have counted it yet.
-            self.dead.fetch_sub(removed.len() as isize, Ordering::Relaxed);
+            self.dead.0.fetch_sub(removed.len() as isize, Ordering::Relaxed);
         }
-        self.ready_len.store(state.ready.len(), Ordering::Relaxed);
+        self.state.set_len_hint(state.ready.len());
         removed
     }
 
@@ -583,9 +600,9 @@ impl Queue {
         }
         // Counted after the store, and no later than the returning and the dead: see the module's argument.
         let entries = state.urgent.len() + state.ready.len() + in_inbox;
-        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
+        let dead = self.dead.0.load(Ordering::Relaxed).max(0) as usize;
         let queued = entries.saturating_sub(dead);
-        let coming = state.starting + self.returning.load(Ordering::Relaxed);
+        let coming = state.starting + self.returning.0.load(Ordering::Relaxed);
         if state.searching || state.active() >= self.config.max_workers || queued <= coming {
             return Action::Nothing;
         }
@@ -614,7 +631,7 @@ impl Queue {
 
     /// Stores whether a push shall ask; says how long the inbox is, after the store.
     fn store_ask(&self, state: &mut State, ask: bool) -> usize {
-        let mut inbox = self.inbox.0.lock();
+        let mut inbox = self.inbox.lock();
         inbox.ask = ask;
         state.ask = ask;
         inbox.queue.len()
@@ -645,7 +662,7 @@ impl Queue {
         let slot = Slot::new(number, name.clone());
         let builder = thread::Builder::new().name(name.to_string()).stack_size(self.config.stack_size);
         let queue = self.me.upgrade().expect("whoever starts a thread holds the pool");
-        self.state.0.lock().slots.push(slot.clone());
+        self.state.lock().slots.push(slot.clone());
         let started = {
             // Held while the thread starts: who joins can't miss the handle of a thread that has ended already.
             let mut handles = self.handles.lock();
@@ -659,7 +676,7 @@ impl Queue {
     }
 
     fn refused(&self, slot: &Arc<Slot>, error: std::io::Error) {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         state.threads -= 1;
         state.starting -= 1;
         self.remove_slot(&mut state, slot);
@@ -678,7 +695,7 @@ impl Queue {
 
     /// The initializer failed in a worker that is starting.
     pub(super) fn initializer_failed(&self, slot: &Arc<Slot>, broken: Broken) {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         state.threads -= 1;
         state.starting -= 1;
         self.remove_slot(&mut state, slot);
@@ -687,7 +704,7 @@ impl Queue {
 
     fn break_pool(&self, mut state: MutexGuard<'_, State>, broken: Broken) {
         let taken = {
-            let mut inbox = self.inbox.0.lock();
+            let mut inbox = self.inbox.lock();
             inbox.closed = Some(Closed::Broken(broken.clone()));
             state.broken = true;
             Self::take_all(&mut state, &mut inbox)
@@ -703,10 +720,10 @@ impl Queue {
     // ---- the end of the pool -------------------------------------------------------------------------
 
     pub(super) fn shutdown(&self, mode: Shutdown) {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         state.closed = true;
         let taken = {
-            let mut inbox = self.inbox.0.lock();
+            let mut inbox = self.inbox.lock();
             inbox.closed.get_or_insert(Closed::ShutDown);
             match mode {
                 Shutdown::Drain => Vec::new(),
@@ -739,12 +756,12 @@ impl Queue {
         let mut ended = 0;
         for entry in taken {
             let Some((before, error)) = own(&entry) else {
-                self.dead.fetch_sub(1, Ordering::Relaxed);
+                self.dead.0.fetch_sub(1, Ordering::Relaxed);
                 continue;
             };
             // Its second entry was taken out as well, and will be met as a dead one.
             if before.is_urgent() {
-                self.dead.fetch_add(1, Ordering::Relaxed);
+                self.dead.0.fetch_add(1, Ordering::Relaxed);
             }
             ended += 1;
             let (from, to) = match error {
@@ -755,7 +772,7 @@ impl Queue {
             publish_here(&*entry, from, to);
         }
         if self.config.capacity.is_some() && ended > 0 {
-            let mut state = self.state.0.lock();
+            let mut state = self.state.lock();
             state.live -= ended;
             self.leave(state);
         }
@@ -764,7 +781,7 @@ impl Queue {
 
     /// Waits until every worker has ended; false if the time is up first.
     pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.lock();
         while state.threads > 0 {
             match deadline {
                 None => self.ended.wait(&mut state),
@@ -785,14 +802,14 @@ impl Queue {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let state = self.state.0.lock();
-        let entries = state.urgent.len() + state.ready.len() + self.inbox.0.lock().queue.len();
-        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
+        let state = self.state.lock();
+        let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
+        let dead = self.dead.0.load(Ordering::Relaxed).max(0) as usize;
         self.counters.stats(entries.saturating_sub(dead), state.threads, &state.slots)
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.state.0.lock().slots.clone()
+        self.state.lock().slots.clone()
     }
 }
 

@@ -228,8 +228,9 @@ impl<'scope> Scope<'scope, '_> {
         // (see the module). The count was raised above, before the cell can be seen by anybody.
         let cell: Arc<dyn Source<R>> =
             unsafe { std::mem::transmute::<Arc<dyn Source<R> + 'scope>, Arc<dyn Source<R> + 'static>>(cell) };
-        self.tasks.lock().push(cell.clone());
         self.queue.push(cell.clone());
+        // Listed once it is queued: what is cancelled by the list is in the pool's count.
+        self.tasks.lock().push(cell.clone());
         Future::from_cell(cell)
     }
 

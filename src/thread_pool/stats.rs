@@ -151,7 +151,9 @@ impl Slot {
         } else {
             None
         };
-        Outer { task: outer, label, blocked: self.blocked.swap(0, Ordering::Relaxed) }
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        self.blocked.store(0, Ordering::Relaxed);
+        Outer { task: outer, label, blocked }
     }
 
     pub(super) fn end(&self, outer: Outer, labelled: bool, phase: Phase) {
@@ -164,11 +166,11 @@ impl Slot {
     }
 
     pub(super) fn begin_blocked(&self) {
-        self.blocked.fetch_add(1, Ordering::Relaxed);
+        self.blocked.store(self.blocked.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     pub(super) fn end_blocked(&self) {
-        self.blocked.fetch_sub(1, Ordering::Relaxed);
+        self.blocked.store(self.blocked.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
     }
 
     fn busy(&self) -> Option<BusyWorker> {

@@ -3,7 +3,7 @@
 use super::queue::{Next, Queue, Was};
 use super::stats::Slot;
 use crate::contain::contain;
-use crate::error::{Broken, Panicked, TaskError};
+use crate::error::{Broken, Panicked};
 use crate::future::cell::{AnyCell, Entry, publish};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::set_host;
@@ -36,9 +36,9 @@ pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
                     Next::End => break,
                 }
             }
+            queue.on_exit();
         }
     }
-    queue.on_exit();
     set_host(None);
 }
 
@@ -47,12 +47,8 @@ impl Queue {
         let Some(initializer) = &self.config.initializer else { return Ok(()) };
         match contain(|| initializer()) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Broken::with_source(format!("its initializer failed: {error}"), error)),
-            Err(panic) => {
-                let panicked = Panicked::caught(panic);
-                let reason = format!("its initializer panicked: {}", panicked.message());
-                Err(Broken::with_source(reason, TaskError::Panicked(panicked)))
-            }
+            Ok(Err(error)) => Err(Broken::with_source("its initializer failed", error)),
+            Err(panic) => Err(Broken::with_source("its initializer panicked", Panicked::caught(panic))),
         }
     }
 
