@@ -45,7 +45,7 @@ fn what_the_task_did_is_seen() {
 /// Breaks if taking an entry back and telling it don't exclude each other, or if a wait leaves before it has.
 #[test]
 fn publish_against_unwatch() {
-    explore("publish against unwatch", 3, || {
+    explore("publish against unwatch", 2, || {
         let (first, a) = promise();
         let (second, b) = promise();
         let one = thread(move || first.set_result(1));

@@ -43,13 +43,15 @@ fn one_producer_long_task_second() {
 fn ramp_up_to_three_workers() {
     explore("ramp up to three workers", 1, || {
         let pool = pool(3);
-        let (gate, opened) = promise();
-        let opened = opened.shared();
-        let also = opened.clone();
-        let one = pool.spawn(move || opened.wait());
-        let two = pool.spawn(move || also.wait());
-        let three = pool.spawn(move || open(gate));
-        assert!(three.result().is_ok() && one.result().is_ok() && two.result().is_ok());
+        let (first, one) = promise();
+        let (second, two) = promise();
+        let one = pool.spawn(move || one.wait());
+        let two = pool.spawn(move || two.wait());
+        let three = pool.spawn(move || {
+            open(first);
+            open(second);
+        });
+        assert!(one.result().is_ok() && two.result().is_ok() && three.result().is_ok());
     });
 }
 
@@ -80,7 +82,7 @@ fn two_tasks_slow_initializers() {
 /// waits for.
 #[test]
 fn a_long_callback() {
-    explore("a long callback", 2, || {
+    explore("a long callback", 1, || {
         let pool = pool(2);
         let (gate, opened) = promise();
         let (begin, begun) = promise();
@@ -96,7 +98,7 @@ fn a_long_callback() {
 /// for a moment.
 #[test]
 fn cancel_behind_a_long_task() {
-    explore("cancel behind a long task", 2, || {
+    explore("cancel behind a long task", 1, || {
         let pool = pool(1);
         let order = Arc::new(AtomicUsize::new(0));
         let (gate, opened) = promise();
@@ -119,7 +121,7 @@ fn cancel_behind_a_long_task() {
 /// The system has one thread for two workers: both tasks are run.
 #[test]
 fn a_thread_is_refused() {
-    explore("a thread is refused", 2, || {
+    explore("a thread is refused", 3, || {
         let pool = pool_of_few(2, 1);
         let (one, two) = (pool.spawn(|| 1), pool.spawn(|| 2));
         assert_eq!((one.result().expect("one"), two.result().expect("two")), (1, 2));
@@ -203,7 +205,7 @@ fn full_queue_cancel() {
 /// Breaks if a task run in place keeps its place.
 #[test]
 fn full_queue_in_place() {
-    explore("full queue, in place", 2, || {
+    explore("full queue, in place", 3, || {
         let pool = build(refusing(1).max_workers(1).queue_capacity(1, WhenFull::Block));
         let own = pool.clone();
         let parent = pool.spawn(move || {

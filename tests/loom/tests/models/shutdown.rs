@@ -32,7 +32,7 @@ fn shutdown_drains() {
 /// A spare is started although the pool is closed.
 #[test]
 fn shutdown_spare_needed() {
-    explore("shutdown, spare needed", 2, || {
+    explore("shutdown, spare needed", 3, || {
         let pool = pool(1);
         let own = pool.clone();
         let parent = pool.spawn(move || wait([own.spawn(|| ())], ReturnWhen::FirstCompleted).done.len());
@@ -88,7 +88,7 @@ fn shutdown_against_cancel() {
 /// Breaks if the door's state and the push are not one section: an entry comes to a pool that has ended.
 #[test]
 fn late_pushes() {
-    explore("late pushes", 2, || {
+    explore("late pushes", 3, || {
         let pool = pool(1);
         let other = pool.clone();
         let producer = thread(move || other.spawn(|| 1).result());
@@ -142,7 +142,7 @@ fn full_queue_shutdown() {
 /// The last handle is dropped while a task still runs: the drop joins.
 #[test]
 fn dropped_at_work() {
-    explore("dropped at work", 2, || {
+    explore("dropped at work", 3, || {
         let pool = pool(2);
         let (one, two) = (pool.spawn(|| 1), pool.spawn(|| 2));
         drop(pool);

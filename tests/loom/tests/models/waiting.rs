@@ -15,7 +15,7 @@ fn any_of<T: Send>(futures: &[concurrent_futures::Future<T>]) {
 /// Breaks without the claim in place: one thread is all there is.
 #[test]
 fn run_in_place_one_thread() {
-    explore("run in place, one thread", 2, || {
+    explore("run in place, one thread", 3, || {
         let pool = pool_of_few(1, 1);
         let own = pool.clone();
         let parent = pool.spawn(move || own.spawn(|| 1).result().expect("child") + own.spawn(|| 2).result().expect("child"));
@@ -27,7 +27,7 @@ fn run_in_place_one_thread() {
 /// A waiter and a worker reach for the same task: breaks if the claim is not a compare-and-swap.
 #[test]
 fn run_in_place_strangers_queued() {
-    explore("run in place, strangers queued", 2, || {
+    explore("run in place, strangers queued", 1, || {
         let pool = pool(2);
         let own = pool.clone();
         let parent = pool.spawn(move || own.spawn(|| 1).result());
@@ -42,7 +42,7 @@ fn run_in_place_strangers_queued() {
 /// A task that another cancels while its own pool's worker wants to run it in place.
 #[test]
 fn run_in_place_against_cancel() {
-    explore("run in place against cancel", 2, || {
+    explore("run in place against cancel", 3, || {
         let pool = pool(1);
         let own = pool.clone();
         let (send, handle) = promise();
@@ -75,7 +75,7 @@ fn any_of_one_worker() {
 
 #[test]
 fn nested_any_of() {
-    explore("nested any-of", 1, || {
+    explore("nested any-of", 2, || {
         let pool = pool(1);
         let own = pool.clone();
         let parent = pool.spawn(move || {
@@ -89,7 +89,7 @@ fn nested_any_of() {
 /// A wait with a limit counts as blocked. (Limits that strike are under stress in `tests/model`.)
 #[test]
 fn timed_waits() {
-    explore("timed waits", 2, || {
+    explore("timed waits", 3, || {
         let pool = pool(1);
         let own = pool.clone();
         let parent = pool.spawn(move || {
@@ -104,7 +104,7 @@ fn timed_waits() {
 /// No room on the stack: as blocked.
 #[test]
 fn stack_nearly_spent() {
-    explore("stack nearly spent", 2, || {
+    explore("stack nearly spent", 3, || {
         let pool = build(ThreadPoolExecutor::builder().max_workers(1).stack_size(1));
         let own = pool.clone();
         let parent = pool.spawn(move || own.spawn(|| 1).result());
@@ -115,7 +115,7 @@ fn stack_nearly_spent() {
 /// No room on the stack and no thread either: an error, not an overflow.
 #[test]
 fn stack_nearly_spent_no_spare() {
-    explore("stack nearly spent, no spare", 2, || {
+    explore("stack nearly spent, no spare", 3, || {
         let pool = build(refusing(1).max_workers(1).stack_size(1));
         let own = pool.clone();
         let parent = pool.spawn(move || own.spawn(|| 1).result());
@@ -127,7 +127,7 @@ fn stack_nearly_spent_no_spare() {
 /// may run the child.
 #[test]
 fn waiting_for_one_that_runs() {
-    explore("waiting for one that runs", 2, || {
+    explore("waiting for one that runs", 1, || {
         let pool = pool(1);
         let own = pool.clone();
         let parent = pool.spawn(move || {
@@ -160,7 +160,7 @@ fn surplus_searcher() {
 /// Breaks without help: the waiter is all there is.
 #[test]
 fn no_spare_to_be_had() {
-    explore("no spare to be had", 2, || {
+    explore("no spare to be had", 3, || {
         let pool = pool_of_few(1, 1);
         let own = pool.clone();
         let parent = pool.spawn(move || {
@@ -189,7 +189,7 @@ fn spares_run_out() {
 /// Two waiters in two workers, and nobody else.
 #[test]
 fn spare_cap_reached_by_others() {
-    explore("spare cap reached by others", 1, || {
+    explore("spare cap reached by others", 2, || {
         let pool = pool_of_few(2, 2);
         let (one, two) = (pool.clone(), pool.clone());
         let one = pool.spawn(move || any_of(&[one.spawn(|| ())]));
@@ -201,7 +201,7 @@ fn spare_cap_reached_by_others() {
 /// Polls, gives up, cancels, again: nothing is left in the queue.
 #[test]
 fn poll_give_up_retry() {
-    explore("poll, give up, retry", 2, || {
+    explore("poll, give up, retry", 3, || {
         let pool = pool(1);
         let own = pool.clone();
         let parent = pool.spawn(move || {
@@ -232,7 +232,7 @@ fn blocking_lets_another_run() {
 /// `as_completed` in a worker: its futures are offered to the pool once each, late ones too.
 #[test]
 fn as_completed_in_a_worker() {
-    explore("as_completed in a worker", 1, || {
+    explore("as_completed in a worker", 2, || {
         let pool = pool(1);
         let own = pool.clone();
         let parent = pool.spawn(move || {
@@ -254,7 +254,7 @@ fn as_completed_in_a_worker() {
 /// A scope's end waits until each task has been counted off.
 #[test]
 fn a_scope_ends_last() {
-    explore("a scope ends last", 2, || {
+    explore("a scope ends last", 3, || {
         let pool = pool(1);
         let value = Arc::new(5);
         pool.scope(|scope| {
