@@ -536,13 +536,12 @@ impl Queue {
         }
         let mut removed = Vec::new();
         if is_worth_a_sweep(self.dead.0.load(Ordering::Relaxed), state.ready.len() + state.urgent.len()) {
-            let is_live = |entry: &Entry| entry.header().word.load().phase() == Phase::Queued;
             let (live, dead): (VecDeque<_>, VecDeque<_>) =
-                std::mem::take(&mut state.ready).into_iter().partition(is_live);
+                std::mem::take(&mut state.ready).into_iter().partition(is_queued);
             state.ready = live;
             removed.extend(dead);
             let (live, dead): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut state.urgent).into_iter().partition(is_live);
+                std::mem::take(&mut state.urgent).into_iter().partition(is_queued);
             state.urgent = live;
             removed.extend(dead);
             // What was removed, never zero: somebody who made one may not have counted it yet.
@@ -811,8 +810,10 @@ impl Queue {
     pub(super) fn stats(&self) -> Stats {
         let state = self.state.lock();
         let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
+        // Tasks are counted, not entries: an urgent one has two.
+        let doubled = state.urgent.iter().filter(|entry| is_queued(entry)).count();
         let dead = self.dead.0.load(Ordering::Relaxed).max(0) as usize;
-        self.counters.stats(entries.saturating_sub(dead), state.threads, &state.slots)
+        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, &state.slots)
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
@@ -831,6 +832,10 @@ impl Drop for Queue {
     fn drop(&mut self) {
         self.id.unregister();
     }
+}
+
+fn is_queued(entry: &Entry) -> bool {
+    entry.header().word.load().phase() == Phase::Queued
 }
 
 fn is_worth_a_sweep(dead: isize, entries: usize) -> bool {

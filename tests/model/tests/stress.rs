@@ -44,6 +44,23 @@ fn eventually(mut is_true: impl FnMut() -> bool) {
     }
 }
 
+/// Dead entries are counted exactly: behind a long task, what was cancelled doesn't look like work.
+fn assert_dead_are_counted(pool: &ThreadPoolExecutor) {
+    let (gate, opened) = promise::<()>();
+    let (begin, begun) = promise();
+    let long = pool.spawn(move || {
+        begin.set_result(());
+        opened.wait();
+    });
+    begun.wait();
+    for _ in 0..60 {
+        assert!(pool.spawn(|| ()).cancel());
+    }
+    assert_eq!(pool.stats().queued, 0);
+    gate.set_result(());
+    assert!(long.result().is_ok());
+}
+
 /// A limit strikes while the task runs, while it is queued, and just when it ends.
 #[test]
 fn timed_waits() {
@@ -58,7 +75,7 @@ fn timed_waits() {
             let mut struck = 0;
             let mut gate = Some(gate);
             loop {
-                match child.result_timeout(Duration::from_micros(round % 100)) {
+                match child.result_timeout(Duration::from_micros(20 + round % 100)) {
                     Ok(outcome) => break assert!(outcome.expect("it ran")),
                     Err(late) => child = late.future,
                 }
@@ -74,6 +91,7 @@ fn timed_waits() {
     }
     let stats = pool.stats();
     assert_eq!((stats.queued, stats.finished), (0, 900));
+    assert_dead_are_counted(&pool);
 }
 
 /// More than one is active for a moment: whoever is too many rests, and nobody is forgotten.
@@ -284,6 +302,7 @@ fn poll_give_up_retry() {
     parent.result().expect("it ran");
     eventually(|| pool.stats().queued == 0);
     assert!(pool.stats().workers <= 4, "{:?}", pool.stats());
+    assert_dead_are_counted(&pool);
 }
 
 #[test]
