@@ -1,7 +1,9 @@
 //! Waiting inside a worker: in place, blocked, helped. The names are those of the protocol's own model.
 
 use crate::support::{build, explore, open, pool, pool_of_few, refusing, thread};
-use concurrent_futures::{ReturnWhen, TaskError, ThreadPoolExecutor, blocking, promise, wait};
+use concurrent_futures::{
+    Executor as _, ReturnWhen, Task, TaskError, ThreadPoolExecutor, WhenFull, blocking, promise, wait,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +14,11 @@ fn any_of<T: Send>(futures: &[concurrent_futures::Future<T>]) {
     assert!(!wait(futures, ReturnWhen::FirstCompleted).done.is_empty());
 }
 
-/// Breaks without the claim in place: one thread is all there is.
+/// Breaks without the claim in place: a second thread is started.
 #[test]
 fn run_in_place_one_thread() {
     explore("run in place, one thread", 3, || {
-        let pool = pool_of_few(1, 1);
+        let pool = pool(1);
         let own = pool.clone();
         let parent = pool.spawn(move || own.spawn(|| 1).result().expect("child") + own.spawn(|| 2).result().expect("child"));
         assert_eq!(parent.result().expect("it ran"), 3);
@@ -280,5 +282,35 @@ fn waited_for_outside_and_in_place() {
         let outside = thread(move || shared.result().copied());
         assert_eq!(parent.result().expect("it ran").expect("child"), 1);
         assert_eq!(outside.join().expect("no panic").expect("child"), 1);
+    });
+}
+
+/// A worker needs a task that still waits for a place in the full queue: breaks if running it in place gives back a place
+/// that it never had.
+#[test]
+fn needed_before_it_has_a_place() {
+    explore("needed before it has a place", 3, || {
+        let pool = build(ThreadPoolExecutor::builder().max_workers(2).queue_capacity(1, WhenFull::Block));
+        let (task, future) = Task::local(|| 1);
+        let parent = pool.spawn(move || future.result());
+        let filler = pool.spawn(|| 2);
+        pool.execute(task);
+        assert_eq!(parent.result().expect("it ran").expect("the task"), 1);
+        assert!(filler.result().is_ok());
+        assert_eq!(pool.stats().queued, 0);
+    });
+}
+
+/// The same for a wait that offers its task to the pool.
+#[test]
+fn offered_before_it_has_a_place() {
+    explore("offered before it has a place", 2, || {
+        let pool = build(ThreadPoolExecutor::builder().max_workers(2).queue_capacity(1, WhenFull::Block));
+        let (task, future) = Task::local(|| 1);
+        let parent = pool.spawn(move || any_of(&[future]));
+        let filler = pool.spawn(|| 2);
+        pool.execute(task);
+        assert!(parent.result().is_ok() && filler.result().is_ok());
+        assert_eq!(pool.stats().queued, 0);
     });
 }
