@@ -96,6 +96,7 @@ fn late_pushes() {
         assert_eq!(pool.stats().workers, 0);
         let outcome = producer.join().expect("no panic");
         assert!(outcome.is_ok() || is_rejected(&outcome));
+        assert_eq!(pool.stats().workers, 0);
     });
 }
 
