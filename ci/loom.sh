@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# The protocols under the model checker, deeper than `cargo test` goes.
+# Every loom model, with larger bounds than a plain `cargo test` has time for.
+#
+# ci/loom.sh [preemptions] [models whose name contains this]
+#
+# Release: models run millions of steps. One line a model says how many runs there were. A model that is not through
+# after LOOM_TIME_LIMIT seconds counts as failed.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
-
-# How often a thread may be interrupted at a place of the model's choice: each step up multiplies the time.
-# --release: the search is all computing.
-LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-3} cargo test --release --package loom-models
+: "${LOOM_TIME_LIMIT:=3600}"
+export LOOM_TIME_LIMIT
+export LOOM_MAX_PREEMPTIONS="${1:-2}"
+exec cargo test --release -p loom-models -- --nocapture "${2:-}"
