@@ -54,7 +54,7 @@ use crate::future::hub::Hub;
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex, MutexGuard, spin_for, spin_until, thread};
+use crate::sync::{Condvar, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -78,8 +78,8 @@ pub(super) struct Queue {
     inbox: Part<Inbox>,
     /// Everything else.
     state: Part<State>,
-    /// How often the inbox was taken over; changes under its lock.
-    emptied: Apart<AtomicUsize>,
+    /// How often the inbox was taken over; changes under its lock. A hint to others.
+    emptied: Apart<plain::AtomicUsize>,
     /// Workers between the end of user code and their next look; raised outside the lock, lowered under it.
     returning: Apart<AtomicUsize>,
     /// Dead entries that were counted; lags behind the truth, so it may be negative for a moment.
@@ -223,7 +223,7 @@ impl Queue {
             counters: Counters::default(),
             inbox: Part::new(Inbox { queue: VecDeque::new(), ask: true, busy: false, closed: None }),
             state: Part::new(State { ask: true, ..State::default() }),
-            emptied: Apart(AtomicUsize::new(0)),
+            emptied: Apart(plain::AtomicUsize::new(0)),
             returning: Apart(AtomicUsize::new(0)),
             dead: Apart(AtomicIsize::new(0)),
             wake: Condvar::new(),
