@@ -7,8 +7,8 @@
 //! `max_workers` tasks run at once, not counting those that wait.
 
 use concurrent_futures::{
-    CancelHandle, Future, Rejected, ReturnWhen, SharedFuture, Shutdown, TaskError, ThreadPoolExecutor, WhenFull,
-    as_completed, blocking, wait,
+    CancelHandle, Future, Rejected, ReturnWhen, SharedFuture, Shutdown, TaskError, ThreadPoolExecutor,
+    WhenFull, as_completed, blocking, wait,
 };
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 use std::cell::Cell;
@@ -259,7 +259,11 @@ impl World {
                     world.pool.join();
                 });
                 let taken = future.exception().is_none();
-                let record = Record { rejected: AtomicBool::new(!taken), ran: AtomicUsize::new(usize::from(taken)), ..Record::default() };
+                let record = Record {
+                    rejected: AtomicBool::new(!taken),
+                    ran: AtomicUsize::new(usize::from(taken)),
+                    ..Record::default()
+                };
                 self.records.lock().expect("not poisoned").push(Arc::new(record));
             }
         }
@@ -272,7 +276,8 @@ impl World {
     fn perform(self: &Arc<Self>, ops: Vec<Op>) {
         let mut held: Vec<Held> = Vec::new();
         for op in ops {
-            let pick = |at: u8, held: &[Held]| (!held.is_empty()).then(|| usize::from(at) % held.len().max(1));
+            let pick =
+                |at: u8, held: &[Held]| (!held.is_empty()).then(|| usize::from(at) % held.len().max(1));
             match op {
                 Op::Submit(body) => held.push(self.submit(body)),
                 Op::Result(at) => {
@@ -303,7 +308,10 @@ impl World {
                         ReturnWhen::FirstCompleted => held.is_empty() || !waited.done.is_empty(),
                         _ => {
                             waited.not_done.is_empty()
-                                || waited.done.iter().any(|one| one.record.panics || one.record.rejected.load(SeqCst))
+                                || waited
+                                    .done
+                                    .iter()
+                                    .any(|one| one.record.panics || one.record.rejected.load(SeqCst))
                         }
                     };
                     if !enough {
@@ -330,7 +338,8 @@ impl World {
                 }
                 Op::CancelAny(at) => {
                     let handles = self.handles.lock().expect("not poisoned");
-                    let chosen = (!handles.is_empty()).then(|| handles[usize::from(at) % handles.len()].clone());
+                    let chosen =
+                        (!handles.is_empty()).then(|| handles[usize::from(at) % handles.len()].clone());
                     drop(handles);
                     if let Some((handle, record)) = chosen
                         && handle.cancel()

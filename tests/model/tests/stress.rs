@@ -195,7 +195,8 @@ fn stack_nearly_spent() {
         let own = pool.clone();
         pool.spawn(move || chain(&own, left - 1)).result().expect("no overflow") + 1
     }
-    let pool = Arc::new(ThreadPoolExecutor::builder().max_workers(1).stack_size(256 << 10).build().expect("good"));
+    let pool =
+        Arc::new(ThreadPoolExecutor::builder().max_workers(1).stack_size(256 << 10).build().expect("good"));
     assert_eq!(chain(&pool, 2000), 2000);
     assert!(pool.stats().workers > 1, "the chain was to be longer than one stack");
 }
@@ -311,8 +312,9 @@ fn late_pushes() {
     for round in 0..1000 {
         let pool = pool(1 + round % 2);
         std::thread::scope(|scope| {
-            let producers: Vec<_> =
-                (0..2).map(|_| scope.spawn(|| (0..5).map(|n| pool.spawn(move || n)).collect::<Vec<_>>())).collect();
+            let producers: Vec<_> = (0..2)
+                .map(|_| scope.spawn(|| (0..5).map(|n| pool.spawn(move || n)).collect::<Vec<_>>()))
+                .collect();
             pool.join();
             assert_eq!(pool.stats().workers, 0);
             for producer in producers {
@@ -348,7 +350,8 @@ fn shutdown_against_cancel() {
 fn mixed_bounded_any_shutdown() {
     let _limited = limited("mixed: bounded, any, shutdown");
     for round in 0..500 {
-        let builder = ThreadPoolExecutor::builder().max_workers(1 + round % 2).queue_capacity(1, WhenFull::Block);
+        let builder =
+            ThreadPoolExecutor::builder().max_workers(1 + round % 2).queue_capacity(1, WhenFull::Block);
         let pool = Arc::new(builder.build().expect("good"));
         let parents: Vec<_> = (0..3)
             .map(|n| {

@@ -2,7 +2,9 @@
 //! model.
 
 use crate::support::{build, count, explore, open, pool, thread};
-use concurrent_futures::{Rejected, ReturnWhen, Shutdown, TaskError, ThreadPoolExecutor, WhenFull, promise, wait};
+use concurrent_futures::{
+    Rejected, ReturnWhen, Shutdown, TaskError, ThreadPoolExecutor, WhenFull, promise, wait,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -75,7 +75,9 @@ impl Watchdog {
 }
 
 /// A thread of the model's, beside the pool's own.
-pub(crate) fn thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> loom::thread::JoinHandle<T> {
+pub(crate) fn thread<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> loom::thread::JoinHandle<T> {
     loom::thread::Builder::new().stack_size(0x4000).spawn(f).expect("loom starts it")
 }
 

@@ -88,7 +88,8 @@ fn as_completed_gives_each_once() {
         let (second, b) = promise();
         let one = thread(move || first.set_result(1));
         let two = thread(move || second.set_result(2));
-        let mut values: Vec<u32> = as_completed([a, b]).map(|future| future.result().expect("a result")).collect();
+        let mut values: Vec<u32> =
+            as_completed([a, b]).map(|future| future.result().expect("a result")).collect();
         values.sort_unstable();
         assert_eq!(values, [1, 2]);
         assert!(one.join().expect("no panic") && two.join().expect("no panic"));
