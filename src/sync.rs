@@ -2,8 +2,12 @@
 //!
 //! Everything else in the crate takes its primitives from here, so that one `cfg` swaps them for loom's: a model of
 //! the crate is then the crate itself, compiled against primitives that explore every interleaving. loom can see
-//! neither parking_lot nor crossbeam, hence the stand-ins below. What only counts or caches (ids, statistics) uses
-//! [`plain`] atomics in both builds: nothing waits on it, and it would only widen the models.
+//! neither parking_lot nor crossbeam, hence the stand-ins below. Its threads take turns on one thread of the system and
+//! each run must be repeatable: so what belongs to a thread, what may wait for another's initialization and what has an
+//! order of its own (a hash map) come from here as well. What only counts or caches (ids, statistics) uses [`plain`]
+//! atomics in both builds: nothing waits on it, and it would only widen the models.
+//!
+//! `tests/loom` is where the other half is compiled.
 
 #[cfg(not(concurrent_futures_loom))]
 pub(crate) use real::*;
@@ -21,7 +25,8 @@ pub(crate) mod plain {
 mod real {
     pub(crate) use crossbeam_channel as channel;
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-    pub(crate) use std::sync::atomic;
+    pub(crate) use std::collections::HashMap;
+    pub(crate) use std::sync::{OnceLock, atomic};
     pub(crate) use std::thread_local;
 
     pub(crate) mod thread {
@@ -32,14 +37,29 @@ mod real {
         }
     }
 
-    /// Turns of a bounded spin before a thread goes to sleep: about 3 to 12 us. Longer burns a core that somebody
-    /// else needs; a `yield_now` in it gives away a whole time slice when the machine is busy, so there is none.
+    /// Turns of a bounded spin before a thread goes to sleep: 3 to 12 us. Longer burns a core that somebody else needs;
+    /// a `yield_now` in it gives away a whole time slice when the machine is busy, so there is none.
     const SPIN_TURNS: u32 = 300;
+
+    /// Turns after a spin that was in vain: about 1 us, enough to notice that answers come quickly again. On a busy
+    /// machine, where whoever would answer waits for the very core that spins, a full spin each time made a round trip
+    /// four times as long as none.
+    const PROBE_TURNS: u32 = 30;
+
+    std::thread_local! {
+        /// Whether this thread's last spin was worth it.
+        static LUCKY: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
+    }
 
     /// Spins until `ready`, or gives up after a few microseconds; says what `ready` said last. With a single
     /// processor it asks once: whoever would make it ready can't run meanwhile.
-    pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
-        spin_for(SPIN_TURNS, ready)
+    pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) -> bool {
+        if ready() {
+            return true;
+        }
+        let lucky = spin_for(if LUCKY.get() { SPIN_TURNS } else { PROBE_TURNS }, ready);
+        LUCKY.set(lucky);
+        lucky
     }
 
     /// The same for so many turns, each of about 10 to 40 ns.
@@ -86,10 +106,6 @@ mod model {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().expect("loom's mutexes are never poisoned here")))
-        }
-
-        pub(crate) fn into_inner(self) -> T {
-            self.0.into_inner().expect("loom's mutexes are never poisoned here")
         }
     }
 
@@ -150,6 +166,58 @@ mod model {
         ready()
     }
 
+    /// The part of the standard library's that the crate uses. Its own would put the one system thread of a model to
+    /// sleep while another of its threads is half-way through `init`.
+    pub(crate) struct OnceLock<T> {
+        gate: Mutex<()>,
+        value: std::sync::OnceLock<T>,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            OnceLock { gate: Mutex::new(()), value: std::sync::OnceLock::new() }
+        }
+
+        pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
+            let _initializing = self.gate.lock();
+            self.value.get_or_init(init)
+        }
+    }
+
+    /// The part of the standard library's that the crate uses, in the order of insertion: that of a hash map changes
+    /// from run to run, and with it what a model explores.
+    pub(crate) struct HashMap<K, V>(Vec<(K, V)>);
+
+    impl<K, V> Default for HashMap<K, V> {
+        fn default() -> Self {
+            HashMap(Vec::new())
+        }
+    }
+
+    impl<K: PartialEq, V> HashMap<K, V> {
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        pub(crate) fn insert(&mut self, key: K, value: V) {
+            self.remove(&key);
+            self.0.push((key, value));
+        }
+
+        pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+            let at = self.0.iter().position(|(k, _)| k == key)?;
+            Some(self.0.remove(at).1)
+        }
+
+        pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+            self.0.retain_mut(|(key, value)| keep(key, value));
+        }
+
+        pub(crate) fn drain(&mut self) -> impl Iterator<Item = (K, V)> + '_ {
+            self.0.drain(..)
+        }
+    }
+
     pub(crate) mod thread {
         pub(crate) use loom::thread::JoinHandle;
 
@@ -158,17 +226,25 @@ mod model {
             false
         }
 
-        /// loom's threads have neither names that show nor stacks that are chosen.
+        /// A thread's stack in words: loom's default of 32 KiB is too small for a panic's message.
+        const STACK_WORDS: usize = 0x4000;
+
+        /// Begins the names of threads that the system refuses from some number on: in a pool with the prefix
+        /// `at-most-2` no third thread starts.
+        const REFUSING: &str = "at-most-";
+
         #[derive(Default)]
-        pub(crate) struct Builder;
+        pub(crate) struct Builder {
+            name: String,
+        }
 
         impl Builder {
             pub(crate) fn new() -> Self {
-                Builder
+                Builder::default()
             }
 
-            pub(crate) fn name(self, _: String) -> Self {
-                self
+            pub(crate) fn name(self, name: String) -> Self {
+                Builder { name }
             }
 
             pub(crate) fn stack_size(self, _: usize) -> Self {
@@ -177,10 +253,18 @@ mod model {
 
             pub(crate) fn spawn<F, T>(self, f: F) -> std::io::Result<JoinHandle<T>>
             where
-                F: FnOnce() -> T + 'static,
-                T: 'static,
+                F: FnOnce() -> T + Send + 'static,
+                T: Send + 'static,
             {
-                Ok(loom::thread::spawn(f))
+                if self.is_refused() {
+                    return Err(std::io::ErrorKind::WouldBlock.into());
+                }
+                loom::thread::Builder::new().name(self.name).stack_size(STACK_WORDS).spawn(f)
+            }
+
+            fn is_refused(&self) -> bool {
+                let numbers = self.name.strip_prefix(REFUSING).and_then(|rest| rest.split_once('_'));
+                numbers.is_some_and(|(most, number)| number.parse::<usize>().ok() >= most.parse().ok())
             }
         }
     }
@@ -199,7 +283,7 @@ mod model {
 
         pub(crate) struct Sender<T>(Arc<Queue<T>>);
         pub(crate) struct Receiver<T>(Arc<Queue<T>>);
-        pub(crate) struct SendError<T>(#[expect(dead_code, reason = "as crossbeam's")] pub(crate) T);
+        pub(crate) struct SendError<T>(std::marker::PhantomData<T>);
         pub(crate) struct TryRecvError;
         pub(crate) struct RecvTimeoutError;
 

@@ -57,21 +57,21 @@ pub(crate) type Callback = Box<dyn FnOnce(&Completion) + Send>;
 
 const NESTING: usize = 64;
 
-thread_local! {
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static LATE: RefCell<VecDeque<(Callback, Completion)>> = const { RefCell::new(VecDeque::new()) };
+crate::sync::thread_local! {
+    static DEPTH: Cell<usize> = Cell::new(0);
+    static LATE: RefCell<VecDeque<(Callback, Completion)>> = RefCell::new(VecDeque::new());
 }
 
 /// Runs callbacks in the order in which they were added; a panic in one is logged and the next runs.
 pub(crate) fn run_all(callbacks: Vec<Callback>, completion: &Completion) {
-    let depth = DEPTH.get();
+    let depth = DEPTH.with(Cell::get);
     if depth >= NESTING
         && let Ok(()) = LATE.try_with(|_| ())
     {
         LATE.with(|late| late.borrow_mut().extend(callbacks.into_iter().map(|c| (c, completion.clone()))));
         return;
     }
-    DEPTH.set(depth + 1);
+    DEPTH.with(|cell| cell.set(depth + 1));
     for callback in callbacks {
         run_one(callback, completion);
     }
@@ -82,7 +82,7 @@ pub(crate) fn run_all(callbacks: Vec<Callback>, completion: &Completion) {
             run_one(callback, &completion);
         }
     }
-    DEPTH.set(depth);
+    DEPTH.with(|cell| cell.set(depth));
 }
 
 fn run_one(callback: Callback, completion: &Completion) {

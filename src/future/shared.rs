@@ -6,11 +6,12 @@ use super::watchers::WakerKey;
 use super::{Completion, Future, State, callback, debug};
 use crate::error::{TaskError, TimedOut};
 use crate::id::FutureId;
+use crate::sync::OnceLock;
 use crate::sync::plain::{AtomicU64, Ordering};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 

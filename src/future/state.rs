@@ -137,7 +137,7 @@ impl Word {
     /// Marks that an entry is about to be queued, while the task is still Queued. False if it is not: then it was
     /// cancelled before it got there, and nobody would ever take the entry out of the count.
     pub(crate) fn mark_entered(&self) -> bool {
-        self.load().is_entered() || self.mark_while_queued(ENTERED)
+        self.load().is_entered() || self.mark_while_queued(ENTERED, 0)
     }
 
     /// Marks that the watchers have entries.
@@ -156,15 +156,18 @@ impl Word {
     }
 
     /// Marks that a second entry is about to be made; true for the one caller who shall make it. Only while Queued:
-    /// whoever claims the task afterwards sees the mark and counts the entry as dead.
+    /// whoever claims the task afterwards sees the mark and counts the entry as dead. And only of a task that has its
+    /// first: one that still waits for a place in a full queue has nothing to be ahead of.
     pub(crate) fn mark_urgent(&self) -> bool {
-        self.mark_while_queued(URGENT)
+        self.mark_while_queued(URGENT, ENTERED)
     }
 
-    fn mark_while_queued(&self, flag: u8) -> bool {
+    /// Sets `flag`, which was not set, beside those `required`.
+    fn mark_while_queued(&self, flag: u8, required: u8) -> bool {
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                (Snapshot(word).phase() == Phase::Queued && word & flag == 0).then_some(word | flag)
+                let marked = Snapshot(word).phase() == Phase::Queued && word & (flag | required) == required;
+                marked.then_some(word | flag)
             })
             .is_ok()
     }
@@ -236,6 +239,7 @@ mod tests {
     #[test]
     fn flags_outlive_the_phase() {
         let word = Word::new(Phase::Queued);
+        assert!(!word.mark_urgent() && word.mark_entered());
         assert!(word.mark_urgent() && !word.mark_urgent());
         assert!(!word.mark_watched().is_watched());
         assert!(word.claim().is_some_and(|before| before.is_urgent()));

@@ -5,7 +5,7 @@
 
 use super::callback::Callback;
 use super::hub::{Hub, Key};
-use std::collections::HashMap;
+use crate::sync::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 

@@ -19,9 +19,9 @@
 //!
 //! 1. `ask` := closed, broken, or (nobody searches, active < max, and somebody sleeps or a thread could be started).
 //!    If that differs from what is stored, store it in the inbox, under the inbox's lock.
-//! 2. If `ask`: count what is queued, *after* the store. If more is queued than workers are on their way, add one:
-//!    wake a sleeper, else start a thread, else (nobody active) tell blocked waiters to look whether they can help
-//!    themselves.
+//! 2. If `ask`, or if nobody is active and no thread can be had: count what is queued, *after* the store. If more is
+//!    queued than workers are on their way, add one: wake a sleeper, else start a thread, else (nobody active) tell
+//!    blocked waiters to look whether they can help themselves.
 //! 3. Unlock.
 //!
 //! # Why no wake-up is lost
@@ -54,7 +54,7 @@ use crate::future::hub::Hub;
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex, MutexGuard, spin_for, spin_until, thread};
+use crate::sync::{Condvar, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -78,8 +78,8 @@ pub(super) struct Queue {
     inbox: Part<Inbox>,
     /// Everything else.
     state: Part<State>,
-    /// How often the inbox was taken over; changes under its lock.
-    emptied: Apart<AtomicUsize>,
+    /// How often the inbox was taken over; changes under its lock. A hint to others.
+    emptied: Apart<plain::AtomicUsize>,
     /// Workers between the end of user code and their next look; raised outside the lock, lowered under it.
     returning: Apart<AtomicUsize>,
     /// Dead entries that were counted; lags behind the truth, so it may be negative for a moment.
@@ -223,7 +223,7 @@ impl Queue {
             counters: Counters::default(),
             inbox: Part::new(Inbox { queue: VecDeque::new(), ask: true, busy: false, closed: None }),
             state: Part::new(State { ask: true, ..State::default() }),
-            emptied: Apart(AtomicUsize::new(0)),
+            emptied: Apart(plain::AtomicUsize::new(0)),
             returning: Apart(AtomicUsize::new(0)),
             dead: Apart(AtomicIsize::new(0)),
             wake: Condvar::new(),
@@ -559,13 +559,12 @@ impl Queue {
         }
         let mut removed = Vec::new();
         if is_worth_a_sweep(self.dead.0.load(Ordering::Relaxed), state.ready.len() + state.urgent.len()) {
-            let is_live = |entry: &Entry| entry.header().word.load().phase() == Phase::Queued;
             let (live, dead): (VecDeque<_>, VecDeque<_>) =
-                std::mem::take(&mut state.ready).into_iter().partition(is_live);
+                std::mem::take(&mut state.ready).into_iter().partition(is_queued);
             state.ready = live;
             removed.extend(dead);
             let (live, dead): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut state.urgent).into_iter().partition(is_live);
+                std::mem::take(&mut state.urgent).into_iter().partition(is_queued);
             state.urgent = live;
             removed.extend(dead);
             // What was removed, never zero: somebody who made one may not have counted it yet.
@@ -605,6 +604,12 @@ impl Queue {
                 && (state.sleeping > 0 || self.can_start(state)))
     }
 
+    /// Whether every thread there is waits, and no other can be had: only the waiters can help themselves. A push from
+    /// elsewhere brings nothing that they could run, so it need not ask.
+    fn is_stuck(&self, state: &State) -> bool {
+        state.active() == 0 && state.sleeping == 0 && !self.can_start(state)
+    }
+
     /// Lets go of `state`. See the module's "one rule".
     fn leave(&self, mut state: MutexGuard<'_, State>) {
         let action = self.settle(&mut state);
@@ -614,11 +619,12 @@ impl Queue {
 
     fn settle(&self, state: &mut State) -> Action {
         let ask = self.wants_asking(state);
-        if !ask && !state.ask {
+        let stuck = self.is_stuck(state);
+        if !ask && !state.ask && !stuck {
             return Action::Nothing;
         }
         let in_inbox = self.store_ask(state, ask);
-        if !ask {
+        if !ask && !stuck {
             return Action::Nothing;
         }
         // Counted after the store, and no later than the returning and the dead: see the module's argument.
@@ -638,7 +644,7 @@ impl Queue {
             state.threads += 1;
             state.starting += 1;
             Action::Start(Self::new_number(state))
-        } else if state.active() == 0 {
+        } else if stuck {
             let own_place_waiters =
                 state.place_waiters.iter().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
             Action::Help(state.helpers.iter().chain(own_place_waiters).cloned().collect())
@@ -828,8 +834,10 @@ impl Queue {
     pub(super) fn stats(&self) -> Stats {
         let state = self.state.lock();
         let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
+        // Tasks are counted, not entries: an urgent one has two.
+        let doubled = state.urgent.iter().filter(|entry| is_queued(entry)).count();
         let dead = self.dead.0.load(Ordering::Relaxed).max(0) as usize;
-        self.counters.stats(entries.saturating_sub(dead), state.threads, &state.slots)
+        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, &state.slots)
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
@@ -848,6 +856,10 @@ impl Drop for Queue {
     fn drop(&mut self) {
         self.id.unregister();
     }
+}
+
+fn is_queued(entry: &Entry) -> bool {
+    entry.header().word.load().phase() == Phase::Queued
 }
 
 fn is_worth_a_sweep(dead: isize, entries: usize) -> bool {

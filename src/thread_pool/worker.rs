@@ -82,7 +82,10 @@ impl Worker {
 
     /// Runs a task that a wait on this stack needs. Not counted as anything: the same worker, the same number.
     pub(super) fn run_in_place(&self, entry: &dyn AnyCell, before: Snapshot) {
-        self.queue.forget(before);
+        // A task that still waits for a place in a full queue left nothing behind there.
+        if before.is_entered() {
+            self.queue.forget(before);
+        }
         let (phase, discarded) = self.execute(entry);
         publish(entry, Phase::Running, phase, discarded).run(entry);
         entry.extra().settled();

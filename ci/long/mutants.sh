@@ -1,0 +1,68 @@
+#!/bin/sh
+# Takes one rule away after another and asks whether a test notices.
+#
+# ci/long/mutants.sh [mutants whose name contains this]
+#
+# Each file in ci/long/mutants/ is one mutant: a comment that names the rule and the tests that must fail (`loom`,
+# `stress` or `programs` and filters), then an edit of one source file as a sed script. A mutant runs in a copy of the
+# tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor survived:
+# loom finds deadlocks and the stress tests end by themselves. An edit that changes nothing is an error: the code has
+# moved on.
+set -eu
+cd "$(dirname "$0")/../.."
+root=$PWD
+filter="${1:-}"
+seconds="${MUTANT_SECONDS:-600}"
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT INT TERM
+tar -c --exclude=./target --exclude=./.git . | tar -x -C "$copy"
+export CARGO_TARGET_DIR="${MUTANT_TARGET_DIR:-$root/target/mutants}"
+# Built once each: what more optimizing gains is lost by waiting for it.
+quick="--config profile.dev.package.loom-models.debug=0 --config profile.dev.package.loom-models.opt-level=1"
+
+say() { printf '%-34s %-9s %s\n' "$1" "$2" "$3"; }
+
+failures=0
+for mutant in "$root"/ci/long/mutants/*.sed; do
+    name=$(basename "$mutant" .sed)
+    case "$name" in *"$filter"*) ;; *) continue ;; esac
+    file=$(sed -n 's/^# file: //p' "$mutant")
+    suite=$(sed -n 's/^# tests: \([a-z]*\) .*/\1/p' "$mutant")
+    tests=$(sed -n 's/^# tests: [a-z]* //p' "$mutant")
+    expected=$(sed -n 's/^# expect: //p' "$mutant")
+    case "$suite" in
+    loom) package=loom-models binary=models ;;
+    stress | programs) package=model-tests binary=$suite ;;
+    *) echo "$mutant: no suite" >&2; exit 2 ;;
+    esac
+    sed -f "$mutant" "$root/$file" > "$copy/$file"
+    if cmp -s "$root/$file" "$copy/$file"; then
+        say "$name" STALE "its edit changes nothing in $file"
+        failures=$((failures + 1))
+        continue
+    fi
+    log="$copy/$name.log"
+    if ! (cd "$copy" && cargo test $quick -q -p "$package" --test "$binary" --no-run) > "$log" 2>&1; then
+        say "$name" BROKEN "it does not compile: $(grep -m1 '^error' "$log" || true)"
+        failures=$((failures + 1))
+    else
+        status=0
+        # shellcheck disable=SC2086 # filters are words
+        (cd "$copy" && timeout "$seconds" cargo test $quick -q -p "$package" --test "$binary" -- $tests) \
+            > "$log" 2>&1 || status=$?
+        why=$(grep -a -m1 -e 'model FAILED' -e '^test .* FAILED' -e 'panicked at' -e 'not through' "$log" || true)
+        case "$status" in
+        0) result=survived ;;
+        124) result=timeout ;;
+        *) result=caught ;;
+        esac
+        say "$name" "$result" "$why"
+        if [ "$result" != "${expected:-caught}" ]; then
+            failures=$((failures + 1))
+        fi
+    fi
+    # Newer than what was built, or cargo takes the mutant for the original.
+    cp "$root/$file" "$copy/$file"
+    touch "$copy/$file"
+done
+exit $((failures > 0))

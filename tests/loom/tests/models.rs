@@ -1,0 +1,19 @@
+//! Models of the crate: small programs, each run in every interleaving that a bounded number of preemptions allows.
+//!
+//! One binary, a file per part. What a model can't carry (time limits that strike, keep-alive, thousands of threads) is
+//! in `tests/model`. A model that fails ends the whole binary at once: there is no way on from a deadlock.
+//!
+//! `LOOM_MAX_PREEMPTIONS` overrides every model's bound; `ci/long/loom.sh` runs them with larger ones.
+
+#[path = "models/cell.rs"]
+mod cell;
+#[path = "models/queue.rs"]
+mod queue;
+#[path = "models/shutdown.rs"]
+mod shutdown;
+#[path = "models/support.rs"]
+mod support;
+#[path = "models/waiters.rs"]
+mod waiters;
+#[path = "models/waiting.rs"]
+mod waiting;
