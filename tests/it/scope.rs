@@ -253,6 +253,7 @@ fn a_panic_in_the_body_waits_for_what_runs_and_cancels_the_rest() {
         let pool = ThreadPoolExecutor::new(1);
         let (live, ran) = (Live::new(), AtomicUsize::new(0));
         let (begun, gate) = (Gate::new(), Gate::new());
+        let cancelled = Arc::new(AtomicUsize::new(0));
         let caught = catch_unwind(AssertUnwindSafe(|| {
             pool.scope(|s| {
                 let (begins, opened) = (begun.clone(), gate.clone());
@@ -267,13 +268,17 @@ fn a_panic_in_the_body_waits_for_what_runs_and_cancels_the_rest() {
                 });
                 for _ in 0..10 {
                     let (token, ran) = (live.token(), &ran);
-                    let opens = gate.clone();
+                    let (opens, counted) = (gate.clone(), cancelled.clone());
                     let queued = s.spawn(move || {
                         ran.fetch_add(1, Ordering::SeqCst);
                         drop(token);
                     });
-                    // The running one goes on once the queued ones are cancelled.
-                    queued.add_done_callback(move |_| opens.open());
+                    // The running one goes on once all queued ones are cancelled.
+                    queued.add_done_callback(move |_| {
+                        if counted.fetch_add(1, Ordering::SeqCst) == 9 {
+                            opens.open();
+                        }
+                    });
                 }
                 begun.wait();
                 drop(running);
