@@ -87,10 +87,17 @@ mod real {
 
 #[cfg(concurrent_futures_loom)]
 mod model {
+    /// loom's own knows no `const` initializers.
+    macro_rules! thread_local_of_loom {
+        ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = const { $init:expr };)*) => {
+            $(loom::thread_local! { $(#[$attr])* $vis static $name: $t = $init; })*
+        };
+    }
+
     use std::time::Instant;
 
     pub(crate) use loom::sync::atomic;
-    pub(crate) use loom::thread_local;
+    pub(crate) use thread_local_of_loom as thread_local;
 
     /// loom's mutex behind parking_lot's interface.
     #[derive(Debug, Default)]

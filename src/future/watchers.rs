@@ -76,7 +76,7 @@ impl Watchers {
     }
 
     /// How many waits have an entry, dead ones included.
-    #[cfg(test)]
+    #[cfg(all(test, not(concurrent_futures_loom)))]
     pub(crate) fn hubs(&self) -> usize {
         match self {
             Watchers::None => 0,
