@@ -217,12 +217,14 @@ fn doctests_in(text: &str) -> Vec<String> {
     for line in text.lines().map(str::trim_start) {
         if line.starts_with("/// ```") {
             program = true;
-        } else if !line.starts_with("///") && !line.starts_with('#') && !line.is_empty() {
-            if std::mem::take(&mut program) {
-                let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-                let mut words = words.skip_while(|word| !["fn", "struct", "enum", "trait"].contains(word));
-                names.extend(words.nth(1).map(str::to_owned));
-            }
+        } else if !line.starts_with("///")
+            && !line.starts_with('#')
+            && !line.is_empty()
+            && std::mem::take(&mut program)
+        {
+            let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            let mut words = words.skip_while(|word| !["fn", "struct", "enum", "trait"].contains(word));
+            names.extend(words.nth(1).map(str::to_owned));
         }
     }
     names

@@ -126,7 +126,7 @@ fn executors_outside_can_make_each_kind() {
         ];
         for kind in kinds {
             let (promise, future) = promise::<()>();
-            assert_eq!(promise.set_exception(kind.clone()), true);
+            assert!(promise.set_exception(kind.clone()));
             let seen = future.result().unwrap_err();
             assert_eq!(std::mem::discriminant(&seen), std::mem::discriminant(&kind));
             assert_eq!(seen.to_string(), kind.to_string());

@@ -130,7 +130,7 @@ fn a_yielded_result_is_the_consumers_alone() {
         }
         let pool = ThreadPoolExecutor::new(2);
         let mut lazy = pool.map_with(MapOptions::new().chunksize(5).buffersize(10), make, 0..10);
-        while let Some(item) = lazy.next() {
+        for item in lazy.by_ref() {
             drop(item.unwrap());
         }
         assert_eq!(live.count(), 0, "although the iterator still lives");

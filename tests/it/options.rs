@@ -19,7 +19,7 @@ fn a_time_limit_is_refused_by_threads() {
         let limited = || TaskOptions::new().timeout(Duration::from_secs(1));
         let live = Live::new();
         let token = live.token();
-        let refused = pool.submit_with(limited(), |token| drop(token), token);
+        let refused = pool.submit_with(limited(), drop, token);
         assert_eq!((refused.is_done(), live.count()), (true, 0), "nothing of it is kept");
         is_refused(refused.result());
         is_refused(pool.try_submit_with(limited(), |()| Ok::<_, String>(()), ()).result());

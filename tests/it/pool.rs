@@ -223,7 +223,8 @@ fn on_exit_runs_in_each_thread_after_its_last_task() {
         assert!(exits.lock().unwrap().is_empty());
         pool.join();
         let mut exits = exits.lock().unwrap().clone();
-        (used.sort(), exits.sort());
+        used.sort();
+        exits.sort();
         assert_eq!(exits, used);
     });
 }

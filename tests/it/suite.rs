@@ -134,15 +134,12 @@ fn submit_gives_the_result(executor: Exec) {
     assert_eq!(executor.submit(|(base, power): (u32, u32)| base.pow(power), (2, 8)).result().unwrap(), 256);
 }
 
+/// An argument of many parts.
+type Assorted = (u8, String, Vec<Option<f64>>, (char, [i64; 2]));
+
 fn arguments_reach_the_call(executor: Exec) {
     let arg = (1u8, String::from("two"), vec![Some(3.5), None], ('4', [5i64; 2]));
-    assert_eq!(
-        executor
-            .submit(|all: (u8, String, Vec<Option<f64>>, (char, [i64; 2]))| all, arg.clone())
-            .result()
-            .unwrap(),
-        arg
-    );
+    assert_eq!(executor.submit(|all: Assorted| all, arg.clone()).result().unwrap(), arg);
     executor.submit(|()| (), ()).result().unwrap();
 }
 
@@ -309,12 +306,12 @@ fn map_with_never_has_more_in_the_air_than_its_buffer(executor: Exec) {
         if unordered {
             options = options.unordered();
         }
-        let mut results = executor.map_with(options, square, source);
+        let results = executor.map_with(options, square, source);
         // At the call: whole chunks, as many as fit.
         let chunk = chunksize.min(buffersize);
         assert_eq!(taken.get(), buffersize / chunk * chunk);
         let mut yielded = 0;
-        while let Some(item) = results.next() {
+        for item in results {
             item.unwrap();
             // The item that was just yielded is the consumer's, and no more than the buffer is in the air.
             assert!(taken.get() <= yielded + buffersize, "{} taken, {yielded} yielded", taken.get());

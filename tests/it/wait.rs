@@ -25,11 +25,7 @@ fn cancelled() -> Future<u32> {
 }
 
 /// Waits on another thread; `then` is done once that has been started, and may end the wait.
-fn waiting<'f>(
-    futures: &'f [Future<u32>],
-    until: ReturnWhen,
-    then: impl FnOnce(),
-) -> Waited<&'f Future<u32>> {
+fn waiting(futures: &[Future<u32>], until: ReturnWhen, then: impl FnOnce()) -> Waited<&Future<u32>> {
     thread::scope(|s| {
         let (here, waits) = mpsc::channel();
         let waiter = s.spawn(move || {
