@@ -70,7 +70,14 @@ mod model {
     use std::time::Instant;
 
     pub(crate) use loom::sync::atomic;
-    pub(crate) use loom::thread_local;
+
+    /// loom's, with the `const` that the standard library's has.
+    macro_rules! model_thread_local {
+        ($($(#[$attr:meta])* static $name:ident: $t:ty = const { $init:expr };)*) => {
+            loom::thread_local! { $($(#[$attr])* static $name: $t = $init;)* }
+        };
+    }
+    pub(crate) use model_thread_local as thread_local;
 
     /// loom's mutex behind parking_lot's interface.
     #[derive(Debug, Default)]

@@ -58,8 +58,8 @@ pub(crate) type Callback = Box<dyn FnOnce(&Completion) + Send>;
 const NESTING: usize = 64;
 
 crate::sync::thread_local! {
-    static DEPTH: Cell<usize> = Cell::new(0);
-    static LATE: RefCell<VecDeque<(Callback, Completion)>> = RefCell::new(VecDeque::new());
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static LATE: RefCell<VecDeque<(Callback, Completion)>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Runs callbacks in the order in which they were added; a panic in one is logged and the next runs.

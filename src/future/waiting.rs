@@ -84,7 +84,7 @@ pub(crate) trait Host {
 
 crate::sync::thread_local! {
     /// Whose worker this thread is. A thread's own destructors may run after this one's: hence `try_with` below.
-    static HOST: RefCell<Option<Rc<dyn Host>>> = RefCell::new(None);
+    static HOST: RefCell<Option<Rc<dyn Host>>> = const { RefCell::new(None) };
 }
 
 /// Makes this thread a worker of `host`'s pool, or nobody's.
