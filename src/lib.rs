@@ -43,6 +43,8 @@
 //! result), `wait` (many), `executor` (what every pool promises), `thread_pool`.
 
 #![deny(unsafe_code)]
+// The library's own: examples and tests may print and unwrap.
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod contain;
 mod error;
@@ -79,4 +81,17 @@ pub mod prelude {
     pub use crate::{
         Executor, ExecutorExt as _, ReturnWhen, ThreadPoolExecutor, Waitable as _, as_completed, wait,
     };
+}
+
+/// The guide's programs, run as documentation tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/from-python.md")]
+    struct FromPython;
+    #[doc = include_str!("../docs/threads-or-processes.md")]
+    struct ThreadsOrProcesses;
+    #[doc = include_str!("../docs/when-not-to-parallelise.md")]
+    struct WhenNotToParallelise;
 }

@@ -43,14 +43,19 @@ mod real {
 
     /// Spins until `ready`, or gives up after a few microseconds; says what `ready` said last. With a single
     /// processor it asks once: whoever would make it ready can't run meanwhile.
-    pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) -> bool {
+    pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
+        spin_for(SPIN_TURNS, ready)
+    }
+
+    /// The same for so many turns, each of about 10 to 40 ns.
+    pub(crate) fn spin_for(turns: u32, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
         }
         if one_processor() {
             return false;
         }
-        for _ in 0..SPIN_TURNS {
+        for _ in 0..turns {
             std::hint::spin_loop();
             if ready() {
                 return true;
@@ -146,6 +151,10 @@ mod model {
     }
 
     pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) -> bool {
+        ready()
+    }
+
+    pub(crate) fn spin_for(_: u32, mut ready: impl FnMut() -> bool) -> bool {
         ready()
     }
 

@@ -56,7 +56,7 @@ impl Launch for Door {
         if self.closed.load(Ordering::Acquire) {
             return fail_claimed(&*entry, TaskError::Rejected(Rejected::ShutDown));
         }
-        if let Some(error) = refuse_unsupported(entry.header().options()) {
+        if let Some(error) = refuse_unsupported(entry.options()) {
             return fail_claimed(&*entry, error);
         }
         let phase = entry.execute();

@@ -8,7 +8,7 @@ use super::map::{Chunk, Map, MapWith, run_chunk};
 use super::options::MapOptions;
 use super::task::failing;
 use crate::error::{TaskError, TaskFailure};
-use crate::future::cell::{Cell, Entry, Settle, Source, Work};
+use crate::future::cell::{Cell, Entry, Extra, Source, Work};
 use crate::future::{Future, TaskOptions};
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
         W: Work<T> + 'static,
         T: Send + 'static,
     {
-        let cell: Arc<dyn Source<T>> = Cell::entered(work, ());
-        if let Some(options) = options {
-            cell.header().set_options(options);
-        }
+        let cell: Arc<dyn Source<T>> = match options {
+            None => Cell::entered(work, ()),
+            Some(options) => Cell::entered(work, options),
+        };
         self.accept(cell.clone());
         Future::from_cell(cell)
     }
@@ -43,13 +43,13 @@ where
 }
 
 /// A queued task's cell, for a scope: what it borrows is in its type still.
-pub(crate) fn cell_of<'a, W, T, S>(work: W, settle: S) -> Arc<dyn Source<T> + 'a>
+pub(crate) fn cell_of<'a, W, T, X>(work: W, extra: X) -> Arc<dyn Source<T> + 'a>
 where
     W: Work<T> + 'a,
     T: Send + 'a,
-    S: Settle + 'a,
+    X: Extra + 'a,
 {
-    Cell::entered(work, settle)
+    Cell::entered(work, extra)
 }
 
 pub(crate) fn map<L, A, R, I>(

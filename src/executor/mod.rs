@@ -135,7 +135,7 @@ pub trait ExecutorExt: Executor {
         future
     }
 
-    /// Has `f(arg)` run, which may fail: an `Err` is the task's failure, [`TaskError::Failed`](crate::TaskError::Failed).
+    /// Has `f(arg)` run, which may fail: an `Err` is the task's failure, [`TaskError::Failed`].
     ///
     /// # Examples
     ///

@@ -1,7 +1,7 @@
 //! [`Task`]: what an executor is given.
 
 use crate::error::{TaskError, TaskFailure};
-use crate::future::cell::{self, Cell, Entry, Source, Work, fail_claimed, publish_here};
+use crate::future::cell::{self, Cell, Entry, LateOptions, Source, Work, fail_claimed, publish_here};
 use crate::future::state::Phase;
 use crate::future::{Future, TaskOptions};
 use crate::id::FutureId;
@@ -76,19 +76,19 @@ impl Task {
         W: Work<T> + 'static,
         T: Send + 'static,
     {
-        let cell: Arc<dyn Source<T>> = Cell::queued(work, ());
+        let cell: Arc<dyn Source<T>> = Cell::queued(work, LateOptions::default());
         (Task { cell: Some(cell.clone()) }, Future::from_cell(cell))
     }
 
     /// Gives the task its options. They can be given once; a second call changes nothing.
     pub fn with_options(self, options: TaskOptions) -> Self {
-        self.cell().header().set_options(options);
+        self.cell().extra().set_options(options);
         self
     }
 
     /// What was asked for this task.
     pub fn options(&self) -> &TaskOptions {
-        self.cell().header().options()
+        self.cell().options()
     }
 
     /// Names the task, as its future's `id` does.
@@ -111,7 +111,7 @@ impl Task {
     pub fn on_kill(&self, f: impl FnOnce() -> bool + Send + 'static) {
         let hook: Box<dyn FnOnce() -> bool + Send> = Box::new(f);
         // Done already: there is nothing to kill.
-        drop(self.cell().header().with_crowd(hook, |crowd, hook| crowd.on_kill.replace(hook)));
+        drop(self.cell().add_to_crowd(hook, |crowd, hook| crowd.on_kill.replace(hook)));
     }
 
     /// Runs the task here and resolves its future. A panic in it is caught and becomes the future's error. Does nothing

@@ -52,28 +52,60 @@ impl<T> Work<T> for NoWork {
     }
 }
 
-/// Somebody who counts tasks and must hear when nothing of one is left but a held result: a scope.
-pub(crate) trait Settle: Send + Sync {
-    fn settled(&self);
-}
+/// What comes with some tasks beside their work: options, a scope's counter. Most have none, and no room for it.
+pub(crate) trait Extra: Send + Sync {
+    fn options(&self) -> Option<&TaskOptions> {
+        None
+    }
 
-impl Settle for () {
+    /// Sets the options, where they can come late.
+    fn set_options(&self, _: TaskOptions) {}
+
+    /// Nothing of the task is left but a result that is held.
     fn settled(&self) {}
 }
 
-/// The part of a cell that doesn't depend on the task's types.
+impl Extra for () {}
+
+impl Extra for TaskOptions {
+    fn options(&self) -> Option<&TaskOptions> {
+        Some(self)
+    }
+}
+
+/// Options that may come after the task was made, once.
+#[derive(Default)]
+pub(crate) struct LateOptions(OnceLock<Box<TaskOptions>>);
+
+impl Extra for LateOptions {
+    fn options(&self) -> Option<&TaskOptions> {
+        self.0.get().map(|options| &**options)
+    }
+
+    fn set_options(&self, options: TaskOptions) {
+        // A second call changes nothing, as Task::with_options says.
+        let _ = self.0.set(Box::new(options));
+    }
+}
+
+/// The part of a cell that needs no lock and doesn't depend on the task's types.
 pub(crate) struct Header {
     pub(crate) word: Word,
     pub(crate) home: HomeSlot,
     pub(crate) id: FutureId,
-    watchers: Mutex<Watchers>,
-    options: OnceLock<Box<TaskOptions>>,
 }
 
-pub(crate) struct Cell<W, T, S> {
+/// Memory is what a million pending tasks cost, in page faults before all else: one lock for the rest, and nothing that
+/// only some tasks have.
+pub(crate) struct Cell<W, T, X> {
     header: Header,
-    body: Mutex<Body<W, T>>,
-    settle: S,
+    inner: Mutex<Inner<W, T>>,
+    extra: X,
+}
+
+struct Inner<W, T> {
+    watchers: Watchers,
+    body: Body<W, T>,
 }
 
 enum Body<W, T> {
@@ -100,8 +132,10 @@ pub(crate) trait AnyCell: Send + Sync {
 
     fn is_portable(&self) -> bool;
 
-    /// Nothing of the task is left but a result that is held: the last act of whoever ended it.
-    fn settled(&self);
+    fn extra(&self) -> &dyn Extra;
+
+    /// Changes the watchers, with the cell's lock held: nothing of the user's may run or be dropped in `change`.
+    fn with_watchers(&self, change: &mut dyn FnMut(&mut Watchers));
 }
 
 /// A cell whose result's type is known.
@@ -116,26 +150,20 @@ pub(crate) trait Source<T>: AnyCell {
 /// A pool's pointer to a task.
 pub(crate) type Entry = Arc<dyn AnyCell>;
 
-impl<W, T, S> Cell<W, T, S> {
+impl<W, T, X> Cell<W, T, X> {
     /// A task that an executor may take, or not.
-    pub(crate) fn queued(work: W, settle: S) -> Arc<Self> {
-        Self::new(Word::new(Phase::Queued), Body::Ready(work), settle)
+    pub(crate) fn queued(work: W, extra: X) -> Arc<Self> {
+        Self::new(Word::new(Phase::Queued), Body::Ready(work), extra)
     }
 
     /// A task on its way into a pool's queue, of which nobody else knows yet.
-    pub(crate) fn entered(work: W, settle: S) -> Arc<Self> {
-        Self::new(Word::entered(), Body::Ready(work), settle)
+    pub(crate) fn entered(work: W, extra: X) -> Arc<Self> {
+        Self::new(Word::entered(), Body::Ready(work), extra)
     }
 
-    fn new(word: Word, body: Body<W, T>, settle: S) -> Arc<Self> {
-        let header = Header {
-            word,
-            home: HomeSlot::default(),
-            id: FutureId::new(),
-            watchers: Mutex::new(Watchers::None),
-            options: OnceLock::new(),
-        };
-        Arc::new(Cell { header, body: Mutex::new(body), settle })
+    fn new(word: Word, body: Body<W, T>, extra: X) -> Arc<Self> {
+        let header = Header { word, home: HomeSlot::default(), id: FutureId::new() };
+        Arc::new(Cell { header, inner: Mutex::new(Inner { watchers: Watchers::None, body }), extra })
     }
 }
 
@@ -149,17 +177,18 @@ impl<T> Cell<NoWork, T, ()> {
     }
 }
 
-impl<W: Work<T>, T: Send, S: Settle> AnyCell for Cell<W, T, S> {
+impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     fn header(&self) -> &Header {
         &self.header
     }
 
     fn execute(&self) -> Phase {
-        let Body::Ready(work) = std::mem::replace(&mut *self.body.lock(), Body::Empty) else {
+        let Body::Ready(work) = std::mem::replace(&mut self.inner.lock().body, Body::Empty) else {
             unreachable!("claimed once, and not by the holder of a promise")
         };
         let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
-            Err(TaskError::Panicked(Panicked::caught(panic).with_task(self.header.id, self.header.label())))
+            let label = self.extra.options().and_then(|options| options.get_label().cloned());
+            Err(TaskError::Panicked(Panicked::caught(panic).with_task(self.header.id, label)))
         });
         self.put(outcome)
     }
@@ -169,38 +198,42 @@ impl<W: Work<T>, T: Send, S: Settle> AnyCell for Cell<W, T, S> {
     }
 
     fn discard(&self) {
-        let outcome = std::mem::replace(&mut *self.body.lock(), Body::Empty);
+        let outcome = std::mem::replace(&mut self.inner.lock().body, Body::Empty);
         if let Body::Done(Err(error)) = &outcome
             && !self.header.word.load().is_seen()
         {
             unobserved::report(self.header.id, error);
         }
-        log_panic_in_drop(&self.header, drop_contained(outcome));
+        log_panic_in_drop(self, drop_contained(outcome));
     }
 
     fn error(&self) -> Option<TaskError> {
-        match &*self.body.lock() {
+        match &self.inner.lock().body {
             Body::Done(Err(error)) => Some(error.clone()),
             _ => None,
         }
     }
 
     fn is_portable(&self) -> bool {
-        match &*self.body.lock() {
+        match &self.inner.lock().body {
             Body::Ready(work) => work.is_portable(),
             _ => false,
         }
     }
 
-    fn settled(&self) {
-        self.settle.settled();
+    fn extra(&self) -> &dyn Extra {
+        &self.extra
+    }
+
+    fn with_watchers(&self, change: &mut dyn FnMut(&mut Watchers)) {
+        change(&mut self.inner.lock().watchers);
     }
 }
 
-impl<W: Work<T>, T: Send, S: Settle> Source<T> for Cell<W, T, S> {
+impl<W: Work<T>, T: Send, X: Extra> Source<T> for Cell<W, T, X> {
     fn take(&self) -> Option<Result<T, TaskError>> {
-        let mut body = self.body.lock();
-        match std::mem::replace(&mut *body, Body::Empty) {
+        let body = &mut self.inner.lock().body;
+        match std::mem::replace(body, Body::Empty) {
             Body::Done(Err(error)) => {
                 *body = Body::Done(Err(error.clone()));
                 Some(Err(error))
@@ -215,8 +248,9 @@ impl<W: Work<T>, T: Send, S: Settle> Source<T> for Cell<W, T, S> {
 
     fn put(&self, outcome: Result<T, TaskError>) -> Phase {
         let phase = phase_of(&outcome);
-        if let Body::Ready(work) = std::mem::replace(&mut *self.body.lock(), Body::Done(outcome)) {
-            log_panic_in_drop(&self.header, drop_contained(work));
+        let before = std::mem::replace(&mut self.inner.lock().body, Body::Done(outcome));
+        if let Body::Ready(work) = before {
+            log_panic_in_drop(self, drop_contained(work));
         }
         phase
     }
@@ -230,63 +264,74 @@ fn phase_of<T>(outcome: &Result<T, TaskError>) -> Phase {
     }
 }
 
-fn log_panic_in_drop(header: &Header, dropped: Result<(), crate::contain::Panic>) {
+fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {
     if let Err(panic) = dropped {
-        log::error!("a drop panicked in what task {} left behind: {}", header.id, panic.message());
+        let id = cell.header().id;
+        log::error!("a drop panicked in what task {id} left behind: {}", panic.message());
     }
 }
 
-impl Header {
+impl dyn AnyCell + '_ {
     /// Puts an entry into the watchers; false if the task is done already, and the hub won't hear of it.
     ///
-    /// Nothing is lost: the entry is made and the word marked in one section of the watchers' lock. If the publisher
+    /// Nothing is lost: the entry is made and the word marked in one section of the cell's lock. If the publisher
     /// changed the word first, the mark's answer says so and the entry is taken back; if it changes it later, it sees
     /// the mark and takes the lock after us.
     pub(crate) fn watch(&self, hub: &Arc<Hub>, key: Key) -> bool {
-        if self.word.load().is_resolved() {
+        let word = &self.header().word;
+        if word.load().is_resolved() {
             return false;
         }
-        let mut watchers = self.watchers.lock();
-        watchers.add_hub(hub, key);
-        let resolved = self.word.mark_watched().is_resolved();
-        if resolved {
-            watchers.remove_hub(hub, key);
-        }
+        let mut resolved = false;
+        self.with_watchers(&mut |watchers| {
+            watchers.add_hub(hub, key);
+            resolved = word.mark_watched().is_resolved();
+            if resolved {
+                watchers.remove_hub(hub, key);
+            }
+        });
         !resolved
     }
 
     pub(crate) fn unwatch(&self, hub: &Arc<Hub>, key: Key) {
-        self.watchers.lock().remove_hub(hub, key);
+        self.with_watchers(&mut |watchers| watchers.remove_hub(hub, key));
     }
 
-    /// Changes the box of watchers unless the task is done, by the same argument as [`Header::watch`]. `change` runs
-    /// with the lock held, and gives back what has to be dropped without it.
-    pub(crate) fn with_crowd<C, R>(&self, item: C, change: impl FnOnce(&mut Crowd, C) -> R) -> Result<R, C> {
-        let mut watchers = self.watchers.lock();
-        if self.word.mark_watched().is_resolved() {
-            return Err(item);
-        }
-        Ok(change(watchers.crowd(), item))
+    /// Puts `item` into the box of watchers by `change`, which gives back what it replaces: that is dropped without the
+    /// lock. The item comes back if the task is done, by the same argument as in `watch`.
+    pub(crate) fn add_to_crowd<C, R>(
+        &self,
+        item: C,
+        change: impl FnOnce(&mut Crowd, C) -> R,
+    ) -> Result<R, C> {
+        let mut outcome = None;
+        let mut once = Some((item, change));
+        self.with_watchers(&mut |watchers| {
+            if let Some((item, change)) = once.take() {
+                outcome = Some(if self.header().word.mark_watched().is_resolved() {
+                    Err(item)
+                } else {
+                    Ok(change(watchers.crowd(), item))
+                });
+            }
+        });
+        outcome.expect("the change is made once")
     }
 
-    /// Changes the box of watchers if there is one.
-    pub(crate) fn with_crowd_if_any<R>(&self, change: impl FnOnce(&mut Crowd) -> Option<R>) -> Option<R> {
-        self.watchers.lock().crowd_if_any().and_then(change)
+    /// Takes something out of the box of watchers, if there is one.
+    pub(crate) fn take_from_crowd<R>(&self, take: impl Fn(&mut Crowd) -> Option<R>) -> Option<R> {
+        let mut taken = None;
+        self.with_watchers(&mut |watchers| taken = watchers.crowd_if_any().and_then(&take));
+        taken
     }
 
     pub(crate) fn options(&self) -> &TaskOptions {
         static NONE: std::sync::LazyLock<TaskOptions> = std::sync::LazyLock::new(TaskOptions::new);
-        self.options.get().map_or(&NONE, |options| options)
-    }
-
-    /// Sets the options, once.
-    pub(crate) fn set_options(&self, options: TaskOptions) {
-        // A second call changes nothing, as Task::with_options says.
-        let _ = self.options.set(Box::new(options));
+        self.extra().options().unwrap_or(&NONE)
     }
 
     pub(crate) fn label(&self) -> Option<Arc<str>> {
-        self.options.get().and_then(|options| options.get_label().cloned())
+        self.extra().options().and_then(|options| options.get_label().cloned())
     }
 }
 
@@ -306,7 +351,9 @@ pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase, discarded: boo
     let before = header.word.publish(from, to);
     let mut crowd = None;
     if before.is_watched() {
-        match std::mem::take(&mut *header.watchers.lock()) {
+        let mut watchers = Watchers::None;
+        cell.with_watchers(&mut |all| watchers = std::mem::take(all));
+        match watchers {
             Watchers::None => {}
             Watchers::One(hub, key) => hub.tell(key, to == Phase::Failed),
             Watchers::Many(mut all) => {
@@ -336,7 +383,7 @@ impl Aftermath {
                 cell.header().word.mark_seen();
                 callback::run_all(callbacks, &Completion::new(cell.header().id, cell.error()));
             }
-            log_panic_in_drop(cell.header(), drop_contained(on_kill));
+            log_panic_in_drop(cell, drop_contained(on_kill));
         }
         if self.discard {
             cell.discard();
@@ -347,7 +394,7 @@ impl Aftermath {
 /// Publishes and does all that is left, where nobody counts workers.
 pub(crate) fn publish_here(cell: &dyn AnyCell, from: Phase, to: Phase) {
     publish(cell, from, to, false).run(cell);
-    cell.settled();
+    cell.extra().settled();
 }
 
 /// Ends a claimed task with an error.
@@ -378,6 +425,6 @@ pub(crate) fn kill(cell: &dyn AnyCell) -> bool {
     if cancel(cell) {
         return true;
     }
-    let hook = cell.header().with_crowd_if_any(|crowd| crowd.on_kill.take());
+    let hook = cell.take_from_crowd(|crowd| crowd.on_kill.take());
     hook.is_some_and(|hook| contain(hook).unwrap_or(false))
 }

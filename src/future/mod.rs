@@ -242,7 +242,7 @@ impl<T> Future<T> {
     /// Callbacks that resolve other futures nest up to 64 deep; deeper ones are run a little later by the outermost.
     pub fn add_done_callback(&self, f: impl FnOnce(&Completion) + Send + 'static) {
         let boxed: callback::Callback = Box::new(f);
-        if let Err(boxed) = self.header().with_crowd(boxed, |crowd, f| crowd.callbacks.push(f)) {
+        if let Err(boxed) = self.any().add_to_crowd(boxed, |crowd, f| crowd.callbacks.push(f)) {
             let error = self.error();
             callback::run_all(vec![boxed], &Completion::new(self.id(), error));
         }
@@ -357,7 +357,7 @@ impl<T> std::future::Future for Future<T> {
         let header = self.header();
         if !header.word.load().is_resolved() {
             let waker = cx.waker().clone();
-            match header.with_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
+            match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
                 // The old waker is dropped here, without the lock.
                 Ok(_old) => return Poll::Pending,
                 Err(_resolved_meanwhile) => {}
@@ -400,7 +400,8 @@ impl<T> Drop for Future<T> {
                 unobserved::report(cell.header().id, &error);
             }
         } else if before.is_watched() {
-            drop(cell.header().with_crowd_if_any(|crowd| crowd.remove_waker(OWNER)));
+            let any: &dyn AnyCell = &*cell;
+            drop(any.take_from_crowd(|crowd| crowd.remove_waker(OWNER)));
         }
     }
 }

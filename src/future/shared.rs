@@ -139,8 +139,7 @@ impl<T: Send + Sync + 'static> SharedFuture<T> {
     pub fn add_done_callback(&self, f: impl FnOnce(&SharedFuture<T>) + Send + 'static) {
         let this = self.clone();
         let boxed: callback::Callback = Box::new(move |_: &Completion| f(&this));
-        let header = self.inner.source.header();
-        if let Err(boxed) = header.with_crowd(boxed, |crowd, f| crowd.callbacks.push(f)) {
+        if let Err(boxed) = self.inner.source.any().add_to_crowd(boxed, |crowd, f| crowd.callbacks.push(f)) {
             callback::run_all(vec![boxed], &Completion::new(self.id(), self.inner.source.error()));
         }
     }
@@ -208,7 +207,7 @@ impl<'a, T> std::future::Future for SharedWait<'a, T> {
         let (source, key) = (&self.future.inner.source, self.key);
         if !source.is_done() {
             let waker = cx.waker().clone();
-            if let Ok(_old) = source.header().with_crowd(waker, |crowd, waker| crowd.set_waker(key, waker)) {
+            if let Ok(_old) = source.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(key, waker)) {
                 return Poll::Pending;
             }
         }
@@ -223,7 +222,7 @@ impl<T> Drop for SharedWait<'_, T> {
     fn drop(&mut self) {
         let source = &self.future.inner.source;
         if !source.is_done() {
-            drop(source.header().with_crowd_if_any(|crowd| crowd.remove_waker(self.key)));
+            drop(source.any().take_from_crowd(|crowd| crowd.remove_waker(self.key)));
         }
     }
 }

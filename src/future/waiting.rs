@@ -177,7 +177,7 @@ impl Wait for One<'_> {
     fn arm(&mut self) {
         if self.hub.is_none() {
             let hub = self.hub.insert(Hub::bell(1, false));
-            if !self.task.cell().header().watch(hub, 0) {
+            if !self.task.cell().watch(hub, 0) {
                 hub.ring();
             }
         }
@@ -187,7 +187,7 @@ impl Wait for One<'_> {
         if let Some(hub) = self.hub.take()
             && !self.is_done()
         {
-            self.task.cell().header().unwatch(&hub, 0);
+            self.task.cell().unwatch(&hub, 0);
         }
     }
 

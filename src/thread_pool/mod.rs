@@ -164,7 +164,7 @@ local_verbs!(ThreadPoolExecutor);
 
 impl Launch for Arc<Queue> {
     fn accept(&self, entry: Entry) {
-        if let Some(error) = refuse_unsupported(entry.header().options()) {
+        if let Some(error) = refuse_unsupported(entry.options()) {
             if entry.header().word.claim().is_some() {
                 fail_claimed(&*entry, error);
             }

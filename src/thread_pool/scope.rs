@@ -19,7 +19,7 @@ use crate::error::{TaskError, TaskFailure};
 use crate::executor::Map;
 use crate::executor::local::{cell_of, fallible};
 use crate::future::Future;
-use crate::future::cell::{Entry, Settle, Source, Work, cancel};
+use crate::future::cell::{Entry, Extra, Source, Work, cancel};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, Woken};
 use crate::future::waiting::{self, Ending, Wait, Watched};
@@ -59,7 +59,7 @@ struct Tally {
     hub: Arc<Hub>,
 }
 
-impl Settle for Arc<Tally> {
+impl Extra for Arc<Tally> {
     fn settled(&self) {
         // ORDERING: Release, that whoever sees 0 sees the drops before it; Acquire is the reader's.
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {

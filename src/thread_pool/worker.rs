@@ -70,13 +70,13 @@ impl Worker {
         self.queue.returns();
         let after = publish(&*entry, Phase::Running, phase, discarded);
         if after.is_empty() {
-            entry.settled();
+            entry.extra().settled();
             return Was::Back;
         }
         // User code follows, which may take long: not coming back yet.
         self.queue.returns_later();
         after.run(&*entry);
-        entry.settled();
+        entry.extra().settled();
         Was::Plain
     }
 
@@ -88,13 +88,13 @@ impl Worker {
         }
         let (phase, discarded) = self.execute(entry);
         publish(entry, Phase::Running, phase, discarded).run(entry);
-        entry.settled();
+        entry.extra().settled();
     }
 
     /// User code: the task itself and, if its future is gone already, the drop of its result.
     fn execute(&self, entry: &dyn AnyCell) -> (Phase, bool) {
         let header = entry.header();
-        let label = header.label();
+        let label = entry.label();
         let labelled = label.is_some();
         let outer = self.slot.begin(header.id, label);
         let phase = entry.execute();

@@ -117,7 +117,7 @@ impl<W: Waitable> AsCompleted<W> {
         (self.left, self.total) = (self.left + 1, self.total + 1);
         self.note_fresh(key);
         let watch = self.item(key).watch();
-        if !watch.0.cell().header().watch(self.stream.hub(), key) {
+        if !watch.0.cell().watch(self.stream.hub(), key) {
             self.ready.push_back(key);
         }
     }

@@ -1,6 +1,6 @@
 //! Layer 2: many futures, of any types and executors.
 //!
-//! [`wait`] returns when enough of them are done, [`as_completed`] hands them out one by one as they finish.
+//! [`wait`] returns when enough of them are done, [`as_completed()`] hands them out one by one as they finish.
 
 mod as_completed;
 
@@ -134,7 +134,7 @@ pub struct Waited<W> {
 ///
 /// Gives back exactly what it was given, duplicates included. A future that was cancelled is done at once. Costs one
 /// registration per future that is not done; a loop that waits for the first of what is left, again and again, is
-/// quadratic: [`as_completed`] is made for that.
+/// quadratic: [`as_completed()`] is made for that.
 ///
 /// Inside a pool's worker it doesn't deadlock on tasks of that pool, however few its workers
 /// ([`ThreadPoolExecutor`](crate::ThreadPoolExecutor) says how).
@@ -262,9 +262,9 @@ impl<W: Waitable> Wait for Group<'_, W> {
             ReturnWhen::FirstException => Hub::bell(self.items.len(), true),
         };
         for (key, item) in self.items.iter().enumerate().skip(self.passed) {
-            let header = item.watch().0.cell().header();
-            if !header.watch(&hub, key as Key) {
-                hub.tell(key as Key, header.word.load().phase() == Phase::Failed);
+            let cell = item.watch().0.cell();
+            if !cell.watch(&hub, key as Key) {
+                hub.tell(key as Key, cell.header().word.load().phase() == Phase::Failed);
             }
         }
         self.hub = Some(hub);
@@ -277,9 +277,9 @@ impl<W: Waitable> Wait for Group<'_, W> {
             return;
         }
         for (key, item) in self.items.iter().enumerate().skip(self.passed) {
-            let header = item.watch().0.cell().header();
-            if !header.word.load().is_resolved() {
-                header.unwatch(&hub, key as Key);
+            let cell = item.watch().0.cell();
+            if !cell.header().word.load().is_resolved() {
+                cell.unwatch(&hub, key as Key);
             }
         }
     }

@@ -1,1 +1,34 @@
-fn main() {}
+//! Ours against the other pools, interleaved, with a bare floor beside them.
+//!
+//! ```text
+//! cargo run --release -p peers -- threads [--json]
+//!
+//!   runner   starts this program once per round, case and subject ──▶ one process: builds, measures, prints a number
+//!     │                                                                  group/    what is done, one file per question
+//!     ▼                                                                  subject/  by whom, one file per pool
+//!   report   one JSON line per group, case and subject; or Markdown
+//! ```
+//!
+//! A process per reading, so that no subject inherits another's threads, heap or warm caches. What each figure means
+//! is in docs/benchmarks.md.
+
+mod arguments;
+mod group;
+mod heap;
+mod report;
+mod runner;
+mod strangers;
+mod subject;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Threads(options) => runner::run(&options),
+        Command::One(reading) => runner::one(&reading),
+    }
+}

@@ -1,0 +1,89 @@
+//! What is measured: one file per question. Each says what its number is, and what its floor is.
+
+mod as_completed;
+mod cold_start;
+mod memory;
+mod round_trip;
+mod submit_collect;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::subject::Pool;
+
+#[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Group {
+    SubmitCollect,
+    RoundTrip,
+    ColdStart,
+    Memory,
+    AsCompleted,
+}
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+}
+
+impl Group {
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub(crate) fn cases(self) -> &'static [Case] {
+        match self {
+            Group::SubmitCollect => submit_collect::CASES,
+            Group::RoundTrip => round_trip::CASES,
+            Group::ColdStart => cold_start::CASES,
+            Group::Memory => memory::CASES,
+            Group::AsCompleted => as_completed::CASES,
+        }
+    }
+
+    /// One reading of a case with this pool; `None` where the case means nothing for it.
+    pub(crate) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
+        match self {
+            Group::SubmitCollect => Some(submit_collect::measure::<P>(case, quick)),
+            Group::RoundTrip => Some(round_trip::measure::<P>(case, quick)),
+            Group::ColdStart => Some(cold_start::measure::<P>(quick)),
+            Group::Memory => memory::measure::<P>(case, quick),
+            Group::AsCompleted => None,
+        }
+    }
+
+    /// What only ours has.
+    pub(crate) fn ours(self, case: usize, quick: bool) -> Option<f64> {
+        match self {
+            Group::Memory => Some(memory::left_behind(quick)),
+            Group::AsCompleted => Some(as_completed::measure(case, quick)),
+            _ => None,
+        }
+    }
+
+    /// The same case without any pool.
+    pub(crate) fn floor(self, case: usize, quick: bool) -> Option<f64> {
+        match self {
+            Group::SubmitCollect => Some(submit_collect::floor(case, quick)),
+            Group::RoundTrip => Some(round_trip::floor(case, quick)),
+            Group::ColdStart => Some(cold_start::floor(quick)),
+            Group::Memory => memory::floor(case, quick),
+            Group::AsCompleted => Some(as_completed::floor(case, quick)),
+        }
+    }
+}
+
+/// `full`, or a twentieth of it when things are only to be shown to run.
+fn amount(full: usize, quick: bool) -> usize {
+    if quick { full / 20 } else { full }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    quantile(&mut values, 0.5)
+}
+
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * q) as usize]
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Every example runs to its end in a small form and leaves what it promises.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+# example, a text that its output must have, arguments. An example checks its own figures and fails with exit code 1;
+# the text shows that it came to its end.
+run() {
+    local name=$1 text=$2
+    shift 2
+    echo "example: $name $*"
+    cargo run --quiet --example "$name" -- "$@" >"$out/$name.txt" || { cat "$out/$name.txt"; return 1; }
+    grep -qF -- "$text" "$out/$name.txt" || {
+        cat "$out/$name.txt"
+        echo "$name: no \"$text\" in its output" >&2
+        return 1
+    }
+}
+
+for path in examples/*.rs examples/*/main.rs; do
+    [ -e "$path" ] || continue
+    name=${path#examples/}
+    name=${name%/main.rs}
+    name=${name%.rs}
+    case $name in
+        quickstart) run quickstart "not a number" ;;
+        toast_and_coffee) run toast_and_coffee "5 minutes" --minute-ms 20 ;;
+        amdahl)
+            run amdahl "measured" --work-ms 60 --out "$out/amdahl.svg"
+            grep -q "</svg>" "$out/amdahl.svg"
+            ;;
+        custom_executor) run custom_executor "wait" ;;
+        weather_fetch)
+            run weather_fetch "days" --days 6 --latency 0.1 --interval 60 --sequential 2 --out "$out/weather.json"
+            [ -s "$out/weather.json" ]
+            ;;
+        *)
+            echo "$name: tell ci/examples.sh how to run it in a small form" >&2
+            exit 1
+            ;;
+    esac
+done

@@ -1,0 +1,119 @@
+//! Reads `cargo metadata` from standard input and answers one question about a package:
+//!
+//! - `licences P`: is every crate's licence on our lists? (what P's users get, and what our tools use)
+//! - `rust-version P`: the version that P states
+//! - `dependency-rust-versions P`: does a crate that P's users get need a newer Rust than P states?
+//! - `features P`: every set of P's features, one a line, the empty one first
+
+mod licence;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    match answer(std::env::args().skip(1).collect()) {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(troubles) => {
+            troubles.iter().for_each(|trouble| eprintln!("{trouble}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Answer = Result<Vec<String>, Vec<String>>;
+
+fn answer(arguments: Vec<String>) -> Answer {
+    let [question, package] = arguments.as_slice() else {
+        return Err(vec!["wanted: a question and a package; see ci/metadata/src/main.rs".to_owned()]);
+    };
+    let workspace = Workspace::read(std::io::stdin(), package).map_err(|error| vec![error])?;
+    match question.as_str() {
+        "licences" => licences(&workspace),
+        "rust-version" => {
+            workspace.stated().map(|stated| vec![stated.to_owned()]).map_err(|error| vec![error])
+        }
+        "dependency-rust-versions" => rust_versions(&workspace),
+        "features" => Ok(powerset(&workspace.features())),
+        other => Err(vec![format!("no such question: {other}")]),
+    }
+}
+
+fn licences(workspace: &Workspace) -> Answer {
+    let shipped = workspace.shipped();
+    let tools: Vec<_> = licence::SHIPPED.iter().chain(licence::TOOLS).copied().collect();
+    let mut troubles = Vec::new();
+    for package in workspace.packages().filter(|package| !package.ours_alone) {
+        let (listed, place) = if shipped.contains(package.id) {
+            (licence::SHIPPED, "SHIPPED")
+        } else {
+            (tools.as_slice(), "TOOLS")
+        };
+        let trouble = match package.licence {
+            None => Some("states no licence".to_owned()),
+            Some(expression) => match licence::accepts(expression, listed) {
+                Ok(true) => None,
+                Ok(false) => Some(format!("`{expression}` needs a licence that isn't in {place}")),
+                Err(error) => Some(format!("`{expression}`: {error}")),
+            },
+        };
+        troubles.extend(trouble.map(|trouble| format!("{} {}: {trouble}", package.name, package.version)));
+    }
+    let all = workspace.packages().filter(|package| !package.ours_alone).count();
+    let summary = format!("{all} crates looked at, {} of them reach the library's users", shipped.len());
+    if troubles.is_empty() { Ok(vec![summary]) } else { Err(troubles) }
+}
+
+fn rust_versions(workspace: &Workspace) -> Answer {
+    let stated = workspace.stated().map_err(|error| vec![error])?;
+    let shipped = workspace.shipped();
+    let newer: Vec<_> = workspace
+        .packages()
+        .filter(|package| shipped.contains(package.id))
+        .filter_map(|package| package.rust_version.map(|needs| (package, needs)))
+        .filter(|(_, needs)| parts(needs) > parts(stated))
+        .map(|(package, needs)| {
+            format!("{} {} needs Rust {needs}, we state {stated}", package.name, package.version)
+        })
+        .collect();
+    let summary =
+        format!("{} crates reach the library's users, none states more than Rust {stated}", shipped.len());
+    if newer.is_empty() { Ok(vec![summary]) } else { Err(newer) }
+}
+
+/// `1.88` and `1.88.0` are the same.
+fn parts(version: &str) -> [u32; 3] {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    std::array::from_fn(|_| parts.next().unwrap_or(0))
+}
+
+fn powerset(features: &[&str]) -> Vec<String> {
+    (0..1_usize << features.len())
+        .map(|set| {
+            let chosen = features.iter().enumerate().filter(|(bit, _)| set >> bit & 1 == 1);
+            chosen.map(|(_, feature)| *feature).collect::<Vec<_>>().join(",")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(parts("1.100") > parts("1.88"));
+        assert_eq!(parts("1.88"), parts("1.88.0"));
+        assert!(parts("1.88.1") > parts("1.88"));
+    }
+
+    #[test]
+    fn a_powerset_has_every_set_once() {
+        assert_eq!(powerset(&[]), [""]);
+        assert_eq!(powerset(&["a", "b"]), ["", "a", "b", "a,b"]);
+    }
+}

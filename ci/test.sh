@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The README's own test command, word for word: what a newcomer runs is what is held.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+grep -qx 'cargo test' README.md || {
+    echo "README.md no longer has the line \`cargo test\`: change ci/test.sh with it" >&2
+    exit 1
+}
+cargo test
+
+# The checks' own program has tests too.
+cargo test --quiet --package ci-metadata

@@ -1,0 +1,27 @@
+//! How the crate behaves: a file per subject, one suite stamped over every executor, and the table that says which test
+//! holds which part of Python's contract (`tests/contract.csv`).
+//!
+//! Rules, held by `contract.rs`: every test runs under [`support::limit`], and none sleeps to let others catch up.
+
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+
+mod as_completed;
+mod bounded;
+mod callbacks;
+mod contract;
+mod drops;
+mod errors;
+mod future;
+mod initializer;
+mod map;
+mod options;
+mod pool;
+mod scope;
+mod shared;
+mod shutdown;
+mod stats;
+mod suite;
+mod support;
+mod unobserved;
+mod wait;
+mod waiting;

@@ -1,0 +1,505 @@
+//! The rules, each with a unit test on code that breaks it.
+
+use std::collections::HashMap;
+
+use crate::lexer::Token;
+use crate::source::{Source, closing, is_word};
+
+/// Each module with those it may name. Arrows point one way; what isn't listed may not be named.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("sync", &[]),
+    ("id", &["sync"]),
+    ("contain", &["sync"]),
+    ("error", &["sync", "id", "contain"]),
+    ("future", &["sync", "id", "contain", "error"]),
+    ("wait", &["sync", "id", "contain", "error", "future"]),
+    ("executor", &["sync", "id", "contain", "error", "future", "wait"]),
+    ("thread_pool", &["sync", "id", "contain", "error", "future", "wait", "executor"]),
+    ("process_pool", &["sync", "id", "contain", "error", "future", "wait", "executor"]),
+];
+
+/// Where `unsafe` may stand: the scope's lifetime is the only reason on the side of the threads.
+pub(crate) const UNSAFE: &[&str] = &["src/thread_pool/scope.rs"];
+
+/// The one door to locks, atomics, channels and threads.
+const DOOR: &str = "src/sync.rs";
+
+/// What of `std::sync` blocks nobody and is no part of a protocol that loom must see.
+const HARMLESS: &[&str] = &["Arc", "Weak", "Once", "OnceLock", "LazyLock"];
+
+/// The one door to `catch_unwind`.
+const CONTAIN: &str = "src/contain.rs";
+
+/// What is wrong, where, and what to do instead.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    pub(crate) path: String,
+    pub(crate) line: usize,
+    pub(crate) rule: &'static str,
+    pub(crate) what: String,
+    pub(crate) instead: &'static str,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}: {}; {}", self.path, self.line, self.rule, self.what, self.instead)
+    }
+}
+
+/// Everything that breaks a rule, in the order of the files.
+pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
+    let exported = sources.iter().find(|source| source.layer().is_empty()).map(exports).unwrap_or_default();
+    sources
+        .iter()
+        .flat_map(|source| {
+            let rules = [
+                module_doc(source),
+                layers(source, &exported),
+                door(source),
+                unsafe_places(source),
+                safety_comments(source),
+                catching(source),
+                noise(source),
+                unwraps(source),
+                pointer_impls(source),
+            ];
+            rules.into_iter().flatten()
+        })
+        .collect()
+}
+
+fn finding(source: &Source, line: usize, rule: &'static str, what: String, instead: &'static str) -> Finding {
+    Finding { path: source.path.clone(), line, rule, what, instead }
+}
+
+/// What `lib.rs` re-exports, by name, with the module it comes from: naming `crate::Future` is naming `future`.
+fn exports(root: &Source) -> HashMap<String, String> {
+    let named = root.named().into_iter().map(|named| named.parts);
+    let named = named.map(|parts| if parts[0] == "crate" { parts[1..].to_vec() } else { parts });
+    named
+        .filter(|parts| parts.len() > 1)
+        .map(|parts| (parts[parts.len() - 1].clone(), parts[0].clone()))
+        .collect()
+}
+
+fn module_doc(source: &Source) -> Vec<Finding> {
+    let first = source.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if first.starts_with("//!") {
+        return Vec::new();
+    }
+    vec![finding(
+        source,
+        1,
+        "module doc",
+        "the file doesn't begin with `//!`".to_owned(),
+        "say in one line what it is",
+    )]
+}
+
+fn layers(source: &Source, exported: &HashMap<String, String>) -> Vec<Finding> {
+    const RULE: &str = "layers";
+    const INSTEAD: &str =
+        "turn the arrow round (a trait, a callback, a value passed in) or move the item down";
+    let from = source.layer();
+    if from.is_empty() {
+        return Vec::new();
+    }
+    let Some((_, allowed)) = LAYERS.iter().find(|(layer, _)| *layer == from) else {
+        let what = format!("the module `{from}` has no layer");
+        return vec![finding(
+            source,
+            1,
+            RULE,
+            what,
+            "give it a line in LAYERS, in tests/tidy/rules.rs, and in ARCHITECTURE.md",
+        )];
+    };
+    let mut found = Vec::new();
+    for named in source.named() {
+        let [root, to, ..] = named.parts.as_slice() else { continue };
+        if root != "crate" {
+            continue;
+        }
+        let layer = exported.get(to).filter(|_| !LAYERS.iter().any(|(layer, _)| layer == to)).unwrap_or(to);
+        if layer == from || allowed.contains(&layer.as_str()) {
+            continue;
+        }
+        let what = format!("`{from}` names `{}`", named.parts.join("::"));
+        found.push(finding(source, named.line, RULE, what, INSTEAD));
+    }
+    found
+}
+
+fn door(source: &Source) -> Vec<Finding> {
+    const INSTEAD: &str = "take it from crate::sync, so that loom sees it";
+    if source.path == DOOR {
+        return Vec::new();
+    }
+    let paths = source.named().into_iter().filter(|named| {
+        let parts: Vec<&str> = named.parts.iter().map(String::as_str).collect();
+        match parts.as_slice() {
+            ["parking_lot" | "crossbeam_channel" | "loom" | "concurrent_futures_loom", ..] => true,
+            ["std" | "core", "sync", rest @ ..] => rest.first().is_none_or(|item| !HARMLESS.contains(item)),
+            // `use std::thread;` would let `thread::spawn` through under another name.
+            ["std", "thread"] => true,
+            [
+                "std",
+                "thread",
+                "spawn" | "scope" | "Builder" | "park" | "park_timeout" | "sleep" | "self" | "*",
+            ] => true,
+            _ => false,
+        }
+    });
+    paths
+        .map(|named| {
+            finding(
+                source,
+                named.line,
+                "one door",
+                format!("`{}` outside {DOOR}", named.parts.join("::")),
+                INSTEAD,
+            )
+        })
+        .collect()
+}
+
+/// The code with its tests: `unsafe` is no safer there.
+fn unsafe_tokens(source: &Source) -> impl Iterator<Item = (usize, &Token)> {
+    let all = &source.lexed.tokens;
+    all.iter().enumerate().filter(|(_, token)| token.text == "unsafe")
+}
+
+fn unsafe_places(source: &Source) -> Vec<Finding> {
+    if UNSAFE.contains(&source.path.as_str()) {
+        return Vec::new();
+    }
+    let what = "`unsafe` in a file that isn't listed";
+    let instead = "find a safe way, or list the file in UNSAFE, in tests/tidy/rules.rs, with the reason";
+    unsafe_tokens(source)
+        .map(|(_, token)| finding(source, token.line, "unsafe", what.to_owned(), instead))
+        .collect()
+}
+
+fn safety_comments(source: &Source) -> Vec<Finding> {
+    let what = "`unsafe` without a `SAFETY:` comment (a `# Safety` section for an unsafe fn or trait)";
+    let instead = "name the fact it rests on and who guarantees it, right above";
+    let all = &source.lexed.tokens;
+    // `unsafe fn(u8)` is a type: whoever calls it says why it may.
+    let is_type = |at: usize| {
+        all.get(at + 1).is_some_and(|t| t.text == "fn") && all.get(at + 2).is_some_and(|t| t.text == "(")
+    };
+    unsafe_tokens(source)
+        .filter(|(at, token)| !is_type(*at) && !has_safety(source, token.line))
+        .map(|(_, token)| finding(source, token.line, "safety", what.to_owned(), instead))
+        .collect()
+}
+
+/// In the comments on the line itself or above it, across attributes and the beginning of the same statement.
+fn has_safety(source: &Source, line: usize) -> bool {
+    const LINES_OF_A_STATEMENT: usize = 2;
+    let lexed = &source.lexed;
+    let says = |line: usize| ["SAFETY:", "# Safety"].iter().any(|mark| lexed.comment(line).contains(mark));
+    let mut of_statement = 0;
+    for above in (1..=line).rev() {
+        if says(above) {
+            return true;
+        }
+        if above == line || (!lexed.has_code(above) && !lexed.comment(above).is_empty()) {
+            continue;
+        }
+        let of_line: Vec<&str> =
+            lexed.tokens.iter().filter(|t| t.line == above).map(|t| t.text.as_str()).collect();
+        match (of_line.first(), of_line.last()) {
+            (Some(&"#"), _) => {}
+            (None, _) | (_, Some(&(";" | "{" | "}" | ","))) => return false,
+            _ => of_statement += 1,
+        }
+        if of_statement > LINES_OF_A_STATEMENT {
+            return false;
+        }
+    }
+    false
+}
+
+fn catching(source: &Source) -> Vec<Finding> {
+    if source.path == CONTAIN {
+        return Vec::new();
+    }
+    let what = format!("`catch_unwind` outside {CONTAIN}");
+    let caught = source.code.iter().filter(|token| token.text == "catch_unwind");
+    caught.map(|token| finding(source, token.line, "contain", what.clone(), "call crate::contain")).collect()
+}
+
+fn noise(source: &Source) -> Vec<Finding> {
+    const MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg", "todo", "unimplemented"];
+    let code = &source.code;
+    let mut found = Vec::new();
+    for (at, token) in code.iter().enumerate() {
+        if MACROS.contains(&token.text.as_str()) && code.get(at + 1).is_some_and(|next| next.text == "!") {
+            let what = format!("`{}!` in a library", token.text);
+            found.push(finding(source, token.line, "quiet", what, "return an error, or use `log`"));
+        }
+    }
+    for named in source
+        .named()
+        .iter()
+        .filter(|named| named.parts.ends_with(&["process".to_owned(), "exit".to_owned()]))
+    {
+        let what = "a library ends the process".to_owned();
+        found.push(finding(source, named.line, "quiet", what, "return an error; only `main` may exit"));
+    }
+    found
+}
+
+/// `.lock().unwrap()` and its like: on a lock, a channel, a thread, a condition variable.
+fn unwraps(source: &Source) -> Vec<Finding> {
+    const CALLS: &[&str] = &[
+        "lock",
+        "try_lock",
+        "read",
+        "write",
+        "recv",
+        "try_recv",
+        "recv_timeout",
+        "recv_deadline",
+        "send",
+        "try_send",
+        "join",
+        "wait_while",
+        "wait_timeout",
+    ];
+    if source.path == DOOR {
+        return Vec::new();
+    }
+    let code = &source.code;
+    let text = |at: usize| code.get(at).map_or("", |token| token.text.as_str());
+    let mut found = Vec::new();
+    for at in 0..code.len() {
+        if text(at) != "." || !CALLS.contains(&text(at + 1)) || text(at + 2) != "(" {
+            continue;
+        }
+        let end = closing(code, at + 2);
+        if text(end) == "." && ["unwrap", "expect"].contains(&text(end + 1)) {
+            let what = format!("`.{}(..).{}(..)`", text(at + 1), text(end + 1));
+            let instead = "use the types of crate::sync, which aren't poisoned, or say what happens when the other side is gone";
+            found.push(finding(source, code[at + 1].line, "unwrap", what, instead));
+        }
+    }
+    found
+}
+
+/// `impl Executor for &E` would make `pool.submit(closure)` find the trait's verb before the pool's own.
+fn pointer_impls(source: &Source) -> Vec<Finding> {
+    let code = &source.code;
+    let text = |at: usize| code.get(at).map_or("", |token| token.text.as_str());
+    let mut found = Vec::new();
+    for at in (0..code.len()).filter(|at| text(*at) == "impl") {
+        // The generics of the impl, `<E: Executor + ?Sized>`.
+        let mut generics = Vec::new();
+        let mut next = at + 1;
+        if text(next) == "<" {
+            let end = angle(code, next);
+            generics = code[next..end]
+                .iter()
+                .map(|token| token.text.as_str())
+                .filter(|text| is_word(text))
+                .collect();
+            next = end;
+        }
+        while is_word(text(next)) && text(next) != "for" || text(next) == "::" {
+            next += 1;
+        }
+        if text(next) != "for" || text(next - 1) != "Executor" {
+            continue;
+        }
+        let target: Vec<&str> = code[next + 1..]
+            .iter()
+            .map(|token| token.text.as_str())
+            .take_while(|t| !["{", "where"].contains(t))
+            .collect();
+        let head = target.iter().position(|text| *text == "<").unwrap_or(target.len());
+        let pointer = ["Box", "Arc", "Rc", "Pin"]
+            .contains(head.checked_sub(1).and_then(|last| target.get(last)).unwrap_or(&""));
+        let generic = target.len() == 1 && generics.contains(&target[0]);
+        if target.first() == Some(&"&") || generic || (pointer && target.get(head + 1) != Some(&"dyn")) {
+            let what = format!("`Executor` for `{}`", target.join(" "));
+            let instead = "implement it for the pool itself, or for Box<dyn Executor> and Arc<dyn Executor>";
+            found.push(finding(source, code[at].line, "pointer impl", what, instead));
+        }
+    }
+    found
+}
+
+/// The index behind the `>` that closes the `<` at `open`; the `>` of `->` closes nothing.
+fn angle(code: &[Token], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for at in open..code.len() {
+        match code[at].text.as_str() {
+            "<" => depth += 1,
+            ">" if code[at - 1].text != "-" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    code.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Source, check};
+
+    /// The findings in one file, beside a `lib.rs` that exports a name of each of two layers.
+    fn findings(path: &str, text: &str) -> Vec<String> {
+        let root = Source::new(
+            "src/lib.rs",
+            "//! Root.\npub use future::Future; pub use thread_pool::{Pool, Scope};",
+        );
+        let found = check(&[root, Source::new(path, &format!("//! Doc.\n{text}"))]);
+        found.iter().map(|finding| format!("{}:{} {}", finding.line, finding.rule, finding.what)).collect()
+    }
+
+    #[track_caller]
+    fn breaks(rule: &str, path: &str, text: &str) {
+        let found = findings(path, text);
+        assert!(found.len() == 1 && found[0].starts_with(rule), "wanted one `{rule}`, found {found:?}");
+    }
+
+    #[track_caller]
+    fn passes(path: &str, text: &str) {
+        assert_eq!(findings(path, text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_needs_its_doc() {
+        let found = check(&[Source::new("src/wait/mod.rs", "use std::fmt;\n//! Late.")]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].to_string(),
+            "src/wait/mod.rs:1: module doc: the file doesn't begin with `//!`; say in one line what it is"
+        );
+    }
+
+    #[test]
+    fn layers_point_one_way() {
+        breaks("2:layers", "src/future/mod.rs", "use crate::wait::wait;");
+        breaks("3:layers", "src/future/cell.rs", "use crate::{error::TaskError,\nthread_pool::Scope};");
+        breaks("2:layers", "src/process_pool/driver.rs", "fn f(_: crate::thread_pool::Scope) {}");
+        breaks("2:layers", "src/thread_pool/worker.rs", "use super::super::process_pool;");
+        breaks("2:layers", "src/error.rs", "use crate::Future;");
+        breaks("2:layers", "src/executor/mod.rs", "use super::Pool;");
+        breaks("1:layers", "src/helpers.rs", "");
+        passes(
+            "src/wait/mod.rs",
+            "use crate::{Future, future::Cell, error::*, wait::hub}; use super::sync::Mutex;",
+        );
+        passes(
+            "src/future/mod.rs",
+            "//! See [`crate::wait`].\nconst S: &str = \"crate::wait\"; #[cfg(test)] use crate::wait;",
+        );
+        passes("src/future/mod.rs", "mod inner { use super::cell; } use self::cell::Cell;");
+    }
+
+    #[test]
+    fn locks_and_threads_come_through_one_door() {
+        for bad in [
+            "use parking_lot::Mutex;",
+            "fn f(_: crossbeam_channel::Sender<u8>) {}",
+            "use std::sync::{Arc, Mutex};",
+            "use std::sync::atomic::AtomicU8;",
+            "use std::sync;",
+            "use std::sync::*;",
+            "use std::{fmt, thread};",
+            "fn f() { std::thread::spawn(|| {}); }",
+            "#[cfg(concurrent_futures_loom)] use std::fmt;",
+            "fn f() { loom::model(|| {}) }",
+        ] {
+            breaks("2:one door", "src/future/cell.rs", bad);
+        }
+        passes("src/sync.rs", "use parking_lot::Mutex; use std::sync::atomic; use std::thread::Builder;");
+        passes("src/future/cell.rs", "use std::sync::{Arc, OnceLock}; use std::thread::ThreadId;");
+        passes(
+            "src/future/cell.rs",
+            "use std::thread::panicking; #[cfg(test)] mod tests { use std::sync::Mutex; }",
+        );
+    }
+
+    #[test]
+    fn unsafe_stands_where_it_is_listed() {
+        breaks("3:unsafe", "src/future/cell.rs", "// SAFETY: not here.\nunsafe { f() }");
+        breaks(
+            "4:unsafe",
+            "src/future/cell.rs",
+            "#[cfg(test)] mod tests {\n// SAFETY: in a test.\nunsafe {} }",
+        );
+        passes("src/future/cell.rs", "#![forbid(unsafe_code)] // unsafe\nconst S: &str = \"unsafe\";");
+    }
+
+    #[test]
+    fn unsafe_says_why() {
+        let scope = "src/thread_pool/scope.rs";
+        breaks("2:safety", scope, "fn f() { unsafe { g() } }");
+        breaks(
+            "4:safety",
+            scope,
+            "// SAFETY: for the first only.\nfn f() { unsafe { g() } }\nfn h() { unsafe { g() } }",
+        );
+        breaks("5:safety", scope, "// SAFETY: too far.\nlet x = 1;\n\nunsafe { g() }");
+        breaks("2:safety", scope, "unsafe fn f() {}");
+        breaks("2:safety", scope, "unsafe impl Send for S {}");
+        passes(scope, "// SAFETY: g needs nothing.\nlet x =\n    unsafe { g() };");
+        passes(scope, "/// # Safety\n///\n/// Never twice.\n#[inline]\nunsafe fn f() {}");
+        passes(scope, "unsafe { g() } // SAFETY: on the line.");
+        passes(scope, "struct S { f: unsafe fn(u8) }");
+    }
+
+    #[test]
+    fn panics_are_caught_in_one_place() {
+        breaks("2:contain", "src/thread_pool/worker.rs", "use std::panic::catch_unwind;");
+        passes("src/contain.rs", "use std::panic::catch_unwind;");
+    }
+
+    #[test]
+    fn the_library_is_quiet() {
+        breaks("2:quiet", "src/wait/mod.rs", "fn f() { println!(\"x\") }");
+        breaks("2:quiet", "src/wait/mod.rs", "fn f() { todo!() }");
+        breaks("2:quiet", "src/wait/mod.rs", "fn f() { std::process::exit(1) }");
+        breaks("2:quiet", "src/wait/mod.rs", "use std::process::{Command, exit};");
+        passes(
+            "src/wait/mod.rs",
+            "/// println!(\"in a doc\")\nfn print() { print() } #[test] fn t() { println!() }",
+        );
+    }
+
+    #[test]
+    fn locks_arent_unwrapped() {
+        breaks("2:unwrap", "src/wait/mod.rs", "fn f() { m.lock().unwrap(); }");
+        breaks("3:unwrap", "src/wait/mod.rs", "fn f() { rx\n.recv_timeout(d(1))\n.expect(\"sender\"); }");
+        breaks("2:unwrap", "src/wait/mod.rs", "fn f() { tx.send((1, g(2))).unwrap(); }");
+        passes("src/wait/mod.rs", "fn f() { m.lock().take().unwrap(); x.unwrap().join(); }");
+    }
+
+    #[test]
+    fn no_pointer_is_an_executor() {
+        for bad in [
+            "impl<E: Executor + ?Sized> Executor for &E {}",
+            "impl<E: Executor> Executor for Box<E> {}",
+            "impl<E> crate::executor::Executor for std::sync::Arc<E> where E: Executor {}",
+            "impl Executor for &'static Inline {}",
+            "impl<E: Fn() -> u8> Executor for E {}",
+            "impl Executor for Arc<Inline> {}",
+        ] {
+            breaks("2:pointer impl", "src/executor/mod.rs", bad);
+        }
+        passes(
+            "src/executor/mod.rs",
+            "impl Executor for Box<dyn Executor + '_> {} impl Executor for Arc<dyn Executor> {}",
+        );
+        passes(
+            "src/executor/mod.rs",
+            "impl<E: Executor + ?Sized> ExecutorExt for E {} impl Executor for Inline {}",
+        );
+        passes("src/executor/mod.rs", "impl<T> Executor for Counting<T> {} impl<'a> Iterator for Map<'a> {}");
+    }
+}

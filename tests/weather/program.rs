@@ -1,0 +1,158 @@
+//! The built example as a child process, under a time limit, in a folder of its own.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Where cargo puts the example: `cargo test` builds it before it runs a test.
+fn example() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let path = profile.join("examples/weather_fetch").with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.is_file(), "{} is missing: run `cargo build --example weather_fetch` first", path.display());
+    path
+}
+
+/// A folder for one test; the program runs in it.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Names of all files in it, hidden ones too.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.path())
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The default place of the result, read.
+    pub(crate) fn result(&self) -> Value {
+        let bytes = fs::read(self.path().join("weather.json")).expect("weather.json");
+        serde_json::from_slice(&bytes).expect("one JSON object")
+    }
+
+    /// The dates in the result, in its order.
+    pub(crate) fn dates(&self) -> Vec<String> {
+        let result = self.result();
+        let days = result["days"].as_array().expect("days").iter();
+        days.map(|day| day["date"].as_str().expect("a date").to_owned()).collect()
+    }
+
+    pub(crate) fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(example());
+        command.args(args).current_dir(self.path()).env_remove("DATA_GOV_SG_API_KEY");
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, args: &[impl AsRef<OsStr>]) -> Ended {
+        Running::start(self.command(args)).end()
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A run under way. Killed when it is dropped, or when a minute has passed.
+pub(crate) struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    stderr: String,
+    stdout: Receiver<String>,
+    deadline: Instant,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (send, lines) = mpsc::channel();
+        let stderr: ChildStderr = child.stderr.take().expect("piped");
+        thread::spawn(move || {
+            let all = BufReader::new(stderr).lines().map_while(Result::ok);
+            all.map_while(|line| send.send(line).ok()).for_each(drop);
+        });
+        let (send, stdout) = mpsc::channel();
+        let mut out = child.stdout.take().expect("piped");
+        thread::spawn(move || {
+            let mut text = String::new();
+            let read = out.read_to_string(&mut text).map(|_| text);
+            // Nobody waits for it when the test has failed.
+            let _ = send.send(read.unwrap_or_else(|error| error.to_string()));
+        });
+        let deadline = Instant::now() + Duration::from_secs(60);
+        Self { child, lines, stderr: String::new(), stdout, deadline }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits for a line on stderr that contains a text.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        loop {
+            let line = self.lines.recv_timeout(self.left());
+            let line =
+                line.unwrap_or_else(|error| panic!("no line with {text:?} ({error}):\n{}", self.stderr));
+            self.stderr += &line;
+            self.stderr += "\n";
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Sends what Ctrl-C sends.
+    #[cfg(unix)]
+    pub(crate) fn interrupt(&self) {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    pub(crate) fn end(mut self) -> Ended {
+        while let Ok(line) = self.lines.recv_timeout(self.left()) {
+            self.stderr += &line;
+            self.stderr += "\n";
+        }
+        let stdout = self.stdout.recv_timeout(self.left());
+        let stdout = stdout.unwrap_or_else(|_| panic!("the program did not end:\n{}", self.stderr));
+        let code = self.child.wait().expect("the program ends").code();
+        Ended { code, stdout, stderr: std::mem::take(&mut self.stderr) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail when it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
