@@ -14,14 +14,14 @@ use concurrent_futures::prelude::*;
 use concurrent_futures::{Rejected, Shutdown, Task, TaskError};
 
 /// A fixed crew of threads that share one channel of tasks.
-struct Crew {
+pub(crate) struct Crew {
     door: Mutex<Option<Sender<Task>>>,
     queue: Arc<Mutex<Receiver<Task>>>,
     size: usize,
 }
 
 impl Crew {
-    fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         let (door, queue) = channel::<Task>();
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..size {
@@ -49,8 +49,10 @@ impl Executor for Crew {
 
     fn shutdown(&self, mode: Shutdown) {
         self.door.lock().unwrap_or_else(PoisonError::into_inner).take(); // the threads end when the channel is empty
-        while let (Shutdown::CancelQueued, Some(task)) = (mode, next(&self.queue)) {
-            task.fail(TaskError::Cancelled);
+        if mode == Shutdown::CancelQueued {
+            while let Some(task) = next(&self.queue) {
+                task.fail(TaskError::Cancelled);
+            }
         }
     }
 

@@ -37,14 +37,29 @@ mod real {
         }
     }
 
-    /// Turns of a bounded spin before a thread goes to sleep: about 3 to 12 us. Longer burns a core that somebody
-    /// else needs; a `yield_now` in it gives away a whole time slice when the machine is busy, so there is none.
+    /// Turns of a bounded spin before a thread goes to sleep: 3 to 12 us. Longer burns a core that somebody else needs;
+    /// a `yield_now` in it gives away a whole time slice when the machine is busy, so there is none.
     const SPIN_TURNS: u32 = 300;
+
+    /// Turns after a spin that was in vain: about 1 us, enough to notice that answers come quickly again. On a busy
+    /// machine, where whoever would answer waits for the very core that spins, a full spin each time made a round trip
+    /// four times as long as none.
+    const PROBE_TURNS: u32 = 30;
+
+    std::thread_local! {
+        /// Whether this thread's last spin was worth it.
+        static LUCKY: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
+    }
 
     /// Spins until `ready`, or gives up after a few microseconds; says what `ready` said last. With a single
     /// processor it asks once: whoever would make it ready can't run meanwhile.
-    pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
-        spin_for(SPIN_TURNS, ready)
+    pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) -> bool {
+        if ready() {
+            return true;
+        }
+        let lucky = spin_for(if LUCKY.get() { SPIN_TURNS } else { PROBE_TURNS }, ready);
+        LUCKY.set(lucky);
+        lucky
     }
 
     /// The same for so many turns, each of about 10 to 40 ns.

@@ -140,8 +140,12 @@ pub(crate) trait AnyCell: Send + Sync {
 
 /// A cell whose result's type is known.
 pub(crate) trait Source<T>: AnyCell {
-    /// Moves the outcome out, of a task that is done. An error stays behind as well.
+    /// Moves the outcome out, of a task that is done. An error stays behind as well, for a future that may be asked
+    /// again.
     fn take(&self) -> Option<Result<T, TaskError>>;
+
+    /// Moves the outcome out, of a task that is done and whose future is over: nothing stays behind.
+    fn take_for_good(&self) -> Option<Result<T, TaskError>>;
 
     /// Keeps `outcome`. The caller has claimed the task, and publishes the phase that this returns.
     fn put(&self, outcome: Result<T, TaskError>) -> Phase;
@@ -246,6 +250,17 @@ impl<W: Work<T>, T: Send, X: Extra> Source<T> for Cell<W, T, X> {
         }
     }
 
+    fn take_for_good(&self) -> Option<Result<T, TaskError>> {
+        let body = &mut self.inner.lock().body;
+        match std::mem::replace(body, Body::Empty) {
+            Body::Done(outcome) => Some(outcome),
+            other => {
+                *body = other;
+                None
+            }
+        }
+    }
+
     fn put(&self, outcome: Result<T, TaskError>) -> Phase {
         let phase = phase_of(&outcome);
         let before = std::mem::replace(&mut self.inner.lock().body, Body::Done(outcome));
@@ -342,14 +357,21 @@ pub(crate) struct Aftermath {
     /// The future went while the task ended: its outcome is ours to drop.
     discard: bool,
     crowd: Option<Box<Crowd>>,
+    /// What callbacks are told. Kept from before the end was known: its owner may have taken it since.
+    error: Option<TaskError>,
 }
 
 /// Makes the end of a task known: the phase, then every wait, in this order. The outcome is in its place and the work
 /// is gone. `discarded`: an unwanted outcome was dropped before.
 pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase, discarded: bool) -> Aftermath {
     let header = cell.header();
+    let mut error = match to {
+        Phase::Cancelled => Some(TaskError::Cancelled),
+        Phase::Failed => cell.error(),
+        _ => None,
+    };
     let before = header.word.publish(from, to);
-    let mut crowd = None;
+    let mut crowd: Option<Box<Crowd>> = None;
     if before.is_watched() {
         let mut watchers = Watchers::None;
         cell.with_watchers(&mut |all| watchers = std::mem::take(all));
@@ -362,7 +384,10 @@ pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase, discarded: boo
             }
         }
     }
-    Aftermath { discard: before.is_unwanted() && !discarded, crowd }
+    if crowd.as_ref().is_none_or(|crowd| crowd.callbacks.is_empty()) {
+        log_panic_in_drop(cell, drop_contained(error.take()));
+    }
+    Aftermath { discard: before.is_unwanted() && !discarded, crowd, error }
 }
 
 impl Aftermath {
@@ -381,7 +406,9 @@ impl Aftermath {
             }
             if !callbacks.is_empty() {
                 cell.header().word.mark_seen();
-                callback::run_all(callbacks, &Completion::new(cell.header().id, cell.error()));
+                let completion = Completion::new(cell.header().id, self.error);
+                callback::run_all(callbacks, &completion);
+                log_panic_in_drop(cell, drop_contained(completion));
             }
             log_panic_in_drop(cell, drop_contained(on_kill));
         }

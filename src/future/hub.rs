@@ -65,6 +65,7 @@ impl Hub {
         Stream {
             hub: Arc::new(Hub { kind: Kind::Stream(sender), abandoned: AtomicBool::new(false) }),
             receiver,
+            help: AtomicBool::new(false),
         }
     }
 
@@ -147,6 +148,8 @@ impl Hub {
 pub(crate) struct Stream {
     hub: Arc<Hub>,
     receiver: Receiver<Event>,
+    /// Told to help by an event that a look met. Only the listener touches it.
+    help: AtomicBool,
 }
 
 impl Stream {
@@ -159,7 +162,8 @@ impl Stream {
         loop {
             match self.receiver.try_recv() {
                 Ok(Event::Done(key)) => return Some(key),
-                Ok(Event::Help) => {}
+                // Kept for `sleep`: whoever only looks must not take it away from whoever sleeps.
+                Ok(Event::Help) => self.help.store(true, Ordering::Relaxed),
                 Err(_) => return None,
             }
         }
@@ -167,6 +171,9 @@ impl Stream {
 
     /// Sleeps until a future completes, and says which.
     pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Result<Key, Woken> {
+        if self.help.swap(false, Ordering::Relaxed) {
+            return Err(Woken::Help);
+        }
         let event = match deadline {
             None => self.receiver.recv().map_err(|_| Woken::TimedOut),
             Some(at) => self.receiver.recv_deadline(at).map_err(|_| Woken::TimedOut),

@@ -280,7 +280,7 @@ impl<T> Future<T> {
 
     /// The outcome of a task that is done; the future is over, and its drop has nothing to look after.
     fn take_for_good(&mut self) -> Result<T, TaskError> {
-        let outcome = self.source().take().unwrap_or(Err(TaskError::Abandoned));
+        let outcome = self.source().take_for_good().unwrap_or(Err(TaskError::Abandoned));
         self.cell = None;
         outcome
     }
@@ -394,7 +394,7 @@ impl<T> Drop for Future<T> {
         let before = cell.header().word.mark_unwanted();
         if before.is_resolved() {
             // On the owner's own stack: a panic in the value's drop is the owner's to see.
-            if let Some(Err(error)) = cell.take()
+            if let Some(Err(error)) = cell.take_for_good()
                 && !before.is_seen()
             {
                 unobserved::report(cell.header().id, &error);

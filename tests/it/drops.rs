@@ -109,6 +109,62 @@ fn a_tasks_error_that_panics_when_dropped() {
 }
 
 #[test]
+fn an_error_goes_with_its_future_and_not_with_the_pool() {
+    limit(LIMIT, || {
+        #[derive(thiserror::Error)]
+        #[error("it holds something")]
+        struct Holds(crate::support::Token, bool);
+        impl std::fmt::Debug for Holds {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("Holds")
+            }
+        }
+        impl Drop for Holds {
+            fn drop(&mut self) {
+                assert!(!self.1 || std::thread::panicking(), "an error was dropped");
+            }
+        }
+        let (pool, live) = (Arc::new(ThreadPoolExecutor::new(1)), Live::new());
+        // Run in place, so that its entry in the queue outlives it.
+        let (inner, counted) = (pool.clone(), live.clone());
+        let left = pool.spawn(move || {
+            let fails = |explodes| {
+                let token = counted.token();
+                inner.try_spawn(move || Err::<(), _>(Holds(token, explodes)))
+            };
+            let (read, unread) = (fails(false), fails(false));
+            drop(read.result());
+            unread.wait();
+            drop(unread);
+            let explosive = fails(true).result();
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(explosive))).is_err());
+            counted.count()
+        });
+        assert_eq!(left.result().unwrap(), 0);
+        // Its worker has looked through the queue, and lives.
+        assert_eq!(pool.spawn(|| 1).result().unwrap(), 1);
+        assert_eq!(pool.stats().workers, 1);
+        // A callback is told of an error that its owner has taken meanwhile.
+        let (begun, gate) = (Gate::new(), Gate::new());
+        let (begins, opened) = (begun.clone(), gate.clone());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (promise, future) = promise::<()>();
+        future.add_done_callback(move |_| {
+            begins.open();
+            opened.wait();
+        });
+        future.add_done_callback(move |done| sender.send(done.error().map(ToString::to_string)).unwrap());
+        std::thread::scope(|s| {
+            s.spawn(|| promise.set_exception(TaskError::Failed(concurrent_futures::Failed::new("taken"))));
+            begun.wait();
+            drop(future.result());
+            gate.open();
+        });
+        assert_eq!(receiver.recv().unwrap().as_deref(), Some("taken"));
+    });
+}
+
+#[test]
 fn a_callback_that_panics_when_dropped() {
     limit(LIMIT, || {
         survives(|pool| {

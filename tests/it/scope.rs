@@ -224,9 +224,11 @@ fn nothing_is_left_of_waits_and_maps() {
 #[test]
 fn nothing_is_left_when_drops_panic() {
     limit(LIMIT, || {
-        let pool = ThreadPoolExecutor::new(2);
+        let pool = ThreadPoolExecutor::new(1);
         for _ in 0..50 {
             let live = Live::new();
+            // Held until all futures are given up: a result that is done is dropped by its owner, who sees the panic.
+            let held = hold(&pool);
             pool.scope(|s| {
                 let (bomb, token) = (Bomb, live.token());
                 s.spawn(move || {
@@ -237,6 +239,7 @@ fn nothing_is_left_when_drops_panic() {
                 s.spawn(move || (Bomb, live.token())).detach();
                 let token = live.token();
                 s.submit(|pair: (Bomb, Token)| drop(pair), (Bomb, token)).detach();
+                held.gate.open();
             });
             assert_eq!(live.count(), 0);
         }
@@ -250,6 +253,7 @@ fn a_panic_in_the_body_waits_for_what_runs_and_cancels_the_rest() {
         let pool = ThreadPoolExecutor::new(1);
         let (live, ran) = (Live::new(), AtomicUsize::new(0));
         let (begun, gate) = (Gate::new(), Gate::new());
+        let cancelled = Arc::new(AtomicUsize::new(0));
         let caught = catch_unwind(AssertUnwindSafe(|| {
             pool.scope(|s| {
                 let (begins, opened) = (begun.clone(), gate.clone());
@@ -264,13 +268,17 @@ fn a_panic_in_the_body_waits_for_what_runs_and_cancels_the_rest() {
                 });
                 for _ in 0..10 {
                     let (token, ran) = (live.token(), &ran);
-                    let opens = gate.clone();
+                    let (opens, counted) = (gate.clone(), cancelled.clone());
                     let queued = s.spawn(move || {
                         ran.fetch_add(1, Ordering::SeqCst);
                         drop(token);
                     });
-                    // The running one goes on once the queued ones are cancelled.
-                    queued.add_done_callback(move |_| opens.open());
+                    // The running one goes on once all queued ones are cancelled.
+                    queued.add_done_callback(move |_| {
+                        if counted.fetch_add(1, Ordering::SeqCst) == 9 {
+                            opens.open();
+                        }
+                    });
                 }
                 begun.wait();
                 drop(running);

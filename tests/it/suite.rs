@@ -16,6 +16,9 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+/// The executor that the example shows how to write.
+#[expect(dead_code, reason = "the example's own main")]
+#[path = "../../examples/custom_executor.rs"]
 mod custom;
 
 /// A test of each case for one executor, which is made anew for each.

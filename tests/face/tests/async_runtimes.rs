@@ -99,7 +99,8 @@ fn joined_in_the_order_given() {
         let pool = ThreadPoolExecutor::new(4);
         let all = join_all((0..100).map(|n| pool.spawn(move || n))).await;
         assert_eq!(all.into_iter().map(Result::unwrap).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
-        let first_error = try_join_all([pool.try_spawn(|| Ok(1)), pool.try_spawn(|| Err("bad"))]).await;
+        let first_error =
+            try_join_all([pool.try_spawn(|| Ok::<_, &str>(1)), pool.try_spawn(|| Err("bad"))]).await;
         assert_eq!(first_error.unwrap_err().to_string(), "bad");
     });
 }

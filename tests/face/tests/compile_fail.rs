@@ -14,10 +14,12 @@ const SENTENCES: [(&str, &str); 4] = [
 
 #[test]
 fn messages_say_what_to_do() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/compile_fail/*.rs");
+    drop(cases); // that is when they are tried
     for (case, sentence) in SENTENCES {
         let path = format!("{}/tests/compile_fail/{case}.stderr", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert!(text.contains(sentence), "{case} does not say: {sentence}");
     }
-    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
 }

@@ -3,7 +3,7 @@
 //! One binary, a file per part. What a model can't carry (time limits that strike, keep-alive, thousands of threads) is
 //! in `tests/model`. A model that fails ends the whole binary at once: there is no way on from a deadlock.
 //!
-//! `LOOM_MAX_PREEMPTIONS` overrides every model's bound; `ci/loom.sh` runs them with larger ones.
+//! `LOOM_MAX_PREEMPTIONS` overrides every model's bound; `ci/long/loom.sh` runs them with larger ones.
 
 #[path = "models/cell.rs"]
 mod cell;
