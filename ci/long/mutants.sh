@@ -1,7 +1,7 @@
 #!/bin/sh
 # Takes one rule away after another and asks whether a test notices.
 #
-# ci/long/mutants.sh [mutants whose name contains this]
+# ci/long/mutants.sh [name ...]
 #
 # Each file in ci/long/mutants/ is one mutant: a comment that names the rule and the tests that must fail (`loom`,
 # `stress` or `programs` and filters), then an edit of one source file as a sed script. A mutant runs in a copy of the
@@ -11,7 +11,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
-filter="${1:-}"
+filters="${*:-}"
 seconds="${MUTANT_SECONDS:-600}"
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT INT TERM
@@ -25,7 +25,7 @@ say() { printf '%-34s %-9s %s\n' "$1" "$2" "$3"; }
 failures=0
 for mutant in "$root"/ci/long/mutants/*.sed; do
     name=$(basename "$mutant" .sed)
-    case "$name" in *"$filter"*) ;; *) continue ;; esac
+    case " ${filters:-$name} " in *" $name "*) ;; *) continue ;; esac
     file=$(sed -n 's/^# file: //p' "$mutant")
     suite=$(sed -n 's/^# tests: \([a-z]*\) .*/\1/p' "$mutant")
     tests=$(sed -n 's/^# tests: [a-z]* //p' "$mutant")
@@ -35,8 +35,9 @@ for mutant in "$root"/ci/long/mutants/*.sed; do
     stress | programs) package=model-tests binary=$suite ;;
     *) echo "$mutant: no suite" >&2; exit 2 ;;
     esac
-    sed -f "$mutant" "$root/$file" > "$copy/$file"
-    if cmp -s "$root/$file" "$copy/$file"; then
+    cp "$copy/$file" "$copy/original"
+    sed -f "$mutant" "$copy/original" > "$copy/$file"
+    if cmp -s "$copy/original" "$copy/$file"; then
         say "$name" STALE "its edit changes nothing in $file"
         failures=$((failures + 1))
         continue
@@ -62,7 +63,7 @@ for mutant in "$root"/ci/long/mutants/*.sed; do
         fi
     fi
     # Newer than what was built, or cargo takes the mutant for the original.
-    cp "$root/$file" "$copy/$file"
+    mv "$copy/original" "$copy/$file"
     touch "$copy/$file"
 done
 exit $((failures > 0))

@@ -104,7 +104,7 @@ fn program() -> impl Strategy<Value = Program> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1500),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4000),
         failure_persistence: None,
         max_shrink_time: 60_000,
         ..ProptestConfig::default()
@@ -117,7 +117,8 @@ proptest! {
         std::thread::spawn(move || sender.send(run(program)));
         match receiver.recv_timeout(TIME_LIMIT) {
             Ok(wrong) => assert!(wrong.is_empty(), "{wrong:#?}"),
-            Err(_) => panic!("not through in time, or it panicked: {shown}"),
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("not through in time: {shown}"),
+            Err(mpsc::RecvTimeoutError::Disconnected) => panic!("it panicked: {shown}"),
         }
     }
 }

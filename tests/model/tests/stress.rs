@@ -4,6 +4,7 @@
 use concurrent_futures::{
     Future, ReturnWhen, Shutdown, TaskError, ThreadPoolExecutor, WhenFull, promise, wait,
 };
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -20,7 +21,8 @@ fn limited(name: &'static str) -> impl Drop {
     let (alive, ended) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         if ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} is not through after {LIMIT:?}");
+            // Not eprintln: the harness would keep it.
+            let _ = writeln!(std::io::stderr(), "\n{name} is not through after {LIMIT:?}");
             std::process::exit(101);
         }
     });

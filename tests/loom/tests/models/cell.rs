@@ -36,6 +36,8 @@ fn what_the_task_did_is_seen() {
             future.wait();
             assert!(seen.load(Relaxed));
         });
+        // Claimed before: the claim's own Release would carry the store.
+        assert!(promise.start());
         written.store(true, Relaxed);
         promise.set_result(());
         waiter.join().expect("no panic");
@@ -105,6 +107,8 @@ fn publish_against_drop_of_the_future() {
     explore("publish against drop of the future", 3, || {
         let (value, drops) = Counted::new();
         let (promise, future) = promise();
+        // Keeps the cell: the value must go all the same.
+        let _handle = future.cancel_handle();
         let resolver = thread(move || promise.set_result(value));
         drop(future);
         assert!(resolver.join().expect("no panic"));
@@ -167,6 +171,7 @@ fn publish_against_drop_of_an_awaited_future() {
     explore("publish against drop of an awaited future", 3, || {
         let (value, drops) = Counted::new();
         let (promise, mut future) = promise();
+        let _handle = future.cancel_handle();
         let bell = Arc::new(Bell::default());
         let waker = Waker::from(bell.clone());
         assert!(pin!(&mut future).poll(&mut Context::from_waker(&waker)).is_pending());

@@ -30,11 +30,16 @@ pub(crate) fn explore(name: &'static str, preemptions: usize, program: impl Fn()
     });
     NAME.set(None);
     let bound = builder.preemption_bound.expect("set above");
-    println!(
+    report(format_args!(
         "{name}: {} runs with up to {bound} preemptions in {:.1} s",
         runs.load(Ordering::Relaxed),
         began.elapsed().as_secs_f32()
-    );
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "`--nocapture` shows it, and nothing else does")]
+fn report(line: std::fmt::Arguments<'_>) {
+    println!("{line}");
 }
 
 /// A panic in a model is the model's failure wherever it happens, inside a task too, where the pool would catch it. Nor
