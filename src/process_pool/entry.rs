@@ -20,7 +20,9 @@ const MARK: &str = concat!("concurrent-futures-worker/", env!("CARGO_PKG_VERSION
 /// The loader calls this before `main`, together with the program's other constructors.
 #[cfg(feature = "auto-init")]
 #[used]
+// SAFETY: what the loader calls from this section is a function that takes nothing it needs and returns nothing.
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+// SAFETY: as above.
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
 static CONSTRUCTOR: extern "C" fn() = constructor;
 
@@ -124,9 +126,10 @@ std::arch::global_asm!(".weak __init_array_start", ".weak __init_array_end");
 fn run_other_constructors() {
     use std::ffi::{c_char, c_int};
 
+    // SAFETY: whatever the loader would call in our place has this type, on Linux.
     type Constructor = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
-    // The linker defines these for executables.
+    // SAFETY: the linker defines these for executables; only their addresses are used, which need not be valid.
     unsafe extern "C" {
         static __init_array_start: [Option<Constructor>; 0];
         static __init_array_end: [Option<Constructor>; 0];

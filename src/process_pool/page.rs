@@ -7,7 +7,7 @@
 //! What the parent reads here was written by a process that may have gone mad: every number is checked before it is
 //! used.
 
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Batches in flight to one worker at once: one that it runs and one that waits at its door.
 pub(super) const FLIGHTS: usize = 2;
@@ -123,7 +123,7 @@ impl Claim {
 pub(super) struct LastWords {
     /// Bytes of `text`, and 1 more; 0 while there are none.
     len: AtomicU32,
-    text: [std::sync::atomic::AtomicU8; LAST_WORDS],
+    text: [AtomicU8; LAST_WORDS],
 }
 
 impl LastWords {
