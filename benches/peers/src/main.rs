@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p peers -- threads [--json]
+//! cargo run --release -p peers -- processes [--json]      processes/: the same shape
 //!
 //!   runner   starts this program once per round, case and subject ──▶ one process: builds, measures, prints a number
 //!     │                                                                  group/    what is done, one file per question
@@ -15,6 +16,7 @@
 mod arguments;
 mod group;
 mod heap;
+mod processes;
 mod report;
 mod runner;
 mod strangers;
@@ -27,8 +29,15 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    if processes::stand_in() {
+        return ExitCode::SUCCESS;
+    }
+    // Its workers come here; ours never reach `main`.
+    procspawn::init();
     match Arguments::parse().command {
         Command::Threads(options) => runner::run(&options),
         Command::One(reading) => runner::one(&reading),
+        Command::Processes(options) => processes::run(&options),
+        Command::OneProcess(reading) => processes::one(&reading),
     }
 }
