@@ -51,6 +51,8 @@ mod error;
 mod executor;
 mod future;
 mod id;
+#[cfg(feature = "process")]
+mod remote;
 mod sync;
 mod thread_pool;
 mod wait;
@@ -68,6 +70,8 @@ pub use future::{
     set_unobserved_hook,
 };
 pub use id::FutureId;
+#[cfg(feature = "json")]
+pub use remote::codec::Json;
 pub use thread_pool::{BusyWorker, Scope, Stats, StillBusy, ThreadPoolBuilder, ThreadPoolExecutor, blocking};
 pub use wait::{
     AsCompleted, AsCompletedTimeout, ReturnWhen, Waitable, Waited, Watch, as_completed, wait, wait_timeout,

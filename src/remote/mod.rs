@@ -1,0 +1,3 @@
+//! What both sides of a process boundary share.
+
+pub(crate) mod codec;
