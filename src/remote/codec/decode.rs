@@ -62,6 +62,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Result<usize, Error> {
         match read_varint(self.input) {
             Some((number, rest)) => {
@@ -73,6 +74,7 @@ impl<'de> Decoder<'de> {
     }
 
     /// A count of things that take at least `least` bytes each: what doesn't fit is refused before anybody allocates.
+    #[inline]
     fn count(&mut self, least: usize) -> Result<usize, Error> {
         let count = self.number()?;
         if count > self.input.len() / least {
@@ -87,11 +89,16 @@ impl<'de> Decoder<'de> {
         std::str::from_utf8(bytes).map_err(|_| self.fail("a text is not UTF-8"))
     }
 
+    #[inline]
     fn name(&mut self) -> Result<&'de str, Error> {
         let number = self.number()?;
-        if let Some(name) = self.names.get(number) {
-            return Ok(name);
+        match self.names.get(number) {
+            Some(name) => Ok(name),
+            None => self.new_name(number),
         }
+    }
+
+    fn new_name(&mut self, number: usize) -> Result<&'de str, Error> {
         if number > self.names.len() {
             return Err(self.fail("a name was never spelled"));
         }
@@ -132,17 +139,25 @@ impl<'de> Decoder<'de> {
     #[inline]
     fn inside<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
         if self.depth == 0 {
-            return Err(self.fail(&format!("more than {MAX_DEPTH} values lie inside one another")));
+            return Err(self.too_deep());
         }
         self.depth -= 1;
         let done = read(self);
         self.depth += 1;
-        if let Err(error) = &done
-            && self.failure.is_none()
-        {
-            self.failure = Some(error.to_string());
+        if let Err(error) = &done {
+            self.note(error);
         }
         done
+    }
+
+    #[cold]
+    fn note(&mut self, error: &Error) {
+        self.failure.get_or_insert_with(|| error.to_string());
+    }
+
+    #[cold]
+    fn too_deep(&mut self) -> Error {
+        self.fail(&format!("more than {MAX_DEPTH} values lie inside one another"))
     }
 
     fn seq<V: Visitor<'de>>(&mut self, run: u8, count: usize, visitor: V) -> Result<V::Value, Error> {
@@ -168,6 +183,13 @@ impl<'de> Decoder<'de> {
             all_read(entries.left, count)?;
             Ok(value)
         })
+    }
+
+    /// [`any`](Self::any) where something else was expected: kept out of the way of what was.
+    #[cold]
+    #[inline(never)]
+    fn other<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        self.any(visitor)
     }
 
     /// What the value is, said as serde_json would say it.
@@ -261,7 +283,7 @@ macro_rules! exact {
             if self.take(tag::$kind) {
                 return visitor.$visit(<$type>::from_le_bytes(self.array()?));
             }
-            self.any(visitor)
+            self.other(visitor)
         }
     )*};
 }
@@ -286,7 +308,33 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     }
 
     forward_to_deserialize_any! {
-        bool char str string unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        bool char unit unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.take(tag::STR) {
+            return visitor.visit_borrowed_str(self.text()?);
+        }
+        self.other(visitor)
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if self.take(tag::STRUCT) {
+            return self.map(true, visitor);
+        }
+        self.other(visitor)
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -298,7 +346,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             let len = self.number()?;
             return visitor.visit_borrowed_bytes(self.bytes(len)?);
         }
-        self.any(visitor)
+        self.other(visitor)
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -314,7 +362,11 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.inside(|decoder| visitor.visit_some(decoder))
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         self.inside(|decoder| visitor.visit_newtype_struct(decoder))
     }
 
@@ -331,7 +383,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         } else if self.take(tag::STR) {
             (self.text()?, false)
         } else {
-            return self.any(visitor);
+            return self.other(visitor);
         };
         self.inside(|decoder| visitor.visit_enum(Variant { decoder, name, holds }))
     }
@@ -370,6 +422,7 @@ struct Entries<'d, 'de> {
 impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     type Error = Error;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         if self.open_key {
             return Err(Error::new("a map's value was not read"));
@@ -386,6 +439,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
         seed.deserialize(&mut *self.decoder).map(Some)
     }
 
+    #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
         if !self.open_key {
             return Err(Error::new("a map's value was asked for before its key"));
@@ -456,7 +510,11 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         self.held("tuple variant")?.any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         self.held("struct variant")?.any(visitor)
     }
 }

@@ -47,10 +47,10 @@ pub use json::Json;
 ///
 /// Names the type and what to do. `out` is then as it was, also when an impl of the user's panics.
 pub(crate) fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
-    let mut rollback = Rollback { len: out.len(), out };
-    let mut encoder = Encoder::new(rollback.out);
-    value.serialize(&mut encoder).and_then(|()| encoder.finish()).map_err(|error| advice::<T>("encoded", error))?;
-    rollback.len = rollback.out.len();
+    let mut lent = Lent { len: out.len(), encoder: Encoder::new(std::mem::take(out)), out };
+    let written = value.serialize(&mut lent.encoder).and_then(|()| lent.encoder.finish());
+    written.map_err(|error| advice::<T>("encoded", error))?;
+    lent.len = lent.encoder.out.len();
     Ok(())
 }
 
@@ -76,14 +76,16 @@ fn advice<T: ?Sized>(done: &str, error: impl fmt::Display) -> String {
     )
 }
 
-/// Cuts the bytes of a value that was not encoded to its end.
-struct Rollback<'a> {
+/// A buffer that an encoder has, and that its owner gets back without the bytes of a value that didn't come to its end.
+struct Lent<'a> {
+    encoder: Encoder,
     out: &'a mut Vec<u8>,
     len: usize,
 }
 
-impl Drop for Rollback<'_> {
+impl Drop for Lent<'_> {
     fn drop(&mut self) {
+        *self.out = std::mem::take(&mut self.encoder.out);
         self.out.truncate(self.len);
     }
 }

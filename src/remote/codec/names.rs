@@ -26,6 +26,7 @@ impl Names {
         }
     }
 
+    #[inline(never)]
     fn write_other(&mut self, name: &'static str, place: usize, out: &mut Vec<u8>) {
         let found = self.known.iter().position(|known| *known == name);
         let number = found.unwrap_or(self.known.len());

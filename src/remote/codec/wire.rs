@@ -66,7 +66,12 @@ pub(super) fn width(tag: u8) -> Option<usize> {
     }
 }
 
-pub(super) fn write_varint(mut number: usize, out: &mut Vec<u8>) {
+#[inline]
+pub(super) fn write_varint(number: usize, out: &mut Vec<u8>) {
+    if number < 0x80 { out.push(number as u8) } else { write_long(number, out) }
+}
+
+fn write_long(mut number: usize, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -75,7 +80,15 @@ pub(super) fn write_varint(mut number: usize, out: &mut Vec<u8>) {
 }
 
 /// The number and what follows it. `None` when the bytes end within it or it doesn't fit.
+#[inline]
 pub(super) fn read_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match bytes.split_first() {
+        Some((&byte, rest)) if byte < 0x80 => Some((byte.into(), rest)),
+        _ => read_long(bytes),
+    }
+}
+
+fn read_long(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut number = 0_usize;
     for (at, &byte) in bytes.iter().enumerate() {
         let bits = usize::from(byte & 0x7f);
