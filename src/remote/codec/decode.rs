@@ -17,13 +17,16 @@ pub(super) struct Decoder<'de> {
     run: u8,
     /// How deep it may still go.
     depth: u8,
+    /// Bytes that the open containers need at least for what they still claim to hold. So that all claims together, not each
+    /// alone, fit into the input: a hundred containers, each inside the other, can't each set aside room for all of it.
+    owed: usize,
     /// The first error after which the place in the input is unknown.
     failure: Option<String>,
 }
 
 impl<'de> Decoder<'de> {
     pub(super) fn new(input: &'de [u8]) -> Self {
-        Decoder { input, names: Vec::new(), run: 0, depth: MAX_DEPTH, failure: None }
+        Decoder { input, names: Vec::new(), run: 0, depth: MAX_DEPTH, owed: 0, failure: None }
     }
 
     /// An impl that swallows the error of one of its parts must not pass when that part was left half read.
@@ -77,10 +80,16 @@ impl<'de> Decoder<'de> {
     #[inline]
     fn count(&mut self, least: usize) -> Result<usize, Error> {
         let count = self.number()?;
-        if count > self.input.len() / least {
+        self.fits(count, least)?;
+        Ok(count)
+    }
+
+    #[inline]
+    fn fits(&mut self, count: usize, least: usize) -> Result<(), Error> {
+        if count > self.input.len().saturating_sub(self.owed) / least {
             return Err(self.fail("a count is larger than the bytes that follow"));
         }
-        Ok(count)
+        Ok(())
     }
 
     fn text(&mut self) -> Result<&'de str, Error> {
@@ -163,6 +172,8 @@ impl<'de> Decoder<'de> {
     fn seq<V: Visitor<'de>>(&mut self, run: u8, count: usize, visitor: V) -> Result<V::Value, Error> {
         self.inside(|decoder| {
             decoder.run = run;
+            // The elements of a run hold nothing that could claim anything.
+            decoder.owed += if run == 0 { count } else { 0 };
             let mut elements = Elements { decoder, left: count };
             let value = visitor.visit_seq(&mut elements)?;
             let left = elements.left;
@@ -175,6 +186,7 @@ impl<'de> Decoder<'de> {
     fn map<V: Visitor<'de>>(&mut self, named: bool, visitor: V) -> Result<V::Value, Error> {
         let count = self.count(2)?;
         self.inside(|decoder| {
+            decoder.owed += 2 * count;
             let mut entries = Entries { decoder, left: count, named, open_key: false };
             let value = visitor.visit_map(&mut entries)?;
             if entries.open_key {
@@ -239,9 +251,7 @@ impl<'de> Decoder<'de> {
                 let count = self.number()?;
                 let [kind] = self.array()?;
                 let Some(width) = width(kind) else { return Err(self.fail("a run is not of scalars")) };
-                if count > self.input.len() / width {
-                    return Err(self.fail("a count is larger than the bytes that follow"));
-                }
+                self.fits(count, width)?;
                 self.seq(kind, count, visitor)
             }
             tag::MAP => self.map(false, visitor),
@@ -403,6 +413,9 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
+        if self.decoder.run == 0 {
+            self.decoder.owed -= 1;
+        }
         seed.deserialize(&mut *self.decoder).map(Some)
     }
 
@@ -431,6 +444,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
+        self.decoder.owed -= 1;
         self.open_key = true;
         if self.named {
             let name = self.decoder.name()?;
@@ -444,6 +458,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
         if !self.open_key {
             return Err(Error::new("a map's value was asked for before its key"));
         }
+        self.decoder.owed -= 1;
         self.open_key = false;
         seed.deserialize(&mut *self.decoder)
     }

@@ -66,7 +66,7 @@ fn refused<T: DeserializeOwned + Debug>(bytes: &[u8], says: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn attributes(animal in attributed()) {
