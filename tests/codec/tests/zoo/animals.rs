@@ -150,10 +150,10 @@ pub(crate) enum Internal {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", content = "c", rename_all = "kebab-case")]
 pub(crate) enum Adjacent {
-    TheUnit,
-    TheNew(String),
-    TheTuple(i64, f64),
-    TheStruct { a: char },
+    Unit,
+    New(String),
+    Tuple(i64, f64),
+    Struct { a: char },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,10 +199,10 @@ pub(crate) fn tagged() -> impl Strategy<Value = Tagged> {
         (any::<Option<IpAddr>>(), external.clone()).prop_map(|(a, b)| Internal::Struct { a, b }),
     ];
     let adjacent = prop_oneof![
-        Just(Adjacent::TheUnit),
-        ".*".prop_map(Adjacent::TheNew),
-        (any::<i64>(), -1e9..1e9).prop_map(|(a, b)| Adjacent::TheTuple(a, b)),
-        any::<char>().prop_map(|a| Adjacent::TheStruct { a }),
+        Just(Adjacent::Unit),
+        ".*".prop_map(Adjacent::New),
+        (any::<i64>(), -1e9..1e9).prop_map(|(a, b)| Adjacent::Tuple(a, b)),
+        any::<char>().prop_map(|a| Adjacent::Struct { a }),
     ];
     let untagged = prop_oneof![
         Just(Untagged::Nothing),
