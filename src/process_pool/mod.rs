@@ -19,6 +19,7 @@ mod book;
 mod builder;
 mod channel;
 mod desk;
+mod door;
 mod driver;
 #[cfg_attr(feature = "auto-init", expect(unsafe_code, reason = "code before main, argued in the file"))]
 mod entry;
