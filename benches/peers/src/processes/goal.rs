@@ -8,17 +8,21 @@ use super::table::{Line, Spread, short};
 pub(super) struct Outcome {
     pub(super) what: String,
     pub(super) asked: String,
+    /// What the values are.
+    pub(super) unit: &'static str,
     /// Round by round.
     pub(super) values: Vec<f64>,
-    pub(super) reached: bool,
+    /// `None` where nothing is asked.
+    pub(super) reached: Option<bool>,
 }
 
 impl Outcome {
     pub(super) fn row(&self) -> String {
         let Spread { median, min, max, .. } = Spread::of(self.values.iter().copied());
-        let reached = if self.reached { "yes" } else { "NO" };
-        let Outcome { what, asked, .. } = self;
-        format!("| {what} | {asked} | {} ({}-{}) | {reached} |", short(median), short(min), short(max))
+        let reached = self.reached.map_or("", |reached| if reached { "yes" } else { "NO" });
+        let Outcome { what, asked, unit, .. } = self;
+        let values = format!("{}{unit} ({}-{})", short(median), short(min), short(max));
+        format!("| {what} | {asked} | {values} | {reached} |")
     }
 }
 
@@ -39,7 +43,7 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     let ratio = |what: &str, asked, a: Option<&Line>, b: Option<&Line>| {
         outcome(what, asked, "x", pairs(a?, b?, |a, b| a / b))
     };
-    let alone = |what: &str, asked, unit: &str, a: Option<&Line>, scale: fn(f64) -> f64| {
+    let alone = |what: &str, asked, unit: &'static str, a: Option<&Line>, scale: fn(f64) -> f64| {
         outcome(what, asked, unit, a?.rounds.iter().flatten().map(|a| scale(*a)).collect())
     };
     let trip = ours(RoundTrip, 0);
@@ -130,17 +134,17 @@ fn pairs(a: &Line, b: &Line, f: fn(f64, f64) -> f64) -> Vec<f64> {
     a.rounds.iter().zip(&b.rounds).filter_map(|(a, b)| Some(f((*a)?, (*b)?))).collect()
 }
 
-fn outcome(what: &str, asked: Asked, unit: &str, values: Vec<f64>) -> Option<Outcome> {
+fn outcome(what: &str, asked: Asked, unit: &'static str, values: Vec<f64>) -> Option<Outcome> {
     if values.is_empty() {
         return None;
     }
     let median = Spread::of(values.iter().copied()).median;
     let (asked, reached) = match asked {
-        Asked::AtMost(most) => (format!("at most {most}{unit}"), median <= most),
-        Asked::AtLeast(least) => (format!("at least {least}{unit}"), median >= least),
-        Asked::Nothing => (format!("-, in{unit}").replace("in ", "").replace("inx", "x"), true),
+        Asked::AtMost(most) => (format!("at most {most}{unit}"), Some(median <= most)),
+        Asked::AtLeast(least) => (format!("at least {least}{unit}"), Some(median >= least)),
+        Asked::Nothing => (String::new(), None),
     };
-    Some(Outcome { what: what.to_owned(), asked, values, reached })
+    Some(Outcome { what: what.to_owned(), asked, unit, values, reached })
 }
 
 #[cfg(test)]
@@ -163,6 +167,6 @@ mod tests {
         let outcomes = outcomes(&[ours, floor]);
         assert_eq!(outcomes.len(), 1);
         assert_eq!(outcomes[0].values, [2.0, 3.0]);
-        assert!(outcomes[0].reached);
+        assert_eq!(outcomes[0].reached, Some(true));
     }
 }
