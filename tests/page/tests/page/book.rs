@@ -102,7 +102,7 @@ impl State {
     }
 
     /// A whole reply has come: its entry is emptied here, its outcome published outside the lock.
-    pub(crate) fn collect(&mut self, lane: usize, reply: Reply) {
+    pub(crate) fn collect(&mut self, lane: usize, reply: Reply, scope: &Scope) {
         let driver = &mut self.lanes[lane].driver;
         let entry = &mut driver.table[reply.slot as usize][reply.index as usize];
         if *entry != reply.task {
@@ -111,20 +111,22 @@ impl State {
         *entry = NONE;
         driver.given += 1;
         driver.collected = reply.task;
-        driver.kill.remove(reply.task);
+        if scope.keeps(Rule::ResultEndsKill) {
+            driver.kill.remove(reply.task);
+        }
     }
 
     /// One item off the socket. False: there was none.
-    pub(crate) fn receive(&mut self, lane: usize) -> bool {
+    pub(crate) fn receive(&mut self, lane: usize, scope: &Scope) -> bool {
         let item = self.lanes[lane].socket.take_item();
         match item {
             Item::Nothing => return false,
             Item::Bell => {}
-            Item::Whole(reply) => self.collect(lane, reply),
+            Item::Whole(reply) => self.collect(lane, reply, scope),
             Item::Half(reply) => self.lanes[lane].driver.partial = reply,
             Item::Rest(reply) => {
                 self.lanes[lane].driver.partial = Reply::default();
-                self.collect(lane, reply);
+                self.collect(lane, reply, scope);
             }
         }
         true
@@ -134,7 +136,7 @@ impl State {
     pub(crate) fn judge(&mut self, lane: usize, scope: &Scope) {
         let Lane { page, driver, .. } = self.lanes[lane];
         if scope.lacks(Rule::HalfIsVoid) && driver.partial.task != NONE {
-            self.collect(lane, driver.partial);
+            self.collect(lane, driver.partial, scope);
             self.resolve(driver.partial.task, Outcome::Done);
         }
         let table = self.lanes[lane].driver.table;

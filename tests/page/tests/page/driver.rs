@@ -19,7 +19,7 @@ pub(crate) fn steps(scope: &Scope, state: &State, lane: usize, steps: &mut Steps
         DriverAt::Start => start(next, lane, steps),
         DriverAt::Poll | DriverAt::Sleep => poll(scope, next, lane, steps),
         DriverAt::Drain => {
-            if !next.receive(lane) {
+            if !next.receive(lane, scope) {
                 let l = &mut next.lanes[lane];
                 l.driver.at = if l.socket.out > 0 { DriverAt::Write } else { DriverAt::Decide };
             }
@@ -29,14 +29,14 @@ pub(crate) fn steps(scope: &Scope, state: &State, lane: usize, steps: &mut Steps
         DriverAt::Decide => decide(scope, next, lane, steps),
         DriverAt::KillRecallNewest | DriverAt::KillRecallOldest => kill_recall(scope, next, lane, steps),
         DriverAt::KillDrain => {
-            if !next.receive(lane) {
+            if scope.lacks(Rule::DrainBeforeKill) || !next.receive(lane, scope) {
                 next.lanes[lane].driver.at = DriverAt::KillCheck;
             }
             steps.must(next, who, "reads from the socket before a kill");
         }
         DriverAt::KillCheck => kill_check(scope, next, lane, steps),
         DriverAt::DeathDrain => {
-            if scope.lacks(Rule::DrainBeforeVerdict) || !next.receive(lane) {
+            if scope.lacks(Rule::DrainBeforeVerdict) || !next.receive(lane, scope) {
                 let reads = scope.lacks(Rule::DeathRecalls);
                 next.lanes[lane].driver.at = if reads { DriverAt::DeathReads } else { DriverAt::Verdict };
             }
@@ -277,7 +277,7 @@ fn kill_recall(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_
 fn kill_check(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
     let Lane { process, driver, .. } = &mut next.lanes[lane];
     let open = |task: &u8| *task != NONE && driver.kill.has(*task);
-    let any = (1..=scope.tasks).find(open).filter(|_| scope.lacks(Rule::CheckBeforeKill));
+    let any = (1..=scope.tasks).find(open).filter(|_| scope.lacks(Rule::ResultEndsKill));
     match driver.table.iter().flatten().copied().find(open).or(any) {
         Some(task) => {
             if process.life == Life::Up {

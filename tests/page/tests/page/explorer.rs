@@ -55,12 +55,14 @@ pub(crate) fn explore(scope: &Scope, most: usize) -> Found {
         }
         ends.push(edges.len());
         i += 1;
-    }
-    if found.violation.is_none() {
-        found.violation = cycle(&edges, &ends).map(|state| Violation {
-            property: Property::Livelock,
-            trace: known.trace(scope, state),
-        });
+        // Now and then, so that a cycle need not wait for the end, which may be far when there is one.
+        if i == known.states.len() || i.is_power_of_two() {
+            if let Some(state) = cycle(&edges, &ends, known.states.len()) {
+                let trace = known.trace(scope, state);
+                found.violation = Some(Violation { property: Property::Livelock, trace });
+                break;
+            }
+        }
     }
     found.states = known.states.len();
     found
@@ -99,35 +101,41 @@ fn check(scope: &Scope, state: &State, rests: bool, ends: bool) -> Result<(), Pr
     if rests { checks::at_rest(scope, state) } else { Ok(()) }
 }
 
-/// A state on a cycle of steps that must happen. Such steps could go on for ever and nobody outside could tell.
-fn cycle(edges: &[u32], ends: &[usize]) -> Option<usize> {
-    let of = |state: usize| if state == 0 { 0..ends[0] } else { ends[state - 1]..ends[state] };
-    // Whoever has no step left on which a cycle could lie is taken away, until nobody is left.
-    let mut left: Vec<u32> = (0..ends.len()).map(|state| of(state).len() as u32).collect();
-    let mut starts = vec![0u32; ends.len() + 1];
+/// A state on a cycle of steps that must happen: those could go on for ever. Of `states` states the first `ends.len()`
+/// have their steps in `edges`.
+fn cycle(edges: &[u32], ends: &[usize], states: usize) -> Option<usize> {
+    let of = |state: usize| match state {
+        0 => 0..ends[0],
+        _ if state < ends.len() => ends[state - 1]..ends[state],
+        _ => 0..0,
+    };
+    // The same steps by where they end: those to state i are `before[starts[i]..starts[i + 1]]`.
+    let mut starts = vec![0u32; states + 1];
     edges.iter().for_each(|&to| starts[to as usize + 1] += 1);
-    (0..ends.len()).for_each(|i| starts[i + 1] += starts[i]);
-    let (mut from, mut filled) = (vec![0u32; edges.len()], starts.clone());
+    (0..states).for_each(|i| starts[i + 1] += starts[i]);
+    let (mut before, mut filled) = (vec![0u32; edges.len()], starts.clone());
     for state in 0..ends.len() {
         for &to in &edges[of(state)] {
-            from[filled[to as usize] as usize] = state as u32;
+            before[filled[to as usize] as usize] = state as u32;
             filled[to as usize] += 1;
         }
     }
-    let mut free: Vec<u32> = (0..ends.len() as u32).filter(|&state| left[state as usize] == 0).collect();
+    // A state without a step is on no cycle, and its removal takes steps from others, until there is nothing to remove.
+    let mut left: Vec<u32> = (0..states).map(|state| of(state).len() as u32).collect();
+    let mut free: Vec<u32> = (0..states as u32).filter(|&state| left[state as usize] == 0).collect();
     while let Some(state) = free.pop() {
-        for &before in &from[starts[state as usize] as usize..starts[state as usize + 1] as usize] {
-            left[before as usize] -= 1;
-            if left[before as usize] == 0 {
-                free.push(before);
+        for &from in &before[starts[state as usize] as usize..starts[state as usize + 1] as usize] {
+            left[from as usize] -= 1;
+            if left[from as usize] == 0 {
+                free.push(from);
             }
         }
     }
     let mut state = left.iter().position(|&count| count > 0)?;
-    // That one may only lead to the cycle: as many steps as there are states end on it.
-    for _ in 0..ends.len() {
+    // This one may only lead to the cycle. After as many steps as there are states one is on it.
+    for _ in 0..states {
         let on = edges[of(state)].iter().find(|&&to| left[to as usize] > 0);
-        state = *on.expect("only states that lead on are left") as usize;
+        state = *on.expect("each that is left leads to another") as usize;
     }
     Some(state)
 }
@@ -228,8 +236,7 @@ impl Mixer {
 
 impl Hasher for Mixer {
     fn finish(&self) -> u64 {
-        let last = Mixer { mixed: self.mixed, pending: 0, bytes: 0 };
-        let mixed = (last.mixed.rotate_left(23) ^ self.pending).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.mixed.rotate_left(23) ^ self.pending).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ mixed >> 32
     }
 

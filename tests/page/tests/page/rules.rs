@@ -2,10 +2,22 @@
 
 use super::state::{Set, Task};
 
-/// A rule of the protocol. `src/process_pool/PAGE.md` says what each is for; without it the model does what a careless
-/// implementation would.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rule {
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident,)*) => {
+        /// A rule of the protocol. `src/process_pool/PAGE.md` says what each is for; without it the model does what a careless
+        /// implementation would.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Rule {
+            $($(#[$doc])* $rule,)*
+        }
+
+        impl Rule {
+            pub(crate) const ALL: &[Rule] = &[$(Rule::$rule),*];
+        }
+    };
+}
+
+rules! {
     /// A slot is used again only when `over` says that the worker is through with its frame.
     SlotWaitsForOver,
     /// ... and only when every entry of its table is empty.
@@ -16,14 +28,12 @@ pub(crate) enum Rule {
     BeginByCas,
     /// `cancel()` lowers `limit` by compare-and-swap. Without: by a load and a store.
     CancelByCas,
-    /// A worker that is through with a frame after its last reply rings before it waits.
-    OverRings,
-    /// It moves `over` before it rings.
-    OverBeforeBell,
-    /// It moves `over` before the last reply, or else rings for it.
-    OverBeforeReply,
+    /// Before a reply the worker looks whether the frame is through. Without: only after it, and doesn't ring for it.
+    LookBeforeReply,
     /// Before a reply it moves `over` only if `begun == limit`. Without: always.
     OverOnlyAtLimit,
+    /// A worker that moved `over` and has written nothing since rings before it waits.
+    OverRings,
     /// Through is through: it never looks at that claim word again.
     ThroughIsFinal,
     /// The worker rings when it begins a task with a time limit.
@@ -42,8 +52,10 @@ pub(crate) enum Rule {
     RespawnWhileQueued,
     /// A driver recalls before it kills.
     RecallBeforeKill,
-    /// It collects and looks after the recall whether the task is still open.
-    CheckBeforeKill,
+    /// After the recall it takes all there is off the socket.
+    DrainBeforeKill,
+    /// A request to kill ends with the task's result, even if the driver has taken it up.
+    ResultEndsKill,
     /// It ships nothing once it has sent the signal.
     NoShipAfterSignal,
     /// Only the driver sends signals. Without: any thread that calls `kill()`.
@@ -82,8 +94,6 @@ pub(crate) enum Rule {
     CancelsReturned,
     /// A kill recalls the newest frame first.
     NewestFirst,
-    /// The worker looks before each reply whether the frame is through. Without: only after it, and rings.
-    LookBeforeReply,
 }
 
 /// How much of everything there is.

@@ -163,8 +163,6 @@ pub(crate) enum WorkerAt {
     Begin,
     /// Without `BeginByCas`: the store after the load.
     BeginStore,
-    /// Without `OverBeforeBell`: the store after the bell.
-    OverStore,
     /// W3: the doorbell of a task with a time limit.
     Clock,
     /// The user's function.

@@ -1,7 +1,7 @@
 //! A step, and who wakes by it.
 
 use super::rules::{Rule, Scope};
-use super::state::{Call, LANES, State};
+use super::state::{Call, DriverAt, LANES, State};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Who {
@@ -42,7 +42,7 @@ impl<'a> Steps<'a> {
         let wakes = std::mem::take(&mut next.wakes) as usize;
         let sleepers = |state: &State, lane: usize| {
             let driver = &state.lanes[lane].driver;
-            driver.idle || self.scope.lacks(Rule::SubmitWakesIdle) && driver.at == super::state::DriverAt::Sleep
+            driver.idle || self.scope.lacks(Rule::SubmitWakesIdle) && driver.at == DriverAt::Sleep
         };
         let idle: [bool; LANES] = [sleepers(&next, 0), sleepers(&next, 1)];
         let wake = |mut state: State, lanes: [bool; LANES]| {

@@ -46,12 +46,6 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
             begun(scope, &mut next, lane);
             steps.must(next, who, "stores begun");
         }
-        WorkerAt::OverStore => {
-            let l = &mut next.lanes[lane];
-            l.page.unfinished = l.page.unfinished.saturating_sub(1);
-            drop_frame(&mut next, lane);
-            steps.must(next, who, "moves over after it rang");
-        }
         WorkerAt::Clock => {
             if write(&mut next, lane, Item::Bell) {
                 next.lanes[lane].process.at = WorkerAt::Run;
@@ -63,7 +57,7 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
                 next.lanes[lane].die();
                 steps.may(next, who, "crashes in its task");
             } else {
-                let looks = scope.keeps(Rule::LookBeforeReply) && scope.keeps(Rule::OverBeforeReply);
+                let looks = scope.keeps(Rule::LookBeforeReply);
                 next.lanes[lane].process.at = if looks { WorkerAt::Look } else { WorkerAt::Reply };
                 steps.may(next, who, "returns from its task");
             }
@@ -145,15 +139,11 @@ fn begin(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
         claim.begun += 1;
         begun(scope, &mut next, lane);
         steps.must(next, who, "begins a task");
-    } else if scope.lacks(Rule::OverBeforeBell) {
-        if write(&mut next, lane, Item::Bell) {
-            next.lanes[lane].process.at = WorkerAt::OverStore;
-            steps.must(next, who, "rings, over not yet moved");
-        }
     } else {
+        let claim = *claim;
         if !l.process.through {
             l.page.unfinished = l.page.unfinished.saturating_sub(1);
-            l.process.unrung = true;
+            l.process.unrung = claim.begun == 0 || scope.keeps(Rule::LookBeforeReply);
         }
         drop_frame(&mut next, lane);
         steps.must(next, who, "is through with a frame");
@@ -174,11 +164,7 @@ fn replied(scope: &Scope, next: &mut State, lane: usize) {
     let l = &mut next.lanes[lane];
     next.replied.add(l.process.task());
     l.process.at = WorkerAt::Begin;
-    let claim = l.page.claim[l.process.frame.slot as usize];
     if l.process.through && scope.keeps(Rule::ThroughIsFinal) && scope.keeps(Rule::OverOnlyAtLimit) {
-        drop_frame(next, lane);
-    } else if scope.lacks(Rule::OverBeforeReply) && claim.begun == claim.limit {
-        l.page.unfinished = l.page.unfinished.saturating_sub(1);
         drop_frame(next, lane);
     }
 }
