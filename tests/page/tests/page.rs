@@ -56,7 +56,8 @@ fn every_long_scope_holds() {
 fn no_rule_can_be_left_out() {
     for mutation in MUTATIONS {
         let Some(property) = mutation.fails else { continue };
-        let scope = scopes::all().into_iter().find(|scope| scope.name == mutation.scope).expect("it is listed");
+        let scope =
+            scopes::all().into_iter().find(|scope| scope.name == mutation.scope).expect("it is listed");
         let found = search(&Scope { without: Some(mutation.rule), ..scope });
         let violation = found.violation.unwrap_or_else(|| panic!("without {:?} all holds", mutation.rule));
         let (rule, seen, trace) = (mutation.rule, violation.property, violation.trace);

@@ -3,8 +3,8 @@
 use super::checks::Property;
 use super::rules::{Rule, Scope};
 use super::state::{
-    Batch, Claim, Driver, DriverAt, Frame, Item, LANES, Lane, Life, NONE, Outcome, Process, Reply, SLOTS, Shutdown,
-    State, TASKS, Task,
+    Batch, Claim, Driver, DriverAt, Frame, Item, LANES, Lane, Life, NONE, Outcome, Process, Reply, SLOTS,
+    Shutdown, State, TASKS, Task,
 };
 
 impl State {
@@ -135,6 +135,9 @@ impl State {
     /// The verdict over what a dead worker had, the socket being drained; then its successor, if there is to be one.
     pub(crate) fn judge(&mut self, lane: usize, scope: &Scope) {
         let Lane { page, driver, .. } = self.lanes[lane];
+        if scope.keeps(Rule::DeadIsNotIdle) {
+            self.lanes[lane].driver.idle = false;
+        }
         if scope.lacks(Rule::HalfIsVoid) && driver.partial.task != NONE {
             self.collect(lane, driver.partial, scope);
             self.resolve(driver.partial.task, Outcome::Done);
@@ -159,10 +162,13 @@ impl State {
             }
         }
         self.requeue(&back, scope);
-        let ends = self.shutdown != Shutdown::No && (self.queued() == 0 || scope.lacks(Rule::RespawnWhileQueued));
-        self.lanes[lane] = if ends { over() } else { fresh(Life::Starting) };
-        if scope.keeps(Rule::PassOn) {
-            self.wakes = self.wakes.max(self.queued());
+        let ends =
+            self.queued() == 0 || self.shutdown != Shutdown::No && scope.lacks(Rule::RespawnWhileQueued);
+        let idle = self.lanes[lane].driver.idle;
+        self.lanes[lane] = if ends { vacant() } else { fresh(Life::Starting) };
+        self.lanes[lane].driver.idle = idle;
+        if scope.keeps(Rule::PassOn) && self.queued() > 0 {
+            self.wakes += 1;
         }
     }
 
@@ -197,10 +203,14 @@ pub(crate) enum Cancelled {
 /// A new process, a new page, a new socket.
 pub(crate) fn fresh(life: Life) -> Lane {
     let at = if life == Life::Up { DriverAt::Poll } else { DriverAt::Start };
-    Lane { process: Process { life, ..Process::default() }, driver: Driver { at, ..Driver::default() }, ..Lane::default() }
+    Lane {
+        process: Process { life, ..Process::default() },
+        driver: Driver { at, ..Driver::default() },
+        ..Lane::default()
+    }
 }
 
-/// No process and no driver any more.
-pub(crate) fn over() -> Lane {
+/// No process and no driver: until there is work again.
+pub(crate) fn vacant() -> Lane {
     Lane { driver: Driver { at: DriverAt::End, ..Driver::default() }, ..Lane::default() }
 }

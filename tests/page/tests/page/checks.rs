@@ -72,6 +72,10 @@ pub(crate) fn at_rest(scope: &Scope, state: &State) -> Result<(), Property> {
         if could_work && (state.queued() > 0 || steals && driver::room(lane, scope) > 0) {
             return Err(Property::Sleeps);
         }
+        let starting = u8::from(other.driver.at == DriverAt::Start);
+        if lane.driver.at == DriverAt::End && state.queued() > starting {
+            return Err(Property::Sleeps);
+        }
         let task = lane.process.task();
         if lane.process.runs() && scope.limited.has(task) && !lane.driver.clocked.has(task) {
             return Err(Property::ClockStands);

@@ -2,7 +2,7 @@
 
 use super::book;
 use super::rules::{Rule, Scope};
-use super::state::{Batch, DriverAt, Item, Lane, Life, NONE, Outcome, Shutdown, State};
+use super::state::{Batch, Call, DriverAt, Item, Lane, Life, NONE, Outcome, Shutdown, State};
 use super::steps::{Steps, Who};
 
 pub(crate) fn steps(scope: &Scope, state: &State, lane: usize, steps: &mut Steps<'_>) {
@@ -65,15 +65,15 @@ pub(crate) fn steps(scope: &Scope, state: &State, lane: usize, steps: &mut Steps
             next.ship(lane, popped, scope);
             steps.must(next, who, "ships what it popped before");
         }
-        DriverAt::End => {}
+        DriverAt::End | DriverAt::Forgotten => {}
     }
 }
 
-/// Until hello: only a shutdown or a death matter.
+/// Until hello: only a shutdown or a death matters.
 fn start(mut next: State, lane: usize, steps: &mut Steps<'_>) {
     let who = Who::Driver(lane);
     if next.shutdown != Shutdown::No && next.queued() == 0 {
-        next.lanes[lane] = book::over();
+        next.lanes[lane] = book::vacant();
         steps.must(next, who, "ends a worker that has not started");
     } else if next.lanes[lane].process.life == Life::Gone {
         next.lanes[lane].driver.at = DriverAt::DeathDrain;
@@ -83,16 +83,23 @@ fn start(mut next: State, lane: usize, steps: &mut Steps<'_>) {
 
 /// D1 and D2.
 fn poll(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
-    let Lane { process, socket, driver, .. } = &mut next.lanes[lane];
+    let who = Who::Driver(lane);
+    let Lane { process, socket, driver, .. } = &next.lanes[lane];
+    if driver.idle && driver.at == DriverAt::Sleep && scope.idle_ends && next.queued() == 0 {
+        let mut ended = next;
+        ended.lanes[lane].driver.idle = false;
+        close(&mut ended, lane);
+        steps.may(ended, who, "closes its worker, idle for too long");
+    }
     let room = socket.out > 0 && socket.down < scope.buffer && scope.keeps(Rule::PollForRoom);
     let gone = process.life == Life::Gone;
     if driver.at == DriverAt::Sleep && !(socket.up[0] != Item::Nothing || driver.event || gone || room) {
         return;
     }
-    driver.idle = false;
+    let driver = &mut next.lanes[lane].driver;
     driver.event &= scope.lacks(Rule::ClearBeforeLook);
     driver.at = if gone { DriverAt::DeathDrain } else { DriverAt::Drain };
-    steps.must(next, Who::Driver(lane), "polls");
+    steps.must(next, who, "polls");
 }
 
 /// D4.
@@ -134,6 +141,7 @@ fn write(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
 /// D5: the first that applies.
 fn decide(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
     let who = Who::Driver(lane);
+    next.lanes[lane].driver.idle = false;
     start_clocks(scope, &mut next, lane);
     let l = &next.lanes[lane];
     let in_flight = l.in_flight();
@@ -197,10 +205,32 @@ fn steal(scope: &Scope, next: &mut State, lane: usize, loot: u8) {
     let victim = &next.lanes[1 - lane];
     let newest = victim.driver.next as usize ^ 1;
     let slot = if victim.page.claim[newest].unbegun() > 0 { newest } else { newest ^ 1 };
-    let limit = victim.page.claim[slot].limit;
-    let mut stolen = next.recall(1 - lane, slot, limit - loot.min(most), scope);
+    let claim = victim.page.claim[slot];
+    let take = loot.min(most);
+    if scope.lacks(Rule::StealFromLimit) {
+        next.call = Call::Steal { lane: lane as u8, slot: slot as u8, take, of: claim.unbegun() };
+        return;
+    }
+    carry_off(scope, next, lane, slot, claim.limit - take);
+}
+
+/// The second half of a theft that reckons from `begun`.
+pub(crate) fn steal_on(scope: &Scope, mut next: State, steps: &mut Steps<'_>) {
+    if let Call::Steal { lane, slot, take, of } = std::mem::take(&mut next.call) {
+        let (lane, slot) = (lane as usize, slot as usize);
+        let begun = next.lanes[1 - lane].page.claim[slot].begun;
+        carry_off(scope, &mut next, lane, slot, begun + of - take);
+        steps.must(next, Who::Driver(lane), "recalls what it steals");
+    }
+}
+
+fn carry_off(scope: &Scope, next: &mut State, lane: usize, slot: usize, limit: u8) {
+    let mut stolen = next.recall(1 - lane, slot, limit, scope);
     if stolen[0] == NONE {
         stolen = [stolen[1], NONE];
+    }
+    if stolen[0] == NONE {
+        return sleep(scope, next, lane);
     }
     next.ship(lane, stolen, scope);
     next.lanes[lane].driver.at = DriverAt::Write;
@@ -221,7 +251,8 @@ pub(crate) fn loot(victim: &Lane, scope: &Scope) -> u8 {
 /// May this driver be given tasks now? (hello has come, or it would not ask)
 fn may_take(lane: &Lane, scope: &Scope) -> bool {
     let free = lane.page.unfinished < 2 || scope.lacks(Rule::SlotWaitsForOver) && lane.socket.frames() < 3;
-    let empty = lane.driver.table[lane.driver.next as usize] == [NONE; 2] || scope.lacks(Rule::SlotWaitsForResults);
+    let empty =
+        lane.driver.table[lane.driver.next as usize] == [NONE; 2] || scope.lacks(Rule::SlotWaitsForResults);
     free && empty && !lane.socket.closed && !lane.driver.condemned && room(lane, scope) > 0
 }
 

@@ -2,7 +2,7 @@
 
 use super::checks::{self, Property};
 use super::rules::Scope;
-use super::state::{Life, State};
+use super::state::{Call, Life, State};
 use super::steps::Steps;
 use super::{book, driver, user, worker};
 use std::fmt::Write as _;
@@ -69,9 +69,9 @@ pub(crate) fn explore(scope: &Scope, most: usize) -> Found {
 }
 
 fn initial(scope: &Scope) -> State {
-    let life = if scope.queued > 0 { Life::Up } else { Life::Starting };
+    let lane = if scope.queued > 0 { book::fresh(Life::Up) } else { book::vacant() };
     let mut state = State {
-        lanes: [book::fresh(life); 2],
+        lanes: [lane; 2],
         submitted: scope.queued,
         sigkills: scope.sigkills,
         cancels: scope.cancels,
@@ -84,6 +84,11 @@ fn initial(scope: &Scope) -> State {
 
 fn successors(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
     steps.all.clear();
+    if let Call::Steal { .. } = state.call {
+        // Somebody holds the book over two steps: only the workers go on.
+        (0..state.lanes.len()).for_each(|lane| worker::steps(scope, state, lane, steps));
+        return driver::steal_on(scope, *state, steps);
+    }
     for lane in 0..state.lanes.len() {
         worker::steps(scope, state, lane, steps);
         driver::steps(scope, state, lane, steps);

@@ -66,6 +66,10 @@ rules! {
     KillsAreASet,
     /// A driver that can't take what is queued wakes one that can.
     PassOn,
+    /// A driver whose worker died is no longer on the idle list when it passes on.
+    DeadIsNotIdle,
+    /// Whoever finds nobody idle and a vacant place starts a driver for it. Without: `cancel()` marks it only.
+    StartsAreKept,
     /// The eventfd is cleared before the book is looked at.
     ClearBeforeLook,
     /// Finding nothing to do and entering the idle list are one critical section.
@@ -76,6 +80,8 @@ rules! {
     RequeueWakes,
     /// A thief leaves the only task of a worker that runs nothing.
     LoneTaskStays,
+    /// A thief reckons what it takes from `limit`, which nobody else can lower now. Without: from `begun`, which moves.
+    StealFromLimit,
     /// The argument is kept until the future is resolved. Without: until its frame is written.
     ArgumentKept,
     /// The out-buffer owns its bytes.
@@ -101,7 +107,7 @@ rules! {
 pub(crate) struct Scope {
     pub(crate) name: &'static str,
     pub(crate) tasks: Task,
-    /// Queued from the start, with both workers up. Zero: both workers are starting.
+    /// Queued from the start, with both workers up. Zero: there are none yet.
     pub(crate) queued: Task,
     /// A driver may ship one task where two would go.
     pub(crate) any_batch: bool,
@@ -120,6 +126,8 @@ pub(crate) struct Scope {
     pub(crate) kills: u8,
     /// `max_tasks_per_child`; zero: none.
     pub(crate) max_tasks: u8,
+    /// A worker that is idle for too long is closed.
+    pub(crate) idle_ends: bool,
     pub(crate) may_drain: bool,
     pub(crate) may_cancel_all: bool,
     /// Half frames that the kernel's buffer holds; 1: less than a frame.
@@ -142,6 +150,7 @@ impl Scope {
             cancels: 0,
             kills: 0,
             max_tasks: 0,
+            idle_ends: false,
             may_drain: true,
             may_cancel_all: false,
             buffer: 3,

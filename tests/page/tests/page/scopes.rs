@@ -21,6 +21,7 @@ pub(crate) fn quick() -> Vec<Scope> {
         Scope { limited: some(&[1]), kills: 1, ..new("time limit, kill", 2, 2) },
         Scope { may_cancel_all: true, kills: 1, retried: Set::ALL, ..new("shutdown(cancel), kill", 2, 2) },
         Scope { max_tasks: 1, ..new("max_tasks 1", 3, 1) },
+        Scope { idle_ends: true, ..new("idle ends", 2, 1) },
         Scope { buffer: 1, ..new("frames larger than the buffer", 4, 4) },
     ]
 }
@@ -43,15 +44,23 @@ pub(crate) fn long() -> Vec<Scope> {
         Scope { kills: 1, cancels: 1, large: some(&[1]), ..new("kill, cancel, large", 2, 2) },
         Scope { kills: 1, sigkills: 1, retried: Set::ALL, ..new("kill, SIGKILL, retry", 2, 2) },
         Scope { kills: 1, cancels: 1, sigkills: 1, ..new("kill, cancel, SIGKILL", 2, 2) },
-        Scope { kills: 2, any_batch: true, ..new("2 kills, any batch", 3, 3) },
+        Scope { kills: 1, any_batch: true, ..new("kill, any batch", 3, 3) },
         Scope { limited: some(&[1, 2]), ..new("time limits", 3, 3) },
         Scope { limited: some(&[1]), sigkills: 1, kills: 1, ..new("time limit, kill, SIGKILL", 2, 2) },
         Scope { may_cancel_all: true, ..new("shutdown(cancel)", 3, 2) },
         Scope { may_cancel_all: true, cancels: 1, ..new("shutdown(cancel), cancel", 3, 3) },
         Scope { may_cancel_all: true, sigkills: 1, ..new("shutdown(cancel), SIGKILL", 3, 3) },
         Scope { max_tasks: 2, sigkills: 1, ..new("max_tasks 2, SIGKILL", 3, 3) },
+        Scope { idle_ends: true, cancels: 1, ..new("idle ends, cancel", 3, 2) },
+        Scope { idle_ends: true, sigkills: 1, ..new("idle ends, SIGKILL", 2, 1) },
         Scope { max_tasks: 1, cancels: 1, ..new("max_tasks 1, cancel", 3, 2) },
-        Scope { buffer: 1, cancels: 1, sigkills: 1, large: some(&[1]), ..new("larger frames, cancel, SIGKILL", 2, 2) },
+        Scope {
+            buffer: 1,
+            cancels: 1,
+            sigkills: 1,
+            large: some(&[1]),
+            ..new("larger frames, cancel, SIGKILL", 2, 2)
+        },
     ]
 }
 

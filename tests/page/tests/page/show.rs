@@ -35,6 +35,7 @@ impl fmt::Display for Lane {
 }
 
 fn tasks(tasks: &[Task]) -> String {
-    let digits: String = tasks.iter().filter(|&&task| task != NONE).map(|task| char::from(b'0' + task)).collect();
+    let digits: String =
+        tasks.iter().filter(|&&task| task != NONE).map(|task| char::from(b'0' + task)).collect();
     format!("[{digits}]")
 }

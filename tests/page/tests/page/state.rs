@@ -229,7 +229,10 @@ pub(crate) enum DriverAt {
     DeathDrain,
     DeathReads,
     Verdict,
+    /// There is none, nor a worker.
     End,
+    /// Without `StartsAreKept`: said to be starting, and nobody does it.
+    Forgotten,
     /// Without `IdleInSection`, `ClearBeforeLook`: the step that comes too late.
     Late,
     /// Without `TableWithQueue`: popped, in no table.
@@ -284,7 +287,8 @@ impl Lane {
 
     /// A task has begun and its reply was not collected.
     pub(crate) fn is_busy(&self) -> bool {
-        (0..SLOTS).any(|k| (0..self.page.claim[k].begun as usize & 3).any(|i| self.driver.table[k][i & 1] != NONE))
+        (0..SLOTS)
+            .any(|k| (0..self.page.claim[k].begun as usize & 3).any(|i| self.driver.table[k][i & 1] != NONE))
     }
 
     pub(crate) fn place_of(&self, task: Task) -> Option<(usize, usize)> {
@@ -318,7 +322,7 @@ pub(crate) enum Shutdown {
     Cancel,
 }
 
-/// A call that was left in the middle: only where a rule is broken.
+/// What was left in the middle: only where a rule is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub(crate) enum Call {
     #[default]
@@ -327,6 +331,8 @@ pub(crate) enum Call {
     Signal { lane: u8, task: Task },
     /// Without `CancelByCas`.
     Store { lane: u8, slot: u8, index: u8 },
+    /// Without `StealFromLimit`: the thief, which holds the book, and how many of how many unbegun tasks it takes.
+    Steal { lane: u8, slot: u8, take: u8, of: u8 },
 }
 
 /// Everything.
@@ -356,6 +362,8 @@ pub(crate) struct State {
     pub(crate) killed: Set,
     /// Idle drivers that this step wakes; none are left over between steps.
     pub(crate) wakes: u8,
+    /// ... and can't start one if none is idle.
+    pub(crate) only_idle: bool,
     pub(crate) broken: Option<super::checks::Property>,
 }
 

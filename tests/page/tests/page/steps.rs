@@ -1,7 +1,8 @@
 //! A step, and who wakes by it.
 
+use super::book;
 use super::rules::{Rule, Scope};
-use super::state::{Call, DriverAt, LANES, State};
+use super::state::{Call, Driver, DriverAt, LANES, Life, Shutdown, State};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Who {
@@ -37,29 +38,48 @@ impl<'a> Steps<'a> {
         self.add(next, false, who, what);
     }
 
-    /// A step that wakes idle drivers, but not all of them, is one step for each choice.
+    /// Whom a step wakes: idle drivers, any of them; where there are none, vacant places get a driver.
     fn add(&mut self, mut next: State, must: bool, who: Who, what: &'static str) {
-        let wakes = std::mem::take(&mut next.wakes) as usize;
-        let sleepers = |state: &State, lane: usize| {
-            let driver = &state.lanes[lane].driver;
-            driver.idle || self.scope.lacks(Rule::SubmitWakesIdle) && driver.at == DriverAt::Sleep
-        };
-        let idle: [bool; LANES] = [sleepers(&next, 0), sleepers(&next, 1)];
-        let wake = |mut state: State, lanes: [bool; LANES]| {
-            for (lane, _) in lanes.iter().enumerate().filter(|&(_, woken)| *woken) {
-                state.lanes[lane].driver.idle = false;
-                state.lanes[lane].driver.event = true;
-            }
-            Step { next: in_order(state), must, who, what }
-        };
-        if wakes == 1 && idle == [true; LANES] {
-            self.all.push(wake(next, [true, false]));
-            self.all.push(wake(next, [false, true]));
-        } else if wakes > 0 {
-            self.all.push(wake(next, idle));
-        } else {
-            self.all.push(wake(next, [false; LANES]));
+        let wakes = std::mem::take(&mut next.wakes);
+        let starts = !std::mem::take(&mut next.only_idle);
+        let mut choices = vec![next];
+        for _ in 0..wakes {
+            choices = choices.iter().flat_map(|state| self.wake_one(state, starts)).collect();
         }
+        self.all.extend(choices.into_iter().map(|next| Step { next: in_order(next), must, who, what }));
+    }
+
+    /// The states after one wake-up; one that wakes nobody is one too.
+    fn wake_one(&self, state: &State, starts: bool) -> Vec<State> {
+        let sleeps = |driver: &Driver| {
+            driver.idle
+                || self.scope.lacks(Rule::SubmitWakesIdle) && driver.at == DriverAt::Sleep && !driver.event
+        };
+        let choose = |state: &State, lane: usize| {
+            let mut next = *state;
+            next.lanes[lane].driver.idle = false;
+            next.lanes[lane].driver.event = true;
+            next
+        };
+        let idle: Vec<State> = (0..LANES)
+            .filter(|&lane| sleeps(&state.lanes[lane].driver))
+            .map(|lane| choose(state, lane))
+            .collect();
+        if !idle.is_empty() {
+            return idle;
+        }
+        let mut next = *state;
+        if state.shutdown != Shutdown::No && self.scope.lacks(Rule::RespawnWhileQueued) {
+            return vec![next];
+        }
+        if let Some(vacant) = next.lanes.iter_mut().find(|lane| lane.driver.at == DriverAt::End) {
+            *vacant = book::fresh(Life::Starting);
+            if !starts {
+                vacant.driver.at = DriverAt::Forgotten;
+                vacant.process.life = Life::Gone;
+            }
+        }
+        vec![next]
     }
 }
 
@@ -68,7 +88,7 @@ fn in_order(mut state: State) -> State {
     if state.lanes[0] > state.lanes[1] {
         state.lanes.swap(0, 1);
         match &mut state.call {
-            Call::Signal { lane, .. } | Call::Store { lane, .. } => *lane ^= 1,
+            Call::Signal { lane, .. } | Call::Store { lane, .. } | Call::Steal { lane, .. } => *lane ^= 1,
             Call::None => {}
         }
     }

@@ -55,7 +55,9 @@ fn cancel(scope: &Scope, mut next: State, task: Task, steps: &mut Steps<'_>) {
             return steps.may(next, Who::User, "loads a claim to cancel");
         }
     }
-    match next.cancel(task, scope) {
+    let outcome = next.cancel(task, scope);
+    next.only_idle = scope.lacks(Rule::StartsAreKept);
+    match outcome {
         Cancelled::Yes => {}
         Cancelled::Began { .. } | Cancelled::Gone => next.check_refusal(task),
     }
@@ -119,7 +121,7 @@ fn ring_all(scope: &Scope, next: &mut State) {
 /// The second half of what a broken rule has torn in two.
 fn finish_call(scope: &Scope, mut next: State, steps: &mut Steps<'_>) {
     match std::mem::take(&mut next.call) {
-        Call::None => {}
+        Call::None | Call::Steal { .. } => {}
         Call::Signal { lane, task } => {
             let process = &mut next.lanes[lane as usize].process;
             if process.life == Life::Up {

@@ -66,7 +66,8 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
             let l = &mut next.lanes[lane];
             let claim = l.page.claim[l.process.frame.slot as usize];
             // `limit` only falls and nobody else moves `begun`: once equal, they stay so.
-            let through = claim.begun == claim.limit || scope.lacks(Rule::OverOnlyAtLimit) && !l.process.through;
+            let through =
+                claim.begun == claim.limit || scope.lacks(Rule::OverOnlyAtLimit) && !l.process.through;
             l.process.at = if through { WorkerAt::Over } else { WorkerAt::Reply };
             steps.must(next, who, "looks whether the frame is through");
         }
