@@ -1,4 +1,4 @@
-//! The driver: rules D1 to D6, kill and death. One step is one access to page, socket or eventfd, or one critical section.
+//! The driver: rules D1 to D7, kill and death. One step is one access to page, socket or eventfd, or one critical section.
 
 use super::book;
 use super::rules::{Rule, Scope};
@@ -81,7 +81,7 @@ fn start(mut next: State, lane: usize, steps: &mut Steps<'_>) {
     }
 }
 
-/// D1 and D2.
+/// D1.
 fn poll(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
     let who = Who::Driver(lane);
     let Lane { process, socket, driver, .. } = &next.lanes[lane];
@@ -138,7 +138,7 @@ fn write(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
     steps.must(next, who, "writes half a frame");
 }
 
-/// D5: the first that applies.
+/// D3: the first that applies.
 fn decide(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
     let who = Who::Driver(lane);
     next.lanes[lane].driver.idle = false;

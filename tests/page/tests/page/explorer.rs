@@ -56,12 +56,12 @@ pub(crate) fn explore(scope: &Scope, most: usize) -> Found {
         ends.push(edges.len());
         i += 1;
         // Now and then, so that a cycle need not wait for the end, which may be far when there is one.
-        if i == known.states.len() || i.is_power_of_two() {
-            if let Some(state) = cycle(&edges, &ends, known.states.len()) {
-                let trace = known.trace(scope, state);
-                found.violation = Some(Violation { property: Property::Livelock, trace });
-                break;
-            }
+        if (i == known.states.len() || i.is_power_of_two())
+            && let Some(state) = cycle(&edges, &ends, known.states.len())
+        {
+            let trace = known.trace(scope, state);
+            found.violation = Some(Violation { property: Property::Livelock, trace });
+            break;
         }
     }
     found.states = known.states.len();

@@ -163,15 +163,15 @@ pub(crate) enum WorkerAt {
     Begin,
     /// Without `BeginByCas`: the store after the load.
     BeginStore,
-    /// W3: the doorbell of a task with a time limit.
+    /// W2: the doorbell of a task with a time limit.
     Clock,
     /// The user's function.
     Run,
-    /// W4: is the frame through?
+    /// W3: is the frame through?
     Look,
     /// It is.
     Over,
-    /// W5: the reply, or its first part.
+    /// W4: the reply, or its first part.
     Reply,
     /// Its end.
     Rest,
@@ -214,11 +214,11 @@ pub(crate) enum DriverAt {
     Poll,
     /// D1, waiting.
     Sleep,
-    /// D3: one item off the socket.
+    /// D2: one item off the socket.
     Drain,
     /// D4: half a frame from the out-buffer.
     Write,
-    /// D5: the critical section.
+    /// D3: the critical section.
     Decide,
     /// Kill: the newest slot, the other, the socket, the check.
     KillRecallNewest,

@@ -49,11 +49,12 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
 fn cancel(scope: &Scope, mut next: State, task: Task, steps: &mut Steps<'_>) {
     next.cancels -= 1;
     let place = (0..LANES).find_map(|lane| next.lanes[lane].place_of(task).map(|place| (lane, place)));
-    if let (true, Some((lane, (slot, index)))) = (scope.lacks(Rule::CancelByCas), place) {
-        if index as u8 >= next.lanes[lane].page.claim[slot].begun {
-            next.call = Call::Store { lane: lane as u8, slot: slot as u8, index: index as u8 };
-            return steps.may(next, Who::User, "loads a claim to cancel");
-        }
+    if let Some((lane, (slot, index))) = place
+        && scope.lacks(Rule::CancelByCas)
+        && index as u8 >= next.lanes[lane].page.claim[slot].begun
+    {
+        next.call = Call::Store { lane: lane as u8, slot: slot as u8, index: index as u8 };
+        return steps.may(next, Who::User, "loads a claim to cancel");
     }
     let outcome = next.cancel(task, scope);
     next.only_idle = scope.lacks(Rule::StartsAreKept);

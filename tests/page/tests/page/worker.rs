@@ -1,4 +1,4 @@
-//! The worker: rules W1 to W5. One step is one access to the page or the socket.
+//! The worker: rules W1 to W4. One step is one access to the page or the socket.
 
 use super::rules::{Rule, Scope};
 use super::state::{DriverAt, Frame, Item, Life, NONE, Reply, State, WorkerAt};
