@@ -11,15 +11,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("id", &["sync"]),
     ("contain", &["sync"]),
     ("error", &["sync", "id", "contain"]),
-    ("future", &["sync", "id", "contain", "error"]),
+    ("remote", &["sync", "id", "contain", "error"]),
+    ("future", &["sync", "id", "contain", "error", "remote"]),
     ("wait", &["sync", "id", "contain", "error", "future"]),
-    ("executor", &["sync", "id", "contain", "error", "future", "wait"]),
+    ("executor", &["sync", "id", "contain", "error", "remote", "future", "wait"]),
     ("thread_pool", &["sync", "id", "contain", "error", "future", "wait", "executor"]),
-    ("process_pool", &["sync", "id", "contain", "error", "future", "wait", "executor"]),
+    ("process_pool", &["sync", "id", "contain", "error", "remote", "future", "wait", "executor"]),
 ];
 
-/// Where `unsafe` may stand: the scope's lifetime is the only reason on the side of the threads.
-pub(crate) const UNSAFE: &[&str] = &["src/thread_pool/scope.rs"];
+/// Where `unsafe` may stand. On the side of the threads the scope's lifetime is the only reason; on that of the
+/// processes it is code named by an address, and the system.
+pub(crate) const UNSAFE: &[&str] = &[
+    "src/executor/runner.rs",
+    "src/process_pool/entry.rs",
+    "src/process_pool/sys.rs",
+    "src/process_pool/worker.rs",
+    "src/remote/function.rs",
+    "src/remote/mod.rs",
+    "src/thread_pool/scope.rs",
+];
 
 /// The one door to locks, atomics, channels and threads.
 const DOOR: &str = "src/sync.rs";
