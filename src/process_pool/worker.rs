@@ -19,7 +19,6 @@ use crate::remote::function::Fingerprint;
 use crate::remote::outcome;
 use crate::sync::{OnceLock, thread};
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// What a worker leaves with when the parent is gone or talks nonsense; nobody is there to be told.
@@ -58,7 +57,7 @@ pub(super) fn run() -> ! {
     if thread.spawn(body).is_err() {
         sys::exit_now(LOST);
     }
-    sys::wait_for_orphanhood(parent, socket.as_fd());
+    sys::wait_for_orphanhood(parent, &socket);
     sys::exit_now(LOST);
 }
 
