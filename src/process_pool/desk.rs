@@ -3,9 +3,8 @@
 use super::message::Garbled;
 use super::page::{Claimed, FLIGHTS, Page, slot};
 use super::record::Record;
-use super::sys::{Bell, Mapping};
+use super::sys::{Bell, Mapping, Signal};
 use crate::id::FutureId;
-use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
