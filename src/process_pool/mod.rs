@@ -30,6 +30,8 @@ mod record;
 mod stats;
 #[expect(unsafe_code, reason = "system calls and shared memory, argued in the file")]
 mod sys;
+#[cfg(test)]
+mod tests;
 #[expect(unsafe_code, reason = "runs parcels, argued in the file")]
 mod worker;
 
