@@ -20,7 +20,7 @@ mod builder;
 mod channel;
 mod desk;
 mod driver;
-#[expect(unsafe_code, reason = "code before main, argued in the file")]
+#[cfg_attr(feature = "auto-init", expect(unsafe_code, reason = "code before main, argued in the file"))]
 mod entry;
 mod launch;
 mod message;
