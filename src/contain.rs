@@ -20,9 +20,12 @@ pub(crate) struct Panic {
 impl Panic {
     /// The message of `panic!`, or a stand-in for a payload that is no text.
     pub(crate) fn message(&self) -> String {
-        message_of(self.payload.get()).unwrap_or("(a panic payload that is not text)").to_owned()
+        message_of(self.payload.get()).unwrap_or(NO_TEXT).to_owned()
     }
 }
+
+/// What a panic says whose payload is no text.
+const NO_TEXT: &str = "(a panic payload that is not text)";
 
 /// A panic's payload. Dropping it runs user code, which may panic again; that second panic goes no further.
 pub(crate) struct Payload(Option<Box<dyn Any + Send>>);
@@ -105,10 +108,44 @@ fn install_hook() {
         std::panic::set_hook(Box::new(move |info| {
             if DEPTH.get() > 0 {
                 note(info);
+                #[cfg(feature = "process")]
+                if let Some(last_words) = LAST_WORDS.get() {
+                    tell(info, last_words);
+                }
             }
             previous(info);
         }));
     });
+}
+
+/// Told of each panic that is contained, before anything unwinds.
+#[cfg(feature = "process")]
+type LastWords = Box<dyn Fn(&Told<'_>) + Send + Sync>;
+
+#[cfg(feature = "process")]
+static LAST_WORDS: crate::sync::OnceLock<LastWords> = crate::sync::OnceLock::new();
+
+/// Has `tell` told of each contained panic: for a process that a panic ends, so that it can leave word.
+#[cfg(feature = "process")]
+pub(crate) fn on_panic(tell: impl Fn(&Told<'_>) + Send + Sync + 'static) {
+    LAST_WORDS.get_or_init(|| Box::new(tell));
+}
+
+#[cfg(feature = "process")]
+fn tell(info: &PanicHookInfo<'_>, last_words: &LastWords) {
+    let message = message_of(info.payload()).unwrap_or(NO_TEXT);
+    let location = info.location().map(|location| location.to_string());
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    last_words(&Told { message, location, backtrace });
+}
+
+/// What there is to tell of a panic.
+#[cfg(feature = "process")]
+pub(crate) struct Told<'a> {
+    pub(crate) message: &'a str,
+    pub(crate) location: Option<String>,
+    pub(crate) backtrace: Option<String>,
 }
 
 fn note(info: &PanicHookInfo<'_>) {

@@ -10,6 +10,7 @@ use crate::id::FutureId;
 use crate::sync::Mutex;
 use std::any::Any;
 use std::backtrace::Backtrace;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -81,7 +82,7 @@ pub struct Failed(Arc<FailedInner>);
 
 struct FailedInner {
     error: BoxError,
-    type_name: &'static str,
+    type_name: Cow<'static, str>,
 }
 
 impl Failed {
@@ -97,12 +98,22 @@ impl Failed {
     /// assert_eq!(failed.type_name(), "alloc::string::String");
     /// ```
     pub fn new<E: TaskFailure>(error: E) -> Self {
-        Failed(Arc::new(FailedInner { error: error.into_box(), type_name: std::any::type_name::<E>() }))
+        let type_name = Cow::Borrowed(std::any::type_name::<E>());
+        Failed(Arc::new(FailedInner { error: error.into_box(), type_name }))
+    }
+
+    /// An error of another process: the name of its type, its text and those of its causes.
+    #[cfg(feature = "process")]
+    pub(crate) fn from_elsewhere(type_name: String, chain: impl Iterator<Item = String>) -> Self {
+        let texts: Vec<String> = chain.collect();
+        let link = |source, text| Some(Box::new(Elsewhere { text, source }));
+        let error = texts.into_iter().rev().fold(None, link).unwrap_or_default();
+        Failed(Arc::new(FailedInner { error, type_name: Cow::Owned(type_name) }))
     }
 
     /// The name of the error's type, as the compiler writes it.
     pub fn type_name(&self) -> &str {
-        self.0.type_name
+        &self.0.type_name
     }
 
     /// The error itself.
@@ -110,7 +121,8 @@ impl Failed {
         &*self.0.error
     }
 
-    /// The error itself, if it is an `E`. An `anyhow::Error` keeps its chain of causes but hides its type.
+    /// The error itself, if it is an `E`. An `anyhow::Error` keeps its chain of causes but hides its type; of an error
+    /// that comes from another process the texts are left, and [`type_name`](Failed::type_name).
     ///
     /// # Examples
     ///
@@ -134,6 +146,28 @@ impl Failed {
     /// `self`, while other clones of it live.
     pub fn into_inner(self) -> Result<BoxError, Self> {
         Arc::try_unwrap(self.0).map(|inner| inner.error).map_err(Failed)
+    }
+}
+
+/// A task's error as it arrives from another process: its text, and those of its causes.
+#[cfg(feature = "process")]
+#[derive(Debug, Default)]
+struct Elsewhere {
+    text: String,
+    source: Option<Box<Elsewhere>>,
+}
+
+#[cfg(feature = "process")]
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(feature = "process")]
+impl Error for Elsewhere {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|cause| cause as _)
     }
 }
 
@@ -205,7 +239,7 @@ struct PanickedInner {
 }
 
 /// Which task, where: what every error about a task's run can name.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 struct Whereabouts {
     task: Option<FutureId>,
     label: Option<Arc<str>>,
@@ -396,12 +430,14 @@ struct WorkerDiedInner {
     signal: Option<i32>,
     exit_code: Option<i32>,
     cause: Option<String>,
+    at: Whereabouts,
 }
 
 impl WorkerDied {
     /// A death of the process `pid`.
     pub fn new(pid: u32) -> Self {
-        WorkerDied(Arc::new(WorkerDiedInner { pid, signal: None, exit_code: None, cause: None }))
+        let at = Whereabouts::default();
+        WorkerDied(Arc::new(WorkerDiedInner { pid, signal: None, exit_code: None, cause: None, at }))
     }
 
     /// Adds the signal that ended it.
@@ -423,6 +459,28 @@ impl WorkerDied {
     pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).cause = Some(cause.into());
         self
+    }
+
+    /// Adds which task it ran, its label if it has one, and the worker's name.
+    #[must_use]
+    pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).at = Whereabouts { task: Some(task), label, worker: Some(worker.into()) };
+        self
+    }
+
+    /// The id of the task that it ran.
+    pub fn task(&self) -> Option<FutureId> {
+        self.0.at.task
+    }
+
+    /// The label of that task.
+    pub fn label(&self) -> Option<&str> {
+        self.0.at.label.as_deref()
+    }
+
+    /// The name of the worker.
+    pub fn worker(&self) -> Option<&str> {
+        self.0.at.worker.as_deref()
     }
 
     /// The process id it had.
@@ -453,6 +511,9 @@ impl fmt::Display for WorkerDied {
             (Some(signal), _) => write!(f, " by signal {signal}")?,
             (None, Some(code)) => write!(f, " with exit code {code}")?,
             (None, None) => {}
+        }
+        if self.0.at.task.is_some() {
+            write!(f, " while it ran {}", self.0.at)?;
         }
         match &self.0.cause {
             Some(cause) => write!(f, ": {cause}"),
@@ -693,6 +754,12 @@ pub enum BuildError {
     /// `queue_capacity(0, ..)`.
     #[error("a bounded queue needs room for at least one task: queue_capacity is 0")]
     NoCapacity,
+    /// `max_tasks_per_child(0)`.
+    #[error("a worker must be good for at least one task: max_tasks_per_child is 0")]
+    NoTasks,
+    /// The initializer's argument can't be sent to the workers.
+    #[error("the initializer can't be sent to the workers: {0}")]
+    Initializer(String),
     /// The platform or this program's start doesn't allow it.
     #[error("this executor can't be used here: {0}")]
     Unsupported(String),

@@ -51,6 +51,11 @@ mod error;
 mod executor;
 mod future;
 mod id;
+#[cfg(feature = "process")]
+mod process_pool;
+#[cfg(feature = "process")]
+#[expect(unsafe_code, reason = "code by its address, argued in the files")]
+pub mod remote;
 mod sync;
 mod thread_pool;
 mod wait;
@@ -60,15 +65,22 @@ pub use error::{
     TimeLimit, TimedOut, Unsupported, WorkerDied,
 };
 pub use executor::{
-    Executor, ExecutorExt, InlineExecutor, Map, MapOptions, MapTimeout, MapWith, Portable, Shutdown, Task,
-    WhenFull,
+    BusyWorker, Executor, ExecutorExt, InlineExecutor, Map, MapOptions, MapTimeout, MapWith, Portable,
+    Shutdown, StillBusy, Task, WhenFull,
 };
 pub use future::{
     CancelHandle, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions, promise,
     set_unobserved_hook,
 };
 pub use id::FutureId;
-pub use thread_pool::{BusyWorker, Scope, Stats, StillBusy, ThreadPoolBuilder, ThreadPoolExecutor, blocking};
+#[cfg(feature = "process")]
+pub use process_pool::{
+    ProcessPoolBuilder, ProcessPoolExecutor, ProcessStats, WorkerDeath, WorkerOutput, WorkerState,
+    WorkerStats, init,
+};
+#[cfg(feature = "process")]
+pub use remote::parcel::Parcel;
+pub use thread_pool::{Scope, Stats, ThreadPoolBuilder, ThreadPoolExecutor, blocking};
 pub use wait::{
     AsCompleted, AsCompletedTimeout, ReturnWhen, Waitable, Waited, Watch, as_completed, wait, wait_timeout,
 };
@@ -78,6 +90,8 @@ pub use wait::{
 /// [`Future`] is not in it: a glob would put it in the place of the standard library's trait of that name. Write
 /// `concurrent_futures::Future<T>`.
 pub mod prelude {
+    #[cfg(feature = "process")]
+    pub use crate::ProcessPoolExecutor;
     pub use crate::{
         Executor, ExecutorExt as _, ReturnWhen, ThreadPoolExecutor, Waitable as _, as_completed, wait,
     };

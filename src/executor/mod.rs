@@ -8,19 +8,26 @@ mod inline;
 pub(crate) mod local;
 pub(crate) mod map;
 mod options;
+#[cfg(feature = "process")]
+#[expect(unsafe_code, reason = "code by its address, argued in the file")]
+mod runner;
+mod still_busy;
 mod task;
 
 pub use inline::InlineExecutor;
 pub use map::{Map, MapTimeout, MapWith};
 pub use options::{MapOptions, Shutdown, WhenFull};
+pub use still_busy::{BusyWorker, StillBusy};
 pub use task::{Portable, Task};
+#[cfg(feature = "process")]
+pub(crate) use task::{encode_call, encode_try_call};
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
 use crate::future::cell::Work;
 use crate::future::{Future, TaskOptions};
-use map::{Chunk, ChunkResults, run_chunk};
+use map::{Chunk, ChunkResults};
 use std::sync::Arc;
-use task::failing;
+use task::{MapCall, TryMapCall};
 
 /// Something that runs tasks. One method is required; a third party's executor is about thirty lines (see the example
 /// `custom_executor`).
@@ -201,7 +208,7 @@ pub trait ExecutorExt: Executor {
         R: Portable,
         I: IntoIterator<Item = A>,
     {
-        lazy(self, options, input, move |items| MapCall { items, run: move |item| Ok(f(item)) })
+        lazy(self, options, input, move |items| MapCall { f, items })
     }
 
     /// [`map_with`](ExecutorExt::map_with) of a function that may fail.
@@ -217,7 +224,7 @@ pub trait ExecutorExt: Executor {
         E: TaskFailure,
         I: IntoIterator<Item = A>,
     {
-        lazy(self, options, input, move |items| MapCall { items, run: move |item| failing(f(item)) })
+        lazy(self, options, input, move |items| TryMapCall { f, items })
     }
 }
 
@@ -255,25 +262,4 @@ where
         Chunk { future, len }
     };
     MapWith::new(&options, workers, input.into_iter(), Box::new(submit))
-}
-
-/// A chunk of a map over a `fn`: items and function are all there is to it, so it could be encoded.
-struct MapCall<A, F> {
-    items: Vec<A>,
-    run: F,
-}
-
-impl<A, R, F> Work<ChunkResults<R>> for MapCall<A, F>
-where
-    A: Portable,
-    R: Send,
-    F: Fn(A) -> Result<R, TaskError> + Send,
-{
-    fn call(self) -> Result<ChunkResults<R>, TaskError> {
-        Ok(run_chunk(self.items, self.run))
-    }
-
-    fn is_portable(&self) -> bool {
-        true
-    }
 }

@@ -1,10 +1,17 @@
 //! [`Task`]: what an executor is given.
 
+use super::map::{ChunkResults, run_chunk};
+#[cfg(feature = "process")]
+use super::runner;
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{self, Cell, Entry, LateOptions, Source, Work, fail_claimed, publish_here};
 use crate::future::state::Phase;
 use crate::future::{Future, TaskOptions};
 use crate::id::FutureId;
+#[cfg(feature = "process")]
+use crate::remote::parcel::{Header, Parcel, Route};
+#[cfg(feature = "process")]
+use crate::remote::{self, outcome, parcel};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::fmt;
@@ -28,7 +35,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 /// A future's other end, type-erased: the future's own allocation under another type, not a box around it.
 ///
 /// An executor gets it in [`Executor::execute`](crate::Executor::execute) and runs it here, with [`run`](Task::run), on
-/// whatever thread it likes. Dropped without that, it resolves its future as [`Abandoned`](TaskError::Abandoned).
+/// whatever thread it likes; or, if it [is portable](Task::is_portable), elsewhere: `encode`, `start`, send, and
+/// `complete` with the reply (feature `process`). Dropped without that, it resolves its future as [`Abandoned`](TaskError::Abandoned).
 ///
 /// # Examples
 ///
@@ -43,6 +51,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 #[must_use = "a task that is dropped resolves its future as abandoned; `run` it"]
 pub struct Task {
     cell: Option<Entry>,
+    /// How often it was encoded.
+    #[cfg(feature = "process")]
+    attempts: u32,
 }
 
 impl Task {
@@ -77,7 +88,7 @@ impl Task {
         T: Send + 'static,
     {
         let cell: Arc<dyn Source<T>> = Cell::queued(work, LateOptions::default());
-        (Task { cell: Some(cell.clone()) }, Future::from_cell(cell))
+        (Task::from_entry(cell.clone()), Future::from_cell(cell))
     }
 
     /// Gives the task its options. They can be given once; a second call changes nothing.
@@ -139,6 +150,50 @@ impl Task {
         owned
     }
 
+    /// Encodes the call, for another process: see [`remote::execute`]. Can be called again for another attempt, and the
+    /// task can still be [run](Task::run) here.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Codec`] if serde can't carry the argument, [`Rejected::NotPortable`](crate::Rejected::NotPortable)
+    /// of a [`local`](Task::local) task; [`Abandoned`](TaskError::Abandoned) if it has run or was cancelled. The error
+    /// is for [`fail`](Task::fail).
+    #[cfg(feature = "process")]
+    pub fn encode(&mut self) -> Result<Parcel, TaskError> {
+        let cell = self.cell();
+        let mut argument = Vec::new();
+        let route = cell.encode(cell::Kept::Work, &mut argument)?;
+        let header = Header::new(cell.header().id, self.attempts + 1, route);
+        self.attempts += 1;
+        Ok(Parcel::new(&header, &argument))
+    }
+
+    /// Ends the task with the reply that [`remote::execute`] gave for its parcel, of whichever attempt. False if it was
+    /// cancelled first. A reply that is none, or another task's, is the task's error.
+    #[cfg(feature = "process")]
+    pub fn complete(mut self, reply: &[u8]) -> bool {
+        let cell = self.cell.take().expect("consumed by value");
+        let owned = own(&cell);
+        if owned {
+            match outcome::open(reply, parcel::nonce(), cell.header().id.get()) {
+                Ok(outcome) => {
+                    let phase = cell.complete(outcome);
+                    publish_here(&*cell, Phase::Running, phase);
+                }
+                Err(error) => fail_claimed(&*cell, error),
+            }
+        }
+        owned
+    }
+
+    fn from_entry(entry: Entry) -> Self {
+        Task {
+            cell: Some(entry),
+            #[cfg(feature = "process")]
+            attempts: 0,
+        }
+    }
+
     /// The pool's pointer; the pool answers for the task from here on.
     pub(crate) fn into_entry(mut self) -> Entry {
         self.cell.take().expect("consumed by value")
@@ -175,6 +230,28 @@ impl fmt::Debug for Task {
     }
 }
 
+/// Encodes a call that is no task: nobody has a future of it.
+#[cfg(feature = "process")]
+pub(crate) fn encode_call<A: Portable>(f: fn(A), arg: A) -> Result<Parcel, TaskError> {
+    encode_work::<()>(&Call { f, arg })
+}
+
+/// The same for one that may fail.
+#[cfg(feature = "process")]
+pub(crate) fn encode_try_call<A: Portable, E: TaskFailure>(
+    f: fn(A) -> Result<(), E>,
+    arg: A,
+) -> Result<Parcel, TaskError> {
+    encode_work::<()>(&TryCall { f, arg })
+}
+
+#[cfg(feature = "process")]
+fn encode_work<T>(work: &impl Work<T>) -> Result<Parcel, TaskError> {
+    let mut argument = Vec::new();
+    let route = work.encode(&mut argument)?;
+    Ok(Parcel::new(&Header::new(FutureId::new(), 1, route), &argument))
+}
+
 /// A function and its argument: what can be encoded.
 pub(super) struct Call<A, R> {
     f: fn(A) -> R,
@@ -188,6 +265,17 @@ impl<A: Portable, R: Portable> Work<R> for Call<A, R> {
 
     fn is_portable(&self) -> bool {
         true
+    }
+
+    #[cfg(feature = "process")]
+    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+        remote::encode_argument(&self.arg, out)?;
+        remote::route(runner::call::<A, R>, self.f as *const ())
+    }
+
+    #[cfg(feature = "process")]
+    fn decode(outcome: &[u8]) -> Result<R, TaskError> {
+        outcome::read(outcome)
     }
 }
 
@@ -204,6 +292,73 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
 
     fn is_portable(&self) -> bool {
         true
+    }
+
+    #[cfg(feature = "process")]
+    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+        remote::encode_argument(&self.arg, out)?;
+        remote::route(runner::try_call::<A, T, E>, self.f as *const ())
+    }
+
+    #[cfg(feature = "process")]
+    fn decode(outcome: &[u8]) -> Result<T, TaskError> {
+        outcome::read(outcome)
+    }
+}
+
+/// A chunk of a map over a `fn`.
+pub(super) struct MapCall<A, R> {
+    pub(super) f: fn(A) -> R,
+    pub(super) items: Vec<A>,
+}
+
+impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
+    fn call(self) -> Result<ChunkResults<R>, TaskError> {
+        let f = self.f;
+        Ok(run_chunk(self.items, |item| Ok(f(item))))
+    }
+
+    fn is_portable(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "process")]
+    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+        remote::encode_argument(&self.items, out)?;
+        remote::route(runner::map_call::<A, R>, self.f as *const ())
+    }
+
+    #[cfg(feature = "process")]
+    fn decode(outcome: &[u8]) -> Result<ChunkResults<R>, TaskError> {
+        outcome::read_all(outcome)
+    }
+}
+
+/// The same for a function that may fail.
+pub(super) struct TryMapCall<A, T, E> {
+    pub(super) f: fn(A) -> Result<T, E>,
+    pub(super) items: Vec<A>,
+}
+
+impl<A: Portable, T: Portable, E: TaskFailure> Work<ChunkResults<T>> for TryMapCall<A, T, E> {
+    fn call(self) -> Result<ChunkResults<T>, TaskError> {
+        let f = self.f;
+        Ok(run_chunk(self.items, |item| failing(f(item))))
+    }
+
+    fn is_portable(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "process")]
+    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+        remote::encode_argument(&self.items, out)?;
+        remote::route(runner::try_map_call::<A, T, E>, self.f as *const ())
+    }
+
+    #[cfg(feature = "process")]
+    fn decode(outcome: &[u8]) -> Result<ChunkResults<T>, TaskError> {
+        outcome::read_all(outcome)
     }
 }
 

@@ -17,12 +17,16 @@ use super::callback::{self, Completion};
 use super::home::HomeSlot;
 use super::hub::{Hub, Key};
 use super::options::TaskOptions;
-use super::state::{Phase, Word};
+use super::state::{Phase, State, Word};
 use super::unobserved;
 use super::watchers::{Crowd, Watchers};
 use crate::contain::{contain, drop_contained};
+#[cfg(feature = "process")]
+use crate::error::{CodecError, Rejected, Stage};
 use crate::error::{Panicked, TaskError};
 use crate::id::FutureId;
+#[cfg(feature = "process")]
+use crate::remote::parcel::Route;
 use crate::sync::Mutex;
 use std::sync::{Arc, OnceLock};
 
@@ -33,6 +37,21 @@ pub(crate) trait Work<T>: Send {
     /// Whether it could be encoded and run in another process.
     fn is_portable(&self) -> bool {
         false
+    }
+
+    /// Writes the argument down for another process, and says which code it goes with.
+    #[cfg(feature = "process")]
+    fn encode(&self, _: &mut Vec<u8>) -> Result<Route, TaskError> {
+        Err(TaskError::Rejected(Rejected::NotPortable))
+    }
+
+    /// Reads what another process made of it.
+    #[cfg(feature = "process")]
+    fn decode(_: &[u8]) -> Result<T, TaskError>
+    where
+        Self: Sized,
+    {
+        Err(TaskError::Rejected(Rejected::NotPortable))
     }
 }
 
@@ -132,10 +151,28 @@ pub(crate) trait AnyCell: Send + Sync {
 
     fn is_portable(&self) -> bool;
 
+    /// Writes the argument down for another process. The caller alone knows the task, or it holds the task's other end.
+    /// What is `kept` can be encoded again, or run here.
+    #[cfg(feature = "process")]
+    fn encode(&self, kept: Kept, out: &mut Vec<u8>) -> Result<Route, TaskError>;
+
+    /// Keeps what another process made of it as the outcome. The caller has claimed or dispatched the task, and
+    /// publishes the phase that this returns.
+    #[cfg(feature = "process")]
+    fn complete(&self, outcome: &[u8]) -> Phase;
+
     fn extra(&self) -> &dyn Extra;
 
     /// Changes the watchers, with the cell's lock held: nothing of the user's may run or be dropped in `change`.
     fn with_watchers(&self, change: &mut dyn FnMut(&mut Watchers));
+}
+
+/// What becomes of the work once it is encoded.
+#[cfg(feature = "process")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Work,
+    Nothing,
 }
 
 /// A cell whose result's type is known.
@@ -223,6 +260,44 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
             Body::Ready(work) => work.is_portable(),
             _ => false,
         }
+    }
+
+    #[cfg(feature = "process")]
+    fn encode(&self, kept: Kept, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+        // Out of the cell meanwhile: `Serialize` is the user's, and no lock is held while it runs.
+        let work = match std::mem::replace(&mut self.inner.lock().body, Body::Empty) {
+            Body::Ready(work) => work,
+            other => {
+                self.inner.lock().body = other;
+                return Err(TaskError::Abandoned);
+            }
+        };
+        let route = contain(|| work.encode(out)).unwrap_or_else(|panic| {
+            let reason = format!("it panicked: {}", panic.message());
+            Err(TaskError::Codec(CodecError::new(Stage::EncodeArgument, reason)))
+        });
+        let mut work = Some(work);
+        if kept == Kept::Work {
+            let body = &mut self.inner.lock().body;
+            // Cancelled meanwhile: the outcome is there, and the work goes now.
+            if matches!(body, Body::Empty) {
+                *body = work.take().map_or(Body::Empty, Body::Ready);
+            }
+        }
+        log_panic_in_drop(self, drop_contained(work));
+        route
+    }
+
+    #[cfg(feature = "process")]
+    fn complete(&self, outcome: &[u8]) -> Phase {
+        let outcome = W::decode(outcome).map_err(|error| match error {
+            TaskError::Panicked(panic) => {
+                let label = self.extra.options().and_then(|options| options.get_label().cloned());
+                TaskError::Panicked(panic.with_task(self.header.id, label))
+            }
+            other => other,
+        });
+        self.put(outcome)
     }
 
     fn extra(&self) -> &dyn Extra {
@@ -395,6 +470,12 @@ impl Aftermath {
         !self.discard && self.crowd.is_none()
     }
 
+    /// Whether there are callbacks, which may do anything and take any time.
+    #[cfg(feature = "process")]
+    pub(crate) fn calls_back(&self) -> bool {
+        self.crowd.as_ref().is_some_and(|crowd| !crowd.callbacks.is_empty())
+    }
+
     /// Wakes what awaits the future, runs callbacks, drops what nobody wants.
     pub(crate) fn run(self, cell: &dyn AnyCell) {
         if let Some(crowd) = self.crowd {
@@ -434,23 +515,66 @@ pub(crate) fn fail_claimed(cell: &dyn AnyCell, error: TaskError) {
 /// Cancels a task that has not begun; true if it is or was cancelled.
 pub(crate) fn cancel(cell: &dyn AnyCell) -> bool {
     let header = cell.header();
-    let Some(before) = header.word.begin_cancel() else {
-        return matches!(header.word.load().phase(), Phase::Cancelling | Phase::Cancelled);
-    };
-    cell.fill(TaskError::Cancelled);
-    if before.is_entered()
-        && let Some(home) = header.home.find()
-    {
-        home.cancelled(before);
+    loop {
+        if let Some(before) = header.word.begin_cancel() {
+            cell.fill(TaskError::Cancelled);
+            if before.is_entered()
+                && let Some(home) = header.home.find()
+            {
+                home.cancelled(before);
+            }
+            break;
+        }
+        if take_back(cell) {
+            cell.fill(TaskError::Cancelled);
+            break;
+        }
+        match header.word.load().phase() {
+            // Its pool took it back from one worker in this moment.
+            Phase::Queued => {}
+            phase => return matches!(phase, Phase::Cancelling | Phase::Cancelled),
+        }
     }
     publish_here(cell, Phase::Cancelling, Phase::Cancelled);
     true
+}
+
+/// Takes a task back that was shipped to another process and has not begun there.
+#[cfg(feature = "process")]
+fn take_back(cell: &dyn AnyCell) -> bool {
+    let header = cell.header();
+    let home = (header.word.load().phase() == Phase::Dispatched).then(|| header.home.find());
+    home.flatten().is_some_and(|home| home.take_back(header.id))
+}
+
+#[cfg(not(feature = "process"))]
+fn take_back(_: &dyn AnyCell) -> bool {
+    false
+}
+
+/// Where the task stands: of a shipped one its pool knows whether it has begun.
+pub(crate) fn state(cell: &dyn AnyCell) -> State {
+    let state = cell.header().word.load().state();
+    #[cfg(feature = "process")]
+    if state == State::Dispatched
+        && let Some(home) = cell.header().home.find()
+        && home.has_begun(cell.header().id)
+    {
+        return State::Running;
+    }
+    state
 }
 
 /// Cancels a queued task; ends the worker of a running one, where that can be done.
 pub(crate) fn kill(cell: &dyn AnyCell) -> bool {
     if cancel(cell) {
         return true;
+    }
+    #[cfg(feature = "process")]
+    if cell.header().word.load().phase() == Phase::Dispatched
+        && let Some(home) = cell.header().home.find()
+    {
+        return home.kill(cell.header().id);
     }
     let hook = cell.take_from_crowd(|crowd| crowd.on_kill.take());
     hook.is_some_and(|hook| contain(hook).unwrap_or(false))

@@ -4,6 +4,8 @@
 //! pass the pool's counter between threads, for the sake of `cancel`, which is rare.
 
 use super::state::Snapshot;
+#[cfg(feature = "process")]
+use crate::id::FutureId;
 use crate::sync::plain::{AtomicU32, Mutex, Ordering};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -13,6 +15,25 @@ use std::sync::{Arc, Weak};
 pub(crate) trait Home: Send + Sync {
     /// One of its queued tasks was cancelled: its entries are dead. `before` is the task's word as it was.
     fn cancelled(&self, before: Snapshot);
+
+    /// Asked of a task that was shipped to another process: takes it back if it has not begun there. True if the task
+    /// is the caller's to cancel: its phase is Cancelling then.
+    #[cfg(feature = "process")]
+    fn take_back(&self, _: FutureId) -> bool {
+        false
+    }
+
+    /// Whether the worker has begun a task that was shipped to it.
+    #[cfg(feature = "process")]
+    fn has_begun(&self, _: FutureId) -> bool {
+        false
+    }
+
+    /// Ends the worker that runs this task; false if none does.
+    #[cfg(feature = "process")]
+    fn kill(&self, _: FutureId) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -79,7 +79,7 @@ impl<T> Future<T> {
 
     /// Where the task stands at this moment.
     pub fn state(&self) -> State {
-        self.header().word.load().state()
+        cell::state(self.any())
     }
 
     /// Whether the task is over: with a result, an error, or cancelled. Doesn't wait.

@@ -3,9 +3,10 @@
 //! ```text
 //!            claim                     publish(Finished | Failed)
 //!   Queued ---------> Running ---------------------------------> Finished, Failed
-//!     |  ^               ^
-//!     |  | recalled      | begun          (Dispatched: only on process pools)
-//!     |  +--- Dispatched-+
+//!     |  ^
+//!     |  | recall, dispatch
+//!     |  +--> Dispatched ----------------------------------------> Finished, Failed   (on process pools)
+//!     |                        publish(Finished | Failed)
 //!     |
 //!     | cancel                publish(Cancelled)
 //!     +--------> Cancelling ---------------------> Cancelled
@@ -14,7 +15,7 @@
 //! | phase | who owns the work and the outcome |
 //! |---|---|
 //! | Queued | nobody: whoever claims or cancels first, by one compare-and-swap |
-//! | Dispatched | the driver it was given to |
+//! | Dispatched | the pool of processes that shipped it; whether it has begun there, its shared page says |
 //! | Running | the thread that claimed it (or the holder of the promise) |
 //! | Cancelling | the thread whose `cancel` won; it drops the closure and the argument *before* anybody sees Cancelled |
 //! | Finished, Failed, Cancelled | the owner of the future |
@@ -57,7 +58,7 @@ pub enum State {
 #[repr(u8)]
 pub(crate) enum Phase {
     Queued,
-    /// Set by the drivers of process pools.
+    /// Set by process pools.
     Dispatched,
     Running,
     Cancelling,
@@ -121,12 +122,30 @@ impl Word {
             .map(Snapshot)
     }
 
-    /// Running -> Finished or Failed, or Cancelling -> Cancelled, by its owner. Says what was there before: the flags
+    /// Queued -> Dispatched. One caller wins, and from then on owns the outcome.
+    #[cfg(feature = "process")]
+    pub(crate) fn dispatch(&self) -> bool {
+        self.leave_queued(Phase::Dispatched).is_some()
+    }
+
+    /// Dispatched -> Queued, by its owner: it certainly never began.
+    #[cfg(feature = "process")]
+    pub(crate) fn recall(&self) {
+        self.0.fetch_sub(Phase::Dispatched as u8, Ordering::AcqRel);
+    }
+
+    /// Dispatched -> Cancelling, by its owner: it certainly never began, and now never will.
+    #[cfg(feature = "process")]
+    pub(crate) fn cancel_dispatched(&self) {
+        self.0.fetch_add(Phase::Cancelling as u8 - Phase::Dispatched as u8, Ordering::AcqRel);
+    }
+
+    /// Running or Dispatched -> Finished or Failed, or Cancelling -> Cancelled, by its owner. Says what was there before: the flags
     /// are what the publisher must look after.
     pub(crate) fn publish(&self, from: Phase, to: Phase) -> Snapshot {
         debug_assert!(matches!(
             (from, to),
-            (Phase::Running, Phase::Finished | Phase::Failed | Phase::Cancelled)
+            (Phase::Running | Phase::Dispatched, Phase::Finished | Phase::Failed | Phase::Cancelled)
                 | (Phase::Cancelling, Phase::Cancelled)
         ));
         // The owner alone changes the phase, and phases rise: an addition changes it and leaves the flags alone.

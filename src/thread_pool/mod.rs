@@ -19,12 +19,12 @@ mod worker;
 
 pub use builder::ThreadPoolBuilder;
 pub use scope::Scope;
-pub use stats::{BusyWorker, Stats, StillBusy};
+pub use stats::Stats;
 pub use waiting::blocking;
 
 use crate::error::TaskFailure;
 use crate::executor::local::{Launch, local_verbs};
-use crate::executor::{Executor, Map, MapOptions, MapWith, Shutdown, Task, refuse_unsupported};
+use crate::executor::{Executor, Map, MapOptions, MapWith, Shutdown, StillBusy, Task, refuse_unsupported};
 use crate::future::cell::{Entry, fail_claimed};
 use crate::future::waiting::{deadline_after, host};
 use crate::future::{Future, TaskOptions};
@@ -134,7 +134,8 @@ impl ThreadPoolExecutor {
         if !self.is_own_worker() && self.queue.join(deadline) {
             return Ok(());
         }
-        Err(StillBusy::new(&self.queue.slots(), self.queue.stats().queued))
+        let workers = self.queue.slots().iter().filter_map(|slot| slot.busy()).collect();
+        Err(StillBusy::new(workers, self.queue.stats().queued))
     }
 
     /// Gives the pool up without waiting: what is queued still runs, then the threads end. Should `main` return before

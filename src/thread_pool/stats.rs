@@ -1,10 +1,9 @@
-//! Numbers about a pool: [`Stats`], [`StillBusy`], and how they are counted without anybody sharing a cache line.
+//! Numbers about a pool: [`Stats`], and how they are counted without anybody sharing a cache line.
 
+use crate::executor::BusyWorker;
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::sync::plain::{AtomicU64, AtomicUsize, Mutex, Ordering};
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 
 /// A pool at one moment, by [`ThreadPoolExecutor::stats`](crate::ThreadPoolExecutor::stats).
@@ -41,70 +40,6 @@ impl Stats {
         (self.queued + self.running + self.blocked) as u64 + self.finished + self.failed + self.cancelled
     }
 }
-
-/// Who is still at work when a `join_timeout` gives up.
-///
-/// # Examples
-///
-/// ```
-/// use concurrent_futures::{Shutdown, TaskOptions, prelude::*};
-/// use std::{sync::mpsc, time::Duration};
-///
-/// let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("fetch").build()?;
-/// let (gate, opened) = mpsc::channel::<()>();
-/// let (begun, begins) = mpsc::channel();
-/// let slow = move |()| { begun.send(()).unwrap(); opened.recv().ok(); };
-/// pool.submit_with(TaskOptions::new().label("2017-03-23"), slow, ()).detach();
-/// begins.recv()?;
-/// pool.shutdown(Shutdown::Drain);
-/// let busy = pool.join_timeout(Duration::from_millis(1)).unwrap_err();
-/// assert_eq!(busy.to_string(), "1 worker still busy: fetch_0 with task `2017-03-23`; 0 tasks queued");
-/// drop(gate);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct StillBusy {
-    /// The workers that hold a task.
-    pub workers: Vec<BusyWorker>,
-    /// Tasks that no worker holds yet.
-    pub queued: usize,
-}
-
-/// A worker and what it is at.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct BusyWorker {
-    /// Its thread's name.
-    pub name: Arc<str>,
-    /// The task it runs.
-    pub task: FutureId,
-    /// The task's label, if it has one.
-    pub label: Option<Arc<str>>,
-}
-
-impl StillBusy {
-    pub(super) fn new(slots: &[Arc<Slot>], queued: usize) -> Self {
-        StillBusy { workers: slots.iter().filter_map(|slot| slot.busy()).collect(), queued }
-    }
-}
-
-impl fmt::Display for StillBusy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = |n: usize| if n == 1 { "" } else { "s" };
-        write!(f, "{} worker{} still busy", self.workers.len(), plural(self.workers.len()))?;
-        for (n, worker) in self.workers.iter().enumerate() {
-            write!(f, "{} {} with task ", if n == 0 { ":" } else { "," }, worker.name)?;
-            match &worker.label {
-                Some(label) => write!(f, "`{label}`")?,
-                None => write!(f, "{}", worker.task)?,
-            }
-        }
-        write!(f, "; {} task{} queued", self.queued, plural(self.queued))
-    }
-}
-
-impl Error for StillBusy {}
 
 /// One worker's own numbers. Only its thread writes them, so a plain load and store will do.
 pub(super) struct Slot {
@@ -173,7 +108,7 @@ impl Slot {
         self.blocked.store(self.blocked.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
     }
 
-    fn busy(&self) -> Option<BusyWorker> {
+    pub(super) fn busy(&self) -> Option<BusyWorker> {
         let task = FutureId::from_raw(self.task.load(Ordering::Relaxed))?;
         Some(BusyWorker { name: self.name.clone(), task, label: self.label.lock().clone() })
     }

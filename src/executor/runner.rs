@@ -1,0 +1,81 @@
+//! What a worker process runs: for each kind of call the code that knows its types.
+//!
+//! They are never called by name: their addresses travel in parcels.
+
+use super::task::{Portable, failing};
+use crate::error::{TaskError, TaskFailure};
+use crate::remote::{self, decode_argument, outcome};
+
+/// Runs a `fn(A) -> R`.
+///
+/// # Safety
+///
+/// `function` is a `fn(A) -> R`.
+pub(super) unsafe fn call<A: Portable, R: Portable>(
+    function: *const (),
+    argument: &[u8],
+    reply: &mut Vec<u8>,
+) {
+    // SAFETY: our caller says so.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
+    outcome::write(decode_argument(argument).and_then(|arg| remote::call(|| Ok(f(arg)))), reply);
+}
+
+/// Runs a `fn(A) -> Result<T, E>`.
+///
+/// # Safety
+///
+/// `function` is a `fn(A) -> Result<T, E>`.
+pub(super) unsafe fn try_call<A, T, E>(function: *const (), argument: &[u8], reply: &mut Vec<u8>)
+where
+    A: Portable,
+    T: Portable,
+    E: TaskFailure,
+{
+    // SAFETY: our caller says so.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<T, E>>(function) };
+    outcome::write(decode_argument(argument).and_then(|arg| remote::call(|| failing(f(arg)))), reply);
+}
+
+/// Runs a `fn(A) -> R` on each item of a chunk.
+///
+/// # Safety
+///
+/// `function` is a `fn(A) -> R`.
+pub(super) unsafe fn map_call<A: Portable, R: Portable>(
+    function: *const (),
+    argument: &[u8],
+    reply: &mut Vec<u8>,
+) {
+    // SAFETY: our caller says so.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
+    each(argument, |item| Ok(f(item)), reply);
+}
+
+/// Runs a `fn(A) -> Result<T, E>` on each item of a chunk.
+///
+/// # Safety
+///
+/// `function` is a `fn(A) -> Result<T, E>`.
+pub(super) unsafe fn try_map_call<A, T, E>(function: *const (), argument: &[u8], reply: &mut Vec<u8>)
+where
+    A: Portable,
+    T: Portable,
+    E: TaskFailure,
+{
+    // SAFETY: our caller says so.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<T, E>>(function) };
+    each(argument, |item| failing(f(item)), reply);
+}
+
+/// Each result is written as soon as it is there and then dropped: a chunk's results are in memory once.
+fn each<A: Portable, R: Portable>(
+    argument: &[u8],
+    f: impl Fn(A) -> Result<R, TaskError>,
+    reply: &mut Vec<u8>,
+) {
+    match decode_argument::<Vec<A>>(argument) {
+        Ok(items) => outcome::write_all(items.into_iter().map(|item| remote::call(|| f(item))), reply),
+        Err(error) => outcome::write::<()>(Err(error), reply),
+    }
+}

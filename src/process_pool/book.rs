@@ -1,0 +1,519 @@
+//! Dispatch: which task goes to which worker, who is woken, what becomes of the tasks of a worker that dies.
+//!
+//! The *book* is the queue and every worker's desk under one mutex. It makes no system call, blocks on nothing and runs
+//! nothing of the user's: each method is one of the critical sections of `PAGE.md`, and gives back what is to be done
+//! after the lock is released (bells to ring, records to resolve). The worker on the other side of a page never waits
+//! for it.
+//!
+//! A task is in exactly one place at a time: the queue, one desk's table, or the hands of whoever took it out of there
+//! to resolve it. It moves only in here, and its phase moves with it.
+
+use super::channel::Part;
+use super::desk::{Desk, Reason, Sentence, Status};
+use super::message::Garbled;
+use super::record::{BATCH_BYTES, Record, frame};
+use super::sys::{Bell, Mapping};
+use crate::error::Broken;
+use crate::id::FutureId;
+use rustix::process::Signal;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Starts that may fail in a row.
+const FAILED_STARTS: u32 = 3;
+
+/// How long a pool that has workers waits before it tries again to have more.
+const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+pub(super) struct Book {
+    queue: VecDeque<Record>,
+    /// Places in a bounded queue that are promised to tasks still being encoded.
+    pub(super) reserved: usize,
+    /// How many entries of the queue are cancelled. Counted after the fact, so for a moment it may be off, either way.
+    dead: isize,
+    pub(super) desks: Vec<Desk>,
+    /// Drivers that sleep with nothing in flight and could take a task. The last one in is the warmest.
+    idle: Vec<usize>,
+    pub(super) life: Life,
+    failed_starts: u32,
+    no_start_before: Option<Instant>,
+    pub(super) totals: Totals,
+    pub(super) policy: Policy,
+}
+
+/// What of a pool's options concerns dispatch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Policy {
+    pub(super) max_tasks_per_child: Option<u32>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) breaks_on_death: bool,
+}
+
+/// A pool's life goes one way, down this list; breaking is aside.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Life {
+    #[default]
+    Open,
+    /// No new tasks; what is queued still runs.
+    Draining,
+    /// No new tasks; what has not begun is cancelled.
+    Cancelling,
+    /// Nothing runs any more, and why.
+    Broken(Broken),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) cancelled: u64,
+    pub(super) deaths: u64,
+}
+
+/// Who is to be told that there is work.
+pub(super) enum Wake {
+    Nobody,
+    Ring(Arc<Bell>),
+    /// This desk is vacant no more: a driver is to be started for it.
+    Start(usize),
+}
+
+/// What a driver does next.
+pub(super) enum Step {
+    /// Somebody is to be killed, if it turns out to be so.
+    Judge,
+    /// These bytes go to the worker.
+    Send(Vec<Part>),
+    /// The worker is to leave. Wake this one: it can take what the worker can't.
+    Close(Wake),
+    Sleep(Option<Instant>),
+}
+
+/// What a worker's death leaves behind.
+#[derive(Default)]
+pub(super) struct Remains {
+    /// They were running; each with why the worker was killed, if it was for its sake.
+    pub(super) blamed: Vec<(Record, Option<Reason>)>,
+    /// They were recalled, and the pool is cancelling.
+    pub(super) cancelled: Vec<Record>,
+    pub(super) wake: Vec<Wake>,
+}
+
+impl Book {
+    pub(super) fn new(max_workers: usize, policy: Policy) -> Self {
+        Book {
+            queue: VecDeque::new(),
+            reserved: 0,
+            dead: 0,
+            desks: (0..max_workers).map(|_| Desk::default()).collect(),
+            idle: Vec::new(),
+            life: Life::Open,
+            failed_starts: 0,
+            no_start_before: None,
+            totals: Totals::default(),
+            policy,
+        }
+    }
+
+    /// Tasks that wait for a worker.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len().saturating_sub(self.dead.max(0) as usize)
+    }
+
+    // ---- tasks in -----------------------------------------------------------------------------------
+
+    /// Puts a task at the end of the queue.
+    pub(super) fn submit(&mut self, record: Record) -> Wake {
+        self.queue.push_back(record);
+        self.wake_one()
+    }
+
+    /// A queued task was cancelled: its entry is dead. Swept when half of the queue is; what comes back is to be dropped
+    /// without the lock.
+    pub(super) fn note_cancelled(&mut self) -> Vec<Record> {
+        const SWEEP_AT_LEAST: isize = 64;
+        self.dead += 1;
+        self.totals.cancelled += 1;
+        if self.dead < SWEEP_AT_LEAST || (self.dead as usize) < self.queue.len() / 2 {
+            return Vec::new();
+        }
+        let mut dead = Vec::new();
+        for record in std::mem::take(&mut self.queue) {
+            if record.is_queued() {
+                self.queue.push_back(record);
+            } else {
+                dead.push(record);
+            }
+        }
+        self.dead -= dead.len() as isize;
+        dead
+    }
+
+    fn wake_one(&mut self) -> Wake {
+        if let Some(bell) = self.idle.pop().and_then(|desk| self.desks[desk].bell.clone()) {
+            return Wake::Ring(bell);
+        }
+        self.start_one()
+    }
+
+    fn start_one(&mut self) -> Wake {
+        let Some(desk) = self.desks.iter().position(|desk| desk.status == Status::Vacant) else {
+            return Wake::Nobody;
+        };
+        let too_early = self.no_start_before.is_some_and(|time| Instant::now() < time);
+        if too_early && self.desks.iter().any(|desk| desk.status != Status::Vacant) {
+            return Wake::Nobody;
+        }
+        self.desks[desk].status = Status::Starting;
+        Wake::Start(desk)
+    }
+
+    // ---- tasks out ----------------------------------------------------------------------------------
+
+    /// A driver's next step (`PAGE.md`, D3). `drained`: it has no bytes left to send. Dead entries it came across go to
+    /// `garbage`.
+    pub(super) fn next(&mut self, at: usize, drained: bool, garbage: &mut Vec<Record>) -> Step {
+        self.idle.retain(|idle| *idle != at);
+        let desk = &self.desks[at];
+        let in_flight = desk.in_flight();
+        if (!desk.kills.is_empty() && desk.condemned.is_none()) || desk.order.is_some() {
+            return Step::Judge;
+        }
+        if desk.condemned.is_some() || !drained {
+            return Step::Sleep(None);
+        }
+        let worn = self.policy.max_tasks_per_child.is_some_and(|most| desk.results >= most);
+        if (worn || desk.is_retiring) && in_flight == 0 {
+            return self.close(at);
+        }
+        let may_take = self.allowance(at);
+        if may_take > 0
+            && let Some(parts) = self.ship(at, may_take, garbage)
+        {
+            return Step::Send(parts);
+        }
+        let open = matches!(self.life, Life::Open | Life::Draining);
+        if may_take > 0
+            && in_flight == 0
+            && open
+            && let Some(parts) = self.steal(at, may_take)
+        {
+            return Step::Send(parts);
+        }
+        if in_flight > 0 {
+            return Step::Sleep(None);
+        }
+        if !matches!(self.life, Life::Open) && self.queue.is_empty() {
+            return self.close(at);
+        }
+        let desk = &mut self.desks[at];
+        let since = *desk.idle_since.get_or_insert_with(Instant::now);
+        let until = self.policy.idle_timeout.and_then(|timeout| since.checked_add(timeout));
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return self.close(at);
+        }
+        if may_take > 0 {
+            self.idle.push(at);
+        }
+        Step::Sleep(until)
+    }
+
+    /// How many tasks this worker may be given now.
+    fn allowance(&self, at: usize) -> usize {
+        let desk = &self.desks[at];
+        if !desk.has_room() {
+            return 0;
+        }
+        let most = self.policy.max_tasks_per_child.map_or(usize::MAX, |most| most as usize);
+        most.saturating_sub(desk.results as usize + desk.in_flight())
+    }
+
+    /// The next batch from the queue. So small a part of it that all workers have some, and each a second batch at its
+    /// door; so many at once that a batch costs little more than a task.
+    fn ship(&mut self, at: usize, may_take: usize, garbage: &mut Vec<Record>) -> Option<Vec<Part>> {
+        let share = self.queued() / (2 * self.desks.len());
+        let most = share.clamp(1, may_take);
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < most
+            && let Some(first) = self.queue.front()
+        {
+            if !batch.is_empty() && bytes + first.size() > BATCH_BYTES {
+                break;
+            }
+            let record = self.queue.pop_front()?;
+            if record.dispatch() {
+                bytes += record.size();
+                batch.push(record);
+            } else {
+                self.dead -= 1;
+                garbage.push(record);
+            }
+        }
+        self.send(at, batch)
+    }
+
+    fn send(&mut self, at: usize, batch: Vec<Record>) -> Option<Vec<Part>> {
+        if batch.is_empty() {
+            return None;
+        }
+        let number = self.desks[at].take_on(batch);
+        Some(frame(number, self.desks[at].batch(number)))
+    }
+
+    /// Half of what waits at the fullest desk, for a worker that has nothing; so no task waits behind a long one. Never
+    /// the only task of a worker that runs nothing: two thieves would take it from each other for ever.
+    fn steal(&mut self, thief: usize, may_take: usize) -> Option<Vec<Part>> {
+        let waiting = |desk: &Desk| desk.waiting().map(|(_, waiting)| waiting as usize).sum::<usize>();
+        let victim =
+            (0..self.desks.len()).filter(|at| *at != thief).max_by_key(|at| waiting(&self.desks[*at]))?;
+        let desk = &mut self.desks[victim];
+        let spare = waiting(desk) >= 2 || (waiting(desk) == 1 && desk.running().next().is_some());
+        let (number, count) = desk.waiting().next().filter(|_| spare)?;
+        let take = (count as usize).div_ceil(2).min(may_take) as u32;
+        let begun = desk.begun(number);
+        let loot = desk.recall(number, begun + count - take);
+        self.send(thief, loot)
+    }
+
+    fn close(&mut self, at: usize) -> Step {
+        self.desks[at].status = Status::Closing;
+        Step::Close(self.pass_on())
+    }
+
+    /// A driver that can't take what is queued wakes one that can (D7).
+    pub(super) fn pass_on(&mut self) -> Wake {
+        if self.queue.is_empty() { Wake::Nobody } else { self.wake_one() }
+    }
+
+    // ---- replies ------------------------------------------------------------------------------------
+
+    /// The task that a reply belongs to.
+    pub(super) fn collect(&mut self, at: usize, number: u32, index: u32) -> Result<Record, Garbled> {
+        // A worker that gave a result was started well.
+        self.failed_starts = 0;
+        self.desks[at].collect(number, index)
+    }
+
+    // ---- cancel and kill ----------------------------------------------------------------------------
+
+    /// Takes a shipped task back for good, if it has not begun. What lay behind it in its batch goes back to the queue.
+    pub(super) fn take_back(&mut self, id: FutureId) -> (Option<Record>, Vec<Wake>) {
+        let Some((at, number, index)) = self.find(id) else { return (None, Vec::new()) };
+        // It may begin while we lower the limit: then it is not among these.
+        let mut recalled = self.desks[at].recall(number, index);
+        let found = recalled.first().is_some_and(|record| record.id() == id).then(|| recalled.remove(0));
+        if let Some(record) = &found {
+            record.cancel_dispatched();
+            self.totals.cancelled += 1;
+        }
+        let mut wake = self.requeue(recalled);
+        // Its desk may have come free: the driver finds out by looking.
+        wake.extend(self.desks[at].bell.clone().map(Wake::Ring));
+        (found, wake)
+    }
+
+    /// Whether a shipped task has begun. One that is in no table is being resolved.
+    pub(super) fn has_begun(&self, id: FutureId) -> bool {
+        self.find(id).is_none_or(|(at, number, index)| self.desks[at].has_begun(number, index))
+    }
+
+    /// Asks for the end of the worker that runs this task; whom to wake, if one does.
+    pub(super) fn kill(&mut self, id: FutureId, reason: Reason) -> Option<Wake> {
+        let (at, number, index) = self.find(id)?;
+        let desk = &mut self.desks[at];
+        if !desk.has_begun(number, index) {
+            return None;
+        }
+        desk.kills.push((id, reason));
+        Some(desk.bell.clone().map_or(Wake::Nobody, Wake::Ring))
+    }
+
+    fn find(&self, id: FutureId) -> Option<(usize, u32, u32)> {
+        let mut desks = self.desks.iter().enumerate();
+        desks.find_map(|(at, desk)| desk.find(id).map(|(number, index)| (at, number, index)))
+    }
+
+    /// Takes back all that this worker has not begun.
+    pub(super) fn recall(&mut self, at: usize, cancelled: &mut Vec<Record>) -> Vec<Wake> {
+        let recalled = self.desks[at].recall_all();
+        self.put_back(recalled, cancelled)
+    }
+
+    /// After a recall and a look at the socket: the sentence, if somebody whose end was asked for still runs.
+    pub(super) fn judge(&mut self, at: usize) -> Option<Sentence> {
+        let desk = &mut self.desks[at];
+        let kills = std::mem::take(&mut desk.kills);
+        let guilty = kills.into_iter().find(|(id, _)| desk.find(*id).is_some());
+        if let Some((id, reason)) = guilty {
+            desk.condemned.get_or_insert(Sentence::ForTask(id, reason));
+        }
+        desk.condemned.clone()
+    }
+
+    /// Running tasks whose time is limited, and how long each may take.
+    pub(super) fn limited(&self, at: usize) -> Vec<(FutureId, Duration)> {
+        let limited = self.desks[at].running().filter(|record| record.is_limited);
+        limited.filter_map(|record| Some((record.id(), record.time_limit()?))).collect()
+    }
+
+    // ---- life ---------------------------------------------------------------------------------------
+
+    /// Whether a driver shall start a worker.
+    pub(super) fn wants_worker(&self) -> bool {
+        match self.life {
+            Life::Open => true,
+            Life::Draining => !self.queue.is_empty(),
+            Life::Cancelling | Life::Broken(_) => false,
+        }
+    }
+
+    /// A worker is up.
+    pub(super) fn occupy(&mut self, at: usize, page: Arc<Mapping>) {
+        self.desks[at].occupy(page);
+    }
+
+    /// A worker is gone: what it had not begun goes back, the rest is what it is blamed for. The driver has taken every
+    /// whole reply out of the socket.
+    pub(super) fn bury(&mut self, at: usize) -> Remains {
+        let mut remains = Remains::default();
+        let was_closing = self.desks[at].status == Status::Closing;
+        remains.wake = self.recall(at, &mut remains.cancelled);
+        let desk = &mut self.desks[at];
+        let never_worked = desk.results == 0;
+        let condemned = desk.condemned.take();
+        let killed_for = |record: &Record| match condemned {
+            Some(Sentence::ForTask(id, reason)) if id == record.id() => Some(reason),
+            _ => None,
+        };
+        let cancelling = matches!(self.life, Life::Cancelling | Life::Broken(_));
+        let mut again = Vec::new();
+        for mut record in desk.give_up() {
+            let reason = killed_for(&record);
+            if reason.is_none() && !cancelling && record.try_again() {
+                again.push(record);
+            } else {
+                remains.blamed.push((record, reason));
+            }
+        }
+        desk.clear();
+        if !was_closing {
+            self.totals.deaths += 1;
+            if never_worked && remains.blamed.is_empty() && again.is_empty() {
+                // Nobody is to blame, so what killed it will kill the next one.
+                self.failed_starts += 1;
+            }
+        }
+        remains.wake.extend(self.requeue(again));
+        remains.wake.push(self.pass_on());
+        remains
+    }
+
+    /// A worker didn't come up. True if that was once too often, and the pool is to be broken.
+    pub(super) fn note_failed_start(&mut self, at: usize) -> bool {
+        self.failed_starts += 1;
+        self.no_start_before = Some(Instant::now() + START_AGAIN_AFTER);
+        let others =
+            self.desks.iter().enumerate().any(|(other, desk)| other != at && desk.status == Status::Up);
+        !others && self.has_failed_too_often()
+    }
+
+    pub(super) fn has_failed_too_often(&self) -> bool {
+        self.failed_starts >= FAILED_STARTS
+    }
+
+    /// A driver has no worker: shall it start one, or end? If it ends, its desk is vacant from here on.
+    pub(super) fn stays(&mut self, at: usize) -> bool {
+        let others =
+            self.desks.iter().enumerate().any(|(other, desk)| other != at && desk.status == Status::Up);
+        let shy = others && self.no_start_before.is_some_and(|time| Instant::now() < time);
+        let stays = !self.queue.is_empty() && self.wants_worker() && !shy;
+        self.desks[at].status = if stays { Status::Starting } else { Status::Vacant };
+        if !stays {
+            self.desks[at].bell = None;
+            self.desks[at].pid = None;
+        }
+        stays
+    }
+
+    /// A driver ends for want of a worker: another may take what is queued. Not a new one in its place.
+    pub(super) fn pass_on_unless_alone(&mut self) -> Wake {
+        let others = self.desks.iter().any(|desk| desk.status != Status::Vacant);
+        if others && !self.idle.is_empty() { self.pass_on() } else { Wake::Nobody }
+    }
+
+    /// Closes the door; whom to wake.
+    pub(super) fn drain(&mut self) -> Vec<Wake> {
+        if matches!(self.life, Life::Open) {
+            self.life = Life::Draining;
+        }
+        self.everybody()
+    }
+
+    /// Closes the door and takes back all that has not begun: after this nothing begins.
+    pub(super) fn cancel_all(&mut self, cancelled: &mut Vec<Record>) -> Vec<Wake> {
+        if matches!(self.life, Life::Open | Life::Draining) {
+            self.life = Life::Cancelling;
+        }
+        let queued = std::mem::take(&mut self.queue);
+        self.dead = 0;
+        cancelled.extend(queued.into_iter().filter(Record::begin_cancel));
+        for at in 0..self.desks.len() {
+            self.recall(at, cancelled);
+        }
+        self.totals.cancelled += cancelled.len() as u64;
+        self.everybody()
+    }
+
+    /// Nothing can run any more. What is queued or shipped and not begun comes back, to be failed; it is the caller's.
+    pub(super) fn break_down(&mut self, why: Broken) -> (Vec<Record>, Vec<Wake>) {
+        if !matches!(self.life, Life::Broken(_)) {
+            self.life = Life::Broken(why);
+        }
+        let queued = std::mem::take(&mut self.queue);
+        self.dead = 0;
+        let mut lost: Vec<Record> = queued.into_iter().filter(Record::dispatch).collect();
+        for desk in &mut self.desks {
+            lost.extend(desk.recall_all());
+        }
+        (lost, self.everybody())
+    }
+
+    /// Has every worker sent a signal.
+    pub(super) fn order(&mut self, signal: Signal) -> Vec<Wake> {
+        for desk in &mut self.desks {
+            if desk.status == Status::Up || desk.status == Status::Closing {
+                desk.order = Some(signal);
+            }
+        }
+        self.everybody()
+    }
+
+    /// Whether every driver has ended.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.desks.iter().all(|desk| desk.status == Status::Vacant)
+    }
+
+    fn everybody(&self) -> Vec<Wake> {
+        self.desks.iter().filter_map(|desk| desk.bell.clone().map(Wake::Ring)).collect()
+    }
+
+    /// Recalled tasks go back to the front of the queue, in order; or are cancelled, if the pool is cancelling.
+    fn put_back(&mut self, recalled: Vec<Record>, cancelled: &mut Vec<Record>) -> Vec<Wake> {
+        match self.life {
+            Life::Open | Life::Draining => self.requeue(recalled),
+            Life::Cancelling | Life::Broken(_) => {
+                recalled.iter().for_each(Record::cancel_dispatched);
+                cancelled.extend(recalled);
+                Vec::new()
+            }
+        }
+    }
+
+    fn requeue(&mut self, records: Vec<Record>) -> Vec<Wake> {
+        let count = records.len();
+        for record in records.into_iter().rev() {
+            record.recall();
+            self.queue.push_front(record);
+        }
+        (0..count).map(|_| self.wake_one()).take_while(|wake| !matches!(wake, Wake::Nobody)).collect()
+    }
+}

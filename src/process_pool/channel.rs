@@ -1,0 +1,186 @@
+//! Frames in, frames out, over a stream that may take or give any number of bytes at a time.
+//!
+//! Knows nothing of tasks. An [`Inbox`] never believes a length: memory grows with the bytes that are there.
+
+use super::message::{Garbled, HEAD, Head};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Whether a call may block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wait {
+    Yes,
+    No,
+}
+
+/// A stream of bytes, both ways.
+pub(super) trait Stream {
+    /// Appends what is there, as far as `into` has room without growing; 0 is the end of the stream.
+    fn receive(&self, into: &mut Vec<u8>, wait: Wait) -> io::Result<usize>;
+
+    /// Sends the beginning of `parts`; says how many bytes of them.
+    fn send(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize>;
+}
+
+/// What came of a look at the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Filled {
+    Some,
+    /// Nothing more at the moment.
+    Nothing,
+    /// The other side will say no more.
+    End,
+}
+
+/// Bytes on their way in, until they are whole frames.
+#[derive(Default)]
+pub(super) struct Inbox {
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that were handed out.
+    taken: usize,
+}
+
+/// Room that an inbox starts with, and goes back to after a large frame.
+const ROOM: usize = 64 << 10;
+
+impl Inbox {
+    /// Takes what the stream has, once.
+    pub(super) fn fill(&mut self, stream: &impl Stream, wait: Wait) -> io::Result<Filled> {
+        self.make_room()?;
+        match stream.receive(&mut self.buffer, wait) {
+            Ok(0) => Ok(Filled::End),
+            Ok(_) => Ok(Filled::Some),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Filled::End),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next whole frame, if there is one: its head, and where its body lies until the next `fill`.
+    pub(super) fn next(&mut self) -> Result<Option<(Head, Range<usize>)>, Garbled> {
+        let Some(head) = self.head()? else { return Ok(None) };
+        let start = self.taken + HEAD;
+        let Some(end) = start.checked_add(head.len).filter(|end| *end <= self.buffer.len()) else {
+            return Ok(None);
+        };
+        self.taken = end;
+        Ok(Some((head, start..end)))
+    }
+
+    /// The bytes of a body that `next` gave.
+    pub(super) fn body(&self, body: Range<usize>) -> &[u8] {
+        &self.buffer[body]
+    }
+
+    fn head(&self) -> Result<Option<Head>, Garbled> {
+        self.buffer.get(self.taken..self.taken + HEAD).map(Head::from_bytes).transpose()
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.taken == self.buffer.len() {
+            self.buffer.clear();
+            self.taken = 0;
+            // A large frame's room is kept for the next one only while large ones come.
+            if self.buffer.capacity() > ROOM {
+                self.buffer = Vec::new();
+            }
+        }
+        let have = self.buffer.len() - self.taken;
+        let wanted = match self.head() {
+            // As much again as is there already, at most: a length alone takes no memory.
+            Ok(Some(head)) => head.len.saturating_add(HEAD).saturating_sub(have).min(have.saturating_mul(3)),
+            _ => 0,
+        };
+        let wanted = wanted.max(HEAD);
+        if self.buffer.capacity() - self.buffer.len() < wanted {
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            let room = wanted.max(ROOM.saturating_sub(self.buffer.len()));
+            self.buffer.try_reserve_exact(room)?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes on their way out.
+#[derive(Default)]
+pub(super) struct Outbox {
+    parts: VecDeque<Part>,
+    /// Bytes of the first part that are gone.
+    sent: usize,
+}
+
+/// A piece of a frame. It owns its bytes, whatever becomes of the task they belong to.
+pub(super) enum Part {
+    Own(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
+}
+
+impl Part {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Part::Own(bytes) => bytes,
+            Part::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, part: Part) {
+        if !part.bytes().is_empty() {
+            self.parts.push_back(part);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.parts.clear();
+        self.sent = 0;
+    }
+
+    /// Sends as much as the stream takes without blocking; true if all of it went.
+    pub(super) fn flush(&mut self, stream: &impl Stream) -> io::Result<bool> {
+        const AT_ONCE: usize = 8;
+        while !self.parts.is_empty() {
+            let sent = {
+                let mut slices = [IoSlice::new(&[]); AT_ONCE];
+                let count = self.parts.len().min(AT_ONCE);
+                for (slice, part) in slices.iter_mut().zip(&self.parts) {
+                    *slice = IoSlice::new(part.bytes());
+                }
+                slices[0] = IoSlice::new(&self.parts[0].bytes()[self.sent..]);
+                match stream.send(&slices[..count], Wait::No) {
+                    Ok(sent) => sent,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            };
+            self.advance(sent);
+        }
+        Ok(true)
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.sent += bytes;
+        while let Some(first) = self.parts.front()
+            && self.sent >= first.bytes().len()
+        {
+            self.sent -= first.bytes().len();
+            self.parts.pop_front();
+        }
+    }
+}
+
+/// Sends all of `bytes`, blocking.
+pub(super) fn send_all(stream: &impl Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = stream.send(&[IoSlice::new(bytes)], Wait::Yes)?;
+        bytes = &bytes[sent..];
+    }
+    Ok(())
+}

@@ -1,0 +1,429 @@
+//! Life: one thread that starts a worker, feeds it, hears it, and buries it.
+//!
+//! It sleeps in one place, for three things at once: bytes from the worker, the worker's death, the bell. Everything it
+//! decides it decides in the [`Book`](super::book::Book), under the lock; everything it does it does outside. The steps
+//! are those of `PAGE.md`, section "Driver".
+
+use super::book::Step;
+use super::channel::{Filled, Outbox, Wait};
+use super::desk::{Reason, Sentence};
+use super::launch::{Failure, Worker, launch};
+use super::message::{Garbled, Kind};
+use super::pool::Pool;
+use super::record::Record;
+use super::sys::{self, Bell, Exit};
+use crate::error::{Broken, TaskError, TimeLimit, WorkerDied};
+use crate::id::FutureId;
+use rustix::process::Signal;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a worker that was told to leave may take. Nothing is in flight then.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often a worker's memory is looked at.
+const WEIGH_EVERY: Duration = Duration::from_millis(50);
+
+/// Drives the workers of one desk, one after the other, until there is no need of any.
+pub(super) fn run(pool: &Arc<Pool>, desk: usize) {
+    sys::block_signals();
+    let mut bell: Option<Arc<Bell>> = None;
+    loop {
+        let attempt = match &bell {
+            Some(bell) => start(pool, desk, bell),
+            None => match Bell::new() {
+                Ok(new) => {
+                    let new = Arc::new(new);
+                    pool.book.lock().desks[desk].bell = Some(new.clone());
+                    start(pool, desk, bell.insert(new))
+                }
+                Err(error) => {
+                    Err(Failure::Start(format!("no descriptor to wake a driver could be had: {error}")))
+                }
+            },
+        };
+        match attempt {
+            Ok(worker) => {
+                let driver = Driver::new(pool, desk, bell.clone().expect("made before the start"), worker);
+                driver.serve();
+            }
+            Err(failure) => give_up(pool, desk, failure),
+        }
+        let mut book = pool.book.lock();
+        let stays = book.stays(desk);
+        let wake = if stays { super::book::Wake::Nobody } else { book.pass_on_unless_alone() };
+        drop(book);
+        pool.wake(wake);
+        if !stays {
+            return;
+        }
+    }
+}
+
+fn start(pool: &Arc<Pool>, desk: usize, bell: &Bell) -> Result<Worker, Failure> {
+    let is_wanted = || pool.book.lock().wants_worker();
+    if !is_wanted() {
+        return Err(Failure::NotWanted);
+    }
+    let deadline = Instant::now() + pool.config.start_timeout;
+    let started = |pid| {
+        let mut book = pool.book.lock();
+        book.desks[desk].pid = Some(pid);
+        book.desks[desk].starts += 1;
+    };
+    let worker = launch(&pool.config.recipe, desk, bell, deadline, is_wanted, started)?;
+    pool.book.lock().occupy(desk, worker.page.clone());
+    Ok(worker)
+}
+
+fn give_up(pool: &Arc<Pool>, desk: usize, failure: Failure) {
+    let broken = match failure {
+        Failure::NotWanted => return,
+        Failure::Initializer(error) => Some(Broken::with_source("the initializer failed in a worker", error)),
+        Failure::Start(why) => {
+            log::warn!("{why}");
+            let broken = Broken::new(format!("no worker can be started: {why}"));
+            pool.book.lock().note_failed_start(desk).then_some(broken)
+        }
+    };
+    if let Some(why) = broken {
+        pool.break_down(why);
+    }
+}
+
+/// One worker, from its first task to its last breath.
+struct Driver<'p> {
+    pool: &'p Arc<Pool>,
+    desk: usize,
+    bell: Arc<Bell>,
+    worker: Worker,
+    outbox: Outbox,
+    /// Running tasks whose time is limited, and until when.
+    clocks: Vec<(FutureId, Instant)>,
+    has_limits: bool,
+    weight: Option<(u64, Instant)>,
+}
+
+/// What ended a turn.
+enum Turn {
+    GoesOn,
+    Dead,
+}
+
+impl<'p> Driver<'p> {
+    fn new(pool: &'p Arc<Pool>, desk: usize, bell: Arc<Bell>, worker: Worker) -> Self {
+        let weight =
+            pool.config.memory_growth.map(|_| (sys::resident_bytes(worker.child.pid()), Instant::now()));
+        let outbox = Outbox::default();
+        Driver { pool, desk, bell, worker, outbox, clocks: Vec::new(), has_limits: false, weight }
+    }
+
+    fn serve(mut self) {
+        loop {
+            let mut garbage = Vec::new();
+            let step = self.pool.book.lock().next(self.desk, self.outbox.is_empty(), &mut garbage);
+            if !garbage.is_empty() {
+                drop(garbage);
+                self.pool.note_room();
+            }
+            match step {
+                Step::Judge => self.judge(),
+                Step::Send(parts) => {
+                    self.pool.note_room();
+                    parts.into_iter().for_each(|part| self.outbox.push(part));
+                    self.flush();
+                }
+                Step::Close(wake) => {
+                    self.pool.wake(wake);
+                    return self.close();
+                }
+                Step::Sleep(until) => match self.turn(until) {
+                    Turn::GoesOn => {}
+                    Turn::Dead => return self.bury(),
+                },
+            }
+        }
+    }
+
+    /// D1: sleeps, and hears what there is to hear.
+    fn turn(&mut self, until: Option<Instant>) -> Turn {
+        let deadline = self.clocks.iter().map(|(_, until)| *until).chain(until).min();
+        let (socket, child) = (&self.worker.socket, &self.worker.child);
+        let awake = sys::sleep(Some(socket), !self.outbox.is_empty(), Some(child), &self.bell, deadline);
+        if awake.rung {
+            // Before the next look at the book, never after it.
+            self.bell.clear();
+        }
+        if awake.ended && child.has_ended() {
+            return Turn::Dead;
+        }
+        if awake.writable {
+            self.flush();
+        }
+        if awake.readable {
+            match self.hear() {
+                Ok(Filled::Some | Filled::Nothing) => {}
+                Ok(Filled::End) => self.condemn("it closed its connection, which no worker does".into()),
+                Err(garbled) => self.condemn(garbled.to_string()),
+            }
+        }
+        self.look_at_clocks();
+        self.weigh();
+        Turn::GoesOn
+    }
+
+    fn flush(&mut self) {
+        // A worker that can't be written to is dying: its handle will say so.
+        if self.outbox.flush(&self.worker.socket).is_err() {
+            self.outbox.clear();
+        }
+    }
+
+    /// Takes what is there off the socket, once, and resolves what it completes.
+    fn hear(&mut self) -> Result<Filled, Garbled> {
+        let inbox = &mut self.worker.inbox;
+        let filled = inbox.fill(&self.worker.socket, Wait::No).unwrap_or(Filled::End);
+        let mut replies: Vec<(Record, Range<usize>)> = Vec::new();
+        let mut heard = Ok(filled);
+        let mut book = self.pool.book.lock();
+        loop {
+            let frame = match inbox.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(garbled) => {
+                    heard = Err(garbled);
+                    break;
+                }
+            };
+            match frame.0.kind {
+                Kind::Reply => match book.collect(self.desk, frame.0.a, frame.0.b) {
+                    Ok(record) => replies.push((record, frame.1)),
+                    Err(garbled) => {
+                        heard = Err(garbled);
+                        break;
+                    }
+                },
+                // Something has changed in the page; it is looked at anyway.
+                Kind::Bell => self.has_limits = true,
+                _ => {
+                    heard = Err(Garbled("a message out of turn"));
+                    break;
+                }
+            }
+        }
+        drop(book);
+        for (record, body) in replies {
+            let id = record.id();
+            self.clocks.retain(|(limited, _)| *limited != id);
+            self.pool.complete(record, self.worker.inbox.body(body));
+        }
+        heard
+    }
+
+    /// Starts the clock of what has begun, and asks for the end of what is out of time.
+    fn look_at_clocks(&mut self) {
+        if !self.has_limits && self.clocks.is_empty() {
+            return;
+        }
+        self.has_limits = false;
+        let now = Instant::now();
+        let mut book = self.pool.book.lock();
+        let running = book.limited(self.desk);
+        self.clocks.retain(|(id, _)| running.iter().any(|(running, _)| running == id));
+        for (id, limit) in running {
+            if self.clocks.iter().all(|(known, _)| *known != id)
+                && let Some(until) = now.checked_add(limit)
+            {
+                self.clocks.push((id, until));
+            }
+        }
+        self.clocks.retain(|(id, until)| {
+            let over = *until <= now;
+            if over {
+                book.kill(*id, Reason::OutOfTime);
+            }
+            !over
+        });
+    }
+
+    /// Looks at the worker's memory, from time to time.
+    fn weigh(&mut self) {
+        let (Some((at_start, last)), Some(most)) = (&mut self.weight, self.pool.config.memory_growth) else {
+            return;
+        };
+        if last.elapsed() < WEIGH_EVERY {
+            return;
+        }
+        *last = Instant::now();
+        if sys::resident_bytes(self.worker.child.pid()).saturating_sub(*at_start) > most {
+            self.pool.book.lock().desks[self.desk].is_retiring = true;
+        }
+    }
+
+    fn condemn(&mut self, why: String) {
+        let mut cancelled = Vec::new();
+        let mut book = self.pool.book.lock();
+        let wake = book.recall(self.desk, &mut cancelled);
+        book.desks[self.desk].condemned = Some(Sentence::Garbled(why));
+        drop(book);
+        self.outbox.clear();
+        self.worker.child.signal(Signal::KILL);
+        // Nothing more is read: its stream has no meaning any more.
+        self.pool.wake_all(wake);
+        self.pool.finish_cancelled(cancelled);
+    }
+
+    /// Somebody is to be killed: first nothing new may begin, then what is there is heard, and only who still runs after
+    /// that is signalled. No other task can be hit.
+    fn judge(&mut self) {
+        let mut cancelled = Vec::new();
+        let mut book = self.pool.book.lock();
+        let order = book.desks[self.desk].order.take();
+        let wake = book.recall(self.desk, &mut cancelled);
+        drop(book);
+        self.pool.wake_all(wake);
+        self.pool.finish_cancelled(cancelled);
+        if let Some(signal) = order {
+            self.worker.child.signal(signal);
+        }
+        let heard = loop {
+            match self.hear() {
+                Ok(Filled::Some) => {}
+                other => break other,
+            }
+        };
+        if let Err(garbled) = heard {
+            return self.condemn(garbled.to_string());
+        }
+        if self.pool.book.lock().judge(self.desk).is_some() {
+            self.worker.child.signal(Signal::KILL);
+        }
+    }
+
+    /// The worker is told to leave, and waited for.
+    fn close(mut self) {
+        self.outbox.clear();
+        self.worker.socket.close_write();
+        let deadline = Instant::now() + GRACE;
+        loop {
+            let awake = sys::sleep(None, false, Some(&self.worker.child), &self.bell, Some(deadline));
+            if awake.rung {
+                self.bell.clear();
+                if let Some(signal) = self.pool.book.lock().desks[self.desk].order.take() {
+                    self.worker.child.signal(signal);
+                }
+            }
+            if awake.ended && self.worker.child.has_ended() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                // A thread or an exit handler of the program's holds it; nobody waits for that.
+                self.worker.child.signal(Signal::KILL);
+                self.worker.child.reap_blocking();
+                break;
+            }
+        }
+        self.bury();
+    }
+
+    /// The worker is dead: what it still said is heard, and what it leaves is settled.
+    fn bury(mut self) {
+        /// A descendant of the worker may hold the socket and fill it for ever; a dead worker's own words are at most
+        /// what fits into a socket.
+        const MOST_FILLS: usize = 64;
+        for _ in 0..MOST_FILLS {
+            if !matches!(self.hear(), Ok(Filled::Some)) {
+                break;
+            }
+        }
+        let exit = self.worker.child.reap_blocking();
+        let mut book = self.pool.book.lock();
+        let sentence = book.desks[self.desk].condemned.clone();
+        let remains = book.bury(self.desk);
+        let hopeless = book.has_failed_too_often();
+        drop(book);
+        self.pool.wake_all(remains.wake);
+        self.pool.finish_cancelled(remains.cancelled);
+        let is_death = !remains.blamed.is_empty();
+        for (record, reason) in remains.blamed {
+            let error = self.verdict(&record, reason, exit, sentence.as_ref());
+            self.pool.fail(record, error);
+        }
+        if is_death && self.pool.book.lock().policy.breaks_on_death {
+            let died = self.died(exit, sentence.as_ref());
+            self.pool
+                .break_down(Broken::with_source("a worker died, and the pool was built to break then", died));
+            self.pool.order(Signal::TERM);
+        } else if hopeless {
+            let died = self.died(exit, sentence.as_ref());
+            self.pool.break_down(Broken::with_source("workers die before their first task", died));
+        }
+    }
+
+    fn verdict(
+        &self,
+        record: &Record,
+        reason: Option<Reason>,
+        exit: Exit,
+        sentence: Option<&Sentence>,
+    ) -> TaskError {
+        let (id, label) = (record.id(), record.entry.label());
+        let name = self.pool.config.recipe.worker_name(self.desk);
+        if let Some(panic) = self.worker.page.last_words.read().and_then(|words| last_panic(&words)) {
+            return TaskError::Panicked(panic.with_task(id, label).with_worker(name));
+        }
+        match (reason, record.time_limit()) {
+            (Some(Reason::OutOfTime), Some(limit)) => TaskError::TimedOut(TimeLimit::new(limit)),
+            (Some(_), _) => {
+                let died = WorkerDied::new(self.worker.child.pid()).with_cause("it was killed by `kill`");
+                TaskError::WorkerDied(with_exit(died, exit).with_task(id, label, name))
+            }
+            (None, _) => TaskError::WorkerDied(self.died(exit, sentence).with_task(id, label, name)),
+        }
+    }
+
+    fn died(&self, exit: Exit, sentence: Option<&Sentence>) -> WorkerDied {
+        let died = with_exit(WorkerDied::new(self.worker.child.pid()), exit);
+        match sentence {
+            Some(Sentence::Garbled(why)) => died.with_cause(format!("it was killed since {why}")),
+            _ => match likely_cause(exit) {
+                Some(cause) => died.with_cause(cause),
+                None => died,
+            },
+        }
+    }
+}
+
+fn with_exit(died: WorkerDied, exit: Exit) -> WorkerDied {
+    match exit {
+        Exit::Signal(signal) => died.with_signal(signal),
+        Exit::Code(code) => died.with_exit_code(code),
+        Exit::Unknown => died,
+    }
+}
+
+fn likely_cause(exit: Exit) -> Option<&'static str> {
+    Some(match exit {
+        Exit::Signal(libc::SIGKILL) => {
+            "killed from outside, or by the kernel for want of memory (its log says so); fewer workers need less"
+        }
+        Exit::Signal(libc::SIGSEGV | libc::SIGBUS) => "a memory error or a stack overflow",
+        Exit::Signal(libc::SIGABRT) => {
+            "it aborted: a panic that can't unwind, or memory that could not be had"
+        }
+        Exit::Signal(libc::SIGILL | libc::SIGTRAP | libc::SIGFPE) => "it ran into an instruction that traps",
+        Exit::Signal(libc::SIGTERM | libc::SIGHUP | libc::SIGINT) => "terminated from outside",
+        Exit::Signal(libc::SIGXCPU) => "it used up its processor time",
+        Exit::Code(_) => "the task ended its process",
+        Exit::Signal(_) | Exit::Unknown => return None,
+    })
+}
+
+/// A panic that a worker under `panic = "abort"` left behind.
+fn last_panic(words: &[u8]) -> Option<crate::error::Panicked> {
+    match crate::remote::outcome::read::<()>(words) {
+        Err(TaskError::Panicked(panic)) => Some(panic),
+        _ => None,
+    }
+}

@@ -1,0 +1,257 @@
+//! Starting a worker: this same executable, run again under the mark, with a socket for standard input.
+//!
+//! By `Command` without `pre_exec`, so that the standard library takes its `posix_spawn` path: a millisecond beside a
+//! parent with gigabytes resident, where a fork would take forty.
+
+use super::channel::{Filled, Inbox, Outbox, Part, Wait};
+use super::entry;
+use super::message::{Head, Kind, PROTOCOL, Welcome};
+use super::sys::{self, Bell, Child, Exit, Mapping, Socket};
+use crate::error::TaskError;
+use crate::remote::function::Fingerprint;
+use crate::remote::{outcome, parcel};
+use rustix::process::Signal;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What every worker of a pool starts with: the parent as it was when the pool was built, and what its builder said.
+pub(super) struct Recipe {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    pub(super) own_group: bool,
+    pub(super) address_space: Option<u64>,
+    pub(super) name_prefix: String,
+    pub(super) ancestry: Vec<u64>,
+    /// The encoded call, or nothing.
+    pub(super) initializer: Vec<u8>,
+}
+
+/// Where what workers print goes.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Output {
+    /// Where the parent's goes.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// To this file, which all workers of the pool share.
+    File(Arc<File>),
+}
+
+impl From<File> for Output {
+    fn from(file: File) -> Self {
+        Output::File(Arc::new(file))
+    }
+}
+
+impl Output {
+    fn stdio(&self) -> io::Result<Stdio> {
+        Ok(match self {
+            Output::Inherit => Stdio::inherit(),
+            Output::Null => Stdio::null(),
+            Output::File(file) => file.try_clone()?.into(),
+        })
+    }
+}
+
+/// A worker that is up, as its driver holds it.
+pub(super) struct Worker {
+    pub(super) child: Child,
+    pub(super) socket: Socket,
+    pub(super) inbox: Inbox,
+    pub(super) page: Arc<Mapping>,
+}
+
+/// Why a worker didn't come up.
+pub(super) enum Failure {
+    /// The system refused, or the process ended or fell silent before its first task.
+    Start(String),
+    /// The initializer said no: the next worker's would as well.
+    Initializer(TaskError),
+    /// Nobody wants it any more.
+    NotWanted,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Start(why) => f.write_str(why),
+            Failure::Initializer(error) => write!(f, "its initializer failed: {error}"),
+            Failure::NotWanted => f.write_str("it is not wanted any more"),
+        }
+    }
+}
+
+/// Starts worker `number` and sees it through to where it can take tasks. `is_wanted` is asked whenever the bell rings.
+pub(super) fn launch(
+    recipe: &Recipe,
+    number: usize,
+    bell: &Bell,
+    deadline: Instant,
+    is_wanted: impl Fn() -> bool,
+    started: impl FnOnce(u32),
+) -> Result<Worker, Failure> {
+    let refused = |what: &'static str| move |error: io::Error| Failure::Start(format!("{what}: {error}"));
+    let (socket, theirs) = Socket::pair().map_err(refused("no socket for a worker could be had"))?;
+    let (page, memory) =
+        Mapping::create().map_err(refused("no memory to share with a worker could be had"))?;
+    let mut command = recipe.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
+    let process = command.spawn().map_err(refused("a worker process could not be started"))?;
+    // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
+    drop(command);
+    let child =
+        Child::new(process.id(), recipe.own_group).map_err(refused("a worker could not be watched"))?;
+    started(child.pid());
+    let mut coming = Coming { child, socket, inbox: Inbox::default(), bell, deadline, is_wanted };
+    coming.hear(Kind::Hello, |head, body| {
+        if head.a == PROTOCOL && body == Fingerprint::own().as_bytes() {
+            return Ok(());
+        }
+        Err(Failure::Start(
+            "the process that was started is another program; was the executable replaced?".into(),
+        ))
+    })?;
+    let welcome = recipe.welcome(number).to_bytes();
+    let head = Head::new(Kind::Welcome, 0, 0, welcome.len()).to_bytes();
+    // The stream is empty: a head has room.
+    let sent =
+        coming.socket.send_with_fd(&head, memory.as_fd()).map_err(refused("a worker closed its door"))?;
+    if sent != head.len() {
+        return Err(Failure::Start("a worker's socket has no room for its first words".into()));
+    }
+    drop(memory);
+    coming.say(welcome)?;
+    if !recipe.initializer.is_empty() {
+        coming.hear(Kind::Ready, |_, reply| {
+            let id = parcel::Header::read(&recipe.initializer).map_or(0, |(header, _)| header.id);
+            let said = outcome::open(reply, parcel::nonce(), id).and_then(outcome::read::<()>);
+            said.map_err(Failure::Initializer)
+        })?;
+    }
+    let Coming { child, socket, inbox, .. } = coming;
+    Ok(Worker { child, socket, inbox, page: Arc::new(page) })
+}
+
+/// A worker that has been started and is not up yet.
+struct Coming<'a, W> {
+    child: Child,
+    socket: Socket,
+    inbox: Inbox,
+    bell: &'a Bell,
+    deadline: Instant,
+    is_wanted: W,
+}
+
+impl<W: Fn() -> bool> Coming<'_, W> {
+    /// Waits for the one message that can come now.
+    fn hear(
+        &mut self,
+        kind: Kind,
+        understand: impl FnOnce(Head, &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        loop {
+            match self.inbox.next() {
+                Ok(Some((head, body))) if head.kind == kind => {
+                    return understand(head, self.inbox.body(body));
+                }
+                Ok(Some(_)) => return Err(Failure::Start("a worker spoke out of turn".into())),
+                Err(garbled) => {
+                    return Err(Failure::Start(format!("a worker could not be understood: {garbled}")));
+                }
+                Ok(None) => {}
+            }
+            match self.inbox.fill(&self.socket, Wait::No) {
+                Ok(Filled::Some) => {}
+                Ok(Filled::Nothing) => self.wait(false)?,
+                Ok(Filled::End) | Err(_) => return Err(self.ended()),
+            }
+        }
+    }
+
+    fn say(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
+        let mut outbox = Outbox::default();
+        outbox.push(Part::Own(bytes));
+        loop {
+            match outbox.flush(&self.socket) {
+                Ok(true) => return Ok(()),
+                Ok(false) => self.wait(true)?,
+                Err(_) => return Err(self.ended()),
+            }
+        }
+    }
+
+    fn wait(&self, for_room: bool) -> Result<(), Failure> {
+        let now = Instant::now();
+        if now >= self.deadline {
+            return Err(Failure::Start(
+                "a worker did not come up in time; `start_timeout` gives it longer".into(),
+            ));
+        }
+        let awake =
+            sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.bell, Some(self.deadline));
+        if awake.rung {
+            self.bell.clear();
+            if !(self.is_wanted)() {
+                return Err(Failure::NotWanted);
+            }
+        }
+        // What it said before it went counts: whoever reads the stream finds its end behind that.
+        if awake.ended && !awake.readable && self.child.has_ended() {
+            return Err(self.ended());
+        }
+        Ok(())
+    }
+
+    fn ended(&self) -> Failure {
+        self.child.signal(Signal::KILL);
+        let how = match self.child.reap_blocking() {
+            Exit::Code(code) => format!("with exit code {code}"),
+            Exit::Signal(signal) => format!("by signal {signal}"),
+            Exit::Unknown => "in a way nobody knows".into(),
+        };
+        Failure::Start(format!("a worker ended {how} before its first task"))
+    }
+}
+
+impl Recipe {
+    fn command(&self, socket: OwnedFd) -> io::Result<Command> {
+        let mut command = Command::new("/proc/self/exe");
+        // The program's arguments stay to be seen, in `ps` and by a task that asks for them.
+        command.arg0(entry::mark()).args(std::env::args_os().skip(1));
+        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        if self.own_group {
+            command.process_group(0);
+        }
+        command.stdin(socket).stdout(self.stdout.stdio()?).stderr(self.stderr.stdio()?);
+        Ok(command)
+    }
+
+    fn welcome(&self, number: usize) -> Welcome {
+        Welcome {
+            parent: std::process::id(),
+            number: number as u32,
+            name: self.worker_name(number),
+            ancestry: self.ancestry.clone(),
+            address_space: self.address_space,
+            initializer: self.initializer.clone(),
+        }
+    }
+
+    pub(super) fn worker_name(&self, number: usize) -> String {
+        format!("{}-{number}", self.name_prefix)
+    }
+}

@@ -1,0 +1,224 @@
+//! Layer 4b: [`ProcessPoolExecutor`].
+//!
+//! ```text
+//!  submit(f, arg) --> Record --> Book { queue, desks } --> driver n ==socket==> worker n: begin? run, reply
+//!       |              (bytes)      ^         |               |  ^                  |
+//!       +-- Future <----------------+---------+-- resolve <---+  +======socket======+
+//!                                             |                        |
+//!                                             +------ shared page -----+   limit lowered | begun raised
+//! ```
+//!
+//! Parent: `pool.rs` is where tasks come in and are resolved, `book.rs` and `desk.rs` decide who gets what (dispatch),
+//! `driver.rs` and `launch.rs` are one worker's life from the outside. Child: `entry.rs` is its door, `worker.rs` its
+//! life. Both: `message.rs` and `channel.rs` (transport), `page.rs` (who may begin what), `sys.rs` (the system). The
+//! protocol between driver and worker, and why it loses nothing, is in `PAGE.md`.
+//!
+//! Nothing outside this module knows that a worker is a local process.
+
+mod book;
+mod builder;
+mod channel;
+mod desk;
+mod driver;
+#[expect(unsafe_code, reason = "code before main, argued in the file")]
+mod entry;
+mod launch;
+mod message;
+mod page;
+mod pool;
+mod record;
+mod stats;
+#[expect(unsafe_code, reason = "system calls and shared memory, argued in the file")]
+mod sys;
+#[expect(unsafe_code, reason = "runs parcels, argued in the file")]
+mod worker;
+
+pub use builder::{ProcessPoolBuilder, WorkerDeath};
+pub use entry::init;
+pub use launch::Output as WorkerOutput;
+pub use stats::{ProcessStats, WorkerState, WorkerStats};
+
+use crate::executor::{Executor, Shutdown, StillBusy, Task};
+use crate::future::waiting::deadline_after;
+use pool::Pool;
+use rustix::process::Signal;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A pool of worker processes: for computation that is to use every processor, and for code that may crash.
+///
+/// The verbs are those of [`ExecutorExt`](crate::ExecutorExt), by the prelude: `submit`, `map` and their like, for a
+/// `fn` or a closure that captures nothing, an argument and a result that serde knows. There is nothing to set up in
+/// `main`: a worker is this same executable, started again.
+///
+/// **A crash costs one task.** A worker that dies takes the task with it that it ran, whose future fails with
+/// [`WorkerDied`](crate::TaskError::WorkerDied); what was on its way to it runs elsewhere, exactly once, and another
+/// worker takes its place. (In Python the pool breaks, and every future with it.) It is blamed on the task that ran; what
+/// a thread left behind by an earlier task does is blamed on the later one.
+///
+/// **Small tasks need no `chunksize`.** Tasks travel in batches as large as the queue suggests; an idle worker takes
+/// over what waits behind a long task.
+///
+/// **Order and state.** Tasks begin in the order of submission, nearly: a batch that is taken back goes to the front.
+/// Workers start with the environment and the working directory that this process had at `build`. Each has its own
+/// statics; threads, files and locks of the parent are not there.
+///
+/// **The end.** Dropping the pool runs what is queued and waits for the workers to leave; while its thread panics, what
+/// is queued is cancelled instead. Workers never outlive the parent, however it ends.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::prelude::*;
+///
+/// fn count(text: String) -> usize {
+///     text.split_whitespace().count()
+/// }
+///
+/// let pool = ProcessPoolExecutor::new(2);
+/// let texts = ["to be", "or not to be"].map(String::from);
+/// let counts: Vec<usize> = pool.map(count, texts).collect::<Result<_, _>>()?;
+/// assert_eq!(counts, [2, 4]);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+pub struct ProcessPoolExecutor {
+    pool: Arc<Pool>,
+    detached: bool,
+}
+
+impl ProcessPoolExecutor {
+    /// A pool of at most `max_workers` processes; for more options, [`builder`](ProcessPoolExecutor::builder).
+    ///
+    /// # Panics
+    ///
+    /// If `max_workers` is 0, and wherever [`build`](ProcessPoolBuilder::build) refuses.
+    #[track_caller]
+    pub fn new(max_workers: usize) -> Self {
+        match Self::builder().max_workers(max_workers).build() {
+            Ok(pool) => pool,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Every option.
+    pub fn builder() -> ProcessPoolBuilder {
+        ProcessPoolBuilder::default()
+    }
+
+    /// How many tasks run at once at most.
+    pub fn max_workers(&self) -> usize {
+        self.pool.config.max_workers
+    }
+
+    /// The pool in numbers, and each of its workers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ProcessPoolExecutor::new(1);
+    /// let pid = pool.submit(|()| std::process::id(), ()).result()?;
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.finished, stats.workers[0].pid), (1, Some(pid)));
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn stats(&self) -> ProcessStats {
+        self.pool.stats()
+    }
+
+    /// Closes the door and returns at once: later submits are rejected. What has not begun still runs
+    /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
+    /// begins any more. What runs is not interrupted.
+    pub fn shutdown(&self, mode: Shutdown) {
+        match mode {
+            Shutdown::Drain => self.pool.drain(),
+            Shutdown::CancelQueued => self.pool.cancel_all(),
+        }
+    }
+
+    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. In
+    /// a callback of one of the pool's futures it returns at once.
+    pub fn join(&self) {
+        self.shutdown(Shutdown::Drain);
+        if !self.pool.is_served_by_this_thread() {
+            self.pool.join(None);
+        }
+    }
+
+    /// [`join`](ProcessPoolExecutor::join), for no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`StillBusy`] says which workers are still at which tasks.
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
+        let deadline = deadline_after(timeout);
+        self.shutdown(Shutdown::Drain);
+        if !self.pool.is_served_by_this_thread() && self.pool.join(deadline) {
+            return Ok(());
+        }
+        let book = self.pool.book.lock();
+        Err(StillBusy::new(self.pool.busy_workers(&book), book.queued()))
+    }
+
+    /// Gives the pool up without waiting: what is queued still runs, then the workers leave. Should this process end
+    /// before that, they leave at once.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
+    /// Shuts down, cancels what has not begun, and sends each worker SIGTERM: what runs fails with
+    /// [`WorkerDied`](crate::TaskError::WorkerDied). Returns at once. Python's method of this name, of 3.14.
+    pub fn terminate_workers(&self) {
+        self.end_workers(Signal::TERM);
+    }
+
+    /// As [`terminate_workers`](ProcessPoolExecutor::terminate_workers), with SIGKILL, which no task can ignore.
+    pub fn kill_workers(&self) {
+        self.end_workers(Signal::KILL);
+    }
+
+    fn end_workers(&self, signal: Signal) {
+        self.pool.cancel_all();
+        self.pool.order(signal);
+    }
+
+    fn from_pool(pool: Arc<Pool>) -> Self {
+        ProcessPoolExecutor { pool, detached: false }
+    }
+}
+
+impl Executor for ProcessPoolExecutor {
+    fn execute(&self, task: Task) {
+        self.pool.accept(task.into_entry());
+    }
+
+    fn shutdown(&self, mode: Shutdown) {
+        ProcessPoolExecutor::shutdown(self, mode);
+    }
+
+    fn max_workers(&self) -> Option<usize> {
+        Some(self.pool.config.max_workers)
+    }
+}
+
+impl Drop for ProcessPoolExecutor {
+    fn drop(&mut self) {
+        // A panicking thread must not hang behind hours of queue.
+        let mode = if std::thread::panicking() { Shutdown::CancelQueued } else { Shutdown::Drain };
+        self.shutdown(mode);
+        if !self.detached && !self.pool.is_served_by_this_thread() {
+            self.pool.join(None);
+        }
+    }
+}
+
+impl fmt::Debug for ProcessPoolExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessPoolExecutor")
+            .field("max_workers", &self.max_workers())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,398 @@
+//! [`Pool`]: what the executor, its drivers and its tasks share. Tasks come in here and are resolved here.
+
+use super::book::{Book, Life, Wake};
+use super::desk::Reason;
+use super::driver;
+use super::launch::Recipe;
+use super::record::Record;
+use crate::contain::drop_contained;
+use crate::error::{Broken, Rejected, TaskError};
+use crate::executor::WhenFull;
+use crate::future::cell::{Aftermath, Entry, fail_claimed, publish, publish_here};
+use crate::future::home::{Home, HomeId};
+use crate::future::state::{Phase, Snapshot};
+use crate::id::FutureId;
+use crate::remote::{outcome, parcel};
+use crate::sync::plain::{AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, channel, thread};
+use rustix::process::Signal;
+use std::cell::Cell;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+pub(super) struct Pool {
+    /// For those who come by a task's note of its home.
+    me: Weak<Pool>,
+    pub(super) book: Mutex<Book>,
+    /// Waited at by submitters for room in the queue.
+    room: Condvar,
+    /// Waited at for the end of the drivers.
+    deserted: Condvar,
+    pub(super) config: Config,
+    pub(super) id: HomeId,
+    /// The process that built it: a fork of it has no drivers.
+    builder: u32,
+    pub(super) finished: AtomicU64,
+    pub(super) failed: AtomicU64,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    callbacks: Mutex<Option<channel::Sender<Callbacks>>>,
+}
+
+/// What a pool was built with, beside what dispatch must know.
+pub(super) struct Config {
+    pub(super) max_workers: usize,
+    pub(super) capacity: Option<(usize, WhenFull)>,
+    pub(super) start_timeout: Duration,
+    /// Bytes that a worker's memory may grow by before it is replaced.
+    pub(super) memory_growth: Option<u64>,
+    pub(super) recipe: Recipe,
+}
+
+/// A resolved task whose callbacks are still to be called.
+type Callbacks = (Entry, Aftermath);
+
+crate::sync::thread_local! {
+    /// The pool that this thread belongs to, as a driver or as its caller of callbacks.
+    static SERVES: Cell<Option<HomeId>> = const { Cell::new(None) };
+}
+
+impl Pool {
+    pub(super) fn new(book: Book, config: Config) -> Arc<Self> {
+        let id = HomeId::new();
+        let pool = Arc::new_cyclic(|me| Pool {
+            me: me.clone(),
+            book: Mutex::new(book),
+            room: Condvar::new(),
+            deserted: Condvar::new(),
+            config,
+            id,
+            builder: std::process::id(),
+            finished: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            threads: Mutex::new(Vec::new()),
+            callbacks: Mutex::new(None),
+        });
+        let home: Arc<dyn Home> = pool.clone();
+        id.register(Arc::downgrade(&home));
+        pool
+    }
+
+    // ---- tasks in -----------------------------------------------------------------------------------
+
+    /// Takes a task, or gives its future the reason why not.
+    pub(super) fn accept(self: &Arc<Self>, entry: Entry) {
+        if !entry.is_portable() {
+            return refuse(&entry, TaskError::Rejected(Rejected::NotPortable));
+        }
+        match self.admit() {
+            Admission::Granted => {}
+            Admission::Refused(error) => return refuse(&entry, error),
+            Admission::RunHere => {
+                if entry.header().word.claim().is_some() {
+                    let phase = entry.execute();
+                    self.count(phase);
+                    publish_here(&*entry, Phase::Running, phase);
+                }
+                return;
+            }
+        }
+        entry.header().home.set(self.id);
+        let encoded = Record::new(entry);
+        let mut book = self.book.lock();
+        book.reserved -= 1;
+        let refused = match encoded {
+            Ok(record) => match closed(&book.life) {
+                None if record.entry.header().word.mark_entered() => {
+                    let wake = book.submit(record);
+                    drop(book);
+                    return self.wake(wake);
+                }
+                // Cancelled before it got here.
+                None => None,
+                Some(error) => Some((record.entry, error)),
+            },
+            Err(refused) => Some(refused),
+        };
+        drop(book);
+        self.room.notify_one();
+        if let Some((entry, error)) = refused {
+            refuse(&entry, error);
+        }
+    }
+
+    /// Asks for a place in the queue; blocks if it was bounded to block.
+    fn admit(&self) -> Admission {
+        if std::process::id() != self.builder {
+            return Admission::Refused(TaskError::Broken(Broken::new(
+                "this process is a fork of the one that built the pool, and has none of its threads; \
+                 build a pool of its own here",
+            )));
+        }
+        let mut book = self.book.lock();
+        loop {
+            if let Some(error) = closed(&book.life) {
+                return Admission::Refused(error);
+            }
+            let Some((capacity, when_full)) = self.config.capacity else { break };
+            if book.queued() + book.reserved < capacity {
+                break;
+            }
+            match when_full {
+                // Whoever makes room never waits for it.
+                WhenFull::Block if self.is_served_by_this_thread() => break,
+                WhenFull::Block => self.room.wait(&mut book),
+                WhenFull::Reject => return Admission::Refused(TaskError::Rejected(Rejected::Full)),
+                WhenFull::CallerRuns => return Admission::RunHere,
+            }
+        }
+        book.reserved += 1;
+        Admission::Granted
+    }
+
+    /// Places in the queue have come free.
+    pub(super) fn note_room(&self) {
+        if self.config.capacity.is_some() {
+            self.room.notify_all();
+        }
+    }
+
+    // ---- tasks out ----------------------------------------------------------------------------------
+
+    /// Resolves a task with the reply that came for it.
+    pub(super) fn complete(self: &Arc<Self>, record: Record, reply: &[u8]) {
+        match outcome::open(reply, parcel::nonce(), record.id().get()) {
+            Ok(outcome) => {
+                let phase = record.entry.complete(outcome);
+                self.publish(record.entry, phase);
+            }
+            Err(error) => self.fail(record, error),
+        }
+    }
+
+    /// Resolves a task with an error.
+    pub(super) fn fail(self: &Arc<Self>, record: Record, error: TaskError) {
+        record.entry.fill(error);
+        self.publish(record.entry, Phase::Failed);
+    }
+
+    fn publish(self: &Arc<Self>, entry: Entry, phase: Phase) {
+        self.count(phase);
+        let after = publish(&*entry, Phase::Dispatched, phase, false);
+        self.follow_up(entry, after);
+    }
+
+    /// Resolves tasks that were taken back for good.
+    pub(super) fn finish_cancelled(self: &Arc<Self>, records: Vec<Record>) {
+        for Record { entry, .. } in records {
+            entry.fill(TaskError::Cancelled);
+            let after = publish(&*entry, Phase::Cancelling, Phase::Cancelled, false);
+            self.follow_up(entry, after);
+        }
+    }
+
+    /// Callbacks go to a thread of their own: one that waits for another task of this pool would hold up the very
+    /// driver that is to resolve it.
+    fn follow_up(self: &Arc<Self>, entry: Entry, after: Aftermath) {
+        if !after.calls_back() || !self.is_served_by_this_thread() {
+            return finish((entry, after));
+        }
+        let mut callbacks = self.callbacks.lock();
+        if callbacks.is_none() {
+            *callbacks = self.start_caller();
+        }
+        let left = match &*callbacks {
+            Some(sender) => sender.send((entry, after)).map_err(channel::SendError::into_inner).err(),
+            None => Some((entry, after)),
+        };
+        drop(callbacks);
+        // No thread could be had.
+        if let Some(left) = left {
+            finish(left);
+        }
+    }
+
+    fn start_caller(&self) -> Option<channel::Sender<Callbacks>> {
+        let (sender, receiver) = channel::unbounded::<Callbacks>();
+        let id = self.id;
+        let call = move || {
+            SERVES.set(Some(id));
+            receiver.into_iter().for_each(finish);
+        };
+        let name = format!("{}-callbacks", self.config.recipe.name_prefix);
+        let handle = thread::Builder::new().name(name).spawn(call).ok()?;
+        self.threads.lock().push(handle);
+        Some(sender)
+    }
+
+    fn count(&self, phase: Phase) {
+        let counter = if phase == Phase::Finished { &self.finished } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    // ---- drivers ------------------------------------------------------------------------------------
+
+    pub(super) fn wake(self: &Arc<Self>, wake: Wake) {
+        match wake {
+            Wake::Nobody => {}
+            Wake::Ring(bell) => bell.ring(),
+            Wake::Start(desk) => self.start_driver(desk),
+        }
+    }
+
+    pub(super) fn wake_all(self: &Arc<Self>, wake: impl IntoIterator<Item = Wake>) {
+        wake.into_iter().for_each(|wake| self.wake(wake));
+    }
+
+    fn start_driver(self: &Arc<Self>, desk: usize) {
+        let pool = self.clone();
+        let run = move || {
+            SERVES.set(Some(pool.id));
+            driver::run(&pool, desk);
+            pool.leave();
+        };
+        let name = format!("{}-driver-{desk}", self.config.recipe.name_prefix);
+        match thread::Builder::new().name(name).spawn(run) {
+            Ok(handle) => {
+                let mut threads = self.threads.lock();
+                threads.retain(|thread| !thread::is_finished(thread));
+                threads.push(handle);
+            }
+            Err(error) => {
+                let mut book = self.book.lock();
+                book.desks[desk].status = super::desk::Status::Vacant;
+                let alone = book.is_deserted();
+                drop(book);
+                if alone {
+                    self.break_down(Broken::with_source("no thread could be had to drive a worker", error));
+                }
+                self.deserted.notify_all();
+            }
+        }
+    }
+
+    /// A driver's last act.
+    fn leave(&self) {
+        let _book = self.book.lock();
+        self.deserted.notify_all();
+    }
+
+    /// Nothing can run any more.
+    pub(super) fn break_down(self: &Arc<Self>, why: Broken) {
+        let error = TaskError::Broken(why.clone());
+        let (lost, wake) = self.book.lock().break_down(why);
+        self.note_room();
+        self.wake_all(wake);
+        for record in lost {
+            self.fail(record, error.clone());
+        }
+    }
+
+    // ---- the end ------------------------------------------------------------------------------------
+
+    pub(super) fn drain(self: &Arc<Self>) {
+        let wake = self.book.lock().drain();
+        self.note_room();
+        self.wake_all(wake);
+    }
+
+    pub(super) fn cancel_all(self: &Arc<Self>) {
+        let mut cancelled = Vec::new();
+        let wake = self.book.lock().cancel_all(&mut cancelled);
+        self.note_room();
+        self.wake_all(wake);
+        self.finish_cancelled(cancelled);
+    }
+
+    pub(super) fn order(self: &Arc<Self>, signal: Signal) {
+        let wake = self.book.lock().order(signal);
+        self.wake_all(wake);
+    }
+
+    /// Waits until the drivers have ended; false if the deadline came first.
+    pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
+        let mut book = self.book.lock();
+        while !book.is_deserted() {
+            match deadline {
+                None => self.deserted.wait(&mut book),
+                Some(deadline) => {
+                    if self.deserted.wait_until(&mut book, deadline).timed_out() && !book.is_deserted() {
+                        return false;
+                    }
+                }
+            }
+        }
+        drop(book);
+        // No driver is left that would send another one.
+        self.callbacks.lock().take();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            // A driver contains what is the user's; its own panic would be a defect, which the thread has reported.
+            let _ = thread.join();
+        }
+        true
+    }
+
+    /// Whether this thread drives one of the pool's workers, or calls its callbacks.
+    pub(super) fn is_served_by_this_thread(&self) -> bool {
+        SERVES.get() == Some(self.id)
+    }
+}
+
+enum Admission {
+    Granted,
+    Refused(TaskError),
+    RunHere,
+}
+
+fn closed(life: &Life) -> Option<TaskError> {
+    match life {
+        Life::Open => None,
+        Life::Draining | Life::Cancelling => Some(TaskError::Rejected(Rejected::ShutDown)),
+        Life::Broken(why) => Some(TaskError::Broken(why.clone())),
+    }
+}
+
+fn refuse(entry: &Entry, error: TaskError) {
+    if entry.header().word.claim().is_some() {
+        fail_claimed(&**entry, error);
+    }
+}
+
+fn finish((entry, after): Callbacks) {
+    after.run(&*entry);
+    entry.extra().settled();
+}
+
+impl Home for Pool {
+    fn cancelled(&self, _: Snapshot) {
+        let dead = self.book.lock().note_cancelled();
+        self.note_room();
+        let _ = drop_contained(dead);
+    }
+
+    fn take_back(&self, id: FutureId) -> bool {
+        let (record, wake) = self.book.lock().take_back(id);
+        if let Some(pool) = self.me.upgrade() {
+            pool.wake_all(wake);
+        }
+        record.is_some()
+    }
+
+    fn has_begun(&self, id: FutureId) -> bool {
+        self.book.lock().has_begun(id)
+    }
+
+    fn kill(&self, id: FutureId) -> bool {
+        let wake = self.book.lock().kill(id, Reason::Asked);
+        if let Some(Wake::Ring(bell)) = &wake {
+            bell.ring();
+        }
+        wake.is_some()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.id.unregister();
+    }
+}

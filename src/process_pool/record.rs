@@ -1,0 +1,147 @@
+//! [`Record`]: a task, encoded, as the pool keeps it until its future is resolved.
+
+use super::channel::Part;
+use super::message::{Head, Kind, put_length};
+use super::worker::RING_WHEN_BEGUN;
+use crate::error::TaskError;
+use crate::future::cell::{Entry, Kept};
+use crate::future::state::Phase;
+use crate::id::FutureId;
+use crate::remote::parcel::{Header, Route};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Arguments of one batch, together: a frame is copied at most so much.
+pub(super) const BATCH_BYTES: usize = 64 << 10;
+
+pub(super) struct Record {
+    pub(super) entry: Entry,
+    route: Route,
+    argument: Argument,
+    attempt: u32,
+    /// How often it may be run again after a death.
+    retries: u32,
+    /// Whether its time is limited.
+    pub(super) is_limited: bool,
+}
+
+/// An argument's bytes. Small ones are copied into frames, large ones are sent from where they are.
+enum Argument {
+    Small(Box<[u8]>),
+    Large(Arc<Vec<u8>>),
+}
+
+impl Record {
+    /// Encodes a task; its work is dropped.
+    pub(super) fn new(entry: Entry) -> Result<Self, (Entry, TaskError)> {
+        thread_local! {
+            /// Arguments are encoded here first, so that each then takes just the bytes it needs.
+            static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        // `Serialize` may submit tasks itself: then the inner one finds the scratch gone and makes its own.
+        let mut bytes = SCRATCH.with(|scratch| scratch.take());
+        bytes.clear();
+        let route = match entry.encode(Kept::Nothing, &mut bytes) {
+            Ok(route) => route,
+            Err(error) => return Err((entry, error)),
+        };
+        let argument = if bytes.len() < BATCH_BYTES {
+            let argument = Argument::Small(bytes.as_slice().into());
+            SCRATCH.with(|scratch| scratch.replace(bytes));
+            argument
+        } else {
+            bytes.shrink_to_fit();
+            Argument::Large(Arc::new(bytes))
+        };
+        let options = entry.options();
+        let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
+        Ok(Record { entry, route, argument, attempt: 1, retries, is_limited })
+    }
+
+    pub(super) fn id(&self) -> FutureId {
+        self.entry.header().id
+    }
+
+    pub(super) fn time_limit(&self) -> Option<Duration> {
+        self.entry.options().get_timeout()
+    }
+
+    /// Takes one of its retries, if it has one left.
+    pub(super) fn try_again(&mut self) -> bool {
+        let again = self.retries > 0;
+        if again {
+            self.retries -= 1;
+            self.attempt += 1;
+        }
+        again
+    }
+
+    // Its phase, as it moves from place to place: only by whoever holds the book.
+
+    pub(super) fn is_queued(&self) -> bool {
+        self.entry.header().word.load().phase() == Phase::Queued
+    }
+
+    /// From the queue to a desk. False of one that was cancelled.
+    pub(super) fn dispatch(&self) -> bool {
+        self.entry.header().word.dispatch()
+    }
+
+    /// From a desk back to the queue.
+    pub(super) fn recall(&self) {
+        self.entry.header().word.recall();
+    }
+
+    /// From a desk to its end, which the caller publishes.
+    pub(super) fn cancel_dispatched(&self) {
+        self.entry.header().word.cancel_dispatched();
+    }
+
+    /// From the queue to its end, which the caller publishes. False of one that was cancelled before.
+    pub(super) fn begin_cancel(&self) -> bool {
+        self.entry.header().word.begin_cancel().is_some()
+    }
+
+    /// Bytes that it takes in a frame.
+    pub(super) fn size(&self) -> usize {
+        let argument = match &self.argument {
+            Argument::Small(bytes) => bytes.len(),
+            Argument::Large(bytes) => bytes.len(),
+        };
+        FRAMING + argument
+    }
+}
+
+/// What surrounds an argument in a batch: a length, the flags and the parcel's header.
+const FRAMING: usize = 8 + 1 + Header::LEN;
+
+/// The frame of a batch.
+pub(super) fn frame<'r>(
+    number: u32,
+    records: impl ExactSizeIterator<Item = &'r Record> + Clone,
+) -> Vec<Part> {
+    let size = records.clone().map(Record::size).sum();
+    let head = Head::new(Kind::Batch, number, records.len() as u32, size);
+    let mut parts = Vec::with_capacity(1);
+    let mut bytes = Vec::with_capacity(super::message::HEAD + size.min(BATCH_BYTES + FRAMING));
+    bytes.extend_from_slice(&head.to_bytes());
+    for record in records {
+        put_length(&mut bytes, record.size() - 8);
+        bytes.push(if record.is_limited { RING_WHEN_BEGUN } else { 0 });
+        let header = Header::new(record.id(), record.attempt, record.route);
+        match &record.argument {
+            Argument::Small(argument) => {
+                header.write(argument.len(), &mut bytes);
+                bytes.extend_from_slice(argument);
+            }
+            Argument::Large(argument) => {
+                header.write(argument.len(), &mut bytes);
+                parts.push(Part::Own(std::mem::take(&mut bytes)));
+                parts.push(Part::Shared(argument.clone()));
+            }
+        }
+    }
+    parts.push(Part::Own(bytes));
+    parts
+}

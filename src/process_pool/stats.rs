@@ -1,0 +1,131 @@
+//! A pool of processes in numbers: [`ProcessStats`], [`WorkerStats`].
+
+use super::book::Book;
+use super::desk::{Desk, Status};
+use super::pool::Pool;
+use crate::executor::BusyWorker;
+use crate::sync::plain::Ordering;
+use std::time::Duration;
+
+/// A pool at one moment, by [`ProcessPoolExecutor::stats`](crate::ProcessPoolExecutor::stats).
+///
+/// Every task that the pool took is in exactly one of `queued`, `dispatched`, `running`, `finished`, `failed`,
+/// `cancelled`. While tasks move, parts may be read a moment apart; when nothing moves they are exact.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct ProcessStats {
+    /// Tasks that wait for a worker.
+    pub queued: usize,
+    /// Tasks that were shipped to a worker, which has not begun them.
+    pub dispatched: usize,
+    /// Tasks that a worker has begun.
+    pub running: usize,
+    /// Tasks that gave a result.
+    pub finished: u64,
+    /// Tasks that gave an error, panicked, or whose worker died.
+    pub failed: u64,
+    /// Tasks that were cancelled before they began.
+    pub cancelled: u64,
+    /// Workers that died without being told to.
+    pub deaths: u64,
+    /// The workers, each at its place. Places that never had one are not listed.
+    pub workers: Vec<WorkerStats>,
+}
+
+impl ProcessStats {
+    /// All tasks the pool took.
+    pub fn submitted(&self) -> u64 {
+        (self.queued + self.dispatched + self.running) as u64 + self.finished + self.failed + self.cancelled
+    }
+}
+
+/// One place for a worker, and the workers that sat there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// The name, as `ps` shows the beginning of it.
+    pub name: String,
+    /// The process, while there is one.
+    pub pid: Option<u32>,
+    /// What it is at.
+    pub state: WorkerState,
+    /// Tasks done here, a chunk of a map counting as one.
+    pub tasks_done: u64,
+    /// Time in which this place had tasks.
+    pub busy: Duration,
+    /// Processes started here.
+    pub starts: u64,
+}
+
+/// Where a worker stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum WorkerState {
+    /// There is none at the moment; the next task that needs one starts it.
+    Absent,
+    /// On its way: started, or in its initializer.
+    Starting,
+    /// Waits for a task.
+    Idle,
+    /// Has tasks.
+    Busy,
+    /// Told to leave.
+    Stopping,
+}
+
+impl Pool {
+    pub(super) fn stats(&self) -> ProcessStats {
+        let book = self.book.lock();
+        let (mut dispatched, mut running) = (0, 0);
+        for desk in &book.desks {
+            let begun = desk.running().count();
+            running += begun;
+            dispatched += desk.in_flight() - begun.min(desk.in_flight());
+        }
+        let seen = book.desks.iter().enumerate().filter(|(_, desk)| desk.starts > 0);
+        ProcessStats {
+            queued: book.queued(),
+            dispatched,
+            running,
+            finished: self.finished.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            cancelled: book.totals.cancelled,
+            deaths: book.totals.deaths,
+            workers: seen.map(|(at, desk)| self.worker_stats(at, desk)).collect(),
+        }
+    }
+
+    fn worker_stats(&self, at: usize, desk: &Desk) -> WorkerStats {
+        let state = match desk.status {
+            Status::Vacant => WorkerState::Absent,
+            Status::Starting => WorkerState::Starting,
+            Status::Up if desk.in_flight() == 0 => WorkerState::Idle,
+            Status::Up => WorkerState::Busy,
+            Status::Closing => WorkerState::Stopping,
+        };
+        WorkerStats {
+            name: self.config.recipe.worker_name(at),
+            pid: desk.pid,
+            state,
+            tasks_done: desk.done,
+            busy: desk.busy + desk.busy_since.map_or(Duration::ZERO, |since| since.elapsed()),
+            starts: desk.starts,
+        }
+    }
+
+    /// Who runs what, for a `join_timeout` that gave up.
+    pub(super) fn busy_workers(&self, book: &Book) -> Vec<BusyWorker> {
+        let names = book
+            .desks
+            .iter()
+            .enumerate()
+            .flat_map(|(at, desk)| desk.running().map(move |record| (at, record)));
+        names
+            .map(|(at, record)| BusyWorker {
+                name: self.config.recipe.worker_name(at).into(),
+                task: record.id(),
+                label: record.entry.label(),
+            })
+            .collect()
+    }
+}

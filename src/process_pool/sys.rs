@@ -1,0 +1,523 @@
+//! The only door to the operating system: sockets, the shared page's memory, processes by handle, signals, poll.
+//!
+//! Each part says what holds on every platform; where Linux has more to give than others, a `cfg` in here picks the way.
+
+use super::channel::{Stream, Wait};
+use super::page::Page;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use std::cell::OnceCell;
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+// ---- sockets ---------------------------------------------------------------------------------------
+
+/// One end of the stream between a driver and its worker. A peer that is gone is an error, never a signal.
+#[derive(Debug)]
+pub(super) struct Socket(OwnedFd);
+
+impl Socket {
+    /// Two connected ends, that no program started from here inherits by accident.
+    pub(super) fn pair() -> io::Result<(Socket, OwnedFd)> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        Ok((Socket(ours.into()), theirs.into()))
+    }
+
+    pub(super) fn from_fd(fd: OwnedFd) -> Self {
+        Socket(fd)
+    }
+
+    /// Sends bytes with a descriptor beside the first of them; says how many went.
+    pub(super) fn send_with_fd(&self, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
+        let fds = [fd];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
+        control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds));
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        Ok(rustix::net::sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, flags)?)
+    }
+
+    /// Receives bytes and the descriptor that came with them, blocking.
+    pub(super) fn receive_with_fd(&self, bytes: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [IoSliceMut::new(bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let got = retry(|| rustix::net::recvmsg(&self.0, &mut parts, &mut control, flags))?;
+        let fd = control.drain().find_map(|message| match message {
+            rustix::net::RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        Ok((got.bytes, fd))
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn close_write(&self) {
+        // Fails when the peer is gone: then it knows.
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write);
+    }
+}
+
+impl Stream for Socket {
+    fn receive(&self, into: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
+        let flags = if wait == Wait::No { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+        let got = retry(|| rustix::net::recv(&self.0, rustix::buffer::spare_capacity(into), flags))?;
+        Ok(got.1)
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+        let mut flags = SendFlags::NOSIGNAL;
+        if wait == Wait::No {
+            flags |= SendFlags::DONTWAIT;
+        }
+        let mut control = rustix::net::SendAncillaryBuffer::default();
+        Ok(retry(|| rustix::net::sendmsg(&self.0, parts, &mut control, flags))?)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+// ---- the bell --------------------------------------------------------------------------------------
+
+/// Wakes a driver that sleeps in poll. Rung before the sleep, it ends the sleep at once.
+#[derive(Debug)]
+pub(super) struct Bell {
+    #[cfg(target_os = "linux")]
+    event: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    pipe: (OwnedFd, OwnedFd),
+}
+
+#[cfg(target_os = "linux")]
+impl Bell {
+    pub(super) fn new() -> io::Result<Self> {
+        use rustix::event::EventfdFlags;
+        Ok(Bell { event: rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    }
+
+    pub(super) fn ring(&self) {
+        // Fails only when it has been rung 2^64 times.
+        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+    }
+
+    pub(super) fn clear(&self) {
+        let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Bell {
+    pub(super) fn new() -> io::Result<Self> {
+        let (reader, writer) = rustix::pipe::pipe()?;
+        for end in [&reader, &writer] {
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+            rustix::fs::fcntl_setfl(end, rustix::fs::OFlags::NONBLOCK)?;
+        }
+        Ok(Bell { pipe: (reader, writer) })
+    }
+
+    pub(super) fn ring(&self) {
+        // Fails when the pipe is full: it rings already.
+        let _ = rustix::io::write(&self.pipe.1, &[1]);
+    }
+
+    pub(super) fn clear(&self) {
+        while rustix::io::read(&self.pipe.0, &mut [0_u8; 64]).is_ok_and(|got| got > 0) {}
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        #[cfg(target_os = "linux")]
+        let fd = &self.event;
+        #[cfg(not(target_os = "linux"))]
+        let fd = &self.pipe.0;
+        fd.as_fd()
+    }
+}
+
+// ---- the page's memory ------------------------------------------------------------------------------
+
+/// A page that two processes map, or one process on its own (a fake worker's).
+#[derive(Debug)]
+pub(super) struct Mapping(NonNull<Page>);
+
+// SAFETY: a page is nothing but atomics, which any thread may use.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+const PAGE_BYTES: usize = size_of::<Page>().next_multiple_of(4096);
+
+impl Mapping {
+    /// Fresh memory, all zero, and the descriptor by which another process can map it too.
+    pub(super) fn create() -> io::Result<(Mapping, OwnedFd)> {
+        let file = memory_file()?;
+        rustix::fs::ftruncate(&file, PAGE_BYTES as u64)?;
+        #[cfg(target_os = "linux")]
+        {
+            // Nobody can shorten it under the other's feet. Not every fallback file can be sealed.
+            use rustix::fs::SealFlags;
+            let _ = rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW);
+        }
+        Ok((Mapping::of(&file)?, file))
+    }
+
+    /// Maps what another process made by `create`.
+    pub(super) fn of(file: &OwnedFd) -> io::Result<Mapping> {
+        use rustix::mm::{MapFlags, ProtFlags};
+        if rustix::fs::fstat(file)?.st_size as u64 != PAGE_BYTES as u64 {
+            return Err(io::Error::other("the shared page has another size than this program's"));
+        }
+        let (protection, sharing) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        // SAFETY: a new mapping at a place that the kernel picks touches no memory of ours.
+        let address =
+            unsafe { rustix::mm::mmap(std::ptr::null_mut(), PAGE_BYTES, protection, sharing, file, 0) }?;
+        let page = NonNull::new(address.cast::<Page>());
+        page.map(Mapping).ok_or_else(|| io::Error::other("the kernel mapped the shared page at address zero"))
+    }
+
+    /// Keeps the page out of processes that this one forks: only one may claim tasks.
+    pub(super) fn hide_from_forks(&self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the range is our mapping's, and the advice changes nothing in this process.
+        let _ = unsafe {
+            rustix::mm::madvise(self.0.as_ptr().cast(), PAGE_BYTES, rustix::mm::Advice::LinuxDontFork)
+        };
+    }
+}
+
+impl Deref for Mapping {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        // SAFETY: the mapping is long enough and aligned for a page, lives as long as `self`, began as zeros, which is a
+        // valid page, and is only ever changed through atomics.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone, and borrows of the page end before `self` does.
+        let _ = unsafe { rustix::mm::munmap(self.0.as_ptr().cast(), PAGE_BYTES) };
+    }
+}
+
+/// A file that lives in memory and has no name.
+fn memory_file() -> io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::MemfdFlags;
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        if let Ok(file) = rustix::fs::memfd_create(c"concurrent-futures", flags) {
+            return Ok(file);
+        }
+    }
+    unnamed_file()
+}
+
+/// The same where memfd is refused (an old kernel, a strict sandbox) or unknown: shared memory with a name, which is
+/// taken away at once.
+fn unnamed_file() -> io::Result<OwnedFd> {
+    use rustix::shm;
+    let name = format!("/cf-{}-{:x}", std::process::id(), crate::remote::parcel::nonce());
+    let (flags, mode) =
+        (shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR, shm::Mode::RUSR | shm::Mode::WUSR);
+    let file = shm::open(&name, flags, mode)?;
+    shm::unlink(&name)?;
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(file)
+}
+
+// ---- processes -------------------------------------------------------------------------------------
+
+/// A child process that can be watched and signalled without its number ever meaning another process.
+#[derive(Debug)]
+pub(super) struct Child {
+    pid: Pid,
+    /// Its status was taken: the number means nothing any more.
+    reaped: OnceCell<Exit>,
+    /// Where the system has such handles. Without one death is noticed by asking from time to time.
+    handle: Option<OwnedFd>,
+    own_group: bool,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Exit {
+    Code(i32),
+    Signal(i32),
+    /// Somebody else took the status: the program ignores SIGCHLD, or waits for any child.
+    Unknown,
+}
+
+/// How often a child without a handle is asked for.
+pub(super) const ASK_EVERY: Duration = Duration::from_millis(100);
+
+impl Child {
+    pub(super) fn new(pid: u32, own_group: bool) -> io::Result<Self> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| io::Error::other("a child with an impossible process id"))?;
+        Ok(Child { pid, reaped: OnceCell::new(), handle: handle_of(pid), own_group })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
+    pub(super) fn handle(&self) -> Option<BorrowedFd<'_>> {
+        self.handle.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Sends a signal to the child, and to all of its group if it has its own. It may be dead already.
+    pub(super) fn signal(&self, signal: Signal) {
+        if self.reaped.get().is_some() {
+            return;
+        }
+        match &self.handle {
+            #[cfg(target_os = "linux")]
+            Some(handle) => _ = rustix::process::pidfd_send_signal(handle, signal),
+            // Not reaped yet, so the number is still its.
+            _ => _ = rustix::process::kill_process(self.pid, signal),
+        }
+        if self.own_group {
+            // What the worker started itself lives in its group.
+            let _ = rustix::process::kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Takes the child's status if it has ended.
+    pub(super) fn reap(&self) -> Option<Exit> {
+        self.take_status(WaitIdOptions::NOHANG)
+    }
+
+    /// Waits for the child's end and takes its status.
+    pub(super) fn reap_blocking(&self) -> Exit {
+        self.take_status(WaitIdOptions::empty()).unwrap_or(Exit::Unknown)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.reap().is_some()
+    }
+
+    fn take_status(&self, options: WaitIdOptions) -> Option<Exit> {
+        if let Some(exit) = self.reaped.get() {
+            return Some(*exit);
+        }
+        let which = || match &self.handle {
+            #[cfg(target_os = "linux")]
+            Some(handle) => WaitId::PidFd(handle.as_fd()),
+            _ => WaitId::Pid(self.pid),
+        };
+        let exit = match retry(|| rustix::process::waitid(which(), WaitIdOptions::EXITED | options)) {
+            Ok(None) => return None,
+            Ok(Some(status)) => Exit::of(&status),
+            Err(_) => Exit::Unknown,
+        };
+        Some(*self.reaped.get_or_init(|| exit))
+    }
+}
+
+/// A child is never left behind, neither running nor as a zombie.
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.reap().is_none() {
+            self.signal(Signal::KILL);
+            self.reap_blocking();
+        }
+    }
+}
+
+impl Exit {
+    fn of(status: &WaitIdStatus) -> Exit {
+        match (status.terminating_signal(), status.exit_status()) {
+            (Some(signal), _) => Exit::Signal(signal),
+            (None, Some(code)) => Exit::Code(code),
+            (None, None) => Exit::Unknown,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn handle_of(pid: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn handle_of(_: Pid) -> Option<OwnedFd> {
+    None
+}
+
+/// Blocks until the process `parent` is gone, or `socket` is closed at the other end.
+pub(super) fn wait_for_orphanhood(parent: u32, socket: BorrowedFd<'_>) {
+    let pid = i32::try_from(parent).ok().and_then(Pid::from_raw);
+    let handle = pid.and_then(handle_of);
+    // Opened after the parent died, the handle could be a stranger's.
+    while rustix::process::getppid() == pid {
+        #[cfg(target_os = "linux")]
+        let closed = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let closed = PollFlags::HUP;
+        let mut fds = vec![PollFd::from_borrowed_fd(socket, closed)];
+        fds.extend(handle.as_ref().map(|handle| PollFd::new(handle, PollFlags::IN)));
+        let pause = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
+        let polled = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
+        if polled.is_ok_and(|ready| ready > 0) {
+            return;
+        }
+    }
+}
+
+/// Bytes of memory that a process holds; 0 where that can't be told.
+pub(super) fn resident_bytes(pid: u32) -> u64 {
+    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok();
+    let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
+// ---- sleep -----------------------------------------------------------------------------------------
+
+/// What ended a driver's sleep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Awake {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) ended: bool,
+    pub(super) rung: bool,
+}
+
+/// Sleeps until the socket has bytes (or room for them, if `for_room`), the child ends, the bell rings, or the deadline.
+pub(super) fn sleep(
+    socket: Option<&Socket>,
+    for_room: bool,
+    child: Option<&Child>,
+    bell: &Bell,
+    deadline: Option<Instant>,
+) -> Awake {
+    let unwatched = child.is_some_and(|child| child.handle.is_none());
+    let ask = unwatched.then(|| Instant::now() + ASK_EVERY);
+    let deadline = deadline.into_iter().chain(ask).min();
+    let timeout = deadline.map(|deadline| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        rustix::event::Timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos().into() }
+    });
+    let interest = if for_room { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+    // A descriptor that isn't there is stood in for by the bell, without interest.
+    let stand_in = || PollFd::new(bell, PollFlags::empty());
+    let mut fds = [
+        PollFd::new(bell, PollFlags::IN),
+        socket.map_or_else(stand_in, |socket| PollFd::new(socket, interest)),
+        child.and_then(Child::handle).map_or_else(stand_in, |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+    ];
+    if rustix::event::poll(&mut fds, timeout.as_ref()).is_err() {
+        return Awake::default();
+    }
+    let [rung, stream, ended] = fds.map(|fd| fd.revents());
+    Awake {
+        rung: rung.contains(PollFlags::IN),
+        readable: stream.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
+        writable: stream.contains(PollFlags::OUT),
+        ended: unwatched || ended.contains(PollFlags::IN),
+    }
+}
+
+// ---- the worker's own ---------------------------------------------------------------------------------
+
+/// What a program's runtime would have set up, had `main` been reached, and what a worker wants otherwise: no signal is
+/// blocked, whatever the parent's thread had blocked; a write to a closed pipe is an error; and Ctrl-C, which the
+/// terminal sends to the whole group, is the parent's to act on. A handler that does nothing, and not `SIG_IGN`, which
+/// programs that a task starts would inherit.
+pub(super) fn take_over_signals() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler = nothing as extern "C" fn(libc::c_int) as *const () as libc::sighandler_t;
+    // SAFETY: a sigset_t may be any bits; sigemptyset sets them all.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `none` is a valid place for a set.
+    unsafe { libc::sigemptyset(&raw mut none) };
+    // SAFETY: a valid set in, no set out. Only this thread is there yet.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    // SAFETY: the handler does nothing, which is safe at any moment.
+    unsafe { libc::signal(libc::SIGINT, handler) };
+}
+
+/// Blocks every signal on this thread, so that the program's handlers never run on a thread of ours.
+pub(super) fn block_signals() {
+    // SAFETY: a sigset_t may be any bits; sigfillset sets them all.
+    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `all` is a valid place for a set.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: a valid set in, no set out.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut()) };
+}
+
+/// The socket that was passed as standard input, moved out of the way: what reads standard input finds nothing there.
+pub(super) fn take_stdin() -> io::Result<OwnedFd> {
+    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
+    let null = File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(socket)
+}
+
+/// Names the main thread, which is what `ps` and `top` show; the system keeps 15 bytes.
+pub(super) fn set_process_name(name: &str) {
+    #[cfg(target_os = "linux")]
+    if let Ok(name) = CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _: Option<CString> = CString::new(name).ok();
+}
+
+/// Bounds the address space, as `ulimit -v` does: what asks for more is refused.
+pub(super) fn limit_address_space(bytes: u64) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::As).maximum.map_or(bytes, |maximum| maximum.min(bytes));
+    Ok(setrlimit(Resource::As, Rlimit { current: Some(maximum), maximum: Some(maximum) })?)
+}
+
+/// The stack that a main thread would have.
+pub(super) fn main_stack_size() -> usize {
+    const USUAL: u64 = 8 << 20;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Stack).current.unwrap_or(USUAL);
+    limit.clamp(1 << 20, 256 << 20) as usize
+}
+
+/// Ends this process at once: no exit handlers, which must not run beside a task that still runs.
+pub(super) fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process, whatever state it is in.
+    unsafe { libc::_exit(code) }
+}
+
+/// Whether the system distrusts whoever started this program (a setuid bit, file capabilities): then its arguments are
+/// not to be believed.
+pub(super) fn is_secure_start() -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: reads a number that the kernel left.
+    return unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+    #[cfg(not(target_os = "linux"))]
+    return rustix::process::getuid() != rustix::process::geteuid();
+}

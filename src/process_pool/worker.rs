@@ -1,0 +1,229 @@
+//! The child: reads batches, begins tasks by the page's leave, runs them, sends replies.
+//!
+//! ```text
+//! main thread:  hello --> welcome --> [watches the parent; leaves with it]
+//! task thread:            initializer --> { frame --> { begin? --> run --> reply } } --> end of stream: leave
+//! ```
+//!
+//! The rules are those of `PAGE.md`, section "Worker"; the names W1 to W4 in the code refer to it. It knows nothing of
+//! the parent's side but the messages and the page.
+
+use super::channel::{Filled, Inbox, Stream, Wait, send_all};
+use super::message::{Garbled, HEAD, Head, Kind, PROTOCOL, Welcome, get};
+use super::page::{LAST_WORDS, Page};
+use super::sys::{self, Mapping, Socket};
+use crate::contain::{Told, contain, on_panic};
+use crate::error::{Panicked, TaskError};
+use crate::remote::execute_into;
+use crate::remote::function::Fingerprint;
+use crate::remote::outcome;
+use crate::sync::{OnceLock, thread};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// What a worker leaves with when the parent is gone or talks nonsense; nobody is there to be told.
+const LOST: i32 = 70;
+
+/// What this process knows about the pool it works for.
+static SELF: OnceLock<Welcome> = OnceLock::new();
+
+/// Where each pool was built that this process works for, the outermost first; empty in a process that is no worker.
+pub(super) fn ancestry() -> &'static [u64] {
+    SELF.get().map_or(&[], |welcome| &welcome.ancestry)
+}
+
+/// Becomes the worker: never returns.
+pub(super) fn run() -> ! {
+    sys::take_over_signals();
+    let socket = sys::take_stdin().map(Socket::from_fd).unwrap_or_else(|_| sys::exit_now(LOST));
+    let (welcome, page) = greet(&socket).unwrap_or_else(|_| sys::exit_now(LOST));
+    sys::set_process_name(&short(&welcome.name));
+    let (parent, name) = (welcome.parent, welcome.name.clone());
+    let limited = welcome.address_space.map_or(Ok(()), sys::limit_address_space);
+    let welcome = SELF.get_or_init(|| welcome);
+    let page = Arc::new(page);
+    if cfg!(panic = "abort") {
+        let page = page.clone();
+        on_panic(move |told| leave_last_words(&page, told));
+    }
+    let socket = Arc::new(socket);
+    let stream = socket.clone();
+    let body = move || {
+        let served = limited.and_then(|()| serve(&*stream, &page, welcome));
+        flush_output();
+        sys::exit_now(if served.is_ok() { 0 } else { LOST });
+    };
+    let thread = thread::Builder::new().name(name).stack_size(sys::main_stack_size());
+    if thread.spawn(body).is_err() {
+        sys::exit_now(LOST);
+    }
+    sys::wait_for_orphanhood(parent, socket.as_fd());
+    sys::exit_now(LOST);
+}
+
+/// Says hello and waits to be told what to do. The parent says nothing before.
+fn greet(socket: &Socket) -> io::Result<(Welcome, Mapping)> {
+    let body = Fingerprint::own();
+    let head = Head::new(Kind::Hello, PROTOCOL, 0, body.as_bytes().len());
+    send_all(socket, &[&head.to_bytes()[..], body.as_bytes()].concat())?;
+    let mut bytes = [0; HEAD];
+    let (got, page) = socket.receive_with_fd(&mut bytes)?;
+    let head = Head::from_bytes(&bytes).ok().filter(|head| got == HEAD && head.kind == Kind::Welcome);
+    let (Some(head), Some(page)) = (head, page) else {
+        return Err(io::Error::other("no welcome"));
+    };
+    let mut body = Vec::with_capacity(head.len);
+    while body.len() < head.len {
+        if socket.receive(&mut body, Wait::Yes)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let page = Mapping::of(&page)?;
+    page.hide_from_forks();
+    let welcome = Welcome::from_bytes(&body).map_err(|Garbled(what)| io::Error::other(what))?;
+    Ok((welcome, page))
+}
+
+/// The task thread's life. Returns when the parent closed the stream.
+fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()> {
+    let mut reply = Reply::default();
+    if !welcome.initializer.is_empty() {
+        // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
+        unsafe { execute_into(&welcome.initializer, reply.body()) };
+        reply.send(stream, Kind::Ready, 0, 0)?;
+    }
+    let mut inbox = Inbox::default();
+    let mut through = 0;
+    let mut unrung = false;
+    loop {
+        // W1: before blocking, ring if the parent has not heard of something.
+        let (head, body) = loop {
+            if let Some(frame) = inbox.next().map_err(|Garbled(what)| io::Error::other(what))? {
+                break frame;
+            }
+            let mut filled = inbox.fill(stream, Wait::No)?;
+            if filled == Filled::Nothing {
+                if std::mem::take(&mut unrung) {
+                    ring(stream)?;
+                }
+                filled = inbox.fill(stream, Wait::Yes)?;
+            }
+            if filled == Filled::End {
+                return Ok(());
+            }
+        };
+        if head.kind != Kind::Batch {
+            return Err(io::Error::other("not a batch"));
+        }
+        unrung |= run_batch(stream, page, head, inbox.body(body), &mut through, &mut reply)?;
+    }
+}
+
+/// Runs what the page lets it begin of one batch; says whether the batch was passed without the parent hearing of it.
+fn run_batch(
+    stream: &impl Stream,
+    page: &Page,
+    head: Head,
+    body: &[u8],
+    through: &mut u32,
+    reply: &mut Reply,
+) -> io::Result<bool> {
+    let (number, tasks) = (head.a, head.b);
+    let claim = page.claim(number);
+    let mut rest = body;
+    let mut at = 0;
+    // W2: begin by the page's leave, before decoding.
+    while let Some(index) = claim.begin() {
+        let mut parcel = None;
+        while at <= index {
+            parcel = get(&mut rest);
+            at += 1;
+        }
+        let Some((flags, parcel)) = parcel.filter(|_| index < tasks).and_then(<[u8]>::split_first) else {
+            return Err(io::Error::other("a batch shorter than it says"));
+        };
+        if *flags & RING_WHEN_BEGUN != 0 {
+            ring(stream)?;
+        }
+        // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
+        unsafe { execute_into(parcel, reply.body()) };
+        let last = claim.load().is_through();
+        if last {
+            // W3: the limit never rises, so this frame is done with; the reply that follows is heard instead of a bell.
+            *through = through.wrapping_add(1);
+            page.pass(*through);
+        }
+        reply.send(stream, Kind::Reply, number, index)?;
+        if last {
+            return Ok(false);
+        }
+    }
+    *through = through.wrapping_add(1);
+    page.pass(*through);
+    Ok(true)
+}
+
+/// Set before a parcel whose beginning the parent wants to hear of: its time is limited.
+pub(super) const RING_WHEN_BEGUN: u8 = 1;
+
+fn ring(stream: &impl Stream) -> io::Result<()> {
+    send_all(stream, &Head::new(Kind::Bell, 0, 0, 0).to_bytes())
+}
+
+/// One reply at a time, its head before it, so that it goes in one piece.
+#[derive(Default)]
+struct Reply(Vec<u8>);
+
+impl Reply {
+    /// An empty body to write to.
+    fn body(&mut self) -> &mut Vec<u8> {
+        /// More than that isn't kept for the next reply.
+        const KEPT: usize = 1 << 20;
+        if self.0.capacity() > KEPT {
+            self.0 = Vec::new();
+        }
+        self.0.clear();
+        self.0.extend_from_slice(&[0; HEAD]);
+        &mut self.0
+    }
+
+    /// W4: sends it, completely.
+    fn send(&mut self, stream: &impl Stream, kind: Kind, a: u32, b: u32) -> io::Result<()> {
+        let head = Head::new(kind, a, b, self.0.len() - HEAD);
+        self.0[..HEAD].copy_from_slice(&head.to_bytes());
+        send_all(stream, &self.0)
+    }
+}
+
+/// Under `panic = "abort"` nothing catches a panic: what it says goes to the page before it ends the process.
+fn leave_last_words(page: &Page, told: &Told<'_>) {
+    let panic = Panicked::new(told.message);
+    let panic = told.location.iter().fold(panic, Panicked::with_location);
+    let panic = told.backtrace.iter().fold(panic, Panicked::with_backtrace);
+    let mut words = Vec::new();
+    outcome::write::<()>(Err(TaskError::Panicked(panic)), &mut words);
+    // A long backtrace is left out rather than cut in its middle.
+    if words.len() > LAST_WORDS {
+        words.clear();
+        let panic = told.location.iter().fold(Panicked::new(told.message), Panicked::with_location);
+        outcome::write::<()>(Err(TaskError::Panicked(panic)), &mut words);
+    }
+    page.last_words.leave(&words);
+}
+
+/// What tasks printed without ending the line.
+fn flush_output() {
+    let _ = contain(|| {
+        let _ = io::Write::flush(&mut io::stdout());
+    });
+}
+
+/// A name's beginning and its number, in what the system keeps of it.
+fn short(name: &str) -> String {
+    const KEPT: usize = 15;
+    let (stem, number) = name.rsplit_once('-').unwrap_or((name, ""));
+    let room = KEPT.saturating_sub(number.len() + 1);
+    let end = (0..=room.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or(0);
+    if name.len() <= KEPT { name.to_owned() } else { format!("{}-{number}", &stem[..end]) }
+}

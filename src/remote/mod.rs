@@ -1,0 +1,122 @@
+//! Layer 1: what a task is outside its process: bytes, and how to run them.
+//!
+//! ```text
+//! Task --encode--> Parcel ....any road.... execute(&parcel) --> reply ....any road.... Task::complete(&reply)
+//! ```
+//!
+//! `function.rs` names code, `codec` carries values, `parcel.rs` and `outcome.rs` are the two formats. Nothing in here
+//! knows who carries the bytes: the pool of processes on this machine and a cluster's transport are the same to it.
+
+pub(crate) mod codec;
+pub(crate) mod function;
+pub(crate) mod outcome;
+pub(crate) mod parcel;
+
+use crate::contain::contain;
+use crate::error::{CodecError, Panicked, Stage, TaskError};
+use function::{Elsewhere, Offset};
+use parcel::{BadParcel, Header, Route};
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
+
+/// Runs an encoded task in this process and gives back the encoded reply, for
+/// [`Task::complete`](crate::Task::complete) where it came from.
+///
+/// The workers of a [`ProcessPoolExecutor`](crate::ProcessPoolExecutor) run their tasks by this very function; with a
+/// transport of one's own it is the far end of a cluster. It never panics: a panic of the task, an argument that can't
+/// be decoded, a parcel of another build or a cut one are replies like any other.
+///
+/// # Safety
+///
+/// The bytes are a [`Parcel`](crate::remote::Parcel)'s, unaltered, made by a process of the same build: a parcel can
+/// name any function of the program with any argument. What it was altered to on the way it would run. A transport that
+/// others can write to must authenticate what it delivers.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{Task, remote};
+///
+/// let (mut task, future) = Task::new(|n: u32| n + 1, 41);
+/// let parcel = task.encode()?;
+/// task.start();
+/// // SAFETY: this process has just made the parcel.
+/// let reply = unsafe { remote::execute(parcel.as_bytes()) };
+/// task.complete(&reply);
+/// assert_eq!(future.result()?, 42);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+pub unsafe fn execute(parcel: &[u8]) -> Vec<u8> {
+    let mut reply = Vec::new();
+    // SAFETY: our caller's promise is the same.
+    unsafe { execute_into(parcel, &mut reply) };
+    reply
+}
+
+/// [`execute`], with the reply behind what `reply` holds already.
+///
+/// # Safety
+///
+/// As [`execute`].
+pub(crate) unsafe fn execute_into(parcel: &[u8], reply: &mut Vec<u8>) {
+    let header = Header::read(parcel);
+    outcome::begin(header.as_ref().ok().map(|(header, _)| header), reply);
+    let resolved = header.and_then(|(header, argument)| {
+        let resolve = |offset: Offset| offset.resolve().map_err(|Elsewhere| BadParcel::NoCode);
+        Ok((resolve(header.route.runner)?, resolve(header.route.function)?, argument))
+    });
+    match resolved {
+        Ok((runner, function, argument)) => {
+            // SAFETY: our caller promises that the parcel is one of this build's, whose runner is a `Runner`.
+            let runner = unsafe { std::mem::transmute::<*const (), Runner>(runner) };
+            // SAFETY: it was encoded with this runner, this function and an argument of its type.
+            unsafe { runner(function, argument, reply) };
+        }
+        Err(why) => outcome::write_refusal(&why.to_string(), reply),
+    }
+}
+
+/// Decodes an argument, calls a function with it, and writes the outcome.
+///
+/// # Safety
+///
+/// The function has the type that the runner was compiled for.
+pub(crate) type Runner = unsafe fn(function: *const (), argument: &[u8], reply: &mut Vec<u8>);
+
+/// Which code a call is. Fails for a function that lives in a shared library.
+pub(crate) fn route(runner: Runner, function: *const ()) -> Result<Route, TaskError> {
+    let elsewhere = |Elsewhere| {
+        TaskError::Codec(CodecError::new(
+            Stage::EncodeArgument,
+            "the function is not part of the main executable, so another process can't find it; \
+             wrap it in a `fn` of the program",
+        ))
+    };
+    let runner = Offset::of(runner as *const ()).map_err(elsewhere)?;
+    Ok(Route { runner, function: Offset::of(function).map_err(elsewhere)? })
+}
+
+/// Encodes an argument, with whatever its `Serialize` does contained.
+pub(crate) fn encode_argument<A: Serialize>(argument: &A, out: &mut Vec<u8>) -> Result<(), TaskError> {
+    let start = out.len();
+    let reason = match contain(|| codec::encode_into(argument, out)) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(reason)) => reason,
+        Err(panic) => format!("`{}` panicked: {}", std::any::type_name::<A>(), panic.message()),
+    };
+    out.truncate(start);
+    Err(TaskError::Codec(CodecError::new(Stage::EncodeArgument, reason)))
+}
+
+/// Decodes an argument in the worker; the error is the task's outcome.
+pub(crate) fn decode_argument<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, TaskError> {
+    let bad = |reason| TaskError::Codec(CodecError::new(Stage::DecodeArgument, reason));
+    contain(|| codec::decode(bytes))
+        .map_err(|panic| bad(format!("`{}` panicked: {}", std::any::type_name::<A>(), panic.message())))?
+        .map_err(bad)
+}
+
+/// Calls what is the user's; a panic becomes the task's outcome.
+pub(crate) fn call<R>(f: impl FnOnce() -> Result<R, TaskError>) -> Result<R, TaskError> {
+    contain(f).unwrap_or_else(|panic| Err(TaskError::Panicked(Panicked::caught(panic))))
+}

@@ -1,0 +1,187 @@
+//! [`Parcel`]: one task on its way to another process, as bytes.
+//!
+//! ```text
+//! magic 4 | attempt 4 | nonce 8 | id 8 | runner 8 | function 8 | fingerprint 20 | zero 4 | length 8 | argument
+//! ```
+//!
+//! Numbers are little-endian. The *nonce* names the process that waits for the reply, the *id* the task there, the
+//! *attempt* says which try this is, so that a transport which delivers twice, late or to the wrong door is noticed.
+//! The *runner* is the compiled code that decodes the argument, calls the function and encodes the result: it alone
+//! knows the types.
+
+use super::function::{Fingerprint, Offset};
+use crate::id::FutureId;
+use std::fmt;
+use std::sync::LazyLock;
+
+const MAGIC: [u8; 4] = *b"cfp1";
+
+/// A task, encoded: by [`Task::encode`](crate::Task::encode), for [`remote::execute`](crate::remote::execute).
+///
+/// Its bytes may go by any road to any process that runs the very same build.
+#[derive(Clone)]
+pub struct Parcel {
+    attempt: u32,
+    bytes: Vec<u8>,
+}
+
+impl Parcel {
+    pub(crate) fn new(header: &Header, argument: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(Header::LEN + argument.len());
+        header.write(argument.len(), &mut bytes);
+        bytes.extend_from_slice(argument);
+        Parcel { attempt: header.attempt, bytes }
+    }
+
+    /// Which try it is, from 1: each `encode` of the same task makes a new one.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// What to send.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What to send, owned.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parcel")
+            .field("attempt", &self.attempt)
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Code to run and what to run it on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Route {
+    pub(crate) runner: Offset,
+    pub(crate) function: Offset,
+}
+
+/// A parcel without its argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    pub(crate) attempt: u32,
+    pub(crate) id: u64,
+    pub(crate) nonce: u64,
+    pub(crate) route: Route,
+}
+
+impl Header {
+    pub(crate) const LEN: usize = 72;
+
+    pub(crate) fn new(id: FutureId, attempt: u32, route: Route) -> Self {
+        Header { attempt, id: id.get(), nonce: nonce(), route }
+    }
+
+    pub(crate) fn write(&self, argument: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&self.attempt.to_le_bytes());
+        out.extend_from_slice(&self.nonce.to_le_bytes());
+        out.extend_from_slice(&self.id.to_le_bytes());
+        out.extend_from_slice(&self.route.runner.to_raw().to_le_bytes());
+        out.extend_from_slice(&self.route.function.to_raw().to_le_bytes());
+        out.extend_from_slice(Fingerprint::own().as_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&(argument as u64).to_le_bytes());
+    }
+
+    /// Reads a parcel: what it says and its argument.
+    pub(crate) fn read(parcel: &[u8]) -> Result<(Header, &[u8]), BadParcel> {
+        let Some((head, argument)) = parcel.split_at_checked(Self::LEN) else { return Err(BadParcel::Cut) };
+        if head[..4] != MAGIC {
+            return Err(BadParcel::NoParcel);
+        }
+        if head[40..40 + Fingerprint::LEN] != *Fingerprint::own().as_bytes() {
+            return Err(BadParcel::Foreign);
+        }
+        if number(head, 64) != argument.len() as u64 {
+            return Err(BadParcel::Cut);
+        }
+        let route = Route {
+            runner: Offset::from_raw(number(head, 24)),
+            function: Offset::from_raw(number(head, 32)),
+        };
+        let (nonce, id) = (number(head, 8), number(head, 16));
+        Ok((Header { attempt: (number(head, 0) >> 32) as u32, id, nonce, route }, argument))
+    }
+}
+
+/// Why bytes are no parcel for this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BadParcel {
+    NoParcel,
+    Cut,
+    Foreign,
+    /// It names code that isn't the executable's.
+    NoCode,
+}
+
+impl fmt::Display for BadParcel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadParcel::NoParcel => "these bytes are no parcel",
+            BadParcel::Cut => "the parcel arrived cut or grown",
+            BadParcel::Foreign => {
+                "the parcel comes from another build of the program; run the same executable at both ends"
+            }
+            BadParcel::NoCode => "the parcel names a function that this executable doesn't have",
+        })
+    }
+}
+
+/// Eight bytes as a number; the caller has checked that they are there.
+pub(crate) fn number(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+/// Names this process among all that ever sent parcels: process ids come again.
+pub(crate) fn nonce() -> u64 {
+    static NONCE: LazyLock<u64> = LazyLock::new(|| {
+        use std::hash::{BuildHasher, Hasher};
+        // The standard library seeds each `RandomState` from the system's randomness.
+        let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
+        hasher.finish()
+    });
+    *NONCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadParcel, Header, Offset, Parcel, Route};
+    use crate::id::FutureId;
+
+    fn header() -> Header {
+        let route = Route { runner: Offset::from_raw(7), function: Offset::from_raw(9) };
+        Header::new(FutureId::new(), 3, route)
+    }
+
+    #[test]
+    fn there_and_back() {
+        let (sent, parcel) = (header(), Parcel::new(&header(), b"argument"));
+        let (read, argument) = Header::read(parcel.as_bytes()).expect("whole");
+        assert_eq!((read.attempt, read.route, read.nonce), (3, sent.route, sent.nonce));
+        assert_eq!((argument, parcel.attempt()), (&b"argument"[..], 3));
+    }
+
+    #[test]
+    fn what_is_no_parcel_says_why() {
+        let bytes = Parcel::new(&header(), b"argument").into_bytes();
+        for cut in 0..bytes.len() {
+            assert_eq!(Header::read(&bytes[..cut]), Err(BadParcel::Cut));
+        }
+        assert_eq!(Header::read(&[&bytes[..], b"!"].concat()), Err(BadParcel::Cut));
+        assert_eq!(Header::read(&[0; 100]), Err(BadParcel::NoParcel));
+        let mut foreign = bytes;
+        foreign[45] ^= 1;
+        assert_eq!(Header::read(&foreign), Err(BadParcel::Foreign));
+    }
+}
