@@ -42,7 +42,7 @@ pub(crate) struct Runner<'a> {
 /// The one place that knows which pool it is: all else sees an `Executor`.
 pub(crate) fn pool(kind: Kind, workers: usize) -> Result<Box<dyn Executor>, Error> {
     Ok(match kind {
-        Kind::Processes => Box::new(ThreadPoolExecutor::builder().max_workers(workers).build()?),
+        Kind::Processes => Box::new(ProcessPoolExecutor::builder().max_workers(workers).build()?),
         _ => Box::new(ThreadPoolExecutor::builder().max_workers(workers).thread_name_prefix("xray").build()?),
     })
 }

@@ -3,8 +3,9 @@
 use std::{fs, io, path::PathBuf, process, thread};
 
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::U8,
 };
 use image::ImageFormat;
 use serde::{Deserialize, Serialize};
@@ -69,11 +70,13 @@ fn resize(
     (width, height): (u32, u32),
     size: u32,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let picture = ImageRef::new(width, height, gray, PixelType::U8)?;
-    let mut thumbnail = Image::new(size, size, PixelType::U8);
+    // Typed: else the code for all kinds of pixels is compiled into this program, which takes minutes.
+    let picture = TypedImageRef::<U8>::from_buffer(width, height, gray)?;
+    let mut pixels = vec![0; (size * size) as usize];
+    let mut thumbnail = TypedImage::<U8>::from_buffer(size, size, &mut pixels)?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(&picture, &mut thumbnail, &options)?;
-    Ok(thumbnail.into_vec())
+    Resizer::new().resize_typed(&picture, &mut thumbnail, &options)?;
+    Ok(pixels)
 }
 
 /// The decoder fills up with gray what is missing. A whole file has the mark of its end after that of its last scan; a
