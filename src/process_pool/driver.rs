@@ -11,10 +11,9 @@ use super::launch::{Failure, Worker, launch};
 use super::message::{Garbled, Kind};
 use super::pool::Pool;
 use super::record::Record;
-use super::sys::{self, Bell, Exit};
+use super::sys::{self, Bell, Exit, Signal};
 use crate::error::{Broken, TaskError, TimeLimit, WorkerDied};
 use crate::id::FutureId;
-use rustix::process::Signal;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -404,7 +403,7 @@ impl<'p> Driver<'p> {
         let died = with_exit(WorkerDied::new(self.worker.child.pid()), exit);
         match sentence {
             Some(Sentence::Garbled(why)) => died.with_cause(format!("it was killed since {why}")),
-            _ => match likely_cause(exit) {
+            _ => match exit.likely_cause() {
                 Some(cause) => died.with_cause(cause),
                 None => died,
             },
@@ -418,23 +417,6 @@ fn with_exit(died: WorkerDied, exit: Exit) -> WorkerDied {
         Exit::Code(code) => died.with_exit_code(code),
         Exit::Unknown => died,
     }
-}
-
-fn likely_cause(exit: Exit) -> Option<&'static str> {
-    Some(match exit {
-        Exit::Signal(libc::SIGKILL) => {
-            "killed from outside, or by the kernel for want of memory (its log says so); fewer workers need less"
-        }
-        Exit::Signal(libc::SIGSEGV | libc::SIGBUS) => "a memory error or a stack overflow",
-        Exit::Signal(libc::SIGABRT) => {
-            "it aborted: a panic that can't unwind, or memory that could not be had"
-        }
-        Exit::Signal(libc::SIGILL | libc::SIGTRAP | libc::SIGFPE) => "it ran into an instruction that traps",
-        Exit::Signal(libc::SIGTERM | libc::SIGHUP | libc::SIGINT) => "terminated from outside",
-        Exit::Signal(libc::SIGXCPU) => "it used up its processor time",
-        Exit::Code(_) => "the task ended its process",
-        Exit::Signal(_) | Exit::Unknown => return None,
-    })
 }
 
 /// A panic that a worker under `panic = "abort"` left behind.

@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::group::Group;
 use crate::processes;
 use crate::subject::Subject;
+use crate::xray;
 
 /// Measure pools against each other.
 #[derive(Parser)]
@@ -22,9 +23,13 @@ pub(crate) enum Command {
     /// Take one reading in this process and print it; the runner's other half.
     #[command(hide = true)]
     One(Reading),
+    /// The X-ray case: ours, `image` under rayon, CPython with Pillow, and a control, over the JPEGs of a folder.
+    Xray(xray::Options),
     /// The same of the processes.
     #[command(hide = true)]
     OneProcess(processes::Reading),
+    #[command(hide = true)]
+    XrayOne(xray::One),
 }
 
 #[derive(Args)]

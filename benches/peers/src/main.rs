@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p peers -- threads [--json]
 //! cargo run --release -p peers -- processes [--json]      processes/: the same shape
+//! cargo run --release -p peers -- xray DIR [--json]
 //!
 //!   runner   starts this program once per round, case and subject ──▶ one process: builds, measures, prints a number
 //!     │                                                                  group/    what is done, one file per question
@@ -21,6 +22,9 @@ mod report;
 mod runner;
 mod strangers;
 mod subject;
+#[path = "../../../examples/xray_resize/thumbnail.rs"]
+mod thumbnail;
+mod xray;
 
 use std::process::ExitCode;
 
@@ -39,5 +43,7 @@ fn main() -> ExitCode {
         Command::One(reading) => runner::one(&reading),
         Command::Processes(options) => processes::run(&options),
         Command::OneProcess(reading) => processes::one(&reading),
+        Command::Xray(options) => xray::run(&options),
+        Command::XrayOne(reading) => xray::one(&reading),
     }
 }

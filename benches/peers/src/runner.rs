@@ -61,11 +61,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 
 /// Takes one reading here and prints it.
 pub(crate) fn one(reading: &Reading) -> ExitCode {
-    thread::spawn(|| {
-        thread::sleep(LIMIT);
-        eprintln!("not done after {} s", LIMIT.as_secs());
-        process::exit(1);
-    });
+    watchdog();
     match subject::measure(reading) {
         Ok(figure) => {
             report::print_line(&figure.map_or_else(|| NONE.to_owned(), |figure| figure.to_string()));
@@ -76,6 +72,15 @@ pub(crate) fn one(reading: &Reading) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends a process that hangs.
+pub(crate) fn watchdog() {
+    thread::spawn(|| {
+        thread::sleep(LIMIT);
+        eprintln!("not done after {} s", LIMIT.as_secs());
+        process::exit(1);
+    });
 }
 
 fn chosen_subjects(options: &Options) -> Vec<Subject> {
