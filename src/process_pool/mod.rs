@@ -22,7 +22,10 @@ mod channel;
 mod desk;
 mod door;
 mod driver;
-#[cfg_attr(all(unix, feature = "auto-init"), expect(unsafe_code, reason = "code before main, argued in the file"))]
+#[cfg_attr(
+    all(unix, feature = "auto-init"),
+    expect(unsafe_code, reason = "code before main, argued in the file")
+)]
 mod entry;
 mod launch;
 mod message;

@@ -5,11 +5,12 @@ use crate::State;
 use crate::error::Broken;
 use crate::executor::Task;
 use crate::future::{Future, TaskOptions};
-use crate::process_pool::channel::Part;
+use crate::process_pool::channel::{Filled, Inbox, Wait};
 use crate::process_pool::desk::{Reason, Sentence, Status};
-use crate::process_pool::message::{HEAD, Head, Kind};
+use crate::process_pool::door::Door;
+use crate::process_pool::message::{Head, Kind};
 use crate::process_pool::record::{BATCH_BYTES, Record};
-use crate::process_pool::sys::{Bell, Mapping};
+use crate::process_pool::sys::{Bell, Mapping, Socket};
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ use std::time::{Duration, Instant};
 struct Office {
     book: Book,
     pages: Vec<Arc<Mapping>>,
+    doors: Vec<Arc<Door>>,
+    /// The workers' ends, and what came out of them.
+    streams: Vec<(Socket, Inbox)>,
     garbage: Vec<Record>,
     /// Keeps the tasks from being unwanted.
     futures: Vec<Future<u64>>,
@@ -51,16 +55,40 @@ impl Office {
         let mut office = Office {
             book: Book::new(workers, policy),
             pages: Vec::new(),
+            doors: Vec::new(),
+            streams: Vec::new(),
             garbage: Vec::new(),
             futures: vec![],
         };
         for at in 0..workers {
             let page = Arc::new(Mapping::create().expect("a page").0);
+            let (socket, theirs) = Socket::pair().expect("a socket");
+            let door = Arc::new(Door::new(socket));
             office.pages.push(page.clone());
+            office.doors.push(door.clone());
+            office.streams.push((Socket::from_fd(theirs), Inbox::default()));
             office.book.desks[at].bell = Some(Arc::new(Bell::new().expect("a bell")));
-            office.book.occupy(at, page);
+            office.book.occupy(at, page, door);
         }
         office
+    }
+
+    /// Another worker takes the place of one that died.
+    fn replace(&mut self, at: usize) {
+        self.pages[at] = Arc::new(Mapping::create().expect("a page").0);
+        self.book.occupy(at, self.pages[at].clone(), self.doors[at].clone());
+    }
+
+    /// The head of the next frame that the worker gets.
+    fn frame(&mut self, at: usize) -> Head {
+        let (socket, inbox) = &mut self.streams[at];
+        loop {
+            if let Some((head, _)) = inbox.next().expect("a head") {
+                return head;
+            }
+            self.doors[at].flush();
+            assert_eq!(inbox.fill(socket, Wait::No).expect("it lives"), Filled::Some, "no frame came");
+        }
     }
 
     fn submit(&mut self, tasks: std::ops::Range<u64>) -> Vec<Wake> {
@@ -76,7 +104,7 @@ impl Office {
     /// The driver's next step; how many tasks it sends, if it sends.
     fn next(&mut self, at: usize) -> usize {
         match self.book.next(at, true, &mut self.garbage) {
-            Step::Send(parts) => head(&parts).b as usize,
+            Step::Send => self.frame(at).b as usize,
             Step::Sleep(_) => 0,
             Step::Judge => panic!("nobody is to be killed"),
             Step::Close(_) => panic!("nobody is to leave"),
@@ -108,11 +136,6 @@ impl Office {
     fn id(&self, n: usize) -> crate::FutureId {
         self.futures[n].id()
     }
-}
-
-fn head(parts: &[Part]) -> Head {
-    let Some(Part::Own(first)) = parts.first() else { panic!("a frame begins with its head") };
-    Head::from_bytes(&first[..HEAD]).expect("a head")
 }
 
 fn rings(wake: &Wake, book: &Book, at: usize) -> bool {
@@ -153,9 +176,10 @@ fn a_batch_is_no_larger_than_a_copy_may_be() {
     // One that is too large goes all the same, alone, and its bytes are sent from where they are.
     let mut office = Office::new(1);
     (0..20).for_each(|_| _ = office.book.submit(heavy(3 * BATCH_BYTES)));
-    let Step::Send(parts) = office.book.next(0, true, &mut office.garbage) else { panic!("it sends") };
-    assert_eq!((head(&parts).kind, head(&parts).b), (Kind::Batch, 1));
-    assert!(parts.iter().any(|part| matches!(part, Part::Shared(_))));
+    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Send));
+    let head = office.frame(0);
+    assert_eq!((head.kind, head.b), (Kind::Batch, 1));
+    assert!(head.len > 3 * BATCH_BYTES);
 }
 
 #[test]
@@ -211,12 +235,46 @@ fn a_slot_is_free_when_both_sides_are_through_with_it() {
 // ---- who is woken -------------------------------------------------------------------------------------
 
 #[test]
-fn the_last_to_fall_asleep_is_woken_first() {
+fn the_last_to_fall_asleep_is_given_the_first_task_at_once() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     let wakes = office.submit(0..3);
-    assert!(rings(&wakes[0], &office.book, 1) && rings(&wakes[1], &office.book, 0));
+    let is_for =
+        |wake: &Wake, at: usize| matches!(wake, Wake::Flush(door, _) if Arc::ptr_eq(door, &office.doors[at]));
+    assert!(is_for(&wakes[0], 1) && is_for(&wakes[1], 0));
     assert!(matches!(wakes[2], Wake::Nobody), "all desks are taken");
+    assert_eq!((office.frame(0).b, office.frame(1).b, office.queue()), (1, 1, vec![2]));
+    assert_eq!(office.state(0), State::Dispatched);
+}
+
+#[test]
+fn a_task_overtakes_nobody_and_a_large_one_is_the_drivers() {
+    let mut office = Office::new(1);
+    office.submit(0..1);
+    assert_eq!(office.next(0), 1);
+    office.run(0, 0);
+    office.pages[0].pass(1);
+    assert_eq!(office.next(0), 0);
+    // Idle, but with something queued already, as after a recall.
+    office.book.queue.push_back(task(9).0);
+    assert!(rings(&office.submit(0..1)[0], &office.book, 0));
+    let mut office = Office::new(1);
+    assert_eq!(office.next(0), 0);
+    assert!(rings(&office.book.submit(heavy(BATCH_BYTES)), &office.book, 0));
+}
+
+#[test]
+fn a_worker_that_may_take_no_more_is_given_nothing() {
+    let policy = Policy { max_tasks_per_child: Some(1), ..Policy::default() };
+    let mut office = Office::with(1, policy);
+    assert_eq!(office.next(0), 0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Flush(..)));
+    office.run(0, 0);
+    office.pages[0].pass(1);
+    // It is asleep no more: but were it on the list, it would not do.
+    office.book.idle.push(0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
+    assert_eq!(office.queue(), [1]);
 }
 
 #[test]
@@ -236,7 +294,10 @@ fn a_worker_that_died_idle_is_not_taken_for_idle() {
     assert!(!office.book.stays(1));
     office.book.no_start_before = Some(Instant::now() + Duration::from_secs(60));
     let wakes = office.submit(0..1);
-    assert!(rings(&wakes[0], &office.book, 0), "the task would wait for ever beside an idle worker");
+    assert!(
+        matches!(&wakes[0], Wake::Flush(door, _) if Arc::ptr_eq(door, &office.doors[0])),
+        "the task would wait for ever beside an idle worker"
+    );
 }
 
 #[test]
@@ -464,9 +525,7 @@ fn a_retry_goes_to_the_front_with_its_number() {
     assert!(office.book.bury(0).blamed.is_empty());
     assert_eq!(office.queue(), [0, 1, 2, 3]);
     // Again, and this was its last.
-    let page = Arc::new(Mapping::create().expect("a page").0);
-    office.pages[0] = page.clone();
-    office.book.occupy(0, page);
+    office.replace(0);
     office.next(0);
     office.begin(0, 0);
     let blamed = office.book.bury(0).blamed;
@@ -491,8 +550,7 @@ fn workers_that_die_before_any_task_break_the_pool_in_the_end() {
     let mut office = Office::new(1);
     for death in 1..=3 {
         assert!(!office.book.has_failed_too_often());
-        let page = Arc::new(Mapping::create().expect("a page").0);
-        office.book.occupy(0, page);
+        office.replace(0);
         office.submit(0..1);
         office.next(0);
         office.book.bury(0);
