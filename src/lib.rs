@@ -78,6 +78,8 @@ pub use process_pool::{
     ProcessPoolBuilder, ProcessPoolExecutor, ProcessStats, WorkerDeath, WorkerOutput, WorkerState,
     WorkerStats, init,
 };
+#[cfg(feature = "json")]
+pub use remote::codec::Json;
 #[cfg(feature = "process")]
 pub use remote::parcel::Parcel;
 pub use thread_pool::{Scope, Stats, ThreadPoolBuilder, ThreadPoolExecutor, blocking};

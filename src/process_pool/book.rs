@@ -375,9 +375,10 @@ impl Book {
     pub(super) fn bury(&mut self, at: usize) -> Remains {
         let mut remains = Remains::default();
         let was_closing = self.desks[at].status == Status::Closing;
+        let shipped = self.desks[at].in_flight();
         remains.wake = self.recall(at, &mut remains.cancelled);
         let desk = &mut self.desks[at];
-        let never_worked = desk.results == 0;
+        let never_worked = desk.results == 0 && shipped > 0;
         let condemned = desk.condemned.take();
         let killed_for = |record: &Record| match condemned {
             Some(Sentence::ForTask(id, reason)) if id == record.id() => Some(reason),
@@ -397,7 +398,7 @@ impl Book {
         if !was_closing {
             self.totals.deaths += 1;
             if never_worked && remains.blamed.is_empty() && again.is_empty() {
-                // Nobody is to blame, so what killed it will kill the next one.
+                // It had work, did none, and nobody is to blame: what killed it will kill the next one.
                 self.failed_starts += 1;
             }
         }

@@ -64,6 +64,8 @@ pub(super) enum Sentence {
     ForTask(FutureId, Reason),
     /// It can't be talked to.
     Garbled(String),
+    /// It closed its end of the stream, as a process that dies does first; its death is awaited.
+    Silent,
 }
 
 /// A batch that was sent.

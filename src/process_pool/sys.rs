@@ -437,23 +437,16 @@ fn handle_of(_: Pid) -> Option<OwnedFd> {
     None
 }
 
-/// Blocks until the process `parent` is gone, or `socket` is closed at the other end.
-pub(super) fn wait_for_orphanhood(parent: u32, socket: &Socket) {
+/// Blocks until the process `parent` is gone. Not until the stream ends: a fork of the parent may hold its other end.
+pub(super) fn wait_for_orphanhood(parent: u32) {
     let pid = i32::try_from(parent).ok().and_then(Pid::from_raw);
     let handle = pid.and_then(handle_of);
-    // Opened after the parent died, the handle could be a stranger's.
+    let pause = rustix::event::Timespec { tv_sec: 0, tv_nsec: ASK_EVERY.subsec_nanos().into() };
+    // Asked after the handle was had: opened once the parent was dead, it could be a stranger's.
     while rustix::process::getppid() == pid {
-        #[cfg(target_os = "linux")]
-        let closed = PollFlags::RDHUP;
-        #[cfg(not(target_os = "linux"))]
-        let closed = PollFlags::HUP;
-        let mut fds = vec![PollFd::new(socket, closed)];
-        fds.extend(handle.as_ref().map(|handle| PollFd::new(handle, PollFlags::IN)));
-        let pause = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
-        let polled = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
-        if polled.is_ok_and(|ready| ready > 0) {
-            return;
-        }
+        let mut fds: Vec<PollFd<'_>> =
+            handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
+        let _ = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
     }
 }
 

@@ -46,10 +46,8 @@ pub(super) fn run() -> ! {
         let page = page.clone();
         on_panic(move |told| leave_last_words(&page, told));
     }
-    let socket = Arc::new(socket);
-    let stream = socket.clone();
     let body = move || {
-        let served = limited.and_then(|()| serve(&*stream, &page, welcome));
+        let served = limited.and_then(|()| serve(&socket, &page, welcome));
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -57,7 +55,7 @@ pub(super) fn run() -> ! {
     if thread.spawn(body).is_err() {
         sys::exit_now(LOST);
     }
-    sys::wait_for_orphanhood(parent, &socket);
+    sys::wait_for_orphanhood(parent);
     sys::exit_now(LOST);
 }
 
