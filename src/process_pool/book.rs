@@ -268,8 +268,8 @@ impl Book {
         let spare = waiting(desk) >= 2 || (waiting(desk) == 1 && desk.running().next().is_some());
         let (number, count) = desk.waiting().next().filter(|_| spare)?;
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
-        let begun = desk.begun(number);
-        let loot = desk.recall(number, begun + count - take);
+        // The worker may go on between the two looks: then it is left with more. It may also write nonsense.
+        let loot = desk.recall(number, desk.begun(number).saturating_add(count) - take);
         self.send(thief, loot)
     }
 
@@ -374,6 +374,8 @@ impl Book {
     /// whole reply out of the socket.
     pub(super) fn bury(&mut self, at: usize) -> Remains {
         let mut remains = Remains::default();
+        // It may have died in its sleep: nobody is to be woken there, in the place of another who could work.
+        self.idle.retain(|idle| *idle != at);
         let was_closing = self.desks[at].status == Status::Closing;
         let shipped = self.desks[at].in_flight();
         remains.wake = self.recall(at, &mut remains.cancelled);
@@ -517,3 +519,6 @@ impl Book {
         (0..count).map(|_| self.wake_one()).take_while(|wake| !matches!(wake, Wake::Nobody)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,8 @@ mod stats;
 #[cfg_attr(unix, expect(unsafe_code, reason = "system calls and shared memory, argued in the file"))]
 #[cfg_attr(not(unix), path = "unsupported.rs")]
 mod sys;
+#[cfg(test)]
+mod tests;
 #[expect(unsafe_code, reason = "runs parcels, argued in the file")]
 mod worker;
 

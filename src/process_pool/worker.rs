@@ -224,3 +224,6 @@ fn short(name: &str) -> String {
     let end = (0..=room.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or(0);
     if name.len() <= KEPT { name.to_owned() } else { format!("{}-{number}", &stem[..end]) }
 }
+
+#[cfg(test)]
+mod tests;
