@@ -93,7 +93,9 @@ impl Args {
     /// What clap can't check by itself: values that must fit each other.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.crash_at.is_some() && self.executor != Kind::Processes {
-            return Err("--crash-at ends a worker process: only --executor processes survives that".to_owned());
+            return Err(
+                "--crash-at ends a worker process: only --executor processes survives that".to_owned()
+            );
         }
         if self.out.is_some() && self.out == self.contact_sheet {
             return Err("--out and --contact-sheet are the same file".to_owned());

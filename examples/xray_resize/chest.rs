@@ -39,7 +39,8 @@ pub(crate) fn draw(seed: u64, index: u64) -> Vec<u8> {
         let grain = &grains[dice.next() as usize % GRAINS];
         let across = quantised(slope(at - 1, at + 1) + grain.across, ACROSS);
         let down = quantised(slope(at - columns - 2, at + columns + 2) + grain.down, DOWN);
-        let slopes = [(ACROSS as u8, across), (DOWN as u8, down)].into_iter().filter(|(_, value)| *value != 0);
+        let slopes =
+            [(ACROSS as u8, across), (DOWN as u8, down)].into_iter().filter(|(_, value)| *value != 0);
         file.block(quantised(8.0 * (field[at] - 128.0), 0).into(), slopes.chain(grain.fine.iter().copied()));
     };
     match pixels {
@@ -183,7 +184,8 @@ impl Dice {
 
     /// Near enough to the bell: the sum of twelve.
     fn normal(&mut self, mean: f64, deviation: f64) -> f64 {
-        let sum: u64 = (0..3).map(|_| self.next()).map(|x| (0..4).map(|n| x >> (16 * n) & 0xffff).sum::<u64>()).sum();
+        let sum: u64 =
+            (0..3).map(|_| self.next()).map(|x| (0..4).map(|n| x >> (16 * n) & 0xffff).sum::<u64>()).sum();
         mean + deviation * ((sum as f64 + 6.0) / 65536.0 - 6.0)
     }
 }

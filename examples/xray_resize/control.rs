@@ -51,7 +51,11 @@ fn in_process(part: &Pictures, size: u32) -> Result<(), Error> {
     let status = child.wait()?;
     sent.transpose()?;
     read.transpose()?;
-    if status.success() { Ok(()) } else { Err(format!("a process of the control ended with {status}").into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("a process of the control ended with {status}").into())
+    }
 }
 
 /// The other end of the pipes.

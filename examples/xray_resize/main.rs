@@ -51,11 +51,8 @@ fn main() -> ExitCode {
     if let Err(message) = args.check() {
         Args::command().error(ErrorKind::ValueValidation, message).exit();
     }
-    let ended = if args.bare_worker {
-        control::bare_worker().map(|()| ExitCode::SUCCESS)
-    } else {
-        run(&args)
-    };
+    let ended =
+        if args.bare_worker { control::bare_worker().map(|()| ExitCode::SUCCESS) } else { run(&args) };
     ended.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         ExitCode::from(2)
@@ -111,9 +108,8 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
 /// The pictures to resize: of a folder, or drawn now.
 fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error> {
     let pictures = match &args.dir {
-        Some(dir) => {
-            Pictures::of_folder(dir).map_err(|error| format!("can't read --dir {}: {error}", dir.display()))?
-        }
+        Some(dir) => Pictures::of_folder(dir)
+            .map_err(|error| format!("can't read --dir {}: {error}", dir.display()))?,
         None => {
             let folder = args.cache.clone().unwrap_or_else(pictures::default_cache);
             let executor = run::pool(Kind::Processes, args.workers())?;

@@ -160,7 +160,9 @@ impl std::error::Error for OutputError {}
 fn temporary(target: &Path) -> Result<NamedTempFile, OutputError> {
     let fitting = match fs::metadata(target) {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(found) if !found.is_file() => Err(io::Error::other("the number of images is filled in at the end, which only a regular file allows")),
+        Ok(found) if !found.is_file() => Err(io::Error::other(
+            "the number of images is filled in at the end, which only a regular file allows",
+        )),
         _ => Ok(()),
     };
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());

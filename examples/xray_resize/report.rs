@@ -120,7 +120,8 @@ impl Measured {
             row(name, sample, seconds, self.baseline / seconds, "control: no pool")?;
         }
         writeln!(out)?;
-        for (kind, outcome) in self.runs.iter().filter(|(kind, _)| *kind != Kind::Map && *kind != Kind::Loop) {
+        for (kind, outcome) in self.runs.iter().filter(|(kind, _)| *kind != Kind::Map && *kind != Kind::Loop)
+        {
             writeln!(out, "{kind:<16}{}", by_worker(outcome))?;
         }
         let best = figures.runs.iter().map(|run| run.speedup).fold(0.0, f64::max);

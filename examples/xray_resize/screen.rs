@@ -14,12 +14,13 @@ pub(crate) struct Screen {
 impl Screen {
     pub(crate) fn new(verbose: bool) -> Self {
         let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} images, {rate}, {eta} left")
-            .expect("the template is well formed")
-            .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-                // An error here could only be the bar's own, which has nobody to tell.
-                let _ = write!(out, "{:.0}/s", state.per_sec());
-            });
+        let style =
+            ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} images, {rate}, {eta} left")
+                .expect("the template is well formed")
+                .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    // An error here could only be the bar's own, which has nobody to tell.
+                    let _ = write!(out, "{:.0}/s", state.per_sec());
+                });
         bar.set_style(style.progress_chars("=> "));
         Self { bar, start: Instant::now(), verbose }
     }

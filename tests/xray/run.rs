@@ -45,8 +45,9 @@ impl Folder {
 
     fn files(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path().join(folder)).expect("the folder");
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }
@@ -68,7 +69,10 @@ fn json_is_one_object_with_just_these_keys() {
         let figures = figures(&ended);
         let expected = BTreeSet::from(["images", "failed", "workers", "shape", "runs", "control_speedup"]);
         assert_eq!(keys(&figures), expected);
-        assert_eq!((&figures["images"], &figures["failed"], &figures["workers"]), (&12.into(), &0.into(), &2.into()));
+        assert_eq!(
+            (&figures["images"], &figures["failed"], &figures["workers"]),
+            (&12.into(), &0.into(), &2.into())
+        );
         assert_eq!(figures["shape"], serde_json::json!([12, 64, 64]));
         assert!(figures["control_speedup"].as_f64() > Some(0.0));
         let runs = figures["runs"].as_array().expect("runs");
@@ -77,7 +81,8 @@ fn json_is_one_object_with_just_these_keys() {
         let seconds = |run: &Value| run["seconds"].as_f64().expect("a number");
         for run in runs {
             assert_eq!(keys(run), BTreeSet::from(["executor", "seconds", "images_per_s", "speedup"]));
-            let near = |key: &str, value: f64| (run[key].as_f64().expect("a number") / value - 1.0).abs() < 1e-9;
+            let near =
+                |key: &str, value: f64| (run[key].as_f64().expect("a number") / value - 1.0).abs() < 1e-9;
             assert!(near("images_per_s", 12.0 / seconds(run)), "{run}");
             assert!(near("speedup", seconds(&runs[0]) / seconds(run)), "{run}");
         }
@@ -97,7 +102,9 @@ fn all_ways_give_the_same_array() {
         }
         let (header, data) = &arrays[0];
         assert_eq!(header.trim_end(), "{'descr': '|u1', 'fortran_order': False, 'shape': (12, 64, 64), }");
-        assert!(header.ends_with(" \n") && data.len() == 12 * 64 * 64 && data.iter().any(|pixel| *pixel > 100));
+        assert!(
+            header.ends_with(" \n") && data.len() == 12 * 64 * 64 && data.iter().any(|pixel| *pixel > 100)
+        );
         assert!(arrays.iter().all(|array| array == &arrays[0]));
         assert_eq!(folder.files("."), ["a.npy", "cache"]);
     });
@@ -108,7 +115,9 @@ fn the_table_says_who_did_what() {
     within(70, || {
         let ended = Folder::new().run_drawn(&["--sample", "5", "--verbose"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        for text in ["12 images", "2 workers", "extrapolated from these", "bare threads", "bare processes", "pid "] {
+        for text in
+            ["12 images", "2 workers", "extrapolated from these", "bare threads", "bare processes", "pid "]
+        {
             assert!(ended.stdout.contains(text), "no {text:?} in {ended:?}");
         }
         let done = ended.stderr.lines().filter(|line| line.contains("  pid ") && line.contains("chest-"));
@@ -126,7 +135,10 @@ fn a_crash_costs_one_image() {
         assert_eq!((&figures["failed"], &figures["shape"][0]), (&1.into(), &11.into()));
         assert_eq!(folder.array("a.npy").1.len(), 11 * 64 * 64);
         let missing: Vec<_> = ended.stderr.lines().filter(|line| line.contains("is missing")).collect();
-        assert!(missing.len() == 1 && missing[0].contains("chest-00005.jpeg is missing: worker"), "{missing:?}");
+        assert!(
+            missing.len() == 1 && missing[0].contains("chest-00005.jpeg is missing: worker"),
+            "{missing:?}"
+        );
     });
 }
 
@@ -175,7 +187,16 @@ fn drawings_are_kept_and_only_missing_ones_drawn() {
 fn the_contact_sheet_shows_each_picture_once() {
     within(70, || {
         let folder = Folder::new();
-        let ended = folder.run_drawn(&["--contact-sheet", "a.png", "--out", "a.npy", "--repeat", "2", "--size", "32"]);
+        let ended = folder.run_drawn(&[
+            "--contact-sheet",
+            "a.png",
+            "--out",
+            "a.npy",
+            "--repeat",
+            "2",
+            "--size",
+            "32",
+        ]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let sheet = image::open(folder.path().join("a.png")).expect("a picture").into_luma8();
         assert_eq!(sheet.dimensions(), (5 * 32, 3 * 32));
@@ -217,7 +238,8 @@ fn ctrl_c_keeps_what_came() {
         let folder = Folder::new();
         assert_eq!(folder.run_drawn(&["--executor", "loop"]).code, Some(0));
         for kind in ["processes", "threads", "loop"] {
-            let args = ["--dir", "cache", "--repeat", "10000", "--sample", "1", "--executor", kind, "--verbose"];
+            let args =
+                ["--dir", "cache", "--repeat", "10000", "--sample", "1", "--executor", kind, "--verbose"];
             let mut running = Running::start(folder.command(&[&args[..], &["--out", "a.npy"]].concat()));
             running.wait_for(&format!("{kind}: 120000 images"));
             running.wait_for("chest-00003.jpeg");
@@ -227,7 +249,10 @@ fn ctrl_c_keeps_what_came() {
             assert!(ended.stdout.is_empty() && ended.stderr.contains("stopping: "), "{ended:?}");
             let (header, data) = folder.array("a.npy");
             let rows = data.len() / 4096;
-            assert!(header.contains(&format!("({rows}, 64, 64)")) && (3..100_000).contains(&rows), "{header}");
+            assert!(
+                header.contains(&format!("({rows}, 64, 64)")) && (3..100_000).contains(&rows),
+                "{header}"
+            );
             assert!(ended.stderr.contains(&format!("interrupted: {rows} x 64 x 64")), "{ended:?}");
             assert_eq!(folder.files("."), ["a.npy", "cache"]);
         }

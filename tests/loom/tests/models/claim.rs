@@ -6,7 +6,7 @@
 use crate::page::{FLIGHTS, Page};
 use crate::support::explore;
 use loom::cell::UnsafeCell;
-use loom::sync::{Arc, Mutex, Notify};
+use loom::sync::{Arc, Mutex, mpsc};
 use loom::thread;
 
 /// A batch's table: what of it is neither begun nor recalled.
@@ -22,8 +22,8 @@ fn recall(page: &Page, table: &Table, to: u32) -> Vec<u32> {
 
 #[test]
 fn each_task_is_begun_or_recalled() {
-    const TASKS: u32 = 2;
-    explore("each_task_is_begun_or_recalled", 2, || {
+    const TASKS: u32 = 3;
+    explore("each_task_is_begun_or_recalled", 3, || {
         let page = Arc::new(Page::alone());
         let table: Arc<Table> = Arc::new(Mutex::new((0..TASKS).collect()));
         page.claim(0).open(TASKS);
@@ -33,9 +33,9 @@ fn each_task_is_begun_or_recalled() {
         };
         let thief = {
             let (page, table) = (page.clone(), table.clone());
-            thread::spawn(move || recall(&page, &table, 1))
+            thread::spawn(move || recall(&page, &table, 2))
         };
-        let cancelled = recall(&page, &table, 0);
+        let cancelled = recall(&page, &table, 1);
         let mut all = worker.join().expect("no panics");
         all.extend(thief.join().expect("no panics"));
         all.extend(cancelled);
@@ -49,30 +49,31 @@ fn each_task_is_begun_or_recalled() {
 #[test]
 fn a_slot_is_used_again_only_after_over() {
     const NEXT: u32 = FLIGHTS as u32;
-    explore("a_slot_is_used_again_only_after_over", 2, || {
+    explore("a_slot_is_used_again_only_after_over", 3, || {
         let page = Arc::new(Page::alone());
-        // The socket, as far as it orders: what was sent before is seen after.
-        let (first, second) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        // In the socket's place: what was done before a frame was sent is seen by who has it.
+        let (socket, frames) = mpsc::channel();
         // Whoever has the slot's word for himself touches this; loom watches that nobody else does meanwhile.
         let slot = Arc::new(UnsafeCell::new(()));
         slot.with_mut(|_| ());
         page.claim(0).open(1);
         let worker = {
             let (page, slot) = (page.clone(), slot.clone());
-            let (first, second) = (first.clone(), second.clone());
             thread::spawn(move || {
                 let mut begun = Vec::new();
-                for (through, number, frame) in [(1, 0, first), (2, NEXT, second)] {
-                    frame.wait();
+                for through in 1..=2 {
+                    let number = frames.recv().expect("two are sent");
                     slot.with(|_| ());
-                    begun.extend(std::iter::from_fn(|| page.claim(number).begin()).map(|index| (number, index)));
+                    begun.extend(
+                        std::iter::from_fn(|| page.claim(number).begin()).map(|index| (number, index)),
+                    );
                     slot.with(|_| ());
                     page.pass(through);
                 }
                 begun
             })
         };
-        first.notify();
+        socket.send(0).expect("the worker reads");
         let recalled = page.claim(0).lower(0).limit == 0;
         let is_free = page.over() == 1;
         if is_free {
@@ -80,7 +81,7 @@ fn a_slot_is_used_again_only_after_over() {
             page.claim(NEXT).open(1);
         }
         // Else a frame that was recalled whole: its slot is as the first has left it.
-        second.notify();
+        socket.send(NEXT).expect("the worker reads");
         let begun = worker.join().expect("no panics");
         let of_first = if recalled { vec![] } else { vec![(0, 0)] };
         let of_second = if is_free { vec![(NEXT, 0)] } else { vec![] };
