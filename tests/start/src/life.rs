@@ -99,11 +99,24 @@ pub fn build_on_a_short_thread() {
 pub fn use_in_a_fork() {
     let pool = pool();
     let worker = worker_of(&pool);
+    // Some of these are on their way to the worker when the fork meddles with them.
+    let nap: fn(u32) -> u32 = |n| {
+        std::thread::sleep(Duration::from_millis(20));
+        n
+    };
+    let futures: Vec<_> = (0..10).map(|n| pool.submit(nap, n)).collect();
     // SAFETY: this thread holds no lock, and the drivers sleep: the child may allocate and print.
     let fork = unsafe { libc::fork() };
     if fork == 0 {
         let error = pool.submit(|n: u32| n, 1).result().expect_err("no worker answers here");
         println!("in the fork: {error}");
+        for future in &futures {
+            future.cancel();
+            future.kill();
+        }
+        pool.kill_workers();
+        drop(pool);
+        println!("dropped in the fork");
         // SAFETY: ends the process, without what Rust does at its end.
         unsafe { libc::_exit(0) };
     }
@@ -111,5 +124,7 @@ pub fn use_in_a_fork() {
     // SAFETY: waits for the child, with a valid place for its status.
     unsafe { libc::waitpid(fork, &raw mut status, 0) };
     println!("the fork's status: {status}");
+    let sum: u32 = futures.into_iter().map(|future| future.result().expect("the fork touched nothing")).sum();
+    println!("sum {sum}");
     println!("{}", if worker_of(&pool) == worker { "the same worker" } else { "another worker" });
 }
