@@ -235,6 +235,11 @@ impl Pool {
         match wake {
             Wake::Nobody => {}
             Wake::Ring(bell) => bell.ring(),
+            Wake::Flush(door, bell) => {
+                if !door.flush() {
+                    bell.ring();
+                }
+            }
             Wake::Start(desk) => self.start_driver(desk),
         }
     }
