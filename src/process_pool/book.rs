@@ -12,10 +12,9 @@ use super::channel::Part;
 use super::desk::{Desk, Reason, Sentence, Status};
 use super::message::Garbled;
 use super::record::{BATCH_BYTES, Record, frame};
-use super::sys::{Bell, Mapping};
+use super::sys::{Bell, Mapping, Signal};
 use crate::error::Broken;
 use crate::id::FutureId;
-use rustix::process::Signal;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -269,8 +268,8 @@ impl Book {
         let spare = waiting(desk) >= 2 || (waiting(desk) == 1 && desk.running().next().is_some());
         let (number, count) = desk.waiting().next().filter(|_| spare)?;
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
-        let begun = desk.begun(number);
-        let loot = desk.recall(number, begun + count - take);
+        // The worker may go on between the two looks: then it is left with more. It may also write nonsense.
+        let loot = desk.recall(number, desk.begun(number).saturating_add(count) - take);
         self.send(thief, loot)
     }
 
@@ -375,10 +374,13 @@ impl Book {
     /// whole reply out of the socket.
     pub(super) fn bury(&mut self, at: usize) -> Remains {
         let mut remains = Remains::default();
+        // It may have died in its sleep: nobody is to be woken there, in the place of another who could work.
+        self.idle.retain(|idle| *idle != at);
         let was_closing = self.desks[at].status == Status::Closing;
+        let shipped = self.desks[at].in_flight();
         remains.wake = self.recall(at, &mut remains.cancelled);
         let desk = &mut self.desks[at];
-        let never_worked = desk.results == 0;
+        let never_worked = desk.results == 0 && shipped > 0;
         let condemned = desk.condemned.take();
         let killed_for = |record: &Record| match condemned {
             Some(Sentence::ForTask(id, reason)) if id == record.id() => Some(reason),
@@ -398,7 +400,7 @@ impl Book {
         if !was_closing {
             self.totals.deaths += 1;
             if never_worked && remains.blamed.is_empty() && again.is_empty() {
-                // Nobody is to blame, so what killed it will kill the next one.
+                // It had work, did none, and nobody is to blame: what killed it will kill the next one.
                 self.failed_starts += 1;
             }
         }
@@ -517,3 +519,6 @@ impl Book {
         (0..count).map(|_| self.wake_one()).take_while(|wake| !matches!(wake, Wake::Nobody)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

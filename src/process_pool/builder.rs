@@ -280,6 +280,11 @@ impl ProcessPoolBuilder {
 
 /// Says why workers can't be started here, if they can't.
 fn check_platform() -> Result<(), String> {
+    if cfg!(not(unix)) {
+        return Err(
+            "pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into()
+        );
+    }
     if !entry::answers() {
         return Err("a worker would not be recognised: the code that this crate runs before `main` did not run in this \
                     program's executable. Call `concurrent_futures::init()` in the first line of `main`; in a plug-in \

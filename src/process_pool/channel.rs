@@ -184,3 +184,6 @@ pub(super) fn send_all(stream: &impl Stream, mut bytes: &[u8]) -> io::Result<()>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,8 @@
 use super::message::Garbled;
 use super::page::{Claimed, FLIGHTS, Page, slot};
 use super::record::Record;
-use super::sys::{Bell, Mapping};
+use super::sys::{Bell, Mapping, Signal};
 use crate::id::FutureId;
-use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +64,8 @@ pub(super) enum Sentence {
     ForTask(FutureId, Reason),
     /// It can't be talked to.
     Garbled(String),
+    /// It closed its end of the stream, as a process that dies does first; its death is awaited.
+    Silent,
 }
 
 /// A batch that was sent.
@@ -156,9 +157,10 @@ impl Desk {
     /// Takes back what has not begun of batch `number`, from index `to` on: it certainly never will.
     pub(super) fn recall(&mut self, number: u32, to: u32) -> Vec<Record> {
         let Some(page) = &self.page else { return Vec::new() };
-        let limit = page.claim(number).lower(to).limit as usize;
+        let now = page.claim(number).lower(to);
         let flight = &mut self.flights[slot(number)];
-        let above = flight.records.len().min(limit);
+        // A sane worker never begins beyond the limit. Of a mad one it is better to blame too much than to run twice.
+        let above = flight.records.len().min(now.limit.max(now.begun) as usize);
         let recalled: Vec<Record> = flight.records.drain(above..).flatten().collect();
         flight.open -= recalled.len();
         if self.in_flight() == 0 {

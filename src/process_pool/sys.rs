@@ -7,18 +7,33 @@ use super::page::Page;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
 use std::cell::OnceCell;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+pub(super) use rustix::process::Signal;
+
+/// What can be passed to another process.
+pub(super) type Fd = OwnedFd;
+
 // ---- sockets ---------------------------------------------------------------------------------------
+
+/// A peer that is gone is an error and no signal. Apple has an option of the socket in place of a flag.
+#[cfg(not(target_vendor = "apple"))]
+const QUIETLY: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const QUIETLY: SendFlags = SendFlags::empty();
 
 /// One end of the stream between a driver and its worker. A peer that is gone is an error, never a signal.
 #[derive(Debug)]
@@ -28,20 +43,23 @@ impl Socket {
     /// Two connected ends, that no program started from here inherits by accident.
     pub(super) fn pair() -> io::Result<(Socket, OwnedFd)> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        Ok((Socket(ours.into()), theirs.into()))
+        Ok((Socket::from_fd(ours.into()), theirs.into()))
     }
 
-    pub(super) fn from_fd(fd: OwnedFd) -> Self {
+    pub(super) fn from_fd(fd: Fd) -> Self {
+        #[cfg(target_vendor = "apple")]
+        // It fails for what is no socket, which says so itself at its first use.
+        let _ = rustix::net::sockopt::set_socket_nosigpipe(&fd, true);
         Socket(fd)
     }
 
     /// Sends bytes with a descriptor beside the first of them; says how many went.
-    pub(super) fn send_with_fd(&self, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
-        let fds = [fd];
+    pub(super) fn send_with_fd(&self, bytes: &[u8], fd: &Fd) -> io::Result<usize> {
+        let fds = [fd.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
         control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds));
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let flags = QUIETLY | SendFlags::DONTWAIT;
         Ok(rustix::net::sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, flags)?)
     }
 
@@ -50,12 +68,19 @@ impl Socket {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(bytes)];
+        #[cfg(not(target_vendor = "apple"))]
         let flags = RecvFlags::CMSG_CLOEXEC;
+        #[cfg(target_vendor = "apple")]
+        let flags = RecvFlags::empty();
         let got = retry(|| rustix::net::recvmsg(&self.0, &mut parts, &mut control, flags))?;
         let fd = control.drain().find_map(|message| match message {
             rustix::net::RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
         });
+        #[cfg(target_vendor = "apple")]
+        if let Some(fd) = &fd {
+            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
+        }
         Ok((got.bytes, fd))
     }
 
@@ -74,7 +99,7 @@ impl Stream for Socket {
     }
 
     fn send(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
-        let mut flags = SendFlags::NOSIGNAL;
+        let mut flags = QUIETLY;
         if wait == Wait::No {
             flags |= SendFlags::DONTWAIT;
         }
@@ -251,6 +276,28 @@ fn unnamed_file() -> io::Result<OwnedFd> {
     Ok(file)
 }
 
+// ---- starting ---
+
+/// What a worker is started from: this very executable, also when another has taken its name meanwhile.
+pub(super) fn program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+}
+
+/// The name that a process sees itself started under, and whether it gets a group of its own.
+pub(super) fn set_identity(command: &mut Command, name: &str, own_group: bool) {
+    command.arg0(name);
+    if own_group {
+        command.process_group(0);
+    }
+}
+
+/// `argv[0]`, by the kernel's account, for where the C library tells nothing before `main`.
+pub(super) fn first_argument() -> Option<OsString> {
+    let line = std::fs::read("/proc/self/cmdline").ok()?;
+    let name = line.split(|byte| *byte == 0).next()?;
+    Some(OsString::from_vec(name.to_vec()))
+}
+
 // ---- processes -------------------------------------------------------------------------------------
 
 /// A child process that can be watched and signalled without its number ever meaning another process.
@@ -351,6 +398,26 @@ impl Drop for Child {
 }
 
 impl Exit {
+    /// What it most likely means, in the words of an error.
+    pub(super) fn likely_cause(self) -> Option<&'static str> {
+        Some(match self {
+            Exit::Signal(libc::SIGKILL) => {
+                "killed from outside, or by the kernel for want of memory (its log says so); fewer workers need less"
+            }
+            Exit::Signal(libc::SIGSEGV | libc::SIGBUS) => "a memory error or a stack overflow",
+            Exit::Signal(libc::SIGABRT) => {
+                "it aborted: a panic that can't unwind, or memory that could not be had"
+            }
+            Exit::Signal(libc::SIGILL | libc::SIGTRAP | libc::SIGFPE) => {
+                "it ran into an instruction that traps"
+            }
+            Exit::Signal(libc::SIGTERM | libc::SIGHUP | libc::SIGINT) => "terminated from outside",
+            Exit::Signal(libc::SIGXCPU) => "it used up its processor time",
+            Exit::Code(_) => "the task ended its process",
+            Exit::Signal(_) | Exit::Unknown => return None,
+        })
+    }
+
     fn of(status: &WaitIdStatus) -> Exit {
         match (status.terminating_signal(), status.exit_status()) {
             (Some(signal), _) => Exit::Signal(signal),
@@ -370,23 +437,16 @@ fn handle_of(_: Pid) -> Option<OwnedFd> {
     None
 }
 
-/// Blocks until the process `parent` is gone, or `socket` is closed at the other end.
-pub(super) fn wait_for_orphanhood(parent: u32, socket: BorrowedFd<'_>) {
+/// Blocks until the process `parent` is gone. Not until the stream ends: a fork of the parent may hold its other end.
+pub(super) fn wait_for_orphanhood(parent: u32) {
     let pid = i32::try_from(parent).ok().and_then(Pid::from_raw);
     let handle = pid.and_then(handle_of);
-    // Opened after the parent died, the handle could be a stranger's.
+    let pause = rustix::event::Timespec { tv_sec: 0, tv_nsec: ASK_EVERY.subsec_nanos().into() };
+    // Asked after the handle was had: opened once the parent was dead, it could be a stranger's.
     while rustix::process::getppid() == pid {
-        #[cfg(target_os = "linux")]
-        let closed = PollFlags::RDHUP;
-        #[cfg(not(target_os = "linux"))]
-        let closed = PollFlags::HUP;
-        let mut fds = vec![PollFd::from_borrowed_fd(socket, closed)];
-        fds.extend(handle.as_ref().map(|handle| PollFd::new(handle, PollFlags::IN)));
-        let pause = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
-        let polled = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
-        if polled.is_ok_and(|ready| ready > 0) {
-            return;
-        }
+        let mut fds: Vec<PollFd<'_>> =
+            handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
+        let _ = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
     }
 }
 

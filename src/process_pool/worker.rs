@@ -19,7 +19,6 @@ use crate::remote::function::Fingerprint;
 use crate::remote::outcome;
 use crate::sync::{OnceLock, thread};
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// What a worker leaves with when the parent is gone or talks nonsense; nobody is there to be told.
@@ -47,10 +46,8 @@ pub(super) fn run() -> ! {
         let page = page.clone();
         on_panic(move |told| leave_last_words(&page, told));
     }
-    let socket = Arc::new(socket);
-    let stream = socket.clone();
     let body = move || {
-        let served = limited.and_then(|()| serve(&*stream, &page, welcome));
+        let served = limited.and_then(|()| serve(&socket, &page, welcome));
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -58,7 +55,7 @@ pub(super) fn run() -> ! {
     if thread.spawn(body).is_err() {
         sys::exit_now(LOST);
     }
-    sys::wait_for_orphanhood(parent, socket.as_fd());
+    sys::wait_for_orphanhood(parent);
     sys::exit_now(LOST);
 }
 
@@ -227,3 +224,6 @@ fn short(name: &str) -> String {
     let end = (0..=room.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or(0);
     if name.len() <= KEPT { name.to_owned() } else { format!("{}-{number}", &stem[..end]) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::group::Group;
 use crate::subject::Subject;
+use crate::xray;
 
-/// Measure thread pools against each other.
+/// Measure pools against each other.
 #[derive(Parser)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -19,6 +20,10 @@ pub(crate) enum Command {
     /// Take one reading in this process and print it; the runner's other half.
     #[command(hide = true)]
     One(Reading),
+    /// The X-ray case: ours, `image` under rayon, CPython with Pillow, and a control, over the JPEGs of a folder.
+    Xray(xray::Options),
+    #[command(hide = true)]
+    XrayOne(xray::One),
 }
 
 #[derive(Args)]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p peers -- threads [--json]
+//! cargo run --release -p peers -- xray DIR [--json]
 //!
 //!   runner   starts this program once per round, case and subject ──▶ one process: builds, measures, prints a number
 //!     │                                                                  group/    what is done, one file per question
@@ -19,6 +20,9 @@ mod report;
 mod runner;
 mod strangers;
 mod subject;
+#[path = "../../../examples/xray_resize/thumbnail.rs"]
+mod thumbnail;
+mod xray;
 
 use std::process::ExitCode;
 
@@ -30,5 +34,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Threads(options) => runner::run(&options),
         Command::One(reading) => runner::one(&reading),
+        Command::Xray(options) => xray::run(&options),
+        Command::XrayOne(reading) => xray::one(&reading),
     }
 }

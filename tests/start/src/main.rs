@@ -1,0 +1,4 @@
+fn main() {
+    start::check();
+    println!("checked");
+}
