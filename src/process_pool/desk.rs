@@ -138,10 +138,10 @@ impl Desk {
         door
     }
 
-    /// The tasks of a batch that was just taken on.
+    /// The ids of a batch that was just taken on.
     #[cfg(test)]
-    pub(super) fn batch(&self, number: u32) -> impl Iterator<Item = &Record> {
-        self.flights[slot(number)].records.iter().flatten()
+    pub(super) fn shipped(&self, number: u32) -> Vec<u64> {
+        self.flights[slot(number)].records.iter().flatten().map(|record| record.id().get()).collect()
     }
 
     /// A reply came: the task it belongs to. It must have begun and be open.

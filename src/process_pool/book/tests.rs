@@ -5,10 +5,10 @@ use crate::State;
 use crate::error::Broken;
 use crate::executor::Task;
 use crate::future::{Future, TaskOptions};
-use crate::process_pool::channel::{Filled, Inbox, Wait};
+use crate::process_pool::channel::Part;
 use crate::process_pool::desk::{Reason, Sentence, Status};
 use crate::process_pool::door::Door;
-use crate::process_pool::message::{Head, Kind};
+use crate::process_pool::message::{HEAD, Head, Kind};
 use crate::process_pool::record::{BATCH_BYTES, Record};
 use crate::process_pool::sys::{Bell, Mapping, Socket};
 use rustix::process::Signal;
@@ -20,8 +20,6 @@ struct Office {
     book: Book,
     pages: Vec<Arc<Mapping>>,
     doors: Vec<Arc<Door>>,
-    /// The workers' ends, and what came out of them.
-    streams: Vec<(Socket, Inbox)>,
     garbage: Vec<Record>,
     /// Keeps the tasks from being unwanted.
     futures: Vec<Future<u64>>,
@@ -56,39 +54,25 @@ impl Office {
             book: Book::new(workers, policy),
             pages: Vec::new(),
             doors: Vec::new(),
-            streams: Vec::new(),
             garbage: Vec::new(),
             futures: vec![],
         };
         for at in 0..workers {
-            let page = Arc::new(Mapping::create().expect("a page").0);
-            let (socket, theirs) = Socket::pair().expect("a socket");
-            let door = Arc::new(Door::new(socket));
-            office.pages.push(page.clone());
-            office.doors.push(door.clone());
-            office.streams.push((Socket::from_fd(theirs), Inbox::default()));
             office.book.desks[at].bell = Some(Arc::new(Bell::new().expect("a bell")));
-            office.book.occupy(at, page, door);
+            office.occupy(at);
         }
         office
     }
 
-    /// Another worker takes the place of one that died.
-    fn replace(&mut self, at: usize) {
-        self.pages[at] = Arc::new(Mapping::create().expect("a page").0);
-        self.book.occupy(at, self.pages[at].clone(), self.doors[at].clone());
-    }
-
-    /// The head of the next frame that the worker gets.
-    fn frame(&mut self, at: usize) -> Head {
-        let (socket, inbox) = &mut self.streams[at];
-        loop {
-            if let Some((head, _)) = inbox.next().expect("a head") {
-                return head;
-            }
-            self.doors[at].flush();
-            assert_eq!(inbox.fill(socket, Wait::No).expect("it lives"), Filled::Some, "no frame came");
-        }
+    /// A fresh worker comes up.
+    fn occupy(&mut self, at: usize) {
+        let page = Arc::new(Mapping::create().expect("a page").0);
+        let door = Arc::new(Door::new(Socket::pair().expect("a socket").0));
+        self.pages.truncate(at);
+        self.doors.truncate(at);
+        self.pages.push(page.clone());
+        self.doors.push(door.clone());
+        self.book.occupy(at, page, door);
     }
 
     fn submit(&mut self, tasks: std::ops::Range<u64>) -> Vec<Wake> {
@@ -104,7 +88,7 @@ impl Office {
     /// The driver's next step; how many tasks it sends, if it sends.
     fn next(&mut self, at: usize) -> usize {
         match self.book.next(at, true, &mut self.garbage) {
-            Step::Send => self.frame(at).b as usize,
+            Step::Send => head(&self.doors[at].take()).b as usize,
             Step::Sleep(_) => 0,
             Step::Judge => panic!("nobody is to be killed"),
             Step::Close(_) => panic!("nobody is to leave"),
@@ -138,8 +122,13 @@ impl Office {
     }
 }
 
+fn head(parts: &[Part]) -> Head {
+    let Some(Part::Own(first)) = parts.first() else { panic!("a frame begins with its head") };
+    Head::from_bytes(&first[..HEAD]).expect("a head")
+}
+
 fn rings(wake: &Wake, book: &Book, at: usize) -> bool {
-    matches!((wake, &book.desks[at].bell), (Wake::Ring(rung), Some(bell)) if Arc::ptr_eq(rung, bell))
+    matches!((wake, &book.desks[at].bell), (Wake::Ring(rung) | Wake::Flush(_, rung), Some(bell)) if Arc::ptr_eq(rung, bell))
 }
 
 // ---- ship -------------------------------------------------------------------------------------------
@@ -176,10 +165,10 @@ fn a_batch_is_no_larger_than_a_copy_may_be() {
     // One that is too large goes all the same, alone, and its bytes are sent from where they are.
     let mut office = Office::new(1);
     (0..20).for_each(|_| _ = office.book.submit(heavy(3 * BATCH_BYTES)));
-    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Send));
-    let head = office.frame(0);
-    assert_eq!((head.kind, head.b), (Kind::Batch, 1));
-    assert!(head.len > 3 * BATCH_BYTES);
+    let Step::Send = office.book.next(0, true, &mut office.garbage) else { panic!("it sends") };
+    let parts = office.doors[0].take();
+    assert_eq!((head(&parts).kind, head(&parts).b), (Kind::Batch, 1));
+    assert!(parts.iter().any(|part| matches!(part, Part::Shared(_))));
 }
 
 #[test]
@@ -235,32 +224,34 @@ fn a_slot_is_free_when_both_sides_are_through_with_it() {
 // ---- who is woken -------------------------------------------------------------------------------------
 
 #[test]
-fn the_last_to_fall_asleep_is_given_the_first_task_at_once() {
+fn the_last_to_fall_asleep_is_woken_first() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     let wakes = office.submit(0..3);
-    let is_for =
-        |wake: &Wake, at: usize| matches!(wake, Wake::Flush(door, _) if Arc::ptr_eq(door, &office.doors[at]));
-    assert!(is_for(&wakes[0], 1) && is_for(&wakes[1], 0));
+    assert!(rings(&wakes[0], &office.book, 1) && rings(&wakes[1], &office.book, 0));
     assert!(matches!(wakes[2], Wake::Nobody), "all desks are taken");
-    assert_eq!((office.frame(0).b, office.frame(1).b, office.queue()), (1, 1, vec![2]));
-    assert_eq!(office.state(0), State::Dispatched);
+}
+
+#[test]
+fn a_worker_that_has_nothing_to_do_is_given_a_task_at_once() {
+    let mut office = Office::new(2);
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    let wakes = office.submit(0..3);
+    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::Nobody]));
+    assert_eq!([0, 1].map(|at| head(&office.doors[at].take()).b), [1, 1]);
+    assert_eq!((office.state(0), office.queue()), (State::Dispatched, vec![2]));
 }
 
 #[test]
 fn a_task_overtakes_nobody_and_a_large_one_is_the_drivers() {
     let mut office = Office::new(1);
-    office.submit(0..1);
-    assert_eq!(office.next(0), 1);
-    office.run(0, 0);
-    office.pages[0].pass(1);
     assert_eq!(office.next(0), 0);
     // Idle, but with something queued already, as after a recall.
     office.book.queue.push_back(task(9).0);
-    assert!(rings(&office.submit(0..1)[0], &office.book, 0));
+    assert!(matches!(office.submit(0..1)[0], Wake::Ring(_)));
     let mut office = Office::new(1);
     assert_eq!(office.next(0), 0);
-    assert!(rings(&office.book.submit(heavy(BATCH_BYTES)), &office.book, 0));
+    assert!(matches!(office.book.submit(heavy(BATCH_BYTES)), Wake::Ring(_)));
 }
 
 #[test]
@@ -271,7 +262,7 @@ fn a_worker_that_may_take_no_more_is_given_nothing() {
     assert!(matches!(office.submit(0..1)[0], Wake::Flush(..)));
     office.run(0, 0);
     office.pages[0].pass(1);
-    // It is asleep no more: but were it on the list, it would not do.
+    // It is on the list no more; but were it there, it would not do.
     office.book.idle.push(0);
     assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
     assert_eq!(office.queue(), [1]);
@@ -294,10 +285,7 @@ fn a_worker_that_died_idle_is_not_taken_for_idle() {
     assert!(!office.book.stays(1));
     office.book.no_start_before = Some(Instant::now() + Duration::from_secs(60));
     let wakes = office.submit(0..1);
-    assert!(
-        matches!(&wakes[0], Wake::Flush(door, _) if Arc::ptr_eq(door, &office.doors[0])),
-        "the task would wait for ever beside an idle worker"
-    );
+    assert!(rings(&wakes[0], &office.book, 0), "the task would wait for ever beside an idle worker");
 }
 
 #[test]
@@ -338,7 +326,7 @@ fn half_of_what_waits_behind_a_task_is_taken_over() {
     let left: Vec<_> = office.book.queue.drain(..).collect();
     // The newest batch, whole in the queue's order: 7 wait in it.
     assert_eq!(office.next(1), 4);
-    let stolen: Vec<u64> = office.book.desks[1].batch(0).map(|record| record.id().get()).collect();
+    let stolen: Vec<u64> = office.book.desks[1].shipped(0);
     assert_eq!(stolen, (13..17).map(|n| office.id(n).get()).collect::<Vec<_>>());
     assert_eq!(office.state(13), State::Dispatched);
     drop(left);
@@ -525,7 +513,7 @@ fn a_retry_goes_to_the_front_with_its_number() {
     assert!(office.book.bury(0).blamed.is_empty());
     assert_eq!(office.queue(), [0, 1, 2, 3]);
     // Again, and this was its last.
-    office.replace(0);
+    office.occupy(0);
     office.next(0);
     office.begin(0, 0);
     let blamed = office.book.bury(0).blamed;
@@ -550,7 +538,7 @@ fn workers_that_die_before_any_task_break_the_pool_in_the_end() {
     let mut office = Office::new(1);
     for death in 1..=3 {
         assert!(!office.book.has_failed_too_often());
-        office.replace(0);
+        office.occupy(0);
         office.submit(0..1);
         office.next(0);
         office.book.bury(0);

@@ -2,6 +2,7 @@
 
 use super::{Filled, Inbox, Outbox, Part, ROOM, Wait, send_all};
 use crate::process_pool::message::{HEAD, Head, Kind};
+use crate::process_pool::record::Large;
 use crate::process_pool::tests::{Coming, FakeStream};
 use std::io;
 use std::sync::Arc;
