@@ -7,6 +7,11 @@
 
 #[path = "models/cell.rs"]
 mod cell;
+#[path = "models/claim.rs"]
+mod claim;
+#[path = "../../../src/process_pool/page.rs"]
+#[expect(dead_code, reason = "last words are no part of the protocol")]
+mod page;
 #[path = "models/queue.rs"]
 mod queue;
 #[path = "models/shutdown.rs"]
@@ -17,3 +22,8 @@ mod support;
 mod waiters;
 #[path = "models/waiting.rs"]
 mod waiting;
+
+/// Where `page.rs`, which is compiled here by itself, finds its atomics: as `src/sync.rs` hands them out under loom.
+mod sync {
+    pub(crate) use loom::sync::atomic;
+}

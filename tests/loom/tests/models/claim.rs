@@ -1,0 +1,90 @@
+//! The page's words, with the orderings that they have: who begins a task, and when a slot may be used again.
+//!
+//! The order of the protocol's steps is searched in `tests/page`, one step after the other. Here it is about what one
+//! side sees of the other's.
+
+use crate::page::{FLIGHTS, Page};
+use crate::support::explore;
+use loom::cell::UnsafeCell;
+use loom::sync::{Arc, Mutex, mpsc};
+use loom::thread;
+
+/// A batch's table: what of it is neither begun nor recalled.
+type Table = Mutex<Vec<u32>>;
+
+/// As `Desk::recall`, by anyone who holds the book.
+fn recall(page: &Page, table: &Table, to: u32) -> Vec<u32> {
+    let mut table = table.lock().expect("no panics");
+    let limit = page.claim(0).lower(to).limit as usize;
+    let above = limit.min(table.len());
+    table.split_off(above)
+}
+
+#[test]
+fn each_task_is_begun_or_recalled() {
+    const TASKS: u32 = 3;
+    explore("each_task_is_begun_or_recalled", 3, || {
+        let page = Arc::new(Page::alone());
+        let table: Arc<Table> = Arc::new(Mutex::new((0..TASKS).collect()));
+        page.claim(0).open(TASKS);
+        let worker = {
+            let page = page.clone();
+            thread::spawn(move || std::iter::from_fn(|| page.claim(0).begin()).collect::<Vec<_>>())
+        };
+        let thief = {
+            let (page, table) = (page.clone(), table.clone());
+            thread::spawn(move || recall(&page, &table, 2))
+        };
+        let cancelled = recall(&page, &table, 1);
+        let mut all = worker.join().expect("no panics");
+        all.extend(thief.join().expect("no panics"));
+        all.extend(cancelled);
+        all.sort_unstable();
+        assert_eq!(all, (0..TASKS).collect::<Vec<_>>());
+    });
+}
+
+/// A worker that is through with a frame has let go of its slot: its last look happens before the parent's next set, and
+/// it never begins a task of one batch by the frame of another.
+#[test]
+fn a_slot_is_used_again_only_after_over() {
+    const NEXT: u32 = FLIGHTS as u32;
+    explore("a_slot_is_used_again_only_after_over", 3, || {
+        let page = Arc::new(Page::alone());
+        // In the socket's place: what was done before a frame was sent is seen by who has it.
+        let (socket, frames) = mpsc::channel();
+        // Whoever has the slot's word for himself touches this; loom watches that nobody else does meanwhile.
+        let slot = Arc::new(UnsafeCell::new(()));
+        slot.with_mut(|_| ());
+        page.claim(0).open(1);
+        let worker = {
+            let (page, slot) = (page.clone(), slot.clone());
+            thread::spawn(move || {
+                let mut begun = Vec::new();
+                for through in 1..=2 {
+                    let number = frames.recv().expect("two are sent");
+                    slot.with(|_| ());
+                    begun.extend(
+                        std::iter::from_fn(|| page.claim(number).begin()).map(|index| (number, index)),
+                    );
+                    slot.with(|_| ());
+                    page.pass(through);
+                }
+                begun
+            })
+        };
+        socket.send(0).expect("the worker reads");
+        let recalled = page.claim(0).lower(0).limit == 0;
+        let is_free = page.over() == 1;
+        if is_free {
+            slot.with_mut(|_| ());
+            page.claim(NEXT).open(1);
+        }
+        // Else a frame that was recalled whole: its slot is as the first has left it.
+        socket.send(NEXT).expect("the worker reads");
+        let begun = worker.join().expect("no panics");
+        let of_first = if recalled { vec![] } else { vec![(0, 0)] };
+        let of_second = if is_free { vec![(NEXT, 0)] } else { vec![] };
+        assert_eq!(begun, [of_first, of_second].concat());
+    });
+}

@@ -1,0 +1,122 @@
+//! The page protocol of the process pool, searched: every state that two workers, their drivers and a few tasks can
+//! reach, with a death, a cancel, a kill or a shutdown at any step.
+//!
+//! The protocol is told in `src/process_pool/PAGE.md`. Here it is written as steps ([`worker`], [`driver`], [`user`],
+//! over the [`book`]), and [`explorer`] takes every order of them there is, in [`scopes`] small enough to come to an
+//! end. [`checks`] says what must hold. That the search can fail is a test too: [`mutations`] takes one rule after
+//! another away.
+//!
+//! `cargo test` runs what takes seconds; `ci/long/page.sh` everything, with a line for each search.
+
+#[path = "page/book.rs"]
+mod book;
+#[path = "page/checks.rs"]
+mod checks;
+#[path = "page/driver.rs"]
+mod driver;
+#[path = "page/explorer.rs"]
+mod explorer;
+#[path = "page/mutations.rs"]
+mod mutations;
+#[path = "page/rules.rs"]
+mod rules;
+#[path = "page/scopes.rs"]
+mod scopes;
+#[path = "page/show.rs"]
+mod show;
+#[path = "page/state.rs"]
+mod state;
+#[path = "page/steps.rs"]
+mod steps;
+#[path = "page/user.rs"]
+mod user;
+#[path = "page/worker.rs"]
+mod worker;
+
+use explorer::{Found, explore};
+use mutations::{MUTATIONS, Mutation};
+use rules::{Rule, Scope};
+use std::time::Instant;
+
+/// No scope comes near; a protocol that broke might.
+const MOST: usize = 20_000_000;
+
+#[test]
+fn every_small_scope_holds() {
+    hold(&scopes::quick());
+}
+
+#[test]
+#[ignore = "minutes, and gigabytes: ci/long/page.sh"]
+fn every_long_scope_holds() {
+    hold(&scopes::long());
+}
+
+#[test]
+fn no_rule_can_be_left_out() {
+    for mutation in MUTATIONS {
+        let Some(property) = mutation.fails else { continue };
+        let scope =
+            scopes::all().into_iter().find(|scope| scope.name == mutation.scope).expect("it is listed");
+        let found = search(&Scope { without: Some(mutation.rule), ..scope });
+        let violation = found.violation.unwrap_or_else(|| panic!("without {:?} all holds", mutation.rule));
+        let (rule, seen, trace) = (mutation.rule, violation.property, violation.trace);
+        assert_eq!(seen, property, "without {rule:?} something else is seen first:\n{trace}");
+    }
+}
+
+/// These are kept for speed, or for more workers than a scope has. Should one be needed after all, this says where.
+#[test]
+#[ignore = "a minute: ci/long/page.sh"]
+fn the_others_can() {
+    for Mutation { rule, .. } in MUTATIONS.iter().filter(|mutation| mutation.fails.is_none()) {
+        for scope in scopes::quick() {
+            let found = search(&Scope { without: Some(*rule), ..scope });
+            assert!(found.violation.is_none(), "{rule:?} is needed, in {:?}", scope.name);
+        }
+    }
+}
+
+#[test]
+fn each_rule_is_taken_away_once() {
+    for rule in Rule::ALL {
+        assert_eq!(MUTATIONS.iter().filter(|mutation| mutation.rule == *rule).count(), 1, "{rule:?}");
+    }
+}
+
+#[test]
+fn the_document_explains_each_rule() {
+    let document = include_str!("../../../src/process_pool/PAGE.md");
+    for rule in Rule::ALL {
+        assert!(document.contains(&format!("`{rule:?}`")), "PAGE.md doesn't name {rule:?}");
+    }
+}
+
+fn hold(scopes: &[Scope]) {
+    for scope in scopes {
+        if let Some(violation) = search(scope).violation {
+            panic!("{}: {}\n{}", scope.name, violation.property, violation.trace);
+        }
+    }
+}
+
+fn search(scope: &Scope) -> Found {
+    let began = Instant::now();
+    let found = explore(scope, MOST);
+    let without = scope.without.map(|rule| format!(", without {rule:?}")).unwrap_or_default();
+    let verdict = found.violation.as_ref().map_or_else(|| "holds".into(), |seen| seen.property.to_string());
+    report(format_args!(
+        "{}{without}: {} states, {} steps, {} at rest, {} ends, {:.1} s: {verdict}",
+        scope.name,
+        found.states,
+        found.steps,
+        found.at_rest,
+        found.ends,
+        began.elapsed().as_secs_f32(),
+    ));
+    found
+}
+
+fn report(line: std::fmt::Arguments<'_>) {
+    println!("{line}");
+}

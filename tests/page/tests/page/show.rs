@@ -1,0 +1,41 @@
+//! One line for a state, in a trace.
+
+use super::state::{Item, Lane, NONE, State, Task};
+use std::fmt;
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "queue {}", tasks(&self.queue))?;
+        for lane in &self.lanes {
+            write!(f, " | {lane}")?;
+        }
+        write!(f, " | {:?}", &self.outcome[1..=self.submitted as usize])
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lane { process, page, socket, driver } = self;
+        write!(f, "{:?} {:?} over-{}", process.life, process.at, page.unfinished)?;
+        for (claim, table) in page.claim.iter().zip(&driver.table) {
+            write!(f, " {}/{}{}", claim.begun, claim.limit, tasks(table))?;
+        }
+        let up = socket.up.iter().filter(|item| **item != Item::Nothing).count();
+        write!(f, " down {}+{} up {up}; {:?}", socket.out, socket.down, driver.at)?;
+        let flags = [
+            (driver.event, "event"),
+            (driver.idle, "idle"),
+            (process.unrung, "unrung"),
+            (socket.closed, "closed"),
+            (driver.condemned, "condemned"),
+            (process.signal != NONE, "signalled"),
+        ];
+        flags.iter().filter(|(set, _)| *set).try_for_each(|(_, name)| write!(f, " {name}"))
+    }
+}
+
+fn tasks(tasks: &[Task]) -> String {
+    let digits: String =
+        tasks.iter().filter(|&&task| task != NONE).map(|task| char::from(b'0' + task)).collect();
+    format!("[{digits}]")
+}
