@@ -153,12 +153,6 @@ impl Outbox {
         self.sent = 0;
     }
 
-    #[cfg(test)]
-    pub(super) fn take(&mut self) -> Vec<Part> {
-        self.sent = 0;
-        std::mem::take(&mut self.parts).into()
-    }
-
     /// Sends as much as the stream takes without blocking; true if all of it went.
     pub(super) fn flush(&mut self, stream: &impl Stream) -> io::Result<bool> {
         const AT_ONCE: usize = 8;

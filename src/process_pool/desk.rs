@@ -138,12 +138,6 @@ impl Desk {
         door
     }
 
-    /// The ids of a batch that was just taken on.
-    #[cfg(test)]
-    pub(super) fn shipped(&self, number: u32) -> Vec<u64> {
-        self.flights[slot(number)].records.iter().flatten().map(|record| record.id().get()).collect()
-    }
-
     /// A reply came: the task it belongs to. It must have begun and be open.
     pub(super) fn collect(&mut self, number: u32, index: u32) -> Result<Record, Garbled> {
         let begun = self.claimed(number)?.begun;

@@ -41,14 +41,11 @@ impl Door {
         self.outbox.lock().is_empty()
     }
 
-    /// What lies in it, for a test that stands in for the socket.
-    #[cfg(test)]
-    pub(super) fn take(&self) -> Vec<Part> {
-        self.outbox.lock().take()
-    }
-
     /// The worker is to get no more.
     pub(super) fn clear(&self) {
         self.outbox.lock().clear();
     }
 }
+
+#[cfg(test)]
+mod tests;
