@@ -54,7 +54,6 @@ fn ctrl_c_ends_what_a_task_has_started() {
     limit(|| {
         let mut terminal = Terminal::with_job(&["child"], false);
         let child = terminal.number("child ");
-        terminal.expect("running");
         terminal.press(CTRL_C);
         terminal.expect("result: child ended by Some(2)");
         assert!(is_gone(child));
