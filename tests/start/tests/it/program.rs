@@ -123,10 +123,6 @@ impl Program {
         writeln!(self.child.stdin.as_mut().expect("a pipe"), "{line}").expect("it listens");
     }
 
-    pub(crate) fn pid(&self) -> i32 {
-        self.child.id() as i32
-    }
-
     /// Kills it, as nothing can prevent.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it is ours");
