@@ -12,8 +12,8 @@ use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 /// Batches in flight to one worker at once: one that it runs and one that waits at its door.
 pub(super) const FLIGHTS: usize = 2;
 
-/// Room for a worker's last words; in a model there are none.
-pub(super) const LAST_WORDS: usize = if cfg!(concurrent_futures_loom) { 0 } else { 16 << 10 };
+/// Room for a worker's last words; in a model next to none.
+pub(super) const LAST_WORDS: usize = if cfg!(concurrent_futures_loom) { 1 } else { 16 << 10 };
 
 /// The words, as they lie in memory. All zero is their beginning. Each that both sides write has a cache line to itself.
 #[repr(C)]
@@ -32,7 +32,7 @@ impl Page {
     /// In memory that nobody shares. Elsewhere a page is zeroed memory of the system's.
     #[cfg(concurrent_futures_loom)]
     pub(super) fn alone() -> Self {
-        let last_words = LastWords { len: AtomicU32::default(), text: [] };
+        let last_words = LastWords { len: AtomicU32::default(), text: Default::default() };
         Page { claims: Default::default(), over: Line::default(), last_words }
     }
 
