@@ -22,6 +22,7 @@
 //! | you want to | see |
 //! |---|---|
 //! | run closures on threads | [`ThreadPoolExecutor`]: `submit`, `spawn`, `map`, `scope` |
+//! | run functions in other processes | [`ProcessPoolExecutor`]: a crash costs one task, a running task can be ended |
 //! | wait for one result | [`Future::result`], `result_timeout`, or `.await` |
 //! | wait for many | [`wait`](wait()), [`as_completed`] |
 //! | handle tasks that fail | the `try_` verbs, [`TaskError`] |
@@ -35,12 +36,24 @@
 //! - A panic in a task, a callback, an initializer or a user's `Drop` is caught and costs nobody a thread.
 //! - What a task did happens-before whoever sees it done.
 //! - No lock of the crate's is held while user code runs or is dropped.
-//! - A task may wait for tasks of its own pool, on a single worker too.
+//! - A task may wait for tasks of its own pool of threads, on a single worker too.
+//! - A worker process that dies takes one task with it; nothing runs twice that was not asked to.
 //!
 //! # Layout
 //!
-//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`; `error`; `future` (one
-//! result), `wait` (many), `executor` (what every pool promises), `thread_pool`.
+//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`; `error`; [`remote`] (a
+//! task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
+//! `process_pool`.
+//!
+//! # Features
+//!
+//! | feature | by default | |
+//! |---|---|---|
+//! | `process` | yes | [`ProcessPoolExecutor`], [`remote`], and encoding of tasks |
+//! | `auto-init` | yes | workers start by themselves; without it call [`init`] in the first line of `main` |
+//! | `json` | no | `Json<T>`, for what only serde_json can carry |
+//!
+//! Without any the crate is its threads, and no public item changes.
 
 #![deny(unsafe_code)]
 // The library's own: examples and tests may print and unwrap.
@@ -78,6 +91,8 @@ pub use process_pool::{
     ProcessPoolBuilder, ProcessPoolExecutor, ProcessStats, WorkerDeath, WorkerOutput, WorkerState,
     WorkerStats, init,
 };
+#[cfg(feature = "json")]
+pub use remote::codec::Json;
 #[cfg(feature = "process")]
 pub use remote::parcel::Parcel;
 pub use thread_pool::{Scope, Stats, ThreadPoolBuilder, ThreadPoolExecutor, blocking};
@@ -108,4 +123,7 @@ mod guide {
     struct ThreadsOrProcesses;
     #[doc = include_str!("../docs/when-not-to-parallelise.md")]
     struct WhenNotToParallelise;
+    #[cfg(feature = "process")]
+    #[doc = include_str!("../docs/processes.md")]
+    struct Processes;
 }

@@ -21,7 +21,8 @@ mod stop;
 mod answers;
 #[path = "weather/faults.rs"]
 mod faults;
-#[path = "weather/program.rs"]
+#[path = "weather/folder.rs"]
+mod folder;
 mod program;
 #[path = "weather/run.rs"]
 mod run;

@@ -280,6 +280,11 @@ impl ProcessPoolBuilder {
 
 /// Says why workers can't be started here, if they can't.
 fn check_platform() -> Result<(), String> {
+    if cfg!(not(unix)) {
+        return Err(
+            "pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into()
+        );
+    }
     if !entry::answers() {
         return Err("a worker would not be recognised: the code that this crate runs before `main` did not run in this \
                     program's executable. Call `concurrent_futures::init()` in the first line of `main`; in a plug-in \
@@ -333,6 +338,8 @@ fn hash(place: &Location<'_>) -> u64 {
 fn program_name() -> String {
     let program = std::env::current_exe().ok();
     let name = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    // So Linux writes it once somebody has deleted or replaced the file of a running program.
+    let name = name.map(|name| name.strip_suffix(" (deleted)").map(str::to_owned).unwrap_or(name));
     name.unwrap_or_else(|| "worker".into())
 }
 

@@ -1,11 +1,11 @@
 //! [`Desk`]: one worker's place in the book. What was shipped to it, and what is known of its life.
 
+use super::door::Door;
 use super::message::Garbled;
 use super::page::{Claimed, FLIGHTS, Page, slot};
-use super::record::Record;
-use super::sys::{Bell, Mapping};
+use super::record::{Record, frame};
+use super::sys::{Bell, Mapping, Signal};
 use crate::id::FutureId;
-use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ pub(super) struct Desk {
     pub(super) bell: Option<Arc<Bell>>,
     pub(super) pid: Option<u32>,
     page: Option<Arc<Mapping>>,
+    /// Where batches are put; there while a worker is up.
+    door: Option<Arc<Door>>,
     flights: [Flight; FLIGHTS],
     /// Batches sent to this worker, which is the next one's number.
     sent: u32,
@@ -65,6 +67,8 @@ pub(super) enum Sentence {
     ForTask(FutureId, Reason),
     /// It can't be talked to.
     Garbled(String),
+    /// It closed its end of the stream, as a process that dies does first; its death is awaited.
+    Silent,
 }
 
 /// A batch that was sent.
@@ -79,9 +83,10 @@ struct Flight {
 
 impl Desk {
     /// A worker takes its place.
-    pub(super) fn occupy(&mut self, page: Arc<Mapping>) {
+    pub(super) fn occupy(&mut self, page: Arc<Mapping>, door: Arc<Door>) {
         self.status = Status::Up;
         self.page = Some(page);
+        self.door = Some(door);
     }
 
     /// The worker is gone: everything that was about it alone goes too. Nothing is in flight.
@@ -115,8 +120,9 @@ impl Desk {
             && self.flights[slot(self.sent)].open == 0
     }
 
-    /// Takes `records` on as the next batch: its number. The limit is set here, before the first byte is sent.
-    pub(super) fn take_on(&mut self, records: Vec<Record>) -> u32 {
+    /// Takes `records` on as the next batch and puts its frame in the door. The limit is set here, before the first byte
+    /// is sent.
+    pub(super) fn take_on(&mut self, records: Vec<Record>) -> Arc<Door> {
         let (number, tasks) = (self.sent, records.len());
         if self.in_flight() == 0 {
             self.busy_since = Some(Instant::now());
@@ -124,15 +130,12 @@ impl Desk {
         self.idle_since = None;
         let page = self.page.as_ref().expect("it has room, so it is up");
         page.claim(number).open(tasks as u32);
+        let door = self.door.clone().expect("it has room, so it is up");
+        door.put(frame(number, &records));
         let records = records.into_iter().map(Some).collect();
         self.flights[slot(number)] = Flight { number, records, open: tasks };
         self.sent = number.wrapping_add(1);
-        number
-    }
-
-    /// The tasks of a batch that was just taken on.
-    pub(super) fn batch(&self, number: u32) -> impl ExactSizeIterator<Item = &Record> + Clone {
-        self.flights[slot(number)].records.iter().map(|record| record.as_ref().expect("just taken on"))
+        door
     }
 
     /// A reply came: the task it belongs to. It must have begun and be open.
@@ -156,9 +159,10 @@ impl Desk {
     /// Takes back what has not begun of batch `number`, from index `to` on: it certainly never will.
     pub(super) fn recall(&mut self, number: u32, to: u32) -> Vec<Record> {
         let Some(page) = &self.page else { return Vec::new() };
-        let limit = page.claim(number).lower(to).limit as usize;
+        let now = page.claim(number).lower(to);
         let flight = &mut self.flights[slot(number)];
-        let above = flight.records.len().min(limit);
+        // A sane worker never begins beyond the limit. Of a mad one it is better to blame too much than to run twice.
+        let above = flight.records.len().min(now.limit.max(now.begun) as usize);
         let recalled: Vec<Record> = flight.records.drain(above..).flatten().collect();
         flight.open -= recalled.len();
         if self.in_flight() == 0 {

@@ -5,22 +5,24 @@
 //! are those of `PAGE.md`, section "Driver".
 
 use super::book::Step;
-use super::channel::{Filled, Outbox, Wait};
+use super::channel::{Filled, Wait};
 use super::desk::{Reason, Sentence};
 use super::launch::{Failure, Worker, launch};
 use super::message::{Garbled, Kind};
 use super::pool::Pool;
 use super::record::Record;
-use super::sys::{self, Bell, Exit};
+use super::sys::{self, Bell, Exit, Signal};
 use crate::error::{Broken, TaskError, TimeLimit, WorkerDied};
 use crate::id::FutureId;
-use rustix::process::Signal;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a worker that was told to leave may take. Nothing is in flight then.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the death of a worker is waited for that closed its stream before it is helped along.
+const DYING: Duration = Duration::from_secs(1);
 
 /// How often a worker's memory is looked at.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
@@ -73,7 +75,7 @@ fn start(pool: &Arc<Pool>, desk: usize, bell: &Bell) -> Result<Worker, Failure> 
         book.desks[desk].starts += 1;
     };
     let worker = launch(&pool.config.recipe, desk, bell, deadline, is_wanted, started)?;
-    pool.book.lock().occupy(desk, worker.page.clone());
+    pool.book.lock().occupy(desk, worker.page.clone(), worker.door.clone());
     Ok(worker)
 }
 
@@ -98,10 +100,11 @@ struct Driver<'p> {
     desk: usize,
     bell: Arc<Bell>,
     worker: Worker,
-    outbox: Outbox,
     /// Running tasks whose time is limited, and until when.
     clocks: Vec<(FutureId, Instant)>,
     has_limits: bool,
+    /// Nothing more is read: until when its death is waited for, then it is killed.
+    deaf_until: Option<Instant>,
     weight: Option<(u64, Instant)>,
 }
 
@@ -115,24 +118,24 @@ impl<'p> Driver<'p> {
     fn new(pool: &'p Arc<Pool>, desk: usize, bell: Arc<Bell>, worker: Worker) -> Self {
         let weight =
             pool.config.memory_growth.map(|_| (sys::resident_bytes(worker.child.pid()), Instant::now()));
-        let outbox = Outbox::default();
-        Driver { pool, desk, bell, worker, outbox, clocks: Vec::new(), has_limits: false, weight }
+        let clocks = Vec::new();
+        Driver { pool, desk, bell, worker, clocks, has_limits: false, deaf_until: None, weight }
     }
 
     fn serve(mut self) {
         loop {
             let mut garbage = Vec::new();
-            let step = self.pool.book.lock().next(self.desk, self.outbox.is_empty(), &mut garbage);
+            let drained = self.worker.door.is_drained();
+            let step = self.pool.book.lock().next(self.desk, drained, &mut garbage);
             if !garbage.is_empty() {
                 drop(garbage);
                 self.pool.note_room();
             }
             match step {
                 Step::Judge => self.judge(),
-                Step::Send(parts) => {
+                Step::Send => {
                     self.pool.note_room();
-                    parts.into_iter().for_each(|part| self.outbox.push(part));
-                    self.flush();
+                    self.worker.door.flush();
                 }
                 Step::Close(wake) => {
                     self.pool.wake(wake);
@@ -148,9 +151,11 @@ impl<'p> Driver<'p> {
 
     /// D1: sleeps, and hears what there is to hear.
     fn turn(&mut self, until: Option<Instant>) -> Turn {
-        let deadline = self.clocks.iter().map(|(_, until)| *until).chain(until).min();
-        let (socket, child) = (&self.worker.socket, &self.worker.child);
-        let awake = sys::sleep(Some(socket), !self.outbox.is_empty(), Some(child), &self.bell, deadline);
+        let deadline = self.clocks.iter().map(|(_, until)| *until).chain(until).chain(self.deaf_until).min();
+        let (socket, child) = (&self.worker.door.socket, &self.worker.child);
+        let for_room = !self.worker.door.is_drained();
+        let socket = self.deaf_until.is_none().then_some(socket);
+        let awake = sys::sleep(socket, for_room, Some(child), &self.bell, deadline);
         if awake.rung {
             // Before the next look at the book, never after it.
             self.bell.clear();
@@ -159,31 +164,30 @@ impl<'p> Driver<'p> {
             return Turn::Dead;
         }
         if awake.writable {
-            self.flush();
+            self.worker.door.flush();
         }
         if awake.readable {
             match self.hear() {
                 Ok(Filled::Some | Filled::Nothing) => {}
-                Ok(Filled::End) => self.condemn("it closed its connection, which no worker does".into()),
-                Err(garbled) => self.condemn(garbled.to_string()),
+                Ok(Filled::End) => {
+                    self.condemn(Sentence::Silent);
+                    self.deaf_until = Instant::now().checked_add(DYING);
+                }
+                Err(garbled) => self.condemn(Sentence::Garbled(garbled.to_string())),
             }
+        }
+        if self.deaf_until.is_some_and(|until| Instant::now() >= until) {
+            self.condemn(Sentence::Garbled("it closed its end of the connection and lived on".into()));
         }
         self.look_at_clocks();
         self.weigh();
         Turn::GoesOn
     }
 
-    fn flush(&mut self) {
-        // A worker that can't be written to is dying: its handle will say so.
-        if self.outbox.flush(&self.worker.socket).is_err() {
-            self.outbox.clear();
-        }
-    }
-
     /// Takes what is there off the socket, once, and resolves what it completes.
     fn hear(&mut self) -> Result<Filled, Garbled> {
         let inbox = &mut self.worker.inbox;
-        let filled = inbox.fill(&self.worker.socket, Wait::No).unwrap_or(Filled::End);
+        let filled = inbox.fill(&self.worker.door.socket, Wait::No).unwrap_or(Filled::End);
         let mut replies: Vec<(Record, Range<usize>)> = Vec::new();
         let mut heard = Ok(filled);
         let mut book = self.pool.book.lock();
@@ -261,15 +265,24 @@ impl<'p> Driver<'p> {
         }
     }
 
-    fn condemn(&mut self, why: String) {
+    /// It can't be talked to any more: what it has not begun runs elsewhere.
+    fn condemn(&mut self, sentence: Sentence) {
         let mut cancelled = Vec::new();
         let mut book = self.pool.book.lock();
         let wake = book.recall(self.desk, &mut cancelled);
-        book.desks[self.desk].condemned = Some(Sentence::Garbled(why));
+        let is_dying = sentence == Sentence::Silent;
+        let condemned = &mut book.desks[self.desk].condemned;
+        // Who is killed for a task falls silent as well: that is no other reason.
+        if !matches!(condemned, Some(Sentence::ForTask(..))) {
+            *condemned = Some(sentence);
+        }
         drop(book);
-        self.outbox.clear();
-        self.worker.child.signal(Signal::KILL);
-        // Nothing more is read: its stream has no meaning any more.
+        self.worker.door.clear();
+        if !is_dying {
+            self.worker.child.signal(Signal::KILL);
+        }
+        // Its stream has no meaning any more: only its death is waited for.
+        self.deaf_until = Instant::now().checked_add(GRACE);
         self.pool.wake_all(wake);
         self.pool.finish_cancelled(cancelled);
     }
@@ -288,13 +301,16 @@ impl<'p> Driver<'p> {
             self.worker.child.signal(signal);
         }
         let heard = loop {
+            if self.deaf_until.is_some() {
+                return;
+            }
             match self.hear() {
                 Ok(Filled::Some) => {}
                 other => break other,
             }
         };
         if let Err(garbled) = heard {
-            return self.condemn(garbled.to_string());
+            return self.condemn(Sentence::Garbled(garbled.to_string()));
         }
         if self.pool.book.lock().judge(self.desk).is_some() {
             self.worker.child.signal(Signal::KILL);
@@ -302,9 +318,9 @@ impl<'p> Driver<'p> {
     }
 
     /// The worker is told to leave, and waited for.
-    fn close(mut self) {
-        self.outbox.clear();
-        self.worker.socket.close_write();
+    fn close(self) {
+        self.worker.door.clear();
+        self.worker.door.socket.close_write();
         let deadline = Instant::now() + GRACE;
         loop {
             let awake = sys::sleep(None, false, Some(&self.worker.child), &self.bell, Some(deadline));
@@ -333,7 +349,7 @@ impl<'p> Driver<'p> {
         /// what fits into a socket.
         const MOST_FILLS: usize = 64;
         for _ in 0..MOST_FILLS {
-            if !matches!(self.hear(), Ok(Filled::Some)) {
+            if self.deaf_until.is_some() || !matches!(self.hear(), Ok(Filled::Some)) {
                 break;
             }
         }
@@ -387,7 +403,7 @@ impl<'p> Driver<'p> {
         let died = with_exit(WorkerDied::new(self.worker.child.pid()), exit);
         match sentence {
             Some(Sentence::Garbled(why)) => died.with_cause(format!("it was killed since {why}")),
-            _ => match likely_cause(exit) {
+            _ => match exit.likely_cause() {
                 Some(cause) => died.with_cause(cause),
                 None => died,
             },
@@ -401,23 +417,6 @@ fn with_exit(died: WorkerDied, exit: Exit) -> WorkerDied {
         Exit::Code(code) => died.with_exit_code(code),
         Exit::Unknown => died,
     }
-}
-
-fn likely_cause(exit: Exit) -> Option<&'static str> {
-    Some(match exit {
-        Exit::Signal(libc::SIGKILL) => {
-            "killed from outside, or by the kernel for want of memory (its log says so); fewer workers need less"
-        }
-        Exit::Signal(libc::SIGSEGV | libc::SIGBUS) => "a memory error or a stack overflow",
-        Exit::Signal(libc::SIGABRT) => {
-            "it aborted: a panic that can't unwind, or memory that could not be had"
-        }
-        Exit::Signal(libc::SIGILL | libc::SIGTRAP | libc::SIGFPE) => "it ran into an instruction that traps",
-        Exit::Signal(libc::SIGTERM | libc::SIGHUP | libc::SIGINT) => "terminated from outside",
-        Exit::Signal(libc::SIGXCPU) => "it used up its processor time",
-        Exit::Code(_) => "the task ended its process",
-        Exit::Signal(_) | Exit::Unknown => return None,
-    })
 }
 
 /// A panic that a worker under `panic = "abort"` left behind.

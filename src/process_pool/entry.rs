@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 const MARK: &str = concat!("concurrent-futures-worker/", env!("CARGO_PKG_VERSION"), "/");
 
 /// The loader calls this before `main`, together with the program's other constructors.
-#[cfg(feature = "auto-init")]
+#[cfg(all(feature = "auto-init", unix))]
 #[used]
 // SAFETY: what the loader calls from this section is a function that takes nothing it needs and returns nothing.
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
@@ -32,7 +32,7 @@ static ANSWERS: AtomicBool = AtomicBool::new(false);
 /// What this copy of the crate is known by.
 static COPY: u8 = 0;
 
-#[cfg(feature = "auto-init")]
+#[cfg(all(feature = "auto-init", unix))]
 extern "C" fn constructor() {
     // In a shared library (a plug-in of a foreign program) a worker would be that program's executable.
     if function::is_in_executable((&raw const CONSTRUCTOR).cast()) {
@@ -86,6 +86,7 @@ pub(super) fn answers() -> bool {
 }
 
 /// Where this code is loaded.
+#[cfg(target_os = "linux")]
 pub(super) fn address() -> usize {
     (&raw const COPY).addr()
 }
@@ -108,12 +109,7 @@ fn copy() -> u64 {
 
 /// `argv[0]`. musl tells constructors nothing, so there the kernel is asked.
 fn own_name() -> Option<std::ffi::OsString> {
-    std::env::args_os().next().or_else(|| {
-        use std::os::unix::ffi::OsStringExt;
-        let line = std::fs::read("/proc/self/cmdline").ok()?;
-        let name = line.split(|byte| *byte == 0).next()?;
-        Some(std::ffi::OsString::from_vec(name.to_vec()))
-    })
+    std::env::args_os().next().or_else(sys::first_argument)
 }
 
 // The bounds of that table. Weak, so that shared libraries link, where they are of no use.

@@ -4,19 +4,17 @@
 //! parent with gigabytes resident, where a fork would take forty.
 
 use super::channel::{Filled, Inbox, Outbox, Part, Wait};
+use super::door::Door;
 use super::entry;
 use super::message::{Head, Kind, PROTOCOL, Welcome};
-use super::sys::{self, Bell, Child, Exit, Mapping, Socket};
+use super::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket};
 use crate::error::TaskError;
 use crate::remote::function::Fingerprint;
 use crate::remote::{outcome, parcel};
-use rustix::process::Signal;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -68,7 +66,7 @@ impl Output {
 /// A worker that is up, as its driver holds it.
 pub(super) struct Worker {
     pub(super) child: Child,
-    pub(super) socket: Socket,
+    pub(super) door: Arc<Door>,
     pub(super) inbox: Inbox,
     pub(super) page: Arc<Mapping>,
 }
@@ -125,8 +123,7 @@ pub(super) fn launch(
     let welcome = recipe.welcome(number).to_bytes();
     let head = Head::new(Kind::Welcome, 0, 0, welcome.len()).to_bytes();
     // The stream is empty: a head has room.
-    let sent =
-        coming.socket.send_with_fd(&head, memory.as_fd()).map_err(refused("a worker closed its door"))?;
+    let sent = coming.socket.send_with_fd(&head, &memory).map_err(refused("a worker closed its door"))?;
     if sent != head.len() {
         return Err(Failure::Start("a worker's socket has no room for its first words".into()));
     }
@@ -140,7 +137,7 @@ pub(super) fn launch(
         })?;
     }
     let Coming { child, socket, inbox, .. } = coming;
-    Ok(Worker { child, socket, inbox, page: Arc::new(page) })
+    Ok(Worker { child, door: Arc::new(Door::new(socket)), inbox, page: Arc::new(page) })
 }
 
 /// A worker that has been started and is not up yet.
@@ -225,16 +222,14 @@ impl<W: Fn() -> bool> Coming<'_, W> {
 }
 
 impl Recipe {
-    fn command(&self, socket: OwnedFd) -> io::Result<Command> {
-        let mut command = Command::new("/proc/self/exe");
+    fn command(&self, socket: Fd) -> io::Result<Command> {
+        let mut command = Command::new(sys::program()?);
+        sys::set_identity(&mut command, &entry::mark(), self.own_group);
         // The program's arguments stay to be seen, in `ps` and by a task that asks for them.
-        command.arg0(entry::mark()).args(std::env::args_os().skip(1));
+        command.args(std::env::args_os().skip(1));
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
-        }
-        if self.own_group {
-            command.process_group(0);
         }
         command.stdin(socket).stdout(self.stdout.stdio()?).stderr(self.stderr.stdio()?);
         Ok(command)

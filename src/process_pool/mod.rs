@@ -10,7 +10,8 @@
 //!
 //! Parent: `pool.rs` is where tasks come in and are resolved, `book.rs` and `desk.rs` decide who gets what (dispatch),
 //! `driver.rs` and `launch.rs` are one worker's life from the outside. Child: `entry.rs` is its door, `worker.rs` its
-//! life. Both: `message.rs` and `channel.rs` (transport), `page.rs` (who may begin what), `sys.rs` (the system). The
+//! life. Both: `message.rs` and `channel.rs` (transport), `page.rs` (who may begin what), `sys.rs` (the system;
+//! `unsupported.rs` stands in its place where there is no Unix). The
 //! protocol between driver and worker, and why it loses nothing, is in `PAGE.md`.
 //!
 //! Nothing outside this module knows that a worker is a local process.
@@ -19,8 +20,12 @@ mod book;
 mod builder;
 mod channel;
 mod desk;
+mod door;
 mod driver;
-#[expect(unsafe_code, reason = "code before main, argued in the file")]
+#[cfg_attr(
+    all(unix, feature = "auto-init"),
+    expect(unsafe_code, reason = "code before main, argued in the file")
+)]
 mod entry;
 mod launch;
 mod message;
@@ -28,8 +33,11 @@ mod page;
 mod pool;
 mod record;
 mod stats;
-#[expect(unsafe_code, reason = "system calls and shared memory, argued in the file")]
+#[cfg_attr(unix, expect(unsafe_code, reason = "system calls and shared memory, argued in the file"))]
+#[cfg_attr(not(unix), path = "unsupported.rs")]
 mod sys;
+#[cfg(test)]
+mod tests;
 #[expect(unsafe_code, reason = "runs parcels, argued in the file")]
 mod worker;
 
@@ -41,10 +49,10 @@ pub use stats::{ProcessStats, WorkerState, WorkerStats};
 use crate::executor::{Executor, Shutdown, StillBusy, Task};
 use crate::future::waiting::deadline_after;
 use pool::Pool;
-use rustix::process::Signal;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use sys::Signal;
 
 /// A pool of worker processes: for computation that is to use every processor, and for code that may crash.
 ///

@@ -112,6 +112,12 @@ impl Claim {
             .map(|word| Claimed::unpack(word).begun)
     }
 
+    /// What a worker may do that has gone mad.
+    #[cfg(test)]
+    pub(super) fn scribble(&self, word: u64) {
+        self.0.store(word, Ordering::Release);
+    }
+
     /// Parent: lowers the limit to `to`, but not below what has begun. Says the word as it is now: what lies above its
     /// limit never began and never will.
     pub(super) fn lower(&self, to: u32) -> Claimed {

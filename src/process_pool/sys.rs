@@ -4,21 +4,37 @@
 
 use super::channel::{Stream, Wait};
 use super::page::Page;
+use crate::sync::plain::{AtomicU32, Ordering};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
 use std::cell::OnceCell;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+pub(super) use rustix::process::Signal;
+
+/// What can be passed to another process.
+pub(super) type Fd = OwnedFd;
+
 // ---- sockets ---------------------------------------------------------------------------------------
+
+/// A peer that is gone is an error and no signal. Apple has an option of the socket in place of a flag.
+#[cfg(not(target_vendor = "apple"))]
+const QUIETLY: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const QUIETLY: SendFlags = SendFlags::empty();
 
 /// One end of the stream between a driver and its worker. A peer that is gone is an error, never a signal.
 #[derive(Debug)]
@@ -28,20 +44,23 @@ impl Socket {
     /// Two connected ends, that no program started from here inherits by accident.
     pub(super) fn pair() -> io::Result<(Socket, OwnedFd)> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        Ok((Socket(ours.into()), theirs.into()))
+        Ok((Socket::from_fd(ours.into()), theirs.into()))
     }
 
-    pub(super) fn from_fd(fd: OwnedFd) -> Self {
+    pub(super) fn from_fd(fd: Fd) -> Self {
+        #[cfg(target_vendor = "apple")]
+        // It fails for what is no socket, which says so itself at its first use.
+        let _ = rustix::net::sockopt::set_socket_nosigpipe(&fd, true);
         Socket(fd)
     }
 
     /// Sends bytes with a descriptor beside the first of them; says how many went.
-    pub(super) fn send_with_fd(&self, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
-        let fds = [fd];
+    pub(super) fn send_with_fd(&self, bytes: &[u8], fd: &Fd) -> io::Result<usize> {
+        let fds = [fd.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
         control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds));
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let flags = QUIETLY | SendFlags::DONTWAIT;
         Ok(rustix::net::sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, flags)?)
     }
 
@@ -50,12 +69,19 @@ impl Socket {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(bytes)];
+        #[cfg(not(target_vendor = "apple"))]
         let flags = RecvFlags::CMSG_CLOEXEC;
+        #[cfg(target_vendor = "apple")]
+        let flags = RecvFlags::empty();
         let got = retry(|| rustix::net::recvmsg(&self.0, &mut parts, &mut control, flags))?;
         let fd = control.drain().find_map(|message| match message {
             rustix::net::RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
         });
+        #[cfg(target_vendor = "apple")]
+        if let Some(fd) = &fd {
+            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
+        }
         Ok((got.bytes, fd))
     }
 
@@ -74,7 +100,7 @@ impl Stream for Socket {
     }
 
     fn send(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
-        let mut flags = SendFlags::NOSIGNAL;
+        let mut flags = QUIETLY;
         if wait == Wait::No {
             flags |= SendFlags::DONTWAIT;
         }
@@ -242,13 +268,38 @@ fn memory_file() -> io::Result<OwnedFd> {
 /// taken away at once.
 fn unnamed_file() -> io::Result<OwnedFd> {
     use rustix::shm;
-    let name = format!("/cf-{}-{:x}", std::process::id(), crate::remote::parcel::nonce());
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    // Short: macOS takes 31 bytes. Two workers may start at once, and an earlier process may have left a name behind.
+    let name = format!("/cf-{:x}-{number:x}-{:x}", std::process::id(), crate::remote::parcel::nonce() as u32);
     let (flags, mode) =
         (shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR, shm::Mode::RUSR | shm::Mode::WUSR);
     let file = shm::open(&name, flags, mode)?;
     shm::unlink(&name)?;
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC)?;
     Ok(file)
+}
+
+// ---- starting ---
+
+/// What a worker is started from: this very executable, also when another has taken its name meanwhile.
+pub(super) fn program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+}
+
+/// The name that a process sees itself started under, and whether it gets a group of its own.
+pub(super) fn set_identity(command: &mut Command, name: &str, own_group: bool) {
+    command.arg0(name);
+    if own_group {
+        command.process_group(0);
+    }
+}
+
+/// `argv[0]`, by the kernel's account, for where the C library tells nothing before `main`.
+pub(super) fn first_argument() -> Option<OsString> {
+    let line = std::fs::read("/proc/self/cmdline").ok()?;
+    let name = line.split(|byte| *byte == 0).next()?;
+    Some(OsString::from_vec(name.to_vec()))
 }
 
 // ---- processes -------------------------------------------------------------------------------------
@@ -296,15 +347,23 @@ impl Child {
         if self.reaped.get().is_some() {
             return;
         }
-        match &self.handle {
-            #[cfg(target_os = "linux")]
-            Some(handle) => _ = rustix::process::pidfd_send_signal(handle, signal),
+        match self.signal_by_handle(signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
             // Not reaped yet, so the number is still its.
-            _ => _ = rustix::process::kill_process(self.pid, signal),
+            Err(_) => _ = rustix::process::kill_process(self.pid, signal),
         }
         if self.own_group {
             // What the worker started itself lives in its group.
             let _ = rustix::process::kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Refused where there is no handle, and by kernels and sandboxes that know handles but not this use of them.
+    fn signal_by_handle(&self, signal: Signal) -> rustix::io::Result<()> {
+        match &self.handle {
+            #[cfg(target_os = "linux")]
+            Some(handle) => rustix::process::pidfd_send_signal(handle, signal),
+            _ => Err(Errno::NOSYS),
         }
     }
 
@@ -326,12 +385,17 @@ impl Child {
         if let Some(exit) = self.reaped.get() {
             return Some(*exit);
         }
-        let which = || match &self.handle {
-            #[cfg(target_os = "linux")]
-            Some(handle) => WaitId::PidFd(handle.as_fd()),
-            _ => WaitId::Pid(self.pid),
-        };
-        let exit = match retry(|| rustix::process::waitid(which(), WaitIdOptions::EXITED | options)) {
+        let wait = |which: WaitId<'_>| rustix::process::waitid(which, WaitIdOptions::EXITED | options);
+        let mut waited = Err(Errno::INVAL);
+        #[cfg(target_os = "linux")]
+        if let Some(handle) = &self.handle {
+            waited = retry(|| wait(WaitId::PidFd(handle.as_fd())));
+        }
+        // Kernels before 5.4 know handles, but not this use of them.
+        if matches!(waited, Err(Errno::INVAL)) {
+            waited = retry(|| wait(WaitId::Pid(self.pid)));
+        }
+        let exit = match waited {
             Ok(None) => return None,
             Ok(Some(status)) => Exit::of(&status),
             Err(_) => Exit::Unknown,
@@ -351,6 +415,26 @@ impl Drop for Child {
 }
 
 impl Exit {
+    /// What it most likely means, in the words of an error.
+    pub(super) fn likely_cause(self) -> Option<&'static str> {
+        Some(match self {
+            Exit::Signal(libc::SIGKILL) => {
+                "killed from outside, or by the kernel for want of memory (its log says so); fewer workers need less"
+            }
+            Exit::Signal(libc::SIGSEGV | libc::SIGBUS) => "a memory error or a stack overflow",
+            Exit::Signal(libc::SIGABRT) => {
+                "it aborted: a panic that can't unwind, or memory that could not be had"
+            }
+            Exit::Signal(libc::SIGILL | libc::SIGTRAP | libc::SIGFPE) => {
+                "it ran into an instruction that traps"
+            }
+            Exit::Signal(libc::SIGTERM | libc::SIGHUP | libc::SIGINT) => "terminated from outside",
+            Exit::Signal(libc::SIGXCPU) => "it used up its processor time",
+            Exit::Code(_) => "the task ended its process",
+            Exit::Signal(_) | Exit::Unknown => return None,
+        })
+    }
+
     fn of(status: &WaitIdStatus) -> Exit {
         match (status.terminating_signal(), status.exit_status()) {
             (Some(signal), _) => Exit::Signal(signal),
@@ -370,23 +454,16 @@ fn handle_of(_: Pid) -> Option<OwnedFd> {
     None
 }
 
-/// Blocks until the process `parent` is gone, or `socket` is closed at the other end.
-pub(super) fn wait_for_orphanhood(parent: u32, socket: BorrowedFd<'_>) {
+/// Blocks until the process `parent` is gone. Not until the stream ends: a fork of the parent may hold its other end.
+pub(super) fn wait_for_orphanhood(parent: u32) {
     let pid = i32::try_from(parent).ok().and_then(Pid::from_raw);
     let handle = pid.and_then(handle_of);
-    // Opened after the parent died, the handle could be a stranger's.
+    let pause = rustix::event::Timespec { tv_sec: 0, tv_nsec: ASK_EVERY.subsec_nanos().into() };
+    // Asked after the handle was had: opened once the parent was dead, it could be a stranger's.
     while rustix::process::getppid() == pid {
-        #[cfg(target_os = "linux")]
-        let closed = PollFlags::RDHUP;
-        #[cfg(not(target_os = "linux"))]
-        let closed = PollFlags::HUP;
-        let mut fds = vec![PollFd::from_borrowed_fd(socket, closed)];
-        fds.extend(handle.as_ref().map(|handle| PollFd::new(handle, PollFlags::IN)));
-        let pause = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
-        let polled = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
-        if polled.is_ok_and(|ready| ready > 0) {
-            return;
-        }
+        let mut fds: Vec<PollFd<'_>> =
+            handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
+        let _ = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
     }
 }
 
@@ -520,4 +597,34 @@ pub(super) fn is_secure_start() -> bool {
     return unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
     #[cfg(not(target_os = "linux"))]
     return rustix::process::getuid() != rustix::process::geteuid();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mapping, memory_file, unnamed_file};
+    use crate::sync::thread;
+
+    #[test]
+    fn files_in_memory_can_be_shared_and_have_no_name() {
+        let makers = [memory_file, unnamed_file];
+        for make in makers {
+            let file = make().expect("a file");
+            rustix::fs::ftruncate(&file, super::PAGE_BYTES as u64).expect("a length");
+            let (one, other) =
+                (Mapping::of(&file).expect("a mapping"), Mapping::of(&file).expect("a mapping"));
+            one.claim(0).open(3);
+            assert_eq!(other.claim(0).load().limit, 3);
+            let flags = rustix::io::fcntl_getfd(&file).expect("flags");
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+
+    #[test]
+    fn files_made_at_once_do_not_meet() {
+        let make = || (0..200).for_each(|_| drop(unnamed_file().expect("a file of its own")));
+        let threads: Vec<_> = (0..4).map(|_| thread::Builder::new().spawn(make).expect("a thread")).collect();
+        for thread in threads {
+            thread.join().expect("no collision");
+        }
+    }
 }

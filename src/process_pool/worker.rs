@@ -8,7 +8,7 @@
 //! The rules are those of `PAGE.md`, section "Worker"; the names W1 to W4 in the code refer to it. It knows nothing of
 //! the parent's side but the messages and the page.
 
-use super::channel::{Filled, Inbox, Stream, Wait, send_all};
+use super::channel::{Filled, Inbox, Stream, Wait, reuse, send_all};
 use super::message::{Garbled, HEAD, Head, Kind, PROTOCOL, Welcome, get};
 use super::page::{LAST_WORDS, Page};
 use super::sys::{self, Mapping, Socket};
@@ -19,7 +19,6 @@ use crate::remote::function::Fingerprint;
 use crate::remote::outcome;
 use crate::sync::{OnceLock, thread};
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// What a worker leaves with when the parent is gone or talks nonsense; nobody is there to be told.
@@ -47,10 +46,8 @@ pub(super) fn run() -> ! {
         let page = page.clone();
         on_panic(move |told| leave_last_words(&page, told));
     }
-    let socket = Arc::new(socket);
-    let stream = socket.clone();
     let body = move || {
-        let served = limited.and_then(|()| serve(&*stream, &page, welcome));
+        let served = limited.and_then(|()| serve(&socket, &page, welcome));
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -58,7 +55,7 @@ pub(super) fn run() -> ! {
     if thread.spawn(body).is_err() {
         sys::exit_now(LOST);
     }
-    sys::wait_for_orphanhood(parent, socket.as_fd());
+    sys::wait_for_orphanhood(parent);
     sys::exit_now(LOST);
 }
 
@@ -102,15 +99,15 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
             if let Some(frame) = inbox.next().map_err(|Garbled(what)| io::Error::other(what))? {
                 break frame;
             }
-            let mut filled = inbox.fill(stream, Wait::No)?;
-            if filled == Filled::Nothing {
-                if std::mem::take(&mut unrung) {
+            // With nothing to ring for, the first look may block.
+            let wait = if unrung { Wait::No } else { Wait::Yes };
+            match inbox.fill(stream, wait)? {
+                Filled::Some => {}
+                Filled::Nothing => {
                     ring(stream)?;
+                    unrung = false;
                 }
-                filled = inbox.fill(stream, Wait::Yes)?;
-            }
-            if filled == Filled::End {
-                return Ok(());
+                Filled::End => return Ok(()),
             }
         };
         if head.kind != Kind::Batch {
@@ -178,12 +175,7 @@ struct Reply(Vec<u8>);
 impl Reply {
     /// An empty body to write to.
     fn body(&mut self) -> &mut Vec<u8> {
-        /// More than that isn't kept for the next reply.
-        const KEPT: usize = 1 << 20;
-        if self.0.capacity() > KEPT {
-            self.0 = Vec::new();
-        }
-        self.0.clear();
+        reuse(&mut self.0);
         self.0.extend_from_slice(&[0; HEAD]);
         &mut self.0
     }
@@ -227,3 +219,6 @@ fn short(name: &str) -> String {
     let end = (0..=room.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or(0);
     if name.len() <= KEPT { name.to_owned() } else { format!("{}-{number}", &stem[..end]) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,7 @@ impl Fingerprint {
         &self.0
     }
 
+    #[cfg(target_os = "linux")]
     fn of_build_id(id: &[u8]) -> Self {
         let mut bytes = [0; Self::LEN];
         // Longer ones exist (`--build-id=sha256`): folded, every byte counts.
@@ -73,14 +74,12 @@ impl Fingerprint {
         Fingerprint(bytes)
     }
 
-    #[cfg(unix)]
     fn of_file() -> Self {
-        use std::os::unix::fs::MetadataExt;
         let Ok(meta) = std::env::current_exe().and_then(std::fs::metadata) else {
             return Fingerprint([0; Self::LEN]);
         };
         let mut bytes = [0; Self::LEN];
-        let parts = [meta.dev(), meta.ino(), meta.len(), meta.mtime() as u64, meta.mtime_nsec() as u64];
+        let parts = file_identity(&meta);
         for (part, place) in parts.iter().zip(bytes.chunks_exact_mut(4)) {
             place.copy_from_slice(&((part ^ (part >> 32)) as u32).to_le_bytes());
         }
@@ -88,9 +87,47 @@ impl Fingerprint {
     }
 }
 
-/// Whether this address belongs to the main executable, as opposed to a shared library.
+#[cfg(unix)]
+fn file_identity(meta: &std::fs::Metadata) -> [u64; 5] {
+    use std::os::unix::fs::MetadataExt;
+    [meta.dev(), meta.ino(), meta.len(), meta.mtime() as u64, meta.mtime_nsec() as u64]
+}
+
+#[cfg(not(unix))]
+fn file_identity(meta: &std::fs::Metadata) -> [u64; 5] {
+    let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let modified = meta.modified().map(since).unwrap_or_default();
+    [0, 0, meta.len(), modified.as_secs(), modified.subsec_nanos().into()]
+}
+
+/// Whether this address belongs to the main executable, as opposed to a shared library. Where that can't be told, it is
+/// taken not to: then no worker is started that might be another program.
+#[cfg(target_os = "linux")]
 pub(crate) fn is_in_executable(address: *const ()) -> bool {
     IMAGE.whole.contains(&address.addr())
+}
+
+#[cfg(target_vendor = "apple")]
+pub(crate) fn is_in_executable(address: *const ()) -> bool {
+    // SAFETY: declared as in `mach-o/dyld.h`; any number may be asked for.
+    unsafe extern "C" {
+        // Number 0 is the main executable, which the loader keeps mapped.
+        safe fn _dyld_get_image_header(number: u32) -> *const std::ffi::c_void;
+    }
+    let mut info = libc::Dl_info {
+        dli_fname: std::ptr::null(),
+        dli_fbase: std::ptr::null_mut(),
+        dli_sname: std::ptr::null(),
+        dli_saddr: std::ptr::null_mut(),
+    };
+    // SAFETY: any address may be asked for, and `info` is a valid place for the answer.
+    let found = unsafe { libc::dladdr(address.cast(), &raw mut info) } != 0;
+    found && info.dli_fbase.cast_const() == _dyld_get_image_header(0)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+pub(crate) fn is_in_executable(_: *const ()) -> bool {
+    false
 }
 
 /// How far into the main executable a static lies: the same in each of its processes.
@@ -102,6 +139,7 @@ pub(crate) fn distance(address: *const ()) -> u64 {
 struct Image {
     base: usize,
     code: Range<usize>,
+    #[cfg(target_os = "linux")]
     whole: Range<usize>,
     fingerprint: Fingerprint,
 }
@@ -196,7 +234,7 @@ impl Image {
     /// whoever runs the same file, which the fingerprint says.
     fn find() -> Image {
         let base = (Image::find as fn() -> Image as *const ()).addr();
-        Image { base, code: 0..usize::MAX, whole: 0..usize::MAX, fingerprint: Fingerprint::of_file() }
+        Image { base, code: 0..usize::MAX, fingerprint: Fingerprint::of_file() }
     }
 }
 

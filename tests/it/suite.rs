@@ -83,6 +83,10 @@ executor_suite!(threads_one, Box::new(ThreadPoolExecutor::new(1)));
 executor_suite!(threads_four, Box::new(ThreadPoolExecutor::new(4)));
 executor_suite!(inline, Box::new(InlineExecutor::new()));
 executor_suite!(custom_executor, Box::new(custom::Crew::new(3)));
+#[cfg(feature = "process")]
+executor_suite!(processes_one, Box::new(ProcessPoolExecutor::new(1)));
+#[cfg(feature = "process")]
+executor_suite!(processes_four, Box::new(ProcessPoolExecutor::new(4)));
 
 type Exec = Box<dyn Executor>;
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::{
     captured, days,
     decode::Api,
-    program::{Folder, Running},
+    folder::Folder,
+    program::Running,
     rate::{Rate, RateLimit},
     server::{Server, Settings, answers::Answers, faults::Faults},
     within,

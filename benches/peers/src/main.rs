@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --release -p peers -- threads [--json]
+//! cargo run --release -p peers -- processes [--json]      processes/: the same shape
+//! cargo run --release -p peers -- xray DIR [--json]
 //!
 //!   runner   starts this program once per round, case and subject ──▶ one process: builds, measures, prints a number
 //!     │                                                                  group/    what is done, one file per question
@@ -15,10 +17,14 @@
 mod arguments;
 mod group;
 mod heap;
+mod processes;
 mod report;
 mod runner;
 mod strangers;
 mod subject;
+#[path = "../../../examples/xray_resize/thumbnail.rs"]
+mod thumbnail;
+mod xray;
 
 use std::process::ExitCode;
 
@@ -27,8 +33,17 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    if processes::stand_in() {
+        return ExitCode::SUCCESS;
+    }
+    // Its workers come here; ours never reach `main`.
+    procspawn::init();
     match Arguments::parse().command {
         Command::Threads(options) => runner::run(&options),
         Command::One(reading) => runner::one(&reading),
+        Command::Processes(options) => processes::run(&options),
+        Command::OneProcess(reading) => processes::one(&reading),
+        Command::Xray(options) => xray::run(&options),
+        Command::XrayOne(reading) => xray::one(&reading),
     }
 }

@@ -147,7 +147,7 @@ fn fastest_peer(case: &[Line]) -> Option<&Line> {
 }
 
 /// Three digits that count.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 99_950.0 => format!("{:.0}k", value / 1e3),
         v if v >= 9_995.0 => format!("{:.1}k", value / 1e3),
@@ -157,15 +157,15 @@ fn short(value: f64) -> String {
     }
 }
 
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
-    runs: usize,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) runs: usize,
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let runs = values.len();

@@ -20,7 +20,7 @@ use crate::subject::{self, Subject};
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Cores kept busy by other programs, above which the figures are worth little.
-const QUIET: f64 = 0.1;
+pub(crate) const QUIET: f64 = 0.1;
 
 /// What a process prints for a case that its subject does not have.
 const NONE: &str = "none";
@@ -61,11 +61,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 
 /// Takes one reading here and prints it.
 pub(crate) fn one(reading: &Reading) -> ExitCode {
-    thread::spawn(|| {
-        thread::sleep(LIMIT);
-        eprintln!("not done after {} s", LIMIT.as_secs());
-        process::exit(1);
-    });
+    watchdog();
     match subject::measure(reading) {
         Ok(figure) => {
             report::print_line(&figure.map_or_else(|| NONE.to_owned(), |figure| figure.to_string()));
@@ -76,6 +72,15 @@ pub(crate) fn one(reading: &Reading) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends a process that hangs.
+pub(crate) fn watchdog() {
+    thread::spawn(|| {
+        thread::sleep(LIMIT);
+        eprintln!("not done after {} s", LIMIT.as_secs());
+        process::exit(1);
+    });
 }
 
 fn chosen_subjects(options: &Options) -> Vec<Subject> {
@@ -109,7 +114,7 @@ fn lines(options: &Options, subjects: &[Subject]) -> Vec<Line> {
 }
 
 /// The places of `n` subjects in this round: shifted by one each round, and every other round backwards.
-fn order(n: usize, round: u32) -> Vec<usize> {
+pub(crate) fn order(n: usize, round: u32) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     order.rotate_left(round as usize / 2 % n);
     if round % 2 == 1 {

@@ -1,72 +1,21 @@
-//! The built example as a child process, under a time limit, in a folder of its own.
+//! A built example as a child process, under a time limit.
 
 use std::{
-    ffi::OsStr,
-    fs,
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, ChildStderr, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
-/// Where cargo puts the example: `cargo test` builds it before it runs a test.
-fn example() -> PathBuf {
+/// Where cargo puts an example: `cargo test` builds it before it runs a test.
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-    let path = profile.join("examples/weather_fetch").with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(path.is_file(), "{} is missing: run `cargo build --example weather_fetch` first", path.display());
+    let path = profile.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.is_file(), "{} is missing: run `cargo build --example {name}` first", path.display());
     path
-}
-
-/// A folder for one test; the program runs in it.
-pub(crate) struct Folder(tempfile::TempDir);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Names of all files in it, hidden ones too.
-    pub(crate) fn files(&self) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(self.path())
-            .expect("the folder")
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// The default place of the result, read.
-    pub(crate) fn result(&self) -> Value {
-        let bytes = fs::read(self.path().join("weather.json")).expect("weather.json");
-        serde_json::from_slice(&bytes).expect("one JSON object")
-    }
-
-    /// The dates in the result, in its order.
-    pub(crate) fn dates(&self) -> Vec<String> {
-        let result = self.result();
-        let days = result["days"].as_array().expect("days").iter();
-        days.map(|day| day["date"].as_str().expect("a date").to_owned()).collect()
-    }
-
-    pub(crate) fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(example());
-        command.args(args).current_dir(self.path()).env_remove("DATA_GOV_SG_API_KEY");
-        command
-    }
-
-    /// Runs the program to its end.
-    pub(crate) fn run(&self, args: &[impl AsRef<OsStr>]) -> Ended {
-        Running::start(self.command(args)).end()
-    }
 }
 
 /// How a run ended.
@@ -88,6 +37,8 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -130,10 +81,10 @@ impl Running {
         }
     }
 
-    /// Sends what Ctrl-C sends.
+    /// Sends what Ctrl-C sends, to whom a terminal sends it: all processes of the group, which the program leads.
     #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let status = Command::new("kill").args(["-INT", "--", &format!("-{}", self.child.id())]).status();
         assert!(status.expect("kill").success());
     }
 

@@ -1,0 +1,185 @@
+//! Resizes 1431 chest X-rays to 64x64 by as many processes as there are cores, and says what that gained.
+//!
+//! ```text
+//! cargo run --example xray_resize                              # X-rays drawn by this program
+//! cargo run --example xray_resize -- --dir DIR                 # your own
+//! cargo run --example xray_resize -- --executor all            # a loop, map, threads, processes
+//! cargo run --example xray_resize -- --crash-at 700            # a task that takes its worker down
+//! ```
+//!
+//! The part to copy is `run_on` in `run.rs`: tasks handed to an executor, whichever it is, and results taken in order. The
+//! task stands in `thumbnail.rs`. Nothing in `main` has to be prepared for the processes.
+
+#![expect(clippy::print_stderr, reason = "a program talks to its user")]
+
+mod args;
+mod chest;
+mod control;
+mod jpeg;
+mod output;
+mod pictures;
+mod report;
+mod run;
+mod screen;
+mod stop;
+mod thumbnail;
+
+use std::{
+    fs,
+    io::{self, Write},
+    process::{self, ExitCode},
+};
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+use crate::{
+    args::{Args, Kind},
+    output::Outputs,
+    pictures::Pictures,
+    report::{Amount, Measured},
+    run::{Outcome, Runner},
+    screen::Screen,
+    stop::Stop,
+};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(message) = args.check() {
+        Args::command().error(ErrorKind::ValueValidation, message).exit();
+    }
+    let ended =
+        if args.bare_worker { control::bare_worker().map(|()| ExitCode::SUCCESS) } else { run(&args) };
+    ended.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(args: &Args) -> Result<ExitCode, Error> {
+    let mut outputs = Outputs::new(args.out.as_deref(), args.contact_sheet.as_deref(), args.size)?;
+    let stop = Stop::default();
+    ctrlc::set_handler({
+        let (stop, temporary) = (stop.clone(), outputs.temporary());
+        move || {
+            if stop.raise() {
+                eprintln!("\nstopping: nothing new starts; Ctrl-C again to leave at once");
+            } else {
+                // Nobody is left to hear that a file could not be removed.
+                temporary.iter().for_each(|path| drop(fs::remove_file(path)));
+                process::exit(INTERRUPTED.into());
+            }
+        }
+    })?;
+    let screen = Screen::new(args.verbose);
+    let pictures = prepare(args, &screen, &stop)?;
+    if stop.is_raised() {
+        eprintln!("interrupted: {} X-rays are drawn, the others will be by the next run", pictures.len());
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    outputs.expect(pictures.distinct());
+
+    let runner = Runner { size: args.size, workers: args.workers(), screen: &screen, stop: &stop };
+    let measured = measure(args, &runner, &pictures, &mut outputs)?;
+    let written = outputs.finish()?;
+    let Some(measured) = measured else {
+        eprintln!("interrupted: {}", written.first().map_or("nothing was written", String::as_str));
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+
+    let text = match args.json {
+        true => serde_json::to_string(&measured.figures())? + "\n",
+        false => written.iter().fold(measured.table()?, |text, line| text + line + "\n"),
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    let failed = measured.runs.last().map_or(&[][..], |(_, outcome)| &outcome.failed);
+    for (path, error) in failed {
+        eprintln!("{} is missing: {error}", path.display());
+    }
+    Ok(ExitCode::from(u8::from(!failed.is_empty())))
+}
+
+/// The pictures to resize: of a folder, or drawn now.
+fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error> {
+    let pictures = match &args.dir {
+        Some(dir) => Pictures::of_folder(dir)
+            .map_err(|error| format!("can't read --dir {}: {error}", dir.display()))?,
+        None => {
+            let folder = args.cache.clone().unwrap_or_else(pictures::default_cache);
+            let executor = run::pool(Kind::Processes, args.workers())?;
+            Pictures::drawn(&*executor, &folder, (args.seed, args.images), screen, stop)?
+        }
+    };
+    if let (0, Some(dir)) = (pictures.len(), &args.dir) {
+        return Err(format!("there is no image in {}", dir.display()).into());
+    }
+    let pictures = pictures.repeated(args.repeat);
+    match args.crash_at {
+        Some(number) if number > pictures.len() => {
+            Err(format!("--crash-at {number}: there are {} images only", pictures.len()).into())
+        }
+        _ => Ok(pictures),
+    }
+}
+
+/// All runs, one after the other; none when they were broken off.
+fn measure(
+    args: &Args,
+    runner: &Runner<'_>,
+    pictures: &Pictures,
+    outputs: &mut Outputs,
+) -> Result<Option<Measured>, Error> {
+    let kinds = match args.executor {
+        Kind::All => vec![Kind::Loop, Kind::Map, Kind::Threads, Kind::Processes],
+        kind => vec![kind],
+    };
+    // Once from the disk, so that it is in nobody's time.
+    pictures.paths().take(pictures.distinct()).for_each(|path| drop(fs::read(path)));
+
+    // The baseline: the whole loop if it is asked for, else a sample of it.
+    let sample = match kinds[0] {
+        Kind::Loop => pictures.sample(pictures.len()),
+        _ => pictures.sample(args.sample(pictures.len())),
+    };
+    let mut baseline = None;
+    if kinds[0] != Kind::Loop {
+        baseline = Some(runner.run(Kind::Loop, &sample, None, &mut Outputs::default())?.seconds);
+    }
+    let mut runs: Vec<(Kind, Outcome)> = Vec::new();
+    for (left, kind) in kinds.iter().rev().enumerate().rev().map(|(left, kind)| (left, *kind)) {
+        if runner.stop.is_raised() {
+            return Ok(None);
+        }
+        let mut none = Outputs::default();
+        let to = if left == 0 { &mut *outputs } else { &mut none };
+        let outcome = runner.run(kind, pictures, args.crash_at, to)?;
+        baseline = baseline.or(Some(outcome.seconds));
+        runs.push((kind, outcome));
+    }
+    if runner.stop.is_raised() {
+        return Ok(None);
+    }
+    let (size, workers) = (args.size, runner.workers);
+    let control_threads = control::threads(&sample, size, workers);
+    let control_processes = control::processes(&sample, size, workers)?;
+    if runner.stop.is_raised() {
+        return Ok(None);
+    }
+    let amount = |pictures: &Pictures| Amount { images: pictures.len(), bytes: pictures.bytes() };
+    Ok(Some(Measured {
+        images: amount(pictures),
+        sample: amount(&sample),
+        baseline: baseline.unwrap_or_default(),
+        control_threads,
+        control_processes,
+        runs,
+        workers,
+        size,
+    }))
+}

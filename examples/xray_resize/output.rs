@@ -1,0 +1,182 @@
+//! The files that thumbnails go to: each whole or not at all, and in place only at the end.
+
+use std::{
+    fmt, fs,
+    io::{self, BufWriter, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use image::{GrayImage, ImageFormat};
+use tempfile::NamedTempFile;
+
+use crate::thumbnail::Thumbnail;
+
+/// Takes the thumbnails of one run.
+#[derive(Default)]
+pub(crate) struct Outputs {
+    npy: Option<Npy>,
+    sheet: Option<Sheet>,
+}
+
+impl Outputs {
+    /// Checks the places before any work is done for them.
+    pub(crate) fn new(npy: Option<&Path>, sheet: Option<&Path>, size: u32) -> Result<Self, OutputError> {
+        Ok(Self {
+            npy: npy.map(|path| Npy::new(path, size)).transpose()?,
+            sheet: sheet.map(|path| Sheet::new(path, size)).transpose()?,
+        })
+    }
+
+    /// A sheet has room for so many: of pictures that are taken several times, each once.
+    pub(crate) fn expect(&mut self, distinct: usize) {
+        if let Some(sheet) = &mut self.sheet {
+            sheet.room = distinct;
+        }
+    }
+
+    pub(crate) fn take(&mut self, thumbnail: &Thumbnail) -> Result<(), OutputError> {
+        if let Some(sheet) = &mut self.sheet {
+            sheet.take(thumbnail);
+        }
+        self.npy.as_mut().map_or(Ok(()), |npy| npy.take(thumbnail))
+    }
+
+    /// Puts the files in their places; says what was written. Nothing to write leaves what was there before.
+    pub(crate) fn finish(self) -> Result<Vec<String>, OutputError> {
+        let npy = self.npy.filter(|npy| npy.rows > 0).map(Npy::finish).transpose()?;
+        let sheet = self.sheet.filter(|sheet| !sheet.thumbnails.is_empty()).map(Sheet::finish).transpose()?;
+        Ok(npy.into_iter().chain(sheet).collect())
+    }
+
+    /// The files that must go when the program is left at once.
+    pub(crate) fn temporary(&self) -> Vec<PathBuf> {
+        let npy = self.npy.iter().map(|npy| npy.file.get_ref().path());
+        npy.chain(self.sheet.iter().map(|sheet| sheet.file.path())).map(Path::to_owned).collect()
+    }
+}
+
+/// NumPy's file of one array, `images x size x size` bytes: a header of fixed length and row after row behind it, so that
+/// only a buffer of it is ever in memory. The number of rows is filled in at the end.
+struct Npy {
+    file: BufWriter<NamedTempFile>,
+    target: PathBuf,
+    size: u32,
+    rows: usize,
+}
+
+/// The format wants the data at a multiple of 64.
+const HEADER: usize = 128;
+
+impl Npy {
+    fn new(path: &Path, size: u32) -> Result<Self, OutputError> {
+        let mut file = BufWriter::with_capacity(256 * 1024, temporary(path)?);
+        file.write_all(&[0; HEADER]).map_err(|error| OutputError::new(path, error))?;
+        Ok(Self { file, target: path.to_owned(), size, rows: 0 })
+    }
+
+    fn take(&mut self, thumbnail: &Thumbnail) -> Result<(), OutputError> {
+        self.rows += 1;
+        self.file.write_all(&thumbnail.pixels).map_err(|error| OutputError::new(&self.target, error))
+    }
+
+    fn finish(mut self) -> Result<String, OutputError> {
+        let Self { rows, size, .. } = self;
+        let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({rows}, {size}, {size}), }}");
+        let length = HEADER - 10;
+        let mut header = b"\x93NUMPY\x01\x00".to_vec();
+        header.extend((length as u16).to_le_bytes());
+        header.extend(format!("{text:<0$}\n", length - 1).bytes());
+        let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&header));
+        written
+            .and_then(|()| self.file.into_inner().map_err(io::IntoInnerError::into_error))
+            .and_then(|file| persist(file, &self.target))
+            .map_err(|error| OutputError::new(&self.target, error))?;
+        Ok(format!("{rows} x {size} x {size} bytes were written to {}", self.target.display()))
+    }
+}
+
+/// All thumbnails in one picture, three columns to two rows.
+struct Sheet {
+    file: NamedTempFile,
+    target: PathBuf,
+    size: u32,
+    room: usize,
+    thumbnails: Vec<Vec<u8>>,
+}
+
+impl Sheet {
+    fn new(path: &Path, size: u32) -> Result<Self, OutputError> {
+        Ok(Self { file: temporary(path)?, target: path.to_owned(), size, room: 0, thumbnails: Vec::new() })
+    }
+
+    fn take(&mut self, thumbnail: &Thumbnail) {
+        if self.thumbnails.len() < self.room {
+            self.thumbnails.push(thumbnail.pixels.clone());
+        }
+    }
+
+    fn finish(mut self) -> Result<String, OutputError> {
+        let (size, count) = (self.size, self.thumbnails.len() as u32);
+        let columns = (f64::from(count) * 1.5).sqrt().ceil().min(f64::from(count)) as u32;
+        let mut sheet = GrayImage::new(columns * size, count.div_ceil(columns) * size);
+        let width = sheet.width() as usize;
+        for (n, thumbnail) in (0..).zip(&self.thumbnails) {
+            let corner = (n / columns * size) as usize * width + (n % columns * size) as usize;
+            for (line, row) in thumbnail.chunks_exact(size as usize).enumerate() {
+                sheet.as_mut()[corner + line * width..][..row.len()].copy_from_slice(row);
+            }
+        }
+        let written = sheet.write_to(&mut BufWriter::new(&mut self.file), ImageFormat::Png);
+        written
+            .map_err(io::Error::other)
+            .and_then(|()| persist(self.file, &self.target))
+            .map_err(|error| OutputError::new(&self.target, error))?;
+        Ok(format!("{count} thumbnails were drawn into {}", self.target.display()))
+    }
+}
+
+/// What can't be written, and why.
+#[derive(Debug)]
+pub(crate) struct OutputError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl OutputError {
+    fn new(path: &Path, error: io::Error) -> Self {
+        Self { path: path.to_owned(), error }
+    }
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "can't write {}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for OutputError {}
+
+/// A file beside the target, since a file can be renamed within its file system only; removed when dropped.
+fn temporary(target: &Path) -> Result<NamedTempFile, OutputError> {
+    let fitting = match fs::metadata(target) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => Err(io::Error::other(
+            "the number of images is filled in at the end, which only a regular file allows",
+        )),
+        _ => Ok(()),
+    };
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".xray-").suffix(".tmp");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less what the umask takes away
+    fitting
+        .and_then(|()| builder.tempfile_in(folder.unwrap_or(Path::new("."))))
+        .map_err(|error| OutputError::new(target, error))
+}
+
+fn persist(file: NamedTempFile, target: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?; // else a crash could leave the new name with no content
+    file.persist(target)?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The files to be resized: a folder's, or X-rays that are drawn once and kept.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use concurrent_futures::{MapOptions, prelude::*};
+use image::ImageFormat;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, chest, screen::Screen, stop::Stop, thumbnail::Order};
+
+/// Drawings of another age must not be taken for today's: counted up with each change of `chest.rs`.
+const DRAWN_BY: &str = "v1";
+
+#[derive(Clone)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+}
+
+/// The files, each as often as it is to be taken.
+pub(crate) struct Pictures {
+    files: Vec<File>,
+    repeat: usize,
+}
+
+impl Pictures {
+    /// What `image` can read in this folder and those in it, in the order of their names.
+    pub(crate) fn of_folder(folder: &Path) -> io::Result<Self> {
+        let mut files = Vec::new();
+        collect(folder, &mut files)?;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self { files, repeat: 1 })
+    }
+
+    /// So many drawn X-rays, kept in a folder. Those missing there are drawn first: all, or what a run that was broken
+    /// off has left.
+    pub(crate) fn drawn(
+        executor: &dyn Executor,
+        folder: &Path,
+        (seed, images): (u64, usize),
+        screen: &Screen,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
+        let folder = folder.join(format!("{DRAWN_BY}-seed-{seed}"));
+        fs::create_dir_all(&folder).map_err(|error| format!("can't make {}: {error}", folder.display()))?;
+        let path = |index: usize| folder.join(format!("chest-{index:05}.jpeg"));
+        let missing: Vec<_> = (1..=images)
+            .map(|index| Drawing { seed, index: index as u64, path: path(index) })
+            .filter(|drawing| !drawing.path.exists())
+            .collect();
+        if !missing.is_empty() {
+            screen.begin("drawing X-rays", missing.len());
+            let options = MapOptions::new().buffersize(64);
+            for drawn in executor.try_map_with(options, draw, missing) {
+                drawn.map_err(|error| format!("can't draw an X-ray into {}: {error}", folder.display()))?;
+                screen.advance();
+                if stop.is_raised() {
+                    break; // the rest is cancelled, and drawn by the next run
+                }
+            }
+            screen.end();
+        }
+        let there = (1..=images).filter_map(|index| File::new(path(index)).ok());
+        Ok(Self { files: there.collect(), repeat: 1 })
+    }
+
+    pub(crate) fn repeated(self, repeat: usize) -> Self {
+        Self { repeat, ..self }
+    }
+
+    /// So many of them, evenly spread.
+    pub(crate) fn sample(&self, images: usize) -> Self {
+        let nth = |n: usize| self.files[n * self.len() / images % self.files.len()].clone();
+        Self { files: (0..images).map(nth).collect(), repeat: 1 }
+    }
+
+    /// How many images there are to resize.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len() * self.repeat
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum::<u64>() * self.repeat as u64
+    }
+
+    /// How many there would be if each were taken once.
+    pub(crate) fn distinct(&self) -> usize {
+        self.files.len()
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path()).cycle().take(self.len())
+    }
+
+    /// Parts of about equally many bytes, the largest files dealt out first.
+    pub(crate) fn parts(&self, parts: usize) -> Vec<Self> {
+        let mut files: Vec<&File> = self.files.iter().cycle().take(self.len()).collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.bytes));
+        let mut dealt: Vec<_> = (0..parts).map(|_| (0, Vec::new())).collect();
+        for file in files {
+            let (bytes, part) = dealt.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("a part at least");
+            *bytes += file.bytes;
+            part.push(file.clone());
+        }
+        dealt.into_iter().map(|(_, files)| Self { files, repeat: 1 }).collect()
+    }
+
+    /// A task's argument for each image.
+    pub(crate) fn orders(&self, size: u32) -> impl Iterator<Item = Order> {
+        let orders = self.files.iter().map(move |file| Order { path: file.path.clone(), size, crash: false });
+        orders.cycle().take(self.len())
+    }
+}
+
+impl File {
+    fn new(path: PathBuf) -> io::Result<Self> {
+        let bytes = fs::metadata(&path)?.len();
+        Ok(Self { path, bytes })
+    }
+}
+
+fn collect(folder: &Path, files: &mut Vec<File>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            collect(&path, files)?;
+        } else if ImageFormat::from_path(&path).is_ok_and(|format| format.reading_enabled()) {
+            // One that can't even be looked at is a task's error, not the end of the run.
+            files.push(File::new(path.clone()).unwrap_or(File { path, bytes: 0 }));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize, Deserialize)]
+struct Drawing {
+    seed: u64,
+    index: u64,
+    path: PathBuf,
+}
+
+/// The task that makes one file: whole or not at all, whatever happens meanwhile.
+fn draw(drawing: Drawing) -> io::Result<()> {
+    let folder = drawing.path.parent().unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new().prefix(".chest-").suffix(".tmp").tempfile_in(folder)?;
+    fs::write(file.path(), chest::draw(drawing.seed, drawing.index))?;
+    file.persist(&drawing.path)?;
+    Ok(())
+}
+
+/// `xray-cache` in the target folder of cargo, in which this program lies; it has a tag for backup programs.
+pub(crate) fn default_cache() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.unwrap_or(Path::new("target")).join("xray-cache")
+}

@@ -1,0 +1,143 @@
+//! The same tasks four ways: in a loop, by `map`, by threads, by processes.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use concurrent_futures::{MapOptions, prelude::*};
+
+use crate::{
+    Error,
+    args::Kind,
+    output::Outputs,
+    pictures::Pictures,
+    screen::Screen,
+    stop::Stop,
+    thumbnail::{Order, Thumbnail, image_resize},
+};
+
+/// Results and arguments under way for each worker, however many images there are.
+const UNDER_WAY: usize = 32;
+
+/// What was done, by whom, in which time.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) seconds: f64,
+    pub(crate) done: usize,
+    pub(crate) failed: Vec<(PathBuf, String)>,
+    /// Processes by their pid, threads by their name.
+    pub(crate) by_worker: BTreeMap<String, usize>,
+}
+
+pub(crate) struct Runner<'a> {
+    pub(crate) size: u32,
+    pub(crate) workers: usize,
+    pub(crate) screen: &'a Screen,
+    pub(crate) stop: &'a Stop,
+}
+
+/// The one place that knows which pool it is: all else sees an `Executor`.
+pub(crate) fn pool(kind: Kind, workers: usize) -> Result<Box<dyn Executor>, Error> {
+    Ok(match kind {
+        Kind::Processes => Box::new(ProcessPoolExecutor::builder().max_workers(workers).build()?),
+        _ => Box::new(ThreadPoolExecutor::builder().max_workers(workers).thread_name_prefix("xray").build()?),
+    })
+}
+
+impl Runner<'_> {
+    /// Resizes all pictures in one of the ways, and gives the thumbnails to the outputs in the pictures' order.
+    pub(crate) fn run(
+        &self,
+        kind: Kind,
+        pictures: &Pictures,
+        crash_at: Option<usize>,
+        outputs: &mut Outputs,
+    ) -> Result<Outcome, Error> {
+        self.screen.begin(&kind.to_string(), pictures.len());
+        let orders = (1..).zip(pictures.orders(self.size));
+        let orders = orders.map(|(number, order)| Order { crash: crash_at == Some(number), ..order });
+        let mut tally = Tally {
+            kind,
+            paths: Box::new(pictures.paths()),
+            outcome: Outcome::default(),
+            outputs,
+            screen: self.screen,
+        };
+        let start = Instant::now();
+        match kind {
+            Kind::Loop => {
+                for order in orders {
+                    if self.stop.is_raised() {
+                        break;
+                    }
+                    tally.take(image_resize(order))?;
+                }
+            }
+            Kind::Map => orders
+                .take_while(|_| !self.stop.is_raised())
+                .map(image_resize)
+                .try_for_each(|result| tally.take(result))?,
+            Kind::Threads | Kind::Processes | Kind::All => {
+                // The time holds the pool's start and its end.
+                self.run_on(&*pool(kind, self.workers)?, orders, &mut tally)?;
+            }
+        }
+        tally.outcome.seconds = start.elapsed().as_secs_f64();
+        self.screen.end();
+        Ok(tally.outcome)
+    }
+
+    /// The part to copy: it knows no threads and no processes, and what fails is one result among the others.
+    fn run_on(
+        &self,
+        executor: &dyn Executor,
+        orders: impl Iterator<Item = Order>,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), Error> {
+        let options = MapOptions::new().buffersize(UNDER_WAY * self.workers);
+        for result in executor.try_map_with(options, image_resize, orders) {
+            tally.take(result)?;
+            if self.stop.is_raised() {
+                break; // what has not begun is cancelled
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a run has come to so far.
+struct Tally<'a> {
+    kind: Kind,
+    /// Of the results to come.
+    paths: Box<dyn Iterator<Item = &'a Path> + 'a>,
+    outcome: Outcome,
+    outputs: &'a mut Outputs,
+    screen: &'a Screen,
+}
+
+impl Tally<'_> {
+    fn take(&mut self, result: Result<Thumbnail, impl fmt::Display>) -> Result<(), Error> {
+        let Some(path) = self.paths.next() else { return Err("more results than images".into()) };
+        self.screen.advance();
+        match result {
+            Ok(thumbnail) => {
+                self.outputs.take(&thumbnail)?;
+                let worker = match self.kind {
+                    Kind::Processes => format!("pid {}", thumbnail.pid),
+                    _ => thumbnail.thread,
+                };
+                self.screen.log(|| format!("{worker:<10} {}", thumbnail.name));
+                *self.outcome.by_worker.entry(worker).or_default() += 1;
+                self.outcome.done += 1;
+            }
+            Err(error) => {
+                self.screen.log(|| format!("failed     {}: {error}", path.display()));
+                self.outcome.failed.push((path.to_owned(), error.to_string()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,627 @@
+//! Dispatch against fake workers: pages of this process's own, that the tests begin tasks on.
+
+use super::{Book, Life, Policy, Remains, Step, Wake};
+use crate::State;
+use crate::error::Broken;
+use crate::executor::Task;
+use crate::future::{Future, TaskOptions};
+use crate::process_pool::channel::Part;
+use crate::process_pool::desk::{Reason, Sentence, Status};
+use crate::process_pool::message::{HEAD, Head, Kind};
+use crate::process_pool::record::{BATCH_BYTES, Record};
+use crate::process_pool::sys::{Bell, Mapping};
+use rustix::process::Signal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A book and, at each of its desks, a worker that does what the test says.
+struct Office {
+    book: Book,
+    pages: Vec<Arc<Mapping>>,
+    garbage: Vec<Record>,
+    /// Keeps the tasks from being unwanted.
+    futures: Vec<Future<u64>>,
+}
+
+fn task(n: u64) -> (Record, Future<u64>) {
+    task_with(n, TaskOptions::new())
+}
+
+fn task_with(n: u64, options: TaskOptions) -> (Record, Future<u64>) {
+    let (task, future) = Task::new(|n: u64| n, n);
+    let entry = task.with_options(options).into_entry();
+    assert!(entry.header().word.mark_entered());
+    (Record::new(entry).map_err(|(_, error)| error).expect("can be encoded"), future)
+}
+
+/// A task whose argument takes so many bytes.
+fn heavy(bytes: usize) -> Record {
+    let (task, future) = Task::new(|bytes: String| bytes.len() as u64, "x".repeat(bytes));
+    future.detach();
+    Record::new(task.into_entry()).map_err(|(_, error)| error).expect("can be encoded")
+}
+
+impl Office {
+    /// All workers are up and look for work.
+    fn new(workers: usize) -> Self {
+        Self::with(workers, Policy::default())
+    }
+
+    fn with(workers: usize, policy: Policy) -> Self {
+        let mut office = Office {
+            book: Book::new(workers, policy),
+            pages: Vec::new(),
+            garbage: Vec::new(),
+            futures: vec![],
+        };
+        for at in 0..workers {
+            let page = Arc::new(Mapping::create().expect("a page").0);
+            office.pages.push(page.clone());
+            office.book.desks[at].bell = Some(Arc::new(Bell::new().expect("a bell")));
+            office.book.occupy(at, page);
+        }
+        office
+    }
+
+    fn submit(&mut self, tasks: std::ops::Range<u64>) -> Vec<Wake> {
+        tasks
+            .map(|n| {
+                let (record, future) = task(n);
+                self.futures.push(future);
+                self.book.submit(record)
+            })
+            .collect()
+    }
+
+    /// The driver's next step; how many tasks it sends, if it sends.
+    fn next(&mut self, at: usize) -> usize {
+        match self.book.next(at, true, &mut self.garbage) {
+            Step::Send(parts) => head(&parts).b as usize,
+            Step::Sleep(_) => 0,
+            Step::Judge => panic!("nobody is to be killed"),
+            Step::Close(_) => panic!("nobody is to leave"),
+        }
+    }
+
+    /// The worker begins one task of a batch.
+    fn begin(&self, at: usize, number: u32) -> u32 {
+        self.pages[at].claim(number).begin().expect("there is one")
+    }
+
+    /// The worker begins one task and its reply arrives.
+    fn run(&mut self, at: usize, number: u32) -> Record {
+        let index = self.begin(at, number);
+        self.book.collect(at, number, index).expect("it has begun")
+    }
+
+    /// What waits in the queue, by submission.
+    fn queue(&self) -> Vec<usize> {
+        let number = |record: &Record| self.futures.iter().position(|future| future.id() == record.id());
+        self.book.queue.iter().map(|record| number(record).expect("ours")).collect()
+    }
+
+    fn state(&self, n: usize) -> State {
+        // There is no pool behind these futures: the state is that of the task's own word.
+        self.futures[n].state()
+    }
+
+    fn id(&self, n: usize) -> crate::FutureId {
+        self.futures[n].id()
+    }
+}
+
+fn head(parts: &[Part]) -> Head {
+    let Some(Part::Own(first)) = parts.first() else { panic!("a frame begins with its head") };
+    Head::from_bytes(&first[..HEAD]).expect("a head")
+}
+
+fn rings(wake: &Wake, book: &Book, at: usize) -> bool {
+    matches!((wake, &book.desks[at].bell), (Wake::Ring(rung), Some(bell)) if Arc::ptr_eq(rung, bell))
+}
+
+// ---- ship -------------------------------------------------------------------------------------------
+
+#[test]
+fn a_batch_is_so_small_that_every_worker_has_two() {
+    let mut office = Office::new(2);
+    office.submit(0..100);
+    // 100 / (2 * 2), then a quarter of what is left, and so on.
+    assert_eq!((office.next(0), office.next(1)), (25, 18));
+    assert_eq!((office.next(0), office.next(1)), (14, 10));
+    // Both slots are in use: no more, whatever is queued.
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    assert_eq!(office.book.queued(), 100 - 25 - 18 - 14 - 10);
+    assert_eq!(office.state(0), State::Dispatched);
+    assert_eq!(office.state(99), State::Queued);
+}
+
+#[test]
+fn few_tasks_go_one_by_one() {
+    let mut office = Office::new(4);
+    office.submit(0..6);
+    assert_eq!([0, 1, 2, 3, 0, 1].map(|at| office.next(at)), [1; 6]);
+}
+
+#[test]
+fn a_batch_is_no_larger_than_a_copy_may_be() {
+    let mut office = Office::new(1);
+    for _ in 0..20 {
+        office.book.submit(heavy(BATCH_BYTES / 4));
+    }
+    // Ten by number; by weight three.
+    assert_eq!(office.next(0), 3);
+    // One that is too large goes all the same, alone, and its bytes are sent from where they are.
+    let mut office = Office::new(1);
+    (0..20).for_each(|_| _ = office.book.submit(heavy(3 * BATCH_BYTES)));
+    let Step::Send(parts) = office.book.next(0, true, &mut office.garbage) else { panic!("it sends") };
+    assert_eq!((head(&parts).kind, head(&parts).b), (Kind::Batch, 1));
+    assert!(parts.iter().any(|part| matches!(part, Part::Shared(_))));
+}
+
+#[test]
+fn cancelled_tasks_are_not_shipped() {
+    let mut office = Office::new(1);
+    office.submit(0..4);
+    for n in [0, 2] {
+        assert!(office.futures[n].cancel());
+        assert!(office.book.note_cancelled().is_empty());
+    }
+    assert_eq!(office.book.queued(), 2);
+    assert_eq!((office.next(0), office.next(0)), (1, 1));
+    assert_eq!((office.garbage.len(), office.book.queued()), (2, 0));
+    assert_eq!(office.book.totals.cancelled, 2);
+}
+
+#[test]
+fn dead_entries_are_swept_when_they_are_half() {
+    let mut office = Office::new(1);
+    office.submit(0..200);
+    let mut swept = 0;
+    for n in 0..100 {
+        office.futures[n].cancel();
+        swept += office.book.note_cancelled().len();
+    }
+    assert_eq!((swept, office.book.queue.len(), office.book.queued()), (100, 100, 100));
+}
+
+#[test]
+fn nothing_is_sent_while_the_last_bytes_are_on_their_way() {
+    let mut office = Office::new(1);
+    office.submit(0..2);
+    assert!(matches!(office.book.next(0, false, &mut office.garbage), Step::Sleep(None)));
+    assert_eq!(office.next(0), 1);
+}
+
+#[test]
+fn a_slot_is_free_when_both_sides_are_through_with_it() {
+    let mut office = Office::new(1);
+    office.submit(0..3);
+    assert_eq!((office.next(0), office.next(0)), (1, 1));
+    office.run(0, 0);
+    // Its reply is here, but the worker has not yet said that it is through with the frame.
+    assert_eq!(office.next(0), 0);
+    office.pages[0].pass(1);
+    assert_eq!(office.next(0), 1);
+    // The other way round: the worker is through, but a reply is still on its way.
+    office.begin(0, 1);
+    office.pages[0].pass(2);
+    assert_eq!(office.next(0), 0);
+}
+
+// ---- who is woken -------------------------------------------------------------------------------------
+
+#[test]
+fn the_last_to_fall_asleep_is_woken_first() {
+    let mut office = Office::new(2);
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    let wakes = office.submit(0..3);
+    assert!(rings(&wakes[0], &office.book, 1) && rings(&wakes[1], &office.book, 0));
+    assert!(matches!(wakes[2], Wake::Nobody), "all desks are taken");
+}
+
+#[test]
+fn a_worker_is_started_when_none_is_idle() {
+    let mut book = Book::new(2, Policy::default());
+    let wakes: Vec<_> = (0..3).map(|n| book.submit(task(n).0)).collect();
+    assert!(matches!(wakes[..], [Wake::Start(0), Wake::Start(1), Wake::Nobody]));
+    assert_eq!(book.desks[0].status, Status::Starting);
+}
+
+#[test]
+fn a_worker_that_died_idle_is_not_taken_for_idle() {
+    let mut office = Office::new(2);
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    // Desk 1 fell asleep last. Its worker dies, and no other can be had at the moment.
+    office.book.bury(1);
+    assert!(!office.book.stays(1));
+    office.book.no_start_before = Some(Instant::now() + Duration::from_secs(60));
+    let wakes = office.submit(0..1);
+    assert!(rings(&wakes[0], &office.book, 0), "the task would wait for ever beside an idle worker");
+}
+
+#[test]
+fn a_start_is_not_tried_at_once_after_one_that_failed() {
+    let mut office = Office::new(2);
+    office.book.desks[1].status = Status::Starting;
+    assert!(!office.book.note_failed_start(1));
+    assert!(!office.book.stays(1), "another worker is up");
+    assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
+    assert_eq!(office.next(0), 1);
+    // Where there is no other, it must be tried.
+    let mut book = Book::new(1, Policy::default());
+    assert!(matches!(book.submit(task(0).0), Wake::Start(0)));
+    assert!(!book.note_failed_start(0) && book.stays(0));
+    assert!(!book.note_failed_start(0) && book.stays(0));
+    assert!(book.note_failed_start(0), "three in a row are enough");
+}
+
+#[test]
+fn failures_in_a_row_are_forgotten_by_a_result() {
+    let mut office = Office::new(1);
+    office.book.failed_starts = 2;
+    office.submit(0..1);
+    office.next(0);
+    office.run(0, 0);
+    assert!(!office.book.note_failed_start(0));
+}
+
+// ---- steal --------------------------------------------------------------------------------------------
+
+#[test]
+fn half_of_what_waits_behind_a_task_is_taken_over() {
+    let mut office = Office::new(2);
+    office.submit(0..40);
+    assert_eq!((office.next(0), office.next(0)), (10, 7));
+    office.begin(0, 0);
+    // The thief comes when the queue is empty.
+    let left: Vec<_> = office.book.queue.drain(..).collect();
+    // The newest batch, whole in the queue's order: 7 wait in it.
+    assert_eq!(office.next(1), 4);
+    let stolen: Vec<u64> = office.book.desks[1].batch(0).map(|record| record.id().get()).collect();
+    assert_eq!(stolen, (13..17).map(|n| office.id(n).get()).collect::<Vec<_>>());
+    assert_eq!(office.state(13), State::Dispatched);
+    drop(left);
+}
+
+#[test]
+fn the_only_task_of_a_worker_that_runs_nothing_is_not_stolen() {
+    let mut office = Office::new(2);
+    office.submit(0..1);
+    assert_eq!(office.next(0), 1);
+    assert_eq!(office.next(1), 0, "it will begin in this moment");
+    office.begin(0, 0);
+    assert_eq!(office.next(1), 0, "it has begun");
+}
+
+#[test]
+fn the_one_task_behind_a_running_one_is_stolen() {
+    let mut office = Office::new(2);
+    office.submit(0..2);
+    assert_eq!((office.next(0), office.next(0)), (1, 1));
+    office.begin(0, 0);
+    assert_eq!(office.next(1), 1);
+    assert_eq!(office.begin(1, 0), 0);
+    assert_eq!(office.pages[0].claim(1).begin(), None, "never by both");
+    let record = office.book.collect(1, 0, 0).expect("it runs there");
+    assert_eq!(record.id(), office.id(1));
+}
+
+#[test]
+fn what_a_mad_worker_writes_harms_only_itself() {
+    // A limit, and numbers of begun tasks, that no parent ever set.
+    for word in [0, 1, u64::from(u32::MAX), u64::MAX << 32, u64::MAX, (u64::from(u32::MAX) << 32) | 2] {
+        let mut office = Office::new(2);
+        office.submit(0..40);
+        office.next(0);
+        office.next(0);
+        let rest: Vec<_> = office.book.queue.drain(..).collect();
+        for number in [0, 1] {
+            office.pages[0].claim(number).scribble(word);
+        }
+        office.next(1);
+        office.book.has_begun(office.id(0));
+        office.book.limited(0);
+        let _ = office.book.collect(0, 0, 5);
+        let Remains { blamed, .. } = office.book.bury(0);
+        // None is lost: at the thief, in the queue, or blamed.
+        let stolen = office.book.desks[1].in_flight();
+        assert_eq!(blamed.len() + stolen + office.book.queue.len(), 17, "{word:x}");
+        drop(rest);
+    }
+}
+
+// ---- replies ------------------------------------------------------------------------------------------
+
+#[test]
+fn only_a_task_that_has_begun_can_be_answered_and_once() {
+    let mut office = Office::new(1);
+    assert!(office.book.collect(0, 0, 0).is_err(), "before any batch");
+    office.submit(0..8);
+    assert_eq!(office.next(0), 4);
+    office.begin(0, 0);
+    for (number, index) in [(0, 1), (1, 0), (2, 0), (u32::MAX, 0), (0, u32::MAX)] {
+        assert!(office.book.collect(0, number, index).is_err(), "{number} {index}");
+    }
+    let record = office.book.collect(0, 0, 0).expect("it has begun");
+    assert_eq!(record.id(), office.id(0));
+    assert!(office.book.collect(0, 0, 0).is_err(), "a second time");
+    assert_eq!(office.book.desks[0].results, 1);
+}
+
+#[test]
+fn nonsense_in_the_page_is_an_error() {
+    let mut office = Office::new(1);
+    office.submit(0..2);
+    office.next(0);
+    office.pages[0].claim(0).scribble(u64::from(u32::MAX));
+    assert!(office.book.collect(0, 0, 0).is_err());
+}
+
+// ---- recall, cancel, kill --------------------------------------------------------------------------------
+
+#[test]
+fn what_is_recalled_goes_to_the_front_in_order() {
+    let mut office = Office::new(1);
+    office.submit(0..20);
+    assert_eq!((office.next(0), office.next(0)), (10, 5));
+    office.begin(0, 0);
+    office.begin(0, 0);
+    let mut cancelled = Vec::new();
+    office.book.recall(0, &mut cancelled);
+    assert!(cancelled.is_empty());
+    assert_eq!(office.queue(), (2..20).collect::<Vec<_>>());
+    assert_eq!((office.state(1), office.state(2)), (State::Dispatched, State::Queued));
+    assert_eq!(office.pages[0].claim(0).begin(), None, "it certainly never begins");
+}
+
+#[test]
+fn one_is_taken_back_and_those_behind_it_go_to_the_queue() {
+    let mut office = Office::new(1);
+    office.submit(0..8);
+    assert_eq!(office.next(0), 4);
+    office.begin(0, 0);
+    let (record, wake) = office.book.take_back(office.id(2));
+    assert_eq!(record.map(|record| record.id()), Some(office.id(2)));
+    assert_eq!(office.queue(), [3, 4, 5, 6, 7]);
+    assert!(rings(wake.last().expect("the driver looks again"), &office.book, 0));
+    assert_eq!(office.book.totals.cancelled, 1);
+    // One that runs stays; what lay behind it comes back with the attempt, and nothing is lost.
+    let (record, _) = office.book.take_back(office.id(0));
+    assert!(record.is_none());
+    assert_eq!(office.queue(), [1, 3, 4, 5, 6, 7]);
+    assert_eq!(office.book.desks[0].in_flight(), 1);
+    let (record, wake) = office.book.take_back(office.id(7));
+    assert!(record.is_none() && wake.is_empty(), "it is at no desk");
+}
+
+#[test]
+fn only_what_runs_is_killed() {
+    let mut office = Office::new(1);
+    office.submit(0..8);
+    office.next(0);
+    assert!(office.book.kill(office.id(0), Reason::Asked).is_none(), "it has not begun");
+    office.begin(0, 0);
+    assert!(!office.book.has_begun(office.id(1)) && office.book.has_begun(office.id(0)));
+    let wake = office.book.kill(office.id(0), Reason::Asked).expect("it runs");
+    assert!(rings(&wake, &office.book, 0));
+    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Judge));
+    assert_eq!(office.book.judge(0), Some(Sentence::ForTask(office.id(0), Reason::Asked)));
+    // It gets no more, and those that waited at it run elsewhere.
+    assert_eq!(office.next(0), 0);
+    let Remains { blamed, .. } = office.book.bury(0);
+    let blamed: Vec<_> = blamed.iter().map(|(record, reason)| (record.id(), *reason)).collect();
+    assert_eq!(blamed, [(office.id(0), Some(Reason::Asked))]);
+    assert_eq!(office.queue(), (1..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_is_done_before_the_verdict_goes_free() {
+    let mut office = Office::new(1);
+    office.submit(0..4);
+    office.next(0);
+    office.begin(0, 0);
+    office.book.kill(office.id(0), Reason::OutOfTime);
+    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Judge));
+    let mut cancelled = Vec::new();
+    office.book.recall(0, &mut cancelled);
+    // Its reply was in the socket.
+    office.book.collect(0, 0, 0).expect("it has begun");
+    assert_eq!(office.book.judge(0), None);
+    office.pages[0].pass(1);
+    assert!(office.next(0) > 0, "the worker goes on");
+}
+
+// ---- death --------------------------------------------------------------------------------------------
+
+#[test]
+fn a_death_costs_what_ran_and_nothing_else() {
+    let mut office = Office::new(1);
+    office.submit(0..20);
+    assert_eq!((office.next(0), office.next(0)), (10, 5));
+    office.run(0, 0);
+    office.begin(0, 0);
+    let Remains { blamed, cancelled, wake } = office.book.bury(0);
+    assert_eq!(blamed.iter().map(|(record, _)| record.id()).collect::<Vec<_>>(), [office.id(1)]);
+    assert!(blamed[0].1.is_none() && cancelled.is_empty());
+    assert_eq!(office.queue(), (2..20).collect::<Vec<_>>());
+    assert_eq!(office.book.totals.deaths, 1);
+    // The driver is awake already; nobody else is there.
+    assert!(wake.iter().all(|wake| matches!(wake, Wake::Nobody)));
+    assert!(office.book.stays(0));
+    assert_eq!(office.book.failed_starts, 0);
+}
+
+#[test]
+fn a_retry_goes_to_the_front_with_its_number() {
+    let mut office = Office::new(1);
+    let (record, future) = task_with(0, TaskOptions::new().retries(1));
+    let id = future.id();
+    office.futures.push(future);
+    office.book.submit(record);
+    office.submit(1..4);
+    office.next(0);
+    office.begin(0, 0);
+    assert!(office.book.bury(0).blamed.is_empty());
+    assert_eq!(office.queue(), [0, 1, 2, 3]);
+    // Again, and this was its last.
+    let page = Arc::new(Mapping::create().expect("a page").0);
+    office.pages[0] = page.clone();
+    office.book.occupy(0, page);
+    office.next(0);
+    office.begin(0, 0);
+    let blamed = office.book.bury(0).blamed;
+    assert_eq!(blamed.iter().map(|(record, _)| record.id()).collect::<Vec<_>>(), [id]);
+}
+
+#[test]
+fn one_that_was_killed_is_not_tried_again() {
+    let mut office = Office::new(1);
+    let (record, future) = task_with(0, TaskOptions::new().retries(5));
+    office.futures.push(future);
+    office.book.submit(record);
+    office.next(0);
+    office.begin(0, 0);
+    office.book.kill(office.id(0), Reason::OutOfTime);
+    office.book.judge(0);
+    assert_eq!(office.book.bury(0).blamed.len(), 1);
+}
+
+#[test]
+fn workers_that_die_before_any_task_break_the_pool_in_the_end() {
+    let mut office = Office::new(1);
+    for death in 1..=3 {
+        assert!(!office.book.has_failed_too_often());
+        let page = Arc::new(Mapping::create().expect("a page").0);
+        office.book.occupy(0, page);
+        office.submit(0..1);
+        office.next(0);
+        office.book.bury(0);
+        assert_eq!(office.book.failed_starts, death);
+    }
+    assert!(office.book.has_failed_too_often());
+}
+
+// ---- tasks per child, idle time --------------------------------------------------------------------------
+
+#[test]
+fn a_worker_gets_no_more_tasks_than_it_may_have() {
+    let policy = Policy { max_tasks_per_child: Some(3), ..Policy::default() };
+    let mut office = Office::with(1, policy);
+    office.submit(0..40);
+    assert_eq!((office.next(0), office.next(0)), (3, 0));
+    for _ in 0..3 {
+        office.run(0, 0);
+    }
+    office.pages[0].pass(1);
+    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Close(_)));
+    assert_eq!(office.book.desks[0].status, Status::Closing);
+    let Remains { blamed, .. } = office.book.bury(0);
+    assert!(blamed.is_empty());
+    assert_eq!(office.book.totals.deaths, 0, "it was told to");
+    assert!(office.book.stays(0));
+    assert_eq!(office.queue(), (3..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_that_is_worn_wakes_another_for_what_is_queued() {
+    let policy = Policy { max_tasks_per_child: Some(1), ..Policy::default() };
+    let mut office = Office::with(2, policy);
+    office.submit(0..1);
+    assert_eq!((office.next(0), office.next(1)), (1, 0));
+    office.run(0, 0);
+    // Desk 1 sleeps. The task comes while desk 0 is about to leave.
+    office.book.queue.push_back(task(1).0);
+    let Step::Close(wake) = office.book.next(0, true, &mut office.garbage) else { panic!("it is worn") };
+    assert!(rings(&wake, &office.book, 1));
+}
+
+#[test]
+fn an_idle_worker_leaves_after_its_time() {
+    let policy = Policy { idle_timeout: Some(Duration::from_secs(60)), ..Policy::default() };
+    let mut office = Office::with(1, policy);
+    let Step::Sleep(Some(until)) = office.book.next(0, true, &mut office.garbage) else {
+        panic!("it sleeps")
+    };
+    assert!(until > Instant::now());
+    // The second look doesn't begin to count anew.
+    let Step::Sleep(Some(again)) = office.book.next(0, true, &mut office.garbage) else {
+        panic!("it sleeps")
+    };
+    assert_eq!(again, until);
+    office.book.desks[0].idle_since =
+        Some(Instant::now().checked_sub(Duration::from_secs(61)).expect("a past"));
+    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Close(_)));
+    assert!(office.book.idle.is_empty());
+}
+
+// ---- the end --------------------------------------------------------------------------------------------
+
+#[test]
+fn draining_runs_what_is_queued_and_then_lets_them_leave() {
+    let mut office = Office::new(2);
+    office.submit(0..2);
+    assert_eq!(office.next(1), 1);
+    assert_eq!(office.book.drain().len(), 2, "everybody looks");
+    assert!(matches!(office.book.life, Life::Draining));
+    assert_eq!(office.next(0), 1);
+    office.run(0, 0);
+    office.pages[0].pass(1);
+    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Close(_)));
+    office.begin(1, 0);
+    assert_eq!(office.next(1), 0, "its task still runs");
+    office.book.collect(1, 0, 0).expect("it has begun");
+    assert!(matches!(office.book.next(1, true, &mut office.garbage), Step::Close(_)));
+    for at in [0, 1] {
+        office.book.bury(at);
+        assert!(!office.book.stays(at));
+    }
+    assert!(office.book.is_deserted());
+}
+
+#[test]
+fn cancelling_takes_all_back_that_has_not_begun() {
+    let mut office = Office::new(2);
+    office.submit(0..30);
+    assert_eq!((office.next(0), office.next(1)), (7, 5));
+    office.begin(0, 0);
+    let mut cancelled = Vec::new();
+    office.book.cancel_all(&mut cancelled);
+    assert_eq!((cancelled.len(), office.book.queue.len()), (29, 0));
+    assert_eq!(office.book.totals.cancelled, 29);
+    assert_eq!(office.pages[1].claim(0).begin(), None);
+    assert_eq!(office.next(0), 0, "what runs is not interrupted");
+    assert!(matches!(office.book.next(1, true, &mut office.garbage), Step::Close(_)));
+    // Breaking goes on top of it; going back to draining does not.
+    office.book.drain();
+    assert!(matches!(office.book.life, Life::Cancelling));
+    assert!(!office.book.wants_worker());
+}
+
+#[test]
+fn a_broken_book_gives_back_what_has_not_begun() {
+    let mut office = Office::new(1);
+    office.submit(0..8);
+    office.next(0);
+    office.begin(0, 0);
+    office.futures[7].cancel();
+    office.book.note_cancelled();
+    let (lost, _) = office.book.break_down(Broken::new("first"));
+    // Not the one that runs, and not the one that was cancelled.
+    assert_eq!(lost.len(), 6);
+    assert!(lost.iter().all(|record| record.entry.header().word.load().state() == State::Dispatched));
+    office.book.break_down(Broken::new("second"));
+    let Life::Broken(why) = &office.book.life else { panic!("it is broken") };
+    assert_eq!(why.reason(), "first");
+    // Its worker dies: no retry any more.
+    assert_eq!(office.book.bury(0).blamed.len(), 1);
+}
+
+#[test]
+fn an_order_reaches_those_that_are_up() {
+    let mut office = Office::new(2);
+    office.book.desks[1].status = Status::Starting;
+    office.book.order(Signal::TERM);
+    assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Judge));
+    assert_eq!(office.book.desks[0].order, Some(Signal::TERM));
+    assert_eq!(office.book.desks[1].order, None, "it is given up before it is up");
+}

@@ -1,0 +1,85 @@
+//! What the unit tests of this module share: a stream that does what a test says.
+
+use super::channel::{Stream, Wait};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+/// One end of a stream, in memory. What comes in comes in the pieces that the test gives; what goes out is kept.
+#[derive(Default)]
+pub(super) struct FakeStream {
+    pub(super) coming: RefCell<VecDeque<Coming>>,
+    pub(super) sent: RefCell<Vec<u8>>,
+    /// How many bytes each `send` takes; 0 is a stream that is full. When they are used up, all.
+    pub(super) takes: RefCell<VecDeque<usize>>,
+}
+
+pub(super) enum Coming {
+    Bytes(Vec<u8>),
+    /// Nothing at the moment: asked without blocking, the stream says so; asked to block, it goes on.
+    Pause,
+    /// Where the test looks at what was sent so far.
+    Then(Box<dyn FnOnce(&[u8])>),
+    Error(io::ErrorKind),
+}
+
+impl FakeStream {
+    /// Gives these bytes, in pieces of `size`.
+    pub(super) fn giving(bytes: &[u8], size: usize) -> Self {
+        let stream = FakeStream::default();
+        stream.give(bytes, size);
+        stream
+    }
+
+    pub(super) fn give(&self, bytes: &[u8], size: usize) {
+        self.coming.borrow_mut().extend(bytes.chunks(size).map(|piece| Coming::Bytes(piece.to_vec())));
+    }
+
+    pub(super) fn pause(&self) {
+        self.coming.borrow_mut().push_back(Coming::Pause);
+    }
+
+    /// When it has come so far, `look` sees what was sent.
+    pub(super) fn then(&self, look: impl FnOnce(&[u8]) + 'static) {
+        self.coming.borrow_mut().push_back(Coming::Then(Box::new(look)));
+    }
+}
+
+impl Stream for FakeStream {
+    fn receive(&self, into: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
+        loop {
+            let next = self.coming.borrow_mut().pop_front();
+            match next {
+                None => return Ok(0),
+                Some(Coming::Then(look)) => look(&self.sent.borrow()),
+                Some(Coming::Error(kind)) => return Err(kind.into()),
+                Some(Coming::Pause) if wait == Wait::Yes => {}
+                Some(Coming::Pause) => {
+                    // It stays empty until somebody blocks.
+                    self.coming.borrow_mut().push_front(Coming::Pause);
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Some(Coming::Bytes(mut bytes)) => {
+                    let room = into.capacity() - into.len();
+                    assert!(room > 0, "an empty read would look like the end");
+                    if bytes.len() > room {
+                        self.coming.borrow_mut().push_front(Coming::Bytes(bytes.split_off(room)));
+                    }
+                    into.extend_from_slice(&bytes);
+                    return Ok(bytes.len());
+                }
+            }
+        }
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+        let takes = self.takes.borrow_mut().pop_front().unwrap_or(usize::MAX);
+        if takes == 0 && wait == Wait::No {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let bytes = parts.iter().flat_map(|part| part.iter().copied());
+        let before = self.sent.borrow().len();
+        self.sent.borrow_mut().extend(bytes.take(takes.max(1)));
+        Ok(self.sent.borrow().len() - before)
+    }
+}

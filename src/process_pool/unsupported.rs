@@ -1,0 +1,190 @@
+//! What stands in the place of `sys.rs` where there is no Unix: nothing can be made, so nothing is ever done with it.
+//!
+//! The rest of the module compiles against it, and `build()` refuses. Whoever brings the pool to another system writes
+//! this file for it.
+
+use super::channel::{Stream, Wait};
+use super::page::Page;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+fn refuse<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Signal {
+    Kill,
+    Term,
+}
+
+impl Signal {
+    pub(super) const KILL: Self = Signal::Kill;
+    pub(super) const TERM: Self = Signal::Term;
+}
+
+pub(super) type Fd = File;
+
+#[derive(Debug)]
+pub(super) struct Socket(());
+
+impl Socket {
+    pub(super) fn pair() -> io::Result<(Socket, Fd)> {
+        refuse()
+    }
+
+    pub(super) fn from_fd(_: Fd) -> Self {
+        Socket(())
+    }
+
+    pub(super) fn send_with_fd(&self, _: &[u8], _: &Fd) -> io::Result<usize> {
+        refuse()
+    }
+
+    pub(super) fn receive_with_fd(&self, _: &mut [u8]) -> io::Result<(usize, Option<Fd>)> {
+        refuse()
+    }
+
+    pub(super) fn close_write(&self) {}
+}
+
+impl Stream for Socket {
+    fn receive(&self, _: &mut Vec<u8>, _: Wait) -> io::Result<usize> {
+        refuse()
+    }
+
+    fn send(&self, _: &[IoSlice<'_>], _: Wait) -> io::Result<usize> {
+        refuse()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Bell(());
+
+impl Bell {
+    pub(super) fn new() -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(super) fn ring(&self) {}
+
+    pub(super) fn clear(&self) {}
+}
+
+pub(super) struct Mapping(Page);
+
+impl Mapping {
+    pub(super) fn create() -> io::Result<(Mapping, Fd)> {
+        refuse()
+    }
+
+    pub(super) fn of(_: &Fd) -> io::Result<Mapping> {
+        refuse()
+    }
+
+    pub(super) fn hide_from_forks(&self) {}
+}
+
+impl Deref for Mapping {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.0
+    }
+}
+
+pub(super) fn program() -> io::Result<PathBuf> {
+    refuse()
+}
+
+pub(super) fn set_identity(_: &mut Command, _: &str, _: bool) {}
+
+pub(super) fn first_argument() -> Option<OsString> {
+    None
+}
+
+#[derive(Debug)]
+pub(super) struct Child(());
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(dead_code, reason = "no process ever ends")]
+pub(super) enum Exit {
+    Code(i32),
+    Signal(i32),
+    Unknown,
+}
+
+impl Exit {
+    pub(super) fn likely_cause(self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl Child {
+    pub(super) fn new(_: u32, _: bool) -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        0
+    }
+
+    pub(super) fn signal(&self, _: Signal) {}
+
+    pub(super) fn reap_blocking(&self) -> Exit {
+        Exit::Unknown
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        true
+    }
+}
+
+pub(super) fn wait_for_orphanhood(_: u32) {}
+
+pub(super) fn resident_bytes(_: u32) -> u64 {
+    0
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Awake {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) ended: bool,
+    pub(super) rung: bool,
+}
+
+pub(super) fn sleep(_: Option<&Socket>, _: bool, _: Option<&Child>, _: &Bell, _: Option<Instant>) -> Awake {
+    Awake::default()
+}
+
+pub(super) fn take_over_signals() {}
+
+pub(super) fn block_signals() {}
+
+pub(super) fn take_stdin() -> io::Result<Fd> {
+    refuse()
+}
+
+pub(super) fn set_process_name(_: &str) {}
+
+pub(super) fn limit_address_space(_: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(super) fn main_stack_size() -> usize {
+    8 << 20
+}
+
+pub(super) fn exit_now(_: i32) -> ! {
+    unreachable!("no worker is ever started here")
+}
+
+pub(super) fn is_secure_start() -> bool {
+    false
+}

@@ -1,0 +1,236 @@
+//! The worker's loop over a stream and a page of the test's own.
+
+use super::{SELF, ancestry, serve, short};
+use crate::error::TaskError;
+use crate::executor::{Task, encode_call, encode_try_call};
+use crate::future::TaskOptions;
+use crate::id::FutureId;
+use crate::process_pool::channel::{Filled, Inbox, Outbox, Wait};
+use crate::process_pool::message::{Head, Kind, Welcome};
+use crate::process_pool::page::Page;
+use crate::process_pool::record::{Record, frame};
+use crate::process_pool::sys::Mapping;
+use crate::process_pool::tests::FakeStream;
+use crate::remote::{outcome, parcel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A parent: its page, and what it sends.
+struct Parent {
+    page: Arc<Mapping>,
+    stream: FakeStream,
+    batches: u32,
+}
+
+impl Parent {
+    fn new() -> Self {
+        Parent {
+            page: Arc::new(Mapping::create().expect("a page").0),
+            stream: FakeStream::default(),
+            batches: 0,
+        }
+    }
+
+    /// Ships a batch of calls, in pieces of `size` bytes.
+    fn ship(&mut self, f: fn(u64) -> u64, args: &[u64], options: &TaskOptions, size: usize) -> Vec<FutureId> {
+        let record = |arg: &u64| {
+            let (task, future) = Task::new(f, *arg);
+            future.detach();
+            let entry = task.with_options(options.clone()).into_entry();
+            Record::new(entry).map_err(|(_, error)| error).expect("can be encoded")
+        };
+        let records: Vec<Record> = args.iter().map(record).collect();
+        self.page.claim(self.batches).open(records.len() as u32);
+        let wire = FakeStream::default();
+        let mut outbox = Outbox::default();
+        frame(self.batches, records.iter()).into_iter().for_each(|part| outbox.push(part));
+        assert!(outbox.flush(&wire).expect("it takes all"));
+        self.stream.give(&wire.sent.borrow(), size);
+        self.batches += 1;
+        records.iter().map(Record::id).collect()
+    }
+
+    fn serve(&self) -> std::io::Result<()> {
+        serve(&self.stream, &self.page, &Welcome::default())
+    }
+
+    /// What the worker said: heads, and bodies behind them.
+    fn heard(&self) -> Vec<(Head, Vec<u8>)> {
+        frames(&self.stream.sent.borrow())
+    }
+}
+
+fn frames(bytes: &[u8]) -> Vec<(Head, Vec<u8>)> {
+    let (mut inbox, stream) = (Inbox::default(), FakeStream::giving(bytes, 1 << 20));
+    let mut frames = Vec::new();
+    loop {
+        let filled = inbox.fill(&stream, Wait::Yes).expect("no error");
+        while let Some((head, body)) = inbox.next().expect("a worker speaks well") {
+            frames.push((head, inbox.body(body).to_vec()));
+        }
+        if filled == Filled::End {
+            return frames;
+        }
+    }
+}
+
+fn value(reply: &[u8], id: FutureId) -> Result<u64, TaskError> {
+    outcome::open(reply, parcel::nonce(), id.get()).and_then(outcome::read)
+}
+
+fn square(n: u64) -> u64 {
+    n * n
+}
+
+#[test]
+fn each_task_is_answered_in_its_turn() {
+    for size in [1, 10, 1 << 20] {
+        let mut parent = Parent::new();
+        let mut ids = parent.ship(square, &[2, 3, 4], &TaskOptions::new(), size);
+        ids.extend(parent.ship(square, &[5], &TaskOptions::new(), size));
+        parent.serve().expect("the stream ended well");
+        let heard = parent.heard();
+        let order: Vec<_> = heard.iter().map(|(head, _)| (head.kind, head.a, head.b)).collect();
+        let reply = |batch, index| (Kind::Reply, batch, index);
+        assert_eq!(order, [reply(0, 0), reply(0, 1), reply(0, 2), reply(1, 0)]);
+        let values: Vec<_> =
+            heard.iter().zip(ids).map(|((_, body), id)| value(body, id).expect("a square")).collect();
+        assert_eq!(values, [4, 9, 16, 25]);
+        assert_eq!(parent.page.over(), 2);
+    }
+}
+
+#[test]
+fn what_was_recalled_is_not_begun_and_the_parent_hears_of_it() {
+    static BEGUN: AtomicU64 = AtomicU64::new(0);
+    fn note(n: u64) -> u64 {
+        BEGUN.fetch_add(n, Ordering::Relaxed);
+        n
+    }
+    let mut parent = Parent::new();
+    parent.ship(note, &[1, 10, 100], &TaskOptions::new(), 1 << 20);
+    parent.ship(note, &[1000], &TaskOptions::new(), 1 << 20);
+    // Before the worker gets to them: two of the first batch, and all of the second.
+    parent.page.claim(0).lower(1);
+    parent.page.claim(1).lower(0);
+    let page = parent.page.clone();
+    parent.stream.pause();
+    parent.stream.then(move |sent| {
+        // Asleep now: the parent has heard that the second frame is through, by a bell since there was no reply.
+        let kinds: Vec<_> = frames(sent).iter().map(|(head, _)| head.kind).collect();
+        assert_eq!(kinds, [Kind::Reply, Kind::Bell]);
+        assert_eq!(page.over(), 2);
+    });
+    parent.serve().expect("the stream ended well");
+    assert_eq!(BEGUN.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_recall_while_a_task_runs_leaves_it_and_nothing_else() {
+    static PAGE: std::sync::OnceLock<Arc<Mapping>> = std::sync::OnceLock::new();
+    fn recalls_the_others(n: u64) -> u64 {
+        // The parent's hand, at the worst moment.
+        let page: &Page = PAGE.get().expect("set");
+        assert_eq!(page.claim(0).lower(0).limit, 1);
+        n
+    }
+    let mut parent = Parent::new();
+    let _ = PAGE.set(parent.page.clone());
+    parent.ship(recalls_the_others, &[1, 2, 3], &TaskOptions::new(), 1 << 20);
+    parent.serve().expect("the stream ended well");
+    assert_eq!(parent.heard().len(), 1);
+    assert_eq!(parent.page.over(), 1);
+}
+
+#[test]
+fn a_limited_task_rings_when_it_begins() {
+    let mut parent = Parent::new();
+    let limited = TaskOptions::new().timeout(Duration::from_secs(5));
+    parent.ship(square, &[1, 2], &limited, 1 << 20);
+    parent.serve().expect("the stream ended well");
+    let kinds: Vec<_> = parent.heard().iter().map(|(head, _)| head.kind).collect();
+    assert_eq!(kinds, [Kind::Bell, Kind::Reply, Kind::Bell, Kind::Reply]);
+}
+
+#[test]
+fn a_panic_is_a_reply_and_the_next_task_runs() {
+    fn explode(n: u64) -> u64 {
+        assert!(n != 1, "number {n}");
+        n
+    }
+    let mut parent = Parent::new();
+    let ids = parent.ship(explode, &[1, 2], &TaskOptions::new(), 1 << 20);
+    parent.serve().expect("the stream ended well");
+    let heard = parent.heard();
+    let Err(TaskError::Panicked(panic)) = value(&heard[0].1, ids[0]) else { panic!("it panicked") };
+    assert!(panic.message().contains("number 1") && panic.location().is_some());
+    assert_eq!(value(&heard[1].1, ids[1]).expect("it went on"), 2);
+}
+
+#[test]
+fn the_initializer_runs_first_and_its_outcome_is_told() {
+    static LOADED: AtomicU64 = AtomicU64::new(0);
+    fn load(n: u64) {
+        LOADED.store(n, Ordering::Relaxed);
+    }
+    fn refuse(why: String) -> Result<(), String> {
+        Err(why)
+    }
+    fn loaded(_: u64) -> u64 {
+        LOADED.load(Ordering::Relaxed)
+    }
+    let mut parent = Parent::new();
+    let ids = parent.ship(loaded, &[0], &TaskOptions::new(), 1 << 20);
+    let initializer = encode_call(load, 7).expect("can be encoded").into_bytes();
+    let welcome = Welcome { initializer: initializer.clone(), ..Welcome::default() };
+    serve(&parent.stream, &parent.page, &welcome).expect("the stream ended well");
+    let heard = parent.heard();
+    assert_eq!((heard[0].0.kind, heard[1].0.kind), (Kind::Ready, Kind::Reply));
+    let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
+    let ready = outcome::open(&heard[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
+    assert!(ready.is_ok());
+    assert_eq!(value(&heard[1].1, ids[0]).expect("it ran"), 7);
+
+    let parent = Parent::new();
+    let initializer = encode_try_call(refuse, "no licence".to_owned()).expect("can be encoded").into_bytes();
+    let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
+    let welcome = Welcome { initializer, ..Welcome::default() };
+    serve(&parent.stream, &parent.page, &welcome).expect("the stream ended well");
+    let heard = parent.heard();
+    let ready = outcome::open(&heard[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
+    let Err(TaskError::Failed(failed)) = ready else { panic!("it failed") };
+    assert_eq!(failed.to_string(), "no licence");
+}
+
+#[test]
+fn what_no_parent_sends_ends_it() {
+    // Frames that come the other way; a batch with more tasks than bytes; no frame at all.
+    for kind in [Kind::Hello, Kind::Welcome, Kind::Ready, Kind::Reply, Kind::Bell] {
+        let parent = Parent::new();
+        parent.stream.give(&Head::new(kind, 0, 0, 0).to_bytes(), 100);
+        assert!(parent.serve().is_err(), "{kind:?}");
+    }
+    let parent = Parent::new();
+    parent.page.claim(0).open(3);
+    parent.stream.give(&Head::new(Kind::Batch, 0, 3, 0).to_bytes(), 100);
+    assert!(parent.serve().is_err());
+    assert!(parent.heard().is_empty());
+    let parent = Parent::new();
+    parent.stream.give(&[200; 100], 100);
+    assert!(parent.serve().is_err());
+    // A page that allows more than the batch has.
+    let mut parent = Parent::new();
+    parent.ship(square, &[1], &TaskOptions::new(), 1 << 20);
+    parent.page.claim(0).open(2);
+    assert!(parent.serve().is_err());
+}
+
+#[test]
+fn names_are_shortened_in_their_middle() {
+    assert_eq!(short("fetch-2"), "fetch-2");
+    assert_eq!(short("a-rather-long-name-12"), "a-rather-lon-12");
+    assert_eq!(short("ääääääääääää-3"), "ääääää-3");
+    assert_eq!(short("no_number_but_long"), "no_number_but_-");
+    assert!(SELF.get().is_none() && ancestry().is_empty(), "this process is no worker");
+}

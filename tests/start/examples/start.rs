@@ -1,0 +1,6 @@
+//! A pool in an example.
+
+fn main() {
+    start::check();
+    println!("checked");
+}

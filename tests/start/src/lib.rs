@@ -1,0 +1,87 @@
+//! What must hold in every kind of program that a pool is built in: [`check`].
+//!
+//! It is called by a binary, an example, a test, a bench, and here by a documentation test:
+//!
+//! ```
+//! start::check();
+//! ```
+
+use concurrent_futures::{ExecutorExt, ProcessPoolExecutor, TaskError};
+use std::ffi::OsString;
+
+/// A thing that is registered before `main`.
+pub struct Registered(pub u32);
+
+inventory::collect!(Registered);
+inventory::submit!(Registered(1));
+inventory::submit!(Registered(20));
+
+/// What the registry has been filled with in this process.
+pub fn registered() -> u32 {
+    inventory::iter::<Registered>().map(|registered| registered.0).sum()
+}
+
+/// The name of a process's main thread: what `ps` and `top` show.
+pub fn comm(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// Whether panics unwind in this build. A task under `panic = "abort"` takes its worker along.
+const UNWINDS: bool = cfg!(panic = "unwind");
+
+/// Runs tasks of every kind in a pool of two workers, and compares what they see with what is seen here.
+///
+/// # Panics
+///
+/// If anything is not as it should be.
+pub fn check() {
+    let pool = ProcessPoolExecutor::builder().max_workers(2).name_prefix("checked").build().expect("a pool");
+
+    let worker = pool.submit(|()| std::process::id(), ()).result().expect("a worker's id");
+    assert_ne!(worker, std::process::id(), "the task ran here");
+    assert!(comm(worker).starts_with("checked-"), "the worker is called {:?}", comm(worker));
+
+    let seen = pool.submit(|()| registered(), ()).result().expect("a sum");
+    // Off Linux the other constructors are not run.
+    assert_eq!((seen, registered()), (21, 21), "the worker's registry differs");
+
+    let arguments = |()| std::env::args_os().collect::<Vec<OsString>>();
+    let theirs = pool.submit(arguments, ()).result().expect("arguments");
+    let own: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if cfg!(target_env = "musl") {
+        assert_eq!(theirs, Vec::<OsString>::new(), "musl tells nothing before `main`");
+    } else {
+        assert!(theirs[0].to_string_lossy().starts_with("concurrent-futures-worker/"), "{theirs:?}");
+        assert_eq!(theirs[1..], own);
+    }
+
+    let panicking: fn(u32) -> u32 = |n| panic!("number {n} is no good");
+    match pool.submit(panicking, 7).result() {
+        Err(TaskError::Panicked(panic)) => {
+            let text = panic.to_string();
+            assert!(text.contains("number 7 is no good"), "{text}");
+            assert!(text.contains("lib.rs"), "where it panicked is not in: {text}");
+        }
+        other => panic!("a panic became {other:?}"),
+    }
+
+    let squares: Vec<u64> =
+        pool.map(|n: u64| n * n, 0..100).collect::<Result<_, _>>().expect("a batch after the panic");
+    assert!(squares.iter().enumerate().all(|(n, square)| *square == (n * n) as u64));
+    let stats = pool.stats();
+    assert_eq!(stats.deaths, u64::from(!UNWINDS), "{stats:?}");
+
+    let workers: Vec<u32> = stats.workers.iter().filter_map(|worker| worker.pid).collect();
+    drop(pool);
+    for worker in workers {
+        assert!(
+            !std::path::Path::new(&format!("/proc/{worker}")).exists(),
+            "worker {worker} was left behind"
+        );
+    }
+}
+
+/// What `build` says where it refuses.
+pub fn refusal() -> Option<String> {
+    ProcessPoolExecutor::builder().max_workers(1).build().err().map(|error| error.to_string())
+}

@@ -1,0 +1,4 @@
+#[test]
+fn in_a_test() {
+    start::check();
+}

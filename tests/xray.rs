@@ -1,0 +1,47 @@
+//! The example `xray_resize`: its task against what Pillow makes of real radiographs, its drawings, and the program as a
+//! user runs it. The radiographs lie beside the repository; where they don't, the test on them says so and passes over.
+
+#![expect(clippy::print_stderr, reason = "a test that finds no data must say so")]
+
+#[path = "../examples/xray_resize/chest.rs"]
+mod chest;
+#[path = "../examples/xray_resize/jpeg.rs"]
+mod jpeg;
+#[path = "../examples/xray_resize/thumbnail.rs"]
+mod thumbnail;
+
+#[path = "xray/drawings.rs"]
+mod drawings;
+mod program;
+#[path = "xray/run.rs"]
+mod run;
+#[path = "xray/thumbnails.rs"]
+mod thumbnails;
+
+use std::{path::PathBuf, sync::mpsc, thread, time::Duration};
+
+/// Runs a test under a hard time limit.
+fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {
+    let (done, waiting) = mpsc::channel();
+    let running = thread::spawn(move || {
+        test();
+        // The receiver is gone when the limit has passed; the test has failed then.
+        let _ = done.send(());
+    });
+    if let Err(mpsc::RecvTimeoutError::Timeout) = waiting.recv_timeout(Duration::from_secs(seconds)) {
+        panic!("not done after {seconds} s");
+    }
+    if let Err(panic) = running.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// The folder of real radiographs, or none, said aloud.
+fn radiographs() -> Option<PathBuf> {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/xray"));
+    let found = folder.is_dir().then_some(folder);
+    if found.is_none() {
+        eprintln!("SKIPPED: there is no ../shared/data/xray, so nothing is compared with Pillow");
+    }
+    found
+}

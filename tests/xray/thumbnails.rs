@@ -1,0 +1,95 @@
+//! The task: the pixels that Pillow gives, and an error for each file that isn't whole.
+
+use std::fs;
+
+use crate::{
+    chest, radiographs,
+    thumbnail::{ImageError, Order, Thumbnail, image_resize},
+    within,
+};
+
+fn resize(file: &[u8], name: &str) -> Result<Thumbnail, ImageError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(name);
+    fs::write(&path, file).expect("a file");
+    image_resize(Order { path, size: 64, crash: false })
+}
+
+#[test]
+fn pixels_are_pillows() {
+    within(60, || {
+        let Some(folder) = radiographs() else { return };
+        let mut paths: Vec<_> = fs::read_dir(&folder)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "jpeg"))
+            .collect();
+        paths.sort();
+        let pillow = fs::read(folder.join("pillow-resize-64x64-L.bin")).expect("Pillow's pixels");
+        assert!(paths.len() == 13 && pillow.len() == 13 * 64 * 64);
+        let thumbnails = paths
+            .into_iter()
+            .map(|path| image_resize(Order { path, size: 64, crash: false }).expect("a thumbnail").pixels);
+        let ours: Vec<u8> = thumbnails.flatten().collect();
+        let differences: Vec<u8> = ours.iter().zip(&pillow).map(|(a, b)| a.abs_diff(*b)).collect();
+        let mean = differences.iter().map(|d| f64::from(*d)).sum::<f64>() / pillow.len() as f64;
+        assert!(differences.iter().max() <= Some(&2) && mean < 0.2, "mean {mean}");
+    });
+}
+
+#[test]
+fn a_cut_file_is_an_error_wherever_it_is_cut() {
+    within(60, || {
+        let whole = chest::draw(1, 1);
+        let thumbnail = resize(&whole, "whole.jpeg").expect("a thumbnail");
+        assert_eq!((thumbnail.name.as_str(), thumbnail.pixels.len()), ("whole.jpeg", 64 * 64));
+        for length in [0, 1, 2, 100, 700, whole.len() / 2, whole.len() - 1] {
+            let error = resize(&whole[..length], "cut.jpeg").expect_err("it isn't whole");
+            assert!(matches!(error, ImageError::CutOff | ImageError::Decode(_)), "{length}: {error}");
+        }
+    });
+}
+
+/// A small JPEG inside a large one, as cameras put it there, has an end too.
+#[test]
+fn a_preview_is_not_taken_for_the_picture() {
+    within(60, || {
+        let (whole, preview) = (chest::draw(1, 1), &[0xff, 0xd8, 0xff, 0xda, 0, 2, 0xff, 0xd9]);
+        let mut file = vec![0xff, 0xd8, 0xff, 0xe1, 0, 2 + preview.len() as u8];
+        file.extend(preview);
+        file.extend(&whole[2..]);
+        resize(&file, "preview.jpeg").expect("a thumbnail");
+        file.truncate(file.len() - 1000);
+        let error = resize(&file, "cut.jpeg").expect_err("it isn't whole");
+        assert!(matches!(error, ImageError::CutOff), "{error}");
+    });
+}
+
+#[test]
+fn what_follows_the_end_is_nobodys_business() {
+    within(60, || {
+        let mut file = chest::draw(1, 1);
+        let thumbnail = resize(&file, "a.jpeg").expect("a thumbnail");
+        file.extend(b"written by a machine that likes to add a line\0\0");
+        assert_eq!(resize(&file, "a.jpeg").expect("a thumbnail").pixels, thumbnail.pixels);
+    });
+}
+
+#[test]
+fn other_formats_give_the_same_thumbnail() {
+    within(60, || {
+        let file = chest::draw(1, 1);
+        let of_jpeg = resize(&file, "a.jpeg").expect("a thumbnail").pixels;
+        let picture = image::load_from_memory(&file).expect("a picture");
+        for name in ["a.png", "a.bmp", "a.pgm"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join(name);
+            picture.save(&path).expect("a file");
+            let thumbnail = image_resize(Order { path, size: 64, crash: false }).expect("a thumbnail");
+            assert!(thumbnail.pixels == of_jpeg, "{name}");
+        }
+        assert!(matches!(resize(b"no picture", "a.png"), Err(ImageError::Decode(_))));
+        let missing = Order { path: "/nowhere/a.png".into(), size: 64, crash: false };
+        assert!(matches!(image_resize(missing), Err(ImageError::Read(_))));
+    });
+}
