@@ -122,7 +122,7 @@ impl Pool {
 
     /// Asks for a place in the queue; blocks if it was bounded to block.
     fn admit(&self) -> Admission {
-        if std::process::id() != self.builder {
+        if self.is_fork() {
             return Admission::Refused(TaskError::Broken(Broken::new(
                 "this process is a fork of the one that built the pool, and has none of its threads; \
                  build a pool of its own here",
@@ -235,6 +235,11 @@ impl Pool {
         match wake {
             Wake::Nobody => {}
             Wake::Ring(bell) => bell.ring(),
+            Wake::Flush(door, bell) => {
+                if !door.flush() {
+                    bell.ring();
+                }
+            }
             Wake::Start(desk) => self.start_driver(desk),
         }
     }
@@ -290,12 +295,18 @@ impl Pool {
     // ---- the end ------------------------------------------------------------------------------------
 
     pub(super) fn drain(self: &Arc<Self>) {
+        if self.is_fork() {
+            return;
+        }
         let wake = self.book.lock().drain();
         self.note_room();
         self.wake_all(wake);
     }
 
     pub(super) fn cancel_all(self: &Arc<Self>) {
+        if self.is_fork() {
+            return;
+        }
         let mut cancelled = Vec::new();
         let wake = self.book.lock().cancel_all(&mut cancelled);
         self.note_room();
@@ -304,12 +315,18 @@ impl Pool {
     }
 
     pub(super) fn order(self: &Arc<Self>, signal: Signal) {
+        if self.is_fork() {
+            return;
+        }
         let wake = self.book.lock().order(signal);
         self.wake_all(wake);
     }
 
     /// Waits until the drivers have ended; false if the deadline came first.
     pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
+        if self.is_fork() {
+            return true;
+        }
         let mut book = self.book.lock();
         while !book.is_deserted() {
             match deadline {
@@ -330,6 +347,13 @@ impl Pool {
             let _ = thread.join();
         }
         true
+    }
+
+    /// Whether this process is a fork of the one that built the pool. The drivers and workers are the other's: nobody
+    /// here would ever wake a waiter, what is written to the pages would rob the other of its tasks, and whoever held the
+    /// book's lock at the fork never gives it back.
+    pub(super) fn is_fork(&self) -> bool {
+        std::process::id() != self.builder
     }
 
     /// Whether this thread drives one of the pool's workers, or calls its callbacks.
@@ -365,12 +389,18 @@ fn finish((entry, after): Callbacks) {
 
 impl Home for Pool {
     fn cancelled(&self, _: Snapshot) {
+        if self.is_fork() {
+            return;
+        }
         let dead = self.book.lock().note_cancelled();
         self.note_room();
         let _ = drop_contained(dead);
     }
 
     fn take_back(&self, id: FutureId) -> bool {
+        if self.is_fork() {
+            return false;
+        }
         let (record, wake) = self.book.lock().take_back(id);
         if let Some(pool) = self.me.upgrade() {
             pool.wake_all(wake);
@@ -379,10 +409,13 @@ impl Home for Pool {
     }
 
     fn has_begun(&self, id: FutureId) -> bool {
-        self.book.lock().has_begun(id)
+        !self.is_fork() && self.book.lock().has_begun(id)
     }
 
     fn kill(&self, id: FutureId) -> bool {
+        if self.is_fork() {
+            return false;
+        }
         let wake = self.book.lock().kill(id, Reason::Asked);
         if let Some(Wake::Ring(bell)) = &wake {
             bell.ring();

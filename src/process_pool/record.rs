@@ -117,11 +117,8 @@ impl Record {
 const FRAMING: usize = 8 + 1 + Header::LEN;
 
 /// The frame of a batch.
-pub(super) fn frame<'r>(
-    number: u32,
-    records: impl ExactSizeIterator<Item = &'r Record> + Clone,
-) -> Vec<Part> {
-    let size = records.clone().map(Record::size).sum();
+pub(super) fn frame(number: u32, records: &[Record]) -> Vec<Part> {
+    let size = records.iter().map(Record::size).sum();
     let head = Head::new(Kind::Batch, number, records.len() as u32, size);
     let mut parts = Vec::with_capacity(1);
     let mut bytes = Vec::with_capacity(super::message::HEAD + size.min(BATCH_BYTES + FRAMING));

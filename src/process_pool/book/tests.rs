@@ -7,9 +7,10 @@ use crate::executor::Task;
 use crate::future::{Future, TaskOptions};
 use crate::process_pool::channel::Part;
 use crate::process_pool::desk::{Reason, Sentence, Status};
+use crate::process_pool::door::Door;
 use crate::process_pool::message::{HEAD, Head, Kind};
 use crate::process_pool::record::{BATCH_BYTES, Record};
-use crate::process_pool::sys::{Bell, Mapping};
+use crate::process_pool::sys::{Bell, Mapping, Socket};
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 struct Office {
     book: Book,
     pages: Vec<Arc<Mapping>>,
+    doors: Vec<Arc<Door>>,
     garbage: Vec<Record>,
     /// Keeps the tasks from being unwanted.
     futures: Vec<Future<u64>>,
@@ -51,16 +53,26 @@ impl Office {
         let mut office = Office {
             book: Book::new(workers, policy),
             pages: Vec::new(),
+            doors: Vec::new(),
             garbage: Vec::new(),
             futures: vec![],
         };
         for at in 0..workers {
-            let page = Arc::new(Mapping::create().expect("a page").0);
-            office.pages.push(page.clone());
             office.book.desks[at].bell = Some(Arc::new(Bell::new().expect("a bell")));
-            office.book.occupy(at, page);
+            office.occupy(at);
         }
         office
+    }
+
+    /// A fresh worker comes up.
+    fn occupy(&mut self, at: usize) {
+        let page = Arc::new(Mapping::create().expect("a page").0);
+        let door = Arc::new(Door::new(Socket::pair().expect("a socket").0));
+        self.pages.truncate(at);
+        self.doors.truncate(at);
+        self.pages.push(page.clone());
+        self.doors.push(door.clone());
+        self.book.occupy(at, page, door);
     }
 
     fn submit(&mut self, tasks: std::ops::Range<u64>) -> Vec<Wake> {
@@ -76,7 +88,7 @@ impl Office {
     /// The driver's next step; how many tasks it sends, if it sends.
     fn next(&mut self, at: usize) -> usize {
         match self.book.next(at, true, &mut self.garbage) {
-            Step::Send(parts) => head(&parts).b as usize,
+            Step::Send => head(&self.doors[at].take()).b as usize,
             Step::Sleep(_) => 0,
             Step::Judge => panic!("nobody is to be killed"),
             Step::Close(_) => panic!("nobody is to leave"),
@@ -116,7 +128,7 @@ fn head(parts: &[Part]) -> Head {
 }
 
 fn rings(wake: &Wake, book: &Book, at: usize) -> bool {
-    matches!((wake, &book.desks[at].bell), (Wake::Ring(rung), Some(bell)) if Arc::ptr_eq(rung, bell))
+    matches!((wake, &book.desks[at].bell), (Wake::Ring(rung) | Wake::Flush(_, rung), Some(bell)) if Arc::ptr_eq(rung, bell))
 }
 
 // ---- ship -------------------------------------------------------------------------------------------
@@ -153,7 +165,8 @@ fn a_batch_is_no_larger_than_a_copy_may_be() {
     // One that is too large goes all the same, alone, and its bytes are sent from where they are.
     let mut office = Office::new(1);
     (0..20).for_each(|_| _ = office.book.submit(heavy(3 * BATCH_BYTES)));
-    let Step::Send(parts) = office.book.next(0, true, &mut office.garbage) else { panic!("it sends") };
+    let Step::Send = office.book.next(0, true, &mut office.garbage) else { panic!("it sends") };
+    let parts = office.doors[0].take();
     assert_eq!((head(&parts).kind, head(&parts).b), (Kind::Batch, 1));
     assert!(parts.iter().any(|part| matches!(part, Part::Shared(_))));
 }
@@ -277,7 +290,7 @@ fn half_of_what_waits_behind_a_task_is_taken_over() {
     let left: Vec<_> = office.book.queue.drain(..).collect();
     // The newest batch, whole in the queue's order: 7 wait in it.
     assert_eq!(office.next(1), 4);
-    let stolen: Vec<u64> = office.book.desks[1].batch(0).map(|record| record.id().get()).collect();
+    let stolen: Vec<u64> = office.book.desks[1].shipped(0);
     assert_eq!(stolen, (13..17).map(|n| office.id(n).get()).collect::<Vec<_>>());
     assert_eq!(office.state(13), State::Dispatched);
     drop(left);
@@ -464,9 +477,7 @@ fn a_retry_goes_to_the_front_with_its_number() {
     assert!(office.book.bury(0).blamed.is_empty());
     assert_eq!(office.queue(), [0, 1, 2, 3]);
     // Again, and this was its last.
-    let page = Arc::new(Mapping::create().expect("a page").0);
-    office.pages[0] = page.clone();
-    office.book.occupy(0, page);
+    office.occupy(0);
     office.next(0);
     office.begin(0, 0);
     let blamed = office.book.bury(0).blamed;
@@ -491,8 +502,7 @@ fn workers_that_die_before_any_task_break_the_pool_in_the_end() {
     let mut office = Office::new(1);
     for death in 1..=3 {
         assert!(!office.book.has_failed_too_often());
-        let page = Arc::new(Mapping::create().expect("a page").0);
-        office.book.occupy(0, page);
+        office.occupy(0);
         office.submit(0..1);
         office.next(0);
         office.book.bury(0);

@@ -1,0 +1,302 @@
+//! The stages: how a fault is brought to the place in a worker's life where it is to happen.
+
+use crate::faults::Fault;
+use crate::house;
+use crate::support::eventually;
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    Starting,
+    Initializer,
+    Decoding,
+    Running,
+    Encoding,
+    InFlight,
+    Idle,
+    Closing,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Stage; 8] = [
+        Stage::Starting,
+        Stage::Initializer,
+        Stage::Decoding,
+        Stage::Running,
+        Stage::Encoding,
+        Stage::InFlight,
+        Stage::Idle,
+        Stage::Closing,
+    ];
+}
+
+/// A fault that is to happen, and the folder by which the worker and the test talk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    pub(crate) fault: Fault,
+    pub(crate) folder: PathBuf,
+}
+
+impl Plan {
+    /// Comes to grief; leaves word of who did.
+    pub(crate) fn commit(&self) {
+        fs::write(self.folder.join("pid"), std::process::id().to_string()).unwrap();
+        self.fault.commit();
+    }
+
+    /// The same in the first process that comes by.
+    pub(crate) fn commit_once(&self) {
+        if File::create_new(self.folder.join("once")).is_ok() {
+            self.commit();
+        }
+    }
+
+    /// Who came to grief.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        fs::read_to_string(self.folder.join("pid")).ok()?.parse().ok()
+    }
+
+    pub(crate) fn tell(&self, what: &str) {
+        drop(File::create(self.folder.join(what)));
+    }
+
+    pub(crate) fn was_told(&self, what: &str) -> bool {
+        self.folder.join(what).exists()
+    }
+
+    /// Waits for word from the other process.
+    pub(crate) fn listen(&self, what: &str) {
+        while !self.was_told(what) {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    /// Leaves a thread behind that comes to grief when it is told to `go`.
+    fn leave_agent(&self, holds_output: bool) {
+        let plan = self.clone();
+        let agent = thread::Builder::new().name("agent".into());
+        let agent = agent.spawn(move || {
+            // What is printed is flushed before a worker leaves: so it can't, yet.
+            let _output = holds_output.then(|| std::io::stdout().lock());
+            let _done = Tell(plan.clone(), "done");
+            plan.tell("ready");
+            plan.listen("go");
+            plan.commit();
+        });
+        drop(agent.unwrap());
+        self.listen("ready");
+    }
+
+    /// Lets the agent go, and waits for what comes of it.
+    pub(crate) fn release_agent(&self, pid: u32) {
+        self.tell("go");
+        eventually(|| self.was_told("done") || matches!(house::state_of(pid), None | Some('Z' | 'T')));
+    }
+}
+
+/// Tells it when it is dropped, however that comes.
+struct Tell(Plan, &'static str);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.tell(self.1);
+    }
+}
+
+// ---- starting -------------------------------------------------------------------------------------
+
+/// Where a worker that is to come to grief while it starts finds its plan.
+pub(crate) const AT_START: &str = "CRASH_AT_START";
+
+/// As a program's registries do, this runs before `main`, hence in a worker before its first word.
+#[used]
+// SAFETY: the loader calls what it finds here, as it calls every constructor.
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = {
+    extern "C" fn start() {
+        let Some(text) = std::env::var_os(AT_START) else { return };
+        let plan: Plan = serde_json::from_str(text.to_str().unwrap()).unwrap();
+        plan.commit_once();
+    }
+    start
+};
+
+// ---- tasks ----------------------------------------------------------------------------------------
+
+/// What a culprit that comes through gives.
+pub(crate) const SURVIVED: u32 = 7;
+
+pub(crate) fn initialize(argument: OnArrival) {
+    argument.0.commit_once();
+}
+
+pub(crate) fn decode(_: Argument) -> u32 {
+    SURVIVED
+}
+
+pub(crate) fn run(plan: Plan) -> u32 {
+    plan.commit();
+    SURVIVED
+}
+
+pub(crate) fn encode(plan: Plan) -> Outcome {
+    Outcome(plan)
+}
+
+/// Its result is more than fits into a socket, and on its way when the fault comes.
+pub(crate) fn send(plan: Plan) -> Large {
+    plan.leave_agent(false);
+    fs::write(plan.folder.join("pid"), std::process::id().to_string()).unwrap();
+    Large { plan, ballast: Vec::new() }
+}
+
+pub(crate) fn linger(plan: Plan) -> u32 {
+    plan.leave_agent(false);
+    std::process::id()
+}
+
+pub(crate) fn linger_at_the_door(plan: Plan) -> u32 {
+    plan.leave_agent(true);
+    std::process::id()
+}
+
+/// The initializer's argument: the two errors of a codec.
+#[derive(Debug)]
+pub(crate) struct OnArrival(pub(crate) Plan);
+
+impl Serialize for OnArrival {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.fault {
+            Fault::EncodeError => Err(S::Error::custom("it can't be encoded")),
+            _ => self.0.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OnArrival {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let plan = Plan::deserialize(from)?;
+        match plan.fault {
+            Fault::DecodeError => Err(D::Error::custom("it can't be decoded")),
+            _ => Ok(OnArrival(plan)),
+        }
+    }
+}
+
+/// Faults when it is decoded; its encode error comes at submit.
+#[derive(Debug)]
+pub(crate) struct Argument(pub(crate) Plan);
+
+impl Serialize for Argument {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.fault {
+            Fault::EncodeError => Err(S::Error::custom("it can't be encoded")),
+            _ => self.0.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Argument {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let plan = Plan::deserialize(from)?;
+        plan.commit();
+        match plan.fault {
+            Fault::DecodeError => Err(D::Error::custom("it can't be decoded")),
+            _ => Ok(Argument(plan)),
+        }
+    }
+}
+
+/// Faults when it is encoded.
+#[derive(Debug)]
+pub(crate) struct Outcome(Plan);
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.commit();
+        match self.0.fault {
+            Fault::EncodeError => Err(S::Error::custom("it can't be encoded")),
+            _ => to.serialize_u32(SURVIVED),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        u32::deserialize(from)?;
+        Ok(Outcome(Plan { fault: Fault::Exit0, folder: PathBuf::new() }))
+    }
+}
+
+/// Grows when it is encoded, and tells when that is done: what comes then is that it is sent.
+#[derive(Debug)]
+pub(crate) struct Large {
+    plan: Plan,
+    ballast: Vec<u8>,
+}
+
+impl Serialize for Large {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (&self.plan, vec![3_u8; 2 << 20]).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Large {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (plan, ballast) = <(Plan, Vec<u8>)>::deserialize(from)?;
+        match plan.fault {
+            Fault::DecodeError => Err(D::Error::custom("it can't be decoded")),
+            _ => Ok(Large { plan, ballast }),
+        }
+    }
+}
+
+impl Large {
+    pub(crate) fn is_whole(&self) -> bool {
+        self.ballast.len() == 2 << 20 && self.ballast.iter().all(|byte| *byte == 3)
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        if self.ballast.is_empty() {
+            self.plan.tell("encoded");
+        }
+    }
+}
+
+// ---- a driver that is held ---------------------------------------------------------------------------
+
+/// While this is closed, the driver that decodes a [`Held`] result waits in there.
+pub(crate) static HELD: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+/// A result whose decoding takes as long as the test likes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Held(u32);
+
+impl<'de> Deserialize<'de> for Held {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = u32::deserialize(from)?;
+        drop(HELD.1.wait_while(HELD.0.lock().unwrap(), |held| *held).unwrap());
+        Ok(Held(value))
+    }
+}
+
+/// Ends when it is told to.
+pub(crate) fn hold_the_driver(plan: Plan) -> Held {
+    plan.listen("shipped");
+    Held(std::process::id())
+}
+
+impl Held {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0
+    }
+}
