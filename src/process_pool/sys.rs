@@ -40,10 +40,17 @@ const QUIETLY: SendFlags = SendFlags::empty();
 #[derive(Debug)]
 pub(super) struct Socket(OwnedFd);
 
+const SEND_BUFFER: usize = 1 << 20;
+
 impl Socket {
     /// Two connected ends, that no program started from here inherits by accident.
     pub(super) fn pair() -> io::Result<(Socket, OwnedFd)> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        for end in [&ours, &theirs] {
+            // The larger, the fewer turns a large frame takes; the system may give less. Memory is only taken by what is
+            // on its way.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(end, SEND_BUFFER);
+        }
         Ok((Socket::from_fd(ours.into()), theirs.into()))
     }
 

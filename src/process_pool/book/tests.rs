@@ -268,6 +268,42 @@ fn a_task_that_was_cancelled_on_its_way_is_sent_to_nobody() {
 }
 
 #[test]
+fn a_worker_that_has_nothing_to_do_is_given_a_task_at_once() {
+    let mut office = Office::new(2);
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    let wakes = office.submit(0..3);
+    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::Nobody]));
+    assert_eq!([0, 1].map(|at| office.book.desks[at].in_flight()), [1, 1]);
+    assert_eq!((office.state(0), office.queue()), (State::Dispatched, vec![2]));
+}
+
+#[test]
+fn a_task_overtakes_nobody_and_a_large_one_is_the_drivers() {
+    let mut office = Office::new(1);
+    assert_eq!(office.next(0), 0);
+    // Idle, but with something queued already, as after a recall.
+    office.book.queue.push_back(task(9).0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Ring(_)));
+    let mut office = Office::new(1);
+    assert_eq!(office.next(0), 0);
+    assert!(matches!(office.book.submit(heavy(BATCH_BYTES)), Wake::Ring(_)));
+}
+
+#[test]
+fn a_worker_that_may_take_no_more_is_given_nothing() {
+    let policy = Policy { max_tasks_per_child: Some(1), ..Policy::default() };
+    let mut office = Office::with(1, policy);
+    assert_eq!(office.next(0), 0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Flush(..)));
+    office.run(0, 0);
+    office.pages[0].pass(1);
+    // It is on the list no more; but were it there, it would not do.
+    office.book.idle.push(0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
+    assert_eq!(office.queue(), [1]);
+}
+
+#[test]
 fn a_worker_is_started_when_none_is_idle() {
     let mut book = Book::new(2, Policy::default());
     let wakes: Vec<_> = (0..3).map(|n| book.submit(task(n).0)).collect();

@@ -2,6 +2,7 @@
 
 use super::{Filled, Inbox, Outbox, Part, ROOM, Wait, reuse, send_all};
 use crate::process_pool::message::{HEAD, Head, Kind};
+use crate::process_pool::record::Large;
 use crate::process_pool::tests::{Coming, FakeStream};
 use std::io;
 use std::sync::Arc;
@@ -127,7 +128,7 @@ fn parts_go_out_in_order_whatever_the_stream_takes() {
         stream.takes.borrow_mut().extend(pattern);
         let mut outbox = Outbox::default();
         for (n, part) in parts().enumerate() {
-            outbox.push(if n % 2 == 0 { Part::Own(part) } else { Part::Shared(Arc::new(part)) });
+            outbox.push(if n % 2 == 0 { Part::Own(part) } else { Part::Shared(Arc::new(Large::of(part))) });
         }
         let mut tries = 0;
         while !outbox.flush(&stream).expect("no error") {
