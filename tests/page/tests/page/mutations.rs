@@ -39,6 +39,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(R::KillRecalls, P::KillIgnored, "kill"),
         breaks(R::KillsAreASet, P::KillIgnored, "2 kills"),
         breaks(R::PassOn, P::Sleeps, "submit, SIGKILL"),
+        breaks(R::RestIsTold, P::Sleeps, "hand over, large frames"),
         breaks(R::DeadIsNotIdle, P::Sleeps, "submit, SIGKILL"),
         breaks(R::StartsAreKept, P::Sleeps, "cancel, SIGKILL"),
         breaks(R::ClearBeforeLook, P::Sleeps, "submit 3"),

@@ -245,6 +245,8 @@ pub(crate) struct Driver {
     pub(crate) at: DriverAt,
     /// Its eventfd.
     pub(crate) event: bool,
+    /// Its poll waits for room too: there was something to write when it went to sleep.
+    pub(crate) for_room: bool,
     /// On the idle list.
     pub(crate) idle: bool,
     /// The slot to use next, so the one with the older frame.
@@ -261,6 +263,8 @@ pub(crate) struct Driver {
     pub(crate) condemned: bool,
     /// Results of this worker, for `max_tasks_per_child`.
     pub(crate) given: u8,
+    /// A user's thread has put a frame into the out-buffer and is about to write it.
+    pub(crate) handed: bool,
     /// Seen begun: their clocks run.
     pub(crate) clocked: Set,
     /// What some broken rules remember between two sections that should be one.

@@ -1,8 +1,9 @@
 //! The users' threads: submit, cancel, kill, shutdown. One step is one critical section.
 
 use super::book::Cancelled;
+use super::driver;
 use super::rules::{Rule, Scope};
-use super::state::{Call, LANES, Life, NONE, Outcome, SLOTS, Shutdown, State, Task};
+use super::state::{Call, LANES, Lane, Life, NONE, Outcome, SLOTS, Shutdown, State, Task};
 use super::steps::{Steps, Who};
 
 pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
@@ -13,11 +14,10 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
         cancel_shipped(scope, *state, steps);
     }
     if state.submitted < scope.tasks && state.shutdown == Shutdown::No {
-        let mut next = *state;
-        next.submitted += 1;
-        next.push_back(next.submitted);
-        next.wakes = 1;
-        steps.may(next, Who::User, "submits");
+        submit(scope, *state, steps);
+    }
+    for lane in (0..LANES).filter(|&lane| state.lanes[lane].driver.handed) {
+        send(scope, *state, lane, steps);
     }
     if state.shutdown == Shutdown::No {
         if scope.may_drain {
@@ -44,6 +44,43 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
             kill(scope, *state, task, steps);
         }
     }
+}
+
+fn submit(scope: &Scope, mut next: State, steps: &mut Steps<'_>) {
+    next.submitted += 1;
+    let task = next.submitted;
+    for lane in 0..LANES {
+        let l = &next.lanes[lane];
+        if scope.hands
+            && next.queued() == 0
+            && l.driver.idle
+            && l.in_flight() == 0
+            && driver::may_take(l, scope)
+        {
+            let mut handed = next;
+            handed.lanes[lane].driver.idle = false;
+            handed.ship(lane, [task, NONE], scope);
+            handed.lanes[lane].driver.handed = true;
+            steps.may(handed, Who::User, "submits, to an idle worker");
+        }
+    }
+    // A large one goes by the queue in any case.
+    next.push_back(task);
+    next.wakes = 1;
+    steps.may(next, Who::User, "submits");
+}
+
+/// The rest of a task handed over: what the socket does not take at once is left to the driver, which is told.
+fn send(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
+    let Lane { socket, driver, .. } = &mut next.lanes[lane];
+    if socket.out > 0 && socket.down < scope.buffer {
+        socket.out -= 1;
+        socket.down += 1;
+        return steps.must(next, Who::User, "writes half a frame");
+    }
+    driver.handed = false;
+    driver.event |= socket.out > 0 && scope.keeps(Rule::RestIsTold);
+    steps.must(next, Who::User, "has handed a task over");
 }
 
 fn cancel(scope: &Scope, mut next: State, task: Task, steps: &mut Steps<'_>) {
