@@ -281,8 +281,8 @@ impl Book {
         let spare = waiting(desk) >= 2 || (waiting(desk) == 1 && desk.running().next().is_some());
         let Some((number, count)) = desk.waiting().next().filter(|_| spare) else { return false };
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
-        // The worker may go on between the two looks: then it is left with more. It may also write nonsense.
-        let loot = desk.recall(number, desk.begun(number).saturating_add(count) - take);
+        // Reckoned from the limit, which stands still while the book is held; what has begun moves on.
+        let loot = desk.recall(number, desk.limit(number).saturating_sub(take));
         self.send(thief, loot)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of tasks. An [`Inbox`] never believes a length: memory grows with the bytes that are there.
 
+use super::buffer::{Large, reuse};
 use super::message::{Garbled, HEAD, Head};
-use super::record::Large;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -44,20 +44,7 @@ pub(super) struct Inbox {
 }
 
 /// Room that an inbox starts with.
-const ROOM: usize = 64 << 10;
-
-/// Forgets what a buffer holds, and keeps its room only if that is small or was used to a good part: where large frames
-/// come one after the other, fresh memory for each, page by page, would cost more than the copying. Never more than
-/// 32 MiB.
-pub(super) fn reuse(buffer: &mut Vec<u8>) {
-    const SMALL: usize = 1 << 20;
-    const MOST: usize = 32 << 20;
-    let (used, room) = (buffer.len(), buffer.capacity());
-    if room > MOST || (room > SMALL && used < room / 4) {
-        *buffer = Vec::new();
-    }
-    buffer.clear();
-}
+pub(super) const ROOM: usize = 64 << 10;
 
 impl Inbox {
     /// Takes what the stream has, once.
@@ -194,6 +181,3 @@ pub(super) fn send_all(stream: &impl Stream, mut bytes: &[u8]) -> io::Result<()>
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -200,9 +200,9 @@ impl Desk {
         })
     }
 
-    /// How many of a batch have begun, at most as many as there are.
-    pub(super) fn begun(&self, number: u32) -> u32 {
-        self.claimed(number).map_or(0, |claimed| claimed.begun)
+    /// How many of a batch may begin. Only the holder of the book changes it.
+    pub(super) fn limit(&self, number: u32) -> u32 {
+        self.claimed(number).map_or(0, |claimed| claimed.limit)
     }
 
     pub(super) fn has_begun(&self, number: u32, index: u32) -> bool {

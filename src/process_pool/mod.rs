@@ -17,8 +17,13 @@
 //! Nothing outside this module knows that a worker is a local process.
 
 mod book;
+mod buffer;
 mod builder;
 mod channel;
+// Not declared in its own file, which the member `wire-tests` includes without the rest.
+#[cfg(test)]
+#[path = "channel/tests.rs"]
+mod channel_tests;
 mod desk;
 mod door;
 mod driver;

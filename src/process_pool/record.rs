@@ -1,6 +1,7 @@
 //! [`Record`]: a task, encoded, as the pool keeps it until its future is resolved.
 
-use super::channel::{Part, reuse};
+use super::buffer::Large;
+use super::channel::Part;
 use super::message::{Head, Kind, put_length};
 use super::worker::RING_WHEN_BEGUN;
 use crate::error::TaskError;
@@ -8,7 +9,6 @@ use crate::future::cell::{Entry, Kept};
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::remote::parcel::{Header, Route};
-use crate::sync::plain::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,43 +31,6 @@ pub(super) struct Record {
 enum Argument {
     Small(Box<[u8]>),
     Large(Arc<Large>),
-}
-
-/// A large argument's bytes. When the last frame and the last record that need them are gone, their memory is kept for
-/// the next large argument of the process: fresh memory costs more than the encoding.
-pub(super) struct Large(Vec<u8>);
-
-impl Large {
-    pub(super) fn of(bytes: Vec<u8>) -> Self {
-        Large(bytes)
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Room for the next one, or none.
-    fn spare() -> Vec<u8> {
-        std::mem::take(&mut *SPARE.lock())
-    }
-
-    fn keep(mut room: Vec<u8>) {
-        reuse(&mut room);
-        let mut spare = SPARE.lock();
-        if room.capacity() > spare.capacity() {
-            std::mem::swap(&mut *spare, &mut room);
-        }
-        drop(spare);
-    }
-}
-
-/// One, of at most 32 MiB.
-static SPARE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-impl Drop for Large {
-    fn drop(&mut self) {
-        Large::keep(std::mem::take(&mut self.0));
-    }
 }
 
 impl Record {

@@ -8,7 +8,8 @@
 //! The rules are those of `PAGE.md`, section "Worker"; the names W1 to W4 in the code refer to it. It knows nothing of
 //! the parent's side but the messages and the page.
 
-use super::channel::{Filled, Inbox, Stream, Wait, reuse, send_all};
+use super::buffer::reuse;
+use super::channel::{Filled, Inbox, Stream, Wait, send_all};
 use super::message::{Garbled, HEAD, Head, Kind, PROTOCOL, Welcome, get};
 use super::page::{LAST_WORDS, Page};
 use super::sys::{self, Mapping, Socket};

@@ -1,8 +1,8 @@
 //! Frames over streams that give and take as they like.
 
-use super::{Filled, Inbox, Outbox, Part, ROOM, Wait, reuse, send_all};
+use crate::process_pool::buffer::{Large, reuse};
+use crate::process_pool::channel::{Filled, Inbox, Outbox, Part, ROOM, Wait, send_all};
 use crate::process_pool::message::{HEAD, Head, Kind};
-use crate::process_pool::record::Large;
 use crate::process_pool::tests::{Coming, FakeStream};
 use std::io;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! What goes through a door, over a real socket whose other end the test holds.
 
 use super::Door;
+use crate::process_pool::buffer::Large;
 use crate::process_pool::channel::{Part, Stream, Wait};
-use crate::process_pool::record::Large;
 use crate::process_pool::sys::Socket;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Frames on a stream.
 
+#[path = "../../../src/process_pool/buffer.rs"]
+mod buffer;
 #[path = "../../../src/process_pool/channel.rs"]
 mod channel;
 #[path = "../../../src/process_pool/message.rs"]

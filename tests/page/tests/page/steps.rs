@@ -88,10 +88,7 @@ fn in_order(mut state: State) -> State {
     if state.lanes[0] > state.lanes[1] {
         state.lanes.swap(0, 1);
         match &mut state.call {
-            Call::Flush { lane }
-            | Call::Signal { lane, .. }
-            | Call::Store { lane, .. }
-            | Call::Steal { lane, .. } => *lane ^= 1,
+            Call::Signal { lane, .. } | Call::Store { lane, .. } | Call::Steal { lane, .. } => *lane ^= 1,
             Call::None => {}
         }
     }
