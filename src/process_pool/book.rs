@@ -85,6 +85,10 @@ pub(super) enum Step {
     /// The worker is to leave. Wake this one: it can take what the worker can't.
     Close(Wake),
     Sleep(Option<Instant>),
+    /// The worker should be heard of soon: it has something to read and does nothing else.
+    Listen,
+    /// The worker has gone mad.
+    Condemn(Garbled),
 }
 
 /// What a worker's death leaves behind.
@@ -95,6 +99,10 @@ pub(super) struct Remains {
     /// They were recalled, and the pool is cancelling.
     pub(super) cancelled: Vec<Record>,
     pub(super) wake: Vec<Wake>,
+    /// The pool was built to break at such a death.
+    pub(super) breaks_pool: bool,
+    /// So many workers have died before they did anything that the next ones will.
+    pub(super) is_hopeless: bool,
 }
 
 impl Book {
@@ -177,8 +185,15 @@ impl Book {
         if (!desk.kills.is_empty() && desk.condemned.is_none()) || desk.order.is_some() {
             return Step::Judge;
         }
-        if desk.condemned.is_some() || !drained {
+        if desk.condemned.is_some() {
             return Step::Sleep(None);
+        }
+        if let Err(garbled) = desk.check_page() {
+            return Step::Condemn(garbled);
+        }
+        let wait = if desk.owes_a_sign() { Step::Listen } else { Step::Sleep(None) };
+        if !drained {
+            return wait;
         }
         let worn = self.policy.max_tasks_per_child.is_some_and(|most| desk.results >= most);
         if (worn || desk.is_retiring) && in_flight == 0 {
@@ -199,7 +214,7 @@ impl Book {
             return Step::Send(parts);
         }
         if in_flight > 0 {
-            return Step::Sleep(None);
+            return wait;
         }
         if !matches!(self.life, Life::Open) && self.queue.is_empty() {
             return self.close(at);
@@ -210,9 +225,11 @@ impl Book {
         if until.is_some_and(|until| Instant::now() >= until) {
             return self.close(at);
         }
-        if may_take > 0 {
-            self.idle.push(at);
+        if may_take == 0 {
+            // What it has not read yet was taken back: when it has read that it can have more.
+            return wait;
         }
+        self.idle.push(at);
         Step::Sleep(until)
     }
 
@@ -377,16 +394,16 @@ impl Book {
         // It may have died in its sleep: nobody is to be woken there, in the place of another who could work.
         self.idle.retain(|idle| *idle != at);
         let was_closing = self.desks[at].status == Status::Closing;
-        let shipped = self.desks[at].in_flight();
         remains.wake = self.recall(at, &mut remains.cancelled);
         let desk = &mut self.desks[at];
-        let never_worked = desk.results == 0 && shipped > 0;
+        let never_worked = desk.was_given_work() && desk.results == 0;
         let condemned = desk.condemned.take();
         let killed_for = |record: &Record| match condemned {
             Some(Sentence::ForTask(id, reason)) if id == record.id() => Some(reason),
             _ => None,
         };
         let cancelling = matches!(self.life, Life::Cancelling | Life::Broken(_));
+        let was_asked_for = matches!(condemned, Some(Sentence::ForTask(..)));
         let mut again = Vec::new();
         for mut record in desk.give_up() {
             let reason = killed_for(&record);
@@ -399,9 +416,10 @@ impl Book {
         desk.clear();
         if !was_closing {
             self.totals.deaths += 1;
+            remains.breaks_pool = self.policy.breaks_on_death && !cancelling && !was_asked_for;
             if never_worked && remains.blamed.is_empty() && again.is_empty() {
                 // It had work, did none, and nobody is to blame: what killed it will kill the next one.
-                self.failed_starts += 1;
+                remains.is_hopeless = self.note_failed_start(at);
             }
         }
         remains.wake.extend(self.requeue(again));
@@ -415,11 +433,7 @@ impl Book {
         self.no_start_before = Some(Instant::now() + START_AGAIN_AFTER);
         let others =
             self.desks.iter().enumerate().any(|(other, desk)| other != at && desk.status == Status::Up);
-        !others && self.has_failed_too_often()
-    }
-
-    pub(super) fn has_failed_too_often(&self) -> bool {
-        self.failed_starts >= FAILED_STARTS
+        !others && self.failed_starts >= FAILED_STARTS
     }
 
     /// A driver has no worker: shall it start one, or end? If it ends, its desk is vacant from here on.

@@ -122,7 +122,7 @@ impl Pool {
 
     /// Asks for a place in the queue; blocks if it was bounded to block.
     fn admit(&self) -> Admission {
-        if std::process::id() != self.builder {
+        if self.is_elsewhere() {
             return Admission::Refused(TaskError::Broken(Broken::new(
                 "this process is a fork of the one that built the pool, and has none of its threads; \
                  build a pool of its own here",
@@ -290,12 +290,18 @@ impl Pool {
     // ---- the end ------------------------------------------------------------------------------------
 
     pub(super) fn drain(self: &Arc<Self>) {
+        if self.is_elsewhere() {
+            return;
+        }
         let wake = self.book.lock().drain();
         self.note_room();
         self.wake_all(wake);
     }
 
     pub(super) fn cancel_all(self: &Arc<Self>) {
+        if self.is_elsewhere() {
+            return;
+        }
         let mut cancelled = Vec::new();
         let wake = self.book.lock().cancel_all(&mut cancelled);
         self.note_room();
@@ -304,12 +310,18 @@ impl Pool {
     }
 
     pub(super) fn order(self: &Arc<Self>, signal: Signal) {
+        if self.is_elsewhere() {
+            return;
+        }
         let wake = self.book.lock().order(signal);
         self.wake_all(wake);
     }
 
     /// Waits until the drivers have ended; false if the deadline came first.
     pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
+        if self.is_elsewhere() {
+            return true;
+        }
         let mut book = self.book.lock();
         while !book.is_deserted() {
             match deadline {
@@ -330,6 +342,13 @@ impl Pool {
             let _ = thread.join();
         }
         true
+    }
+
+    /// Whether this is a fork of the process that built the pool. It has a copy of the book, whose lock may be held for
+    /// ever, and none of the drivers; but the pages are shared: whoever recalled a task here would take it from the
+    /// parent.
+    fn is_elsewhere(&self) -> bool {
+        std::process::id() != self.builder
     }
 
     /// Whether this thread drives one of the pool's workers, or calls its callbacks.
@@ -365,12 +384,18 @@ fn finish((entry, after): Callbacks) {
 
 impl Home for Pool {
     fn cancelled(&self, _: Snapshot) {
+        if self.is_elsewhere() {
+            return;
+        }
         let dead = self.book.lock().note_cancelled();
         self.note_room();
         let _ = drop_contained(dead);
     }
 
     fn take_back(&self, id: FutureId) -> bool {
+        if self.is_elsewhere() {
+            return false;
+        }
         let (record, wake) = self.book.lock().take_back(id);
         if let Some(pool) = self.me.upgrade() {
             pool.wake_all(wake);
@@ -379,10 +404,13 @@ impl Home for Pool {
     }
 
     fn has_begun(&self, id: FutureId) -> bool {
-        self.book.lock().has_begun(id)
+        !self.is_elsewhere() && self.book.lock().has_begun(id)
     }
 
     fn kill(&self, id: FutureId) -> bool {
+        if self.is_elsewhere() {
+            return false;
+        }
         let wake = self.book.lock().kill(id, Reason::Asked);
         if let Some(Wake::Ring(bell)) = &wake {
             bell.ring();

@@ -272,10 +272,32 @@ impl Drop for Large {
     }
 }
 
+/// An initializer that ends when it is told to: what is submitted meanwhile travels together.
+pub(crate) fn wait_until_open(plan: Plan) {
+    plan.listen("open");
+}
+
 // ---- a driver that is held ---------------------------------------------------------------------------
 
 /// While this is closed, the driver that decodes a [`Held`] result waits in there.
-pub(crate) static HELD: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+static HELD: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+/// Holds drivers until it is dropped.
+pub(crate) struct Hold(());
+
+impl Hold {
+    pub(crate) fn new() -> Self {
+        *HELD.0.lock().unwrap() = true;
+        Hold(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        *HELD.0.lock().unwrap() = false;
+        HELD.1.notify_all();
+    }
+}
 
 /// A result whose decoding takes as long as the test likes.
 #[derive(Debug, Serialize)]
@@ -289,9 +311,7 @@ impl<'de> Deserialize<'de> for Held {
     }
 }
 
-/// Ends when it is told to.
-pub(crate) fn hold_the_driver(plan: Plan) -> Held {
-    plan.listen("shipped");
+pub(crate) fn hold_the_driver(_: ()) -> Held {
     Held(std::process::id())
 }
 
