@@ -35,7 +35,6 @@ pub(super) struct Book {
     /// Drivers that sleep with nothing in flight and could take a task. The last one in is the warmest.
     idle: Vec<usize>,
     pub(super) life: Life,
-    failed_starts: u32,
     no_start_before: Option<Instant>,
     pub(super) totals: Totals,
     pub(super) policy: Policy,
@@ -89,6 +88,8 @@ pub(super) enum Step {
     Listen,
     /// The worker has gone mad.
     Condemn(Garbled),
+    /// Somebody else is to be started, whose last start failed.
+    StartAgain(Wake),
 }
 
 /// What a worker's death leaves behind.
@@ -114,7 +115,6 @@ impl Book {
             desks: (0..max_workers).map(|_| Desk::default()).collect(),
             idle: Vec::new(),
             life: Life::Open,
-            failed_starts: 0,
             no_start_before: None,
             totals: Totals::default(),
             policy,
@@ -174,6 +174,13 @@ impl Book {
         Wake::Start(desk)
     }
 
+    /// When a start is to be tried again that failed while others worked: nobody else may ever come to ask for it.
+    fn start_again_at(&self) -> Option<Instant> {
+        let is_vacant = |desk: &Desk| desk.status == Status::Vacant;
+        let wanted = !self.queue.is_empty() && self.desks.iter().any(is_vacant);
+        self.no_start_before.filter(|_| wanted)
+    }
+
     // ---- tasks out ----------------------------------------------------------------------------------
 
     /// A driver's next step (`PAGE.md`, D3). `drained`: it has no bytes left to send. Dead entries it came across go to
@@ -191,7 +198,13 @@ impl Book {
         if let Err(garbled) = desk.check_page() {
             return Step::Condemn(garbled);
         }
-        let wait = if desk.owes_a_sign() { Step::Listen } else { Step::Sleep(None) };
+        let wait = if desk.owes_a_sign() { Step::Listen } else { Step::Sleep(self.start_again_at()) };
+        if let Step::Sleep(Some(time)) = wait
+            && Instant::now() >= time
+        {
+            self.no_start_before = None;
+            return Step::StartAgain(self.start_one());
+        }
         if !drained {
             return wait;
         }
@@ -279,11 +292,14 @@ impl Book {
     /// the only task of a worker that runs nothing: two thieves would take it from each other for ever.
     fn steal(&mut self, thief: usize, may_take: usize) -> Option<Vec<Part>> {
         let waiting = |desk: &Desk| desk.waiting().map(|(_, waiting)| waiting as usize).sum::<usize>();
-        let victim =
-            (0..self.desks.len()).filter(|at| *at != thief).max_by_key(|at| waiting(&self.desks[*at]))?;
+        let can_spare = |desk: &Desk| {
+            let waits = waiting(desk);
+            waits >= 2 || (waits == 1 && desk.running().next().is_some())
+        };
+        let others = (0..self.desks.len()).filter(|at| *at != thief && can_spare(&self.desks[*at]));
+        let victim = others.max_by_key(|at| waiting(&self.desks[*at]))?;
         let desk = &mut self.desks[victim];
-        let spare = waiting(desk) >= 2 || (waiting(desk) == 1 && desk.running().next().is_some());
-        let (number, count) = desk.waiting().next().filter(|_| spare)?;
+        let (number, count) = desk.waiting().next()?;
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
         // The worker may go on between the two looks: then it is left with more. It may also write nonsense.
         let loot = desk.recall(number, desk.begun(number).saturating_add(count) - take);
@@ -304,8 +320,6 @@ impl Book {
 
     /// The task that a reply belongs to.
     pub(super) fn collect(&mut self, at: usize, number: u32, index: u32) -> Result<Record, Garbled> {
-        // A worker that gave a result was started well.
-        self.failed_starts = 0;
         self.desks[at].collect(number, index)
     }
 
@@ -427,25 +441,38 @@ impl Book {
         remains
     }
 
-    /// A worker didn't come up. True if that was once too often, and the pool is to be broken.
+    /// A worker didn't come up. True if that was once too often, and the pool is to be broken: never while there is another
+    /// worker, or one on its way that has not failed yet, for what failed may be this one alone (for want of descriptors,
+    /// say).
     pub(super) fn note_failed_start(&mut self, at: usize) -> bool {
-        self.failed_starts += 1;
         self.no_start_before = Some(Instant::now() + START_AGAIN_AFTER);
-        let others =
-            self.desks.iter().enumerate().any(|(other, desk)| other != at && desk.status == Status::Up);
-        !others && self.failed_starts >= FAILED_STARTS
+        let desk = &mut self.desks[at];
+        desk.failed_starts += 1;
+        let too_often = desk.failed_starts >= FAILED_STARTS;
+        let gives_hope = |desk: &Desk| match desk.status {
+            Status::Up => true,
+            Status::Starting => desk.failed_starts == 0,
+            Status::Vacant | Status::Closing => false,
+        };
+        let mut others = self.desks.iter().enumerate().filter(|(other, _)| *other != at);
+        too_often && !others.any(|(_, desk)| gives_hope(desk))
     }
 
-    /// A driver has no worker: shall it start one, or end? If it ends, its desk is vacant from here on.
+    fn is_alone(&self, at: usize) -> bool {
+        let mut others = self.desks.iter().enumerate().filter(|(other, _)| *other != at);
+        others.all(|(_, desk)| desk.status == Status::Vacant)
+    }
+
+    /// A driver has no worker: shall it start one, or end? If it ends, its desk is vacant from here on. One that has
+    /// just failed leaves it to the others, if there are any: with what it held they may do better.
     pub(super) fn stays(&mut self, at: usize) -> bool {
-        let others =
-            self.desks.iter().enumerate().any(|(other, desk)| other != at && desk.status == Status::Up);
-        let shy = others && self.no_start_before.is_some_and(|time| Instant::now() < time);
-        let stays = !self.queue.is_empty() && self.wants_worker() && !shy;
-        self.desks[at].status = if stays { Status::Starting } else { Status::Vacant };
+        let yields = self.desks[at].failed_starts > 0 && !self.is_alone(at);
+        let stays = !self.queue.is_empty() && self.wants_worker() && !yields;
+        let desk = &mut self.desks[at];
+        desk.status = if stays { Status::Starting } else { Status::Vacant };
+        desk.pid = None;
         if !stays {
-            self.desks[at].bell = None;
-            self.desks[at].pid = None;
+            desk.bell = None;
         }
         stays
     }

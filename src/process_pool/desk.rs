@@ -18,6 +18,8 @@ pub(super) struct Desk {
     flights: [Flight; FLIGHTS],
     /// Batches sent to this worker, which is the next one's number.
     sent: u32,
+    /// Starts that failed in a row.
+    pub(super) failed_starts: u32,
     /// Results that came from this worker.
     pub(super) results: u32,
     /// It is to get no more tasks, and to end when it has done what it has.
@@ -95,6 +97,7 @@ impl Desk {
         self.stop_clock();
         let kept = Desk {
             bell: self.bell.take(),
+            failed_starts: self.failed_starts,
             busy: self.busy,
             done: self.done,
             starts: self.starts,
@@ -156,6 +159,7 @@ impl Desk {
         let record = record.ok_or(Garbled("a second reply to a task"))?;
         flight.open -= 1;
         self.results += 1;
+        self.failed_starts = 0;
         self.done += 1;
         if self.in_flight() == 0 {
             self.stop_clock();
@@ -253,12 +257,13 @@ impl Desk {
 
     /// An error if the page says what no worker writes there.
     pub(super) fn check_page(&self) -> Result<(), Garbled> {
-        let ahead = self.page.as_ref().is_some_and(|page| self.sent.wrapping_sub(page.over()) as usize > FLIGHTS);
+        let ahead =
+            self.page.as_ref().is_some_and(|page| self.sent.wrapping_sub(page.over()) as usize > FLIGHTS);
         let flights = self.flights.iter().filter(|flight| flight.open > 0);
-        flights.map(|flight| self.claimed(flight.number)).find_map(Result::err).map_or_else(
-            || if ahead { Err(NONSENSE) } else { Ok(()) },
-            Err,
-        )
+        flights
+            .map(|flight| self.claimed(flight.number))
+            .find_map(Result::err)
+            .map_or_else(|| if ahead { Err(NONSENSE) } else { Ok(()) }, Err)
     }
 
     /// Whether the worker has something to read and does nothing else: it should soon be heard of.

@@ -163,6 +163,7 @@ impl<'p> Driver<'p> {
                     parts.into_iter().for_each(|part| self.outbox.push(part));
                     self.flush();
                 }
+                Step::StartAgain(wake) => self.pool.wake(wake),
                 Step::Close(wake) => {
                     self.pool.wake(wake);
                     return self.close();

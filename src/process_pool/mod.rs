@@ -21,7 +21,10 @@ mod builder;
 mod channel;
 mod desk;
 mod driver;
-#[cfg_attr(all(unix, feature = "auto-init"), expect(unsafe_code, reason = "code before main, argued in the file"))]
+#[cfg_attr(
+    all(unix, feature = "auto-init"),
+    expect(unsafe_code, reason = "code before main, argued in the file")
+)]
 mod entry;
 mod launch;
 mod message;

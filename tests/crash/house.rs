@@ -44,8 +44,11 @@ pub(crate) fn in_own_process(limit: Duration, name: &str, body: impl FnOnce() + 
     let name = name.to_owned();
     alone(limit + Duration::from_secs(10), move || {
         let program = std::env::current_exe().unwrap();
-        let output =
-            Command::new(program).args(["--exact", &name, "--nocapture"]).env(MARK, &name).output().unwrap();
+        let output = Command::new(program)
+            .args(["--exact", &name, "--nocapture", "--test-threads=1"])
+            .env(MARK, &name)
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let complained = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{}\n{said}\n{complained}", output.status);
@@ -146,9 +149,10 @@ pub(crate) fn state_of(pid: u32) -> Option<char> {
 /// The same of the thread that runs the tasks of a worker.
 pub(crate) fn state_of_task_thread(pid: u32) -> Option<char> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-    let thread = threads.filter(|thread| thread.file_name().to_string_lossy() != pid.to_string()).find(|thread| {
-        fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with(NAME))
-    })?;
+    let thread =
+        threads.filter(|thread| thread.file_name().to_string_lossy() != pid.to_string()).find(|thread| {
+            fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with(NAME))
+        })?;
     state_in(&fs::read_to_string(thread.path().join("stat")).ok()?)
 }
 

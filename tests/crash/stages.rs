@@ -131,7 +131,7 @@ static CONSTRUCTOR: extern "C" fn() = {
 // ---- tasks ----------------------------------------------------------------------------------------
 
 /// What a culprit that comes through gives.
-pub(crate) const SURVIVED: u32 = 7;
+const SURVIVED: u32 = 7;
 
 pub(crate) fn initialize(argument: OnArrival) {
     argument.0.commit_once();

@@ -74,7 +74,10 @@ pub fn check() {
     let workers: Vec<u32> = stats.workers.iter().filter_map(|worker| worker.pid).collect();
     drop(pool);
     for worker in workers {
-        assert!(!std::path::Path::new(&format!("/proc/{worker}")).exists(), "worker {worker} was left behind");
+        assert!(
+            !std::path::Path::new(&format!("/proc/{worker}")).exists(),
+            "worker {worker} was left behind"
+        );
     }
 }
 
