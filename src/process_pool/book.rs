@@ -8,10 +8,10 @@
 //! A task is in exactly one place at a time: the queue, one desk's table, or the hands of whoever took it out of there
 //! to resolve it. It moves only in here, and its phase moves with it.
 
-use super::channel::Part;
 use super::desk::{Desk, Reason, Sentence, Status};
+use super::door::Door;
 use super::message::Garbled;
-use super::record::{BATCH_BYTES, Record, frame};
+use super::record::{BATCH_BYTES, Record};
 use super::sys::{Bell, Mapping, Signal};
 use crate::error::Broken;
 use crate::id::FutureId;
@@ -24,6 +24,9 @@ const FAILED_STARTS: u32 = 3;
 
 /// How long a pool that has workers waits before it tries again to have more.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the driver of an idle worker looks whether it still is one.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Book {
     queue: VecDeque<Record>,
@@ -71,6 +74,8 @@ pub(super) struct Totals {
 pub(super) enum Wake {
     Nobody,
     Ring(Arc<Bell>),
+    /// A batch lies in this door: send it; what the socket doesn't take is the driver's.
+    Flush(Arc<Door>, Arc<Bell>),
     /// This desk is vacant no more: a driver is to be started for it.
     Start(usize),
 }
@@ -79,8 +84,8 @@ pub(super) enum Wake {
 pub(super) enum Step {
     /// Somebody is to be killed, if it turns out to be so.
     Judge,
-    /// These bytes go to the worker.
-    Send(Vec<Part>),
+    /// A batch lies in the door.
+    Send,
     /// The worker is to leave. Wake this one: it can take what the worker can't.
     Close(Wake),
     Sleep(Option<Instant>),
@@ -128,8 +133,25 @@ impl Book {
 
     // ---- tasks in -----------------------------------------------------------------------------------
 
-    /// Puts a task at the end of the queue.
+    /// Puts a task at the end of the queue; or gives it straight to a worker that has nothing to do.
     pub(super) fn submit(&mut self, record: Record) -> Wake {
+        if self.queue.is_empty() && record.size() < BATCH_BYTES {
+            while let Some(at) = self.idle.pop() {
+                let desk = &self.desks[at];
+                // Whoever is on the list and can't take a task is being woken for another reason.
+                if let Some(bell) = desk.bell.clone()
+                    && desk.in_flight() == 0
+                    && self.allowance(at) > 0
+                {
+                    if !record.dispatch() {
+                        // Cancelled a moment ago: an entry like any other dead one.
+                        self.idle.push(at);
+                        break;
+                    }
+                    return Wake::Flush(self.desks[at].take_on(vec![record]), bell);
+                }
+            }
+        }
         self.queue.push_back(record);
         self.wake_one()
     }
@@ -213,18 +235,12 @@ impl Book {
             return self.close(at);
         }
         let may_take = self.allowance(at);
-        if may_take > 0
-            && let Some(parts) = self.ship(at, may_take, garbage)
-        {
-            return Step::Send(parts);
+        if may_take > 0 && self.ship(at, may_take, garbage) {
+            return Step::Send;
         }
         let open = matches!(self.life, Life::Open | Life::Draining);
-        if may_take > 0
-            && in_flight == 0
-            && open
-            && let Some(parts) = self.steal(at, may_take)
-        {
-            return Step::Send(parts);
+        if may_take > 0 && in_flight == 0 && open && self.steal(at, may_take) {
+            return Step::Send;
         }
         if in_flight > 0 {
             return wait;
@@ -243,7 +259,9 @@ impl Book {
             return wait;
         }
         self.idle.push(at);
-        Step::Sleep(until)
+        // A submitting thread may ship to this worker and not wake us: somebody must see whether it was heard.
+        let look = Instant::now() + LOOK_EVERY;
+        Step::Sleep(Some(until.map_or(look, |until| until.min(look))))
     }
 
     /// How many tasks this worker may be given now.
@@ -258,7 +276,7 @@ impl Book {
 
     /// The next batch from the queue. So small a part of it that all workers have some, and each a second batch at its
     /// door; so many at once that a batch costs little more than a task.
-    fn ship(&mut self, at: usize, may_take: usize, garbage: &mut Vec<Record>) -> Option<Vec<Part>> {
+    fn ship(&mut self, at: usize, may_take: usize, garbage: &mut Vec<Record>) -> bool {
         let share = self.queued() / (2 * self.desks.len());
         let most = share.clamp(1, may_take);
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -268,7 +286,7 @@ impl Book {
             if !batch.is_empty() && bytes + first.size() > BATCH_BYTES {
                 break;
             }
-            let record = self.queue.pop_front()?;
+            let Some(record) = self.queue.pop_front() else { break };
             if record.dispatch() {
                 bytes += record.size();
                 batch.push(record);
@@ -280,26 +298,26 @@ impl Book {
         self.send(at, batch)
     }
 
-    fn send(&mut self, at: usize, batch: Vec<Record>) -> Option<Vec<Part>> {
-        if batch.is_empty() {
-            return None;
+    fn send(&mut self, at: usize, batch: Vec<Record>) -> bool {
+        let sends = !batch.is_empty();
+        if sends {
+            self.desks[at].take_on(batch);
         }
-        let number = self.desks[at].take_on(batch);
-        Some(frame(number, self.desks[at].batch(number)))
+        sends
     }
 
     /// Half of what waits at the fullest desk, for a worker that has nothing; so no task waits behind a long one. Never
     /// the only task of a worker that runs nothing: two thieves would take it from each other for ever.
-    fn steal(&mut self, thief: usize, may_take: usize) -> Option<Vec<Part>> {
+    fn steal(&mut self, thief: usize, may_take: usize) -> bool {
         let waiting = |desk: &Desk| desk.waiting().map(|(_, waiting)| waiting as usize).sum::<usize>();
         let can_spare = |desk: &Desk| {
             let waits = waiting(desk);
             waits >= 2 || (waits == 1 && desk.running().next().is_some())
         };
         let others = (0..self.desks.len()).filter(|at| *at != thief && can_spare(&self.desks[*at]));
-        let victim = others.max_by_key(|at| waiting(&self.desks[*at]))?;
+        let Some(victim) = others.max_by_key(|at| waiting(&self.desks[*at])) else { return false };
         let desk = &mut self.desks[victim];
-        let (number, count) = desk.waiting().next()?;
+        let Some((number, count)) = desk.waiting().next() else { return false };
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
         // The worker may go on between the two looks: then it is left with more. It may also write nonsense.
         let loot = desk.recall(number, desk.begun(number).saturating_add(count) - take);
@@ -397,8 +415,8 @@ impl Book {
     }
 
     /// A worker is up.
-    pub(super) fn occupy(&mut self, at: usize, page: Arc<Mapping>) {
-        self.desks[at].occupy(page);
+    pub(super) fn occupy(&mut self, at: usize, page: Arc<Mapping>, door: Arc<Door>) {
+        self.desks[at].occupy(page, door);
     }
 
     /// A worker is gone: what it had not begun goes back, the rest is what it is blamed for. The driver has taken every

@@ -339,6 +339,8 @@ fn hash(place: &Location<'_>) -> u64 {
 fn program_name() -> String {
     let program = std::env::current_exe().ok();
     let name = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    // So Linux writes it once somebody has deleted or replaced the file of a running program.
+    let name = name.map(|name| name.strip_suffix(" (deleted)").map(str::to_owned).unwrap_or(name));
     name.unwrap_or_else(|| "worker".into())
 }
 

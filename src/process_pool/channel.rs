@@ -3,6 +3,7 @@
 //! Knows nothing of tasks. An [`Inbox`] never believes a length: memory grows with the bytes that are there.
 
 use super::message::{Garbled, HEAD, Head};
+use super::record::Large;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -42,8 +43,21 @@ pub(super) struct Inbox {
     taken: usize,
 }
 
-/// Room that an inbox starts with, and goes back to after a large frame.
+/// Room that an inbox starts with.
 const ROOM: usize = 64 << 10;
+
+/// Forgets what a buffer holds, and keeps its room only if that is small or was used to a good part: where large frames
+/// come one after the other, fresh memory for each, page by page, would cost more than the copying. Never more than
+/// 32 MiB.
+pub(super) fn reuse(buffer: &mut Vec<u8>) {
+    const SMALL: usize = 1 << 20;
+    const MOST: usize = 32 << 20;
+    let (used, room) = (buffer.len(), buffer.capacity());
+    if room > MOST || (room > SMALL && used < room / 4) {
+        *buffer = Vec::new();
+    }
+    buffer.clear();
+}
 
 impl Inbox {
     /// Takes what the stream has, once.
@@ -80,12 +94,8 @@ impl Inbox {
 
     fn make_room(&mut self) -> io::Result<()> {
         if self.taken == self.buffer.len() {
-            self.buffer.clear();
+            reuse(&mut self.buffer);
             self.taken = 0;
-            // A large frame's room is kept for the next one only while large ones come.
-            if self.buffer.capacity() > ROOM {
-                self.buffer = Vec::new();
-            }
         }
         let have = self.buffer.len() - self.taken;
         let wanted = match self.head() {
@@ -115,14 +125,14 @@ pub(super) struct Outbox {
 /// A piece of a frame. It owns its bytes, whatever becomes of the task they belong to.
 pub(super) enum Part {
     Own(Vec<u8>),
-    Shared(Arc<Vec<u8>>),
+    Shared(Arc<Large>),
 }
 
 impl Part {
     fn bytes(&self) -> &[u8] {
         match self {
             Part::Own(bytes) => bytes,
-            Part::Shared(bytes) => bytes,
+            Part::Shared(large) => large.bytes(),
         }
     }
 }

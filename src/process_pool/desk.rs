@@ -1,8 +1,9 @@
 //! [`Desk`]: one worker's place in the book. What was shipped to it, and what is known of its life.
 
+use super::door::Door;
 use super::message::Garbled;
 use super::page::{Claimed, FLIGHTS, Page, slot};
-use super::record::Record;
+use super::record::{Record, frame};
 use super::sys::{Bell, Mapping, Signal};
 use crate::id::FutureId;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub(super) struct Desk {
     pub(super) bell: Option<Arc<Bell>>,
     pub(super) pid: Option<u32>,
     page: Option<Arc<Mapping>>,
+    /// Where batches are put; there while a worker is up.
+    door: Option<Arc<Door>>,
     flights: [Flight; FLIGHTS],
     /// Batches sent to this worker, which is the next one's number.
     sent: u32,
@@ -86,9 +89,10 @@ struct Flight {
 
 impl Desk {
     /// A worker takes its place.
-    pub(super) fn occupy(&mut self, page: Arc<Mapping>) {
+    pub(super) fn occupy(&mut self, page: Arc<Mapping>, door: Arc<Door>) {
         self.status = Status::Up;
         self.page = Some(page);
+        self.door = Some(door);
     }
 
     /// The worker is gone: everything that was about it alone goes too. Nothing is in flight.
@@ -128,8 +132,9 @@ impl Desk {
             && self.flights[slot(self.sent)].open == 0
     }
 
-    /// Takes `records` on as the next batch: its number. The limit is set here, before the first byte is sent.
-    pub(super) fn take_on(&mut self, records: Vec<Record>) -> u32 {
+    /// Takes `records` on as the next batch and puts its frame in the door. The limit is set here, before the first byte
+    /// is sent.
+    pub(super) fn take_on(&mut self, records: Vec<Record>) -> Arc<Door> {
         let (number, tasks) = (self.sent, records.len());
         if self.in_flight() == 0 {
             self.busy_since = Some(Instant::now());
@@ -137,15 +142,12 @@ impl Desk {
         self.idle_since = None;
         let page = self.page.as_ref().expect("it has room, so it is up");
         page.claim(number).open(tasks as u32);
+        let door = self.door.clone().expect("it has room, so it is up");
+        door.put(frame(number, &records));
         let records = records.into_iter().map(Some).collect();
         self.flights[slot(number)] = Flight { number, limit: tasks as u32, records, open: tasks };
         self.sent = number.wrapping_add(1);
-        number
-    }
-
-    /// The tasks of a batch that was just taken on.
-    pub(super) fn batch(&self, number: u32) -> impl ExactSizeIterator<Item = &Record> + Clone {
-        self.flights[slot(number)].records.iter().map(|record| record.as_ref().expect("just taken on"))
+        door
     }
 
     /// A reply came: the task it belongs to. It must have begun and be open.

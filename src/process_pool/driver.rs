@@ -5,7 +5,7 @@
 //! are those of `PAGE.md`, section "Driver".
 
 use super::book::Step;
-use super::channel::{Filled, Outbox, Wait};
+use super::channel::{Filled, Wait};
 use super::desk::{Reason, Sentence};
 use super::launch::{Failure, Worker, launch};
 use super::message::{Garbled, Kind};
@@ -80,7 +80,7 @@ fn start(pool: &Arc<Pool>, desk: usize, bell: &Bell) -> Result<Worker, Failure> 
         book.desks[desk].starts += 1;
     };
     let worker = launch(&pool.config.recipe, desk, bell, deadline, is_wanted, started)?;
-    pool.book.lock().occupy(desk, worker.page.clone());
+    pool.book.lock().occupy(desk, worker.page.clone(), worker.door.clone());
     Ok(worker)
 }
 
@@ -105,7 +105,6 @@ struct Driver<'p> {
     desk: usize,
     bell: Arc<Bell>,
     worker: Worker,
-    outbox: Outbox,
     /// Running tasks whose time is limited, and until when.
     clocks: Vec<(FutureId, Instant)>,
     has_limits: bool,
@@ -131,7 +130,6 @@ impl<'p> Driver<'p> {
             desk,
             bell,
             worker,
-            outbox: Outbox::default(),
             clocks: Vec::new(),
             has_limits: false,
             deaf_until: None,
@@ -143,7 +141,8 @@ impl<'p> Driver<'p> {
     fn serve(mut self) {
         loop {
             let mut garbage = Vec::new();
-            let step = self.pool.book.lock().next(self.desk, self.outbox.is_empty(), &mut garbage);
+            let drained = self.worker.door.is_drained();
+            let step = self.pool.book.lock().next(self.desk, drained, &mut garbage);
             if !garbage.is_empty() {
                 drop(garbage);
                 self.pool.note_room();
@@ -158,10 +157,9 @@ impl<'p> Driver<'p> {
                     Turn::GoesOn => {}
                     Turn::Dead => return self.bury(),
                 },
-                Step::Send(parts) => {
+                Step::Send => {
                     self.pool.note_room();
-                    parts.into_iter().for_each(|part| self.outbox.push(part));
-                    self.flush();
+                    self.worker.door.flush();
                 }
                 Step::StartAgain(wake) => self.pool.wake(wake),
                 Step::Close(wake) => {
@@ -179,9 +177,10 @@ impl<'p> Driver<'p> {
     /// D1: sleeps, and hears what there is to hear.
     fn turn(&mut self, until: Option<Instant>) -> Turn {
         let deadline = self.clocks.iter().map(|(_, until)| *until).chain(until).chain(self.deaf_until).min();
-        let (socket, child) = (&self.worker.socket, &self.worker.child);
+        let (socket, child) = (&self.worker.door.socket, &self.worker.child);
+        let for_room = !self.worker.door.is_drained();
         let socket = self.deaf_until.is_none().then_some(socket);
-        let awake = sys::sleep(socket, !self.outbox.is_empty(), Some(child), &self.bell, deadline);
+        let awake = sys::sleep(socket, for_room, Some(child), &self.bell, deadline);
         if awake.rung {
             // Before the next look at the book, never after it.
             self.bell.clear();
@@ -193,7 +192,7 @@ impl<'p> Driver<'p> {
             self.quiet = None;
         }
         if awake.writable {
-            self.flush();
+            self.worker.door.flush();
         }
         if awake.readable {
             match self.hear() {
@@ -244,17 +243,10 @@ impl<'p> Driver<'p> {
         }
     }
 
-    fn flush(&mut self) {
-        // A worker that can't be written to is dying: its handle will say so.
-        if self.outbox.flush(&self.worker.socket).is_err() {
-            self.outbox.clear();
-        }
-    }
-
     /// Takes what is there off the socket, once, and resolves what it completes.
     fn hear(&mut self) -> Result<Filled, Garbled> {
         let inbox = &mut self.worker.inbox;
-        let filled = inbox.fill(&self.worker.socket, Wait::No).unwrap_or(Filled::End);
+        let filled = inbox.fill(&self.worker.door.socket, Wait::No).unwrap_or(Filled::End);
         let mut replies: Vec<(Record, Range<usize>)> = Vec::new();
         let mut heard = Ok(filled);
         let mut book = self.pool.book.lock();
@@ -344,7 +336,7 @@ impl<'p> Driver<'p> {
             *condemned = Some(sentence);
         }
         drop(book);
-        self.outbox.clear();
+        self.worker.door.clear();
         if !is_dying {
             self.worker.child.signal(Signal::KILL);
         }
@@ -385,9 +377,9 @@ impl<'p> Driver<'p> {
     }
 
     /// The worker is told to leave, and waited for.
-    fn close(mut self) {
-        self.outbox.clear();
-        self.worker.socket.close_write();
+    fn close(self) {
+        self.worker.door.clear();
+        self.worker.door.socket.close_write();
         let deadline = Instant::now() + GRACE;
         loop {
             let awake = sys::sleep(None, false, Some(&self.worker.child), &self.bell, Some(deadline));

@@ -4,6 +4,7 @@
 //! parent with gigabytes resident, where a fork would take forty.
 
 use super::channel::{Filled, Inbox, Outbox, Part, Wait};
+use super::door::Door;
 use super::entry;
 use super::message::{Head, Kind, PROTOCOL, Welcome};
 use super::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket};
@@ -65,7 +66,7 @@ impl Output {
 /// A worker that is up, as its driver holds it.
 pub(super) struct Worker {
     pub(super) child: Child,
-    pub(super) socket: Socket,
+    pub(super) door: Arc<Door>,
     pub(super) inbox: Inbox,
     pub(super) page: Arc<Mapping>,
 }
@@ -136,7 +137,7 @@ pub(super) fn launch(
         })?;
     }
     let Coming { child, socket, inbox, .. } = coming;
-    Ok(Worker { child, socket, inbox, page: Arc::new(page) })
+    Ok(Worker { child, door: Arc::new(Door::new(socket)), inbox, page: Arc::new(page) })
 }
 
 /// A worker that has been started and is not up yet.

@@ -20,6 +20,7 @@ mod book;
 mod builder;
 mod channel;
 mod desk;
+mod door;
 mod driver;
 #[cfg_attr(
     all(unix, feature = "auto-init"),

@@ -122,7 +122,7 @@ impl Pool {
 
     /// Asks for a place in the queue; blocks if it was bounded to block.
     fn admit(&self) -> Admission {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return Admission::Refused(TaskError::Broken(Broken::new(
                 "this process is a fork of the one that built the pool, and has none of its threads; \
                  build a pool of its own here",
@@ -235,6 +235,11 @@ impl Pool {
         match wake {
             Wake::Nobody => {}
             Wake::Ring(bell) => bell.ring(),
+            Wake::Flush(door, bell) => {
+                if !door.flush() {
+                    bell.ring();
+                }
+            }
             Wake::Start(desk) => self.start_driver(desk),
         }
     }
@@ -290,7 +295,7 @@ impl Pool {
     // ---- the end ------------------------------------------------------------------------------------
 
     pub(super) fn drain(self: &Arc<Self>) {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return;
         }
         let wake = self.book.lock().drain();
@@ -299,7 +304,7 @@ impl Pool {
     }
 
     pub(super) fn cancel_all(self: &Arc<Self>) {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return;
         }
         let mut cancelled = Vec::new();
@@ -310,7 +315,7 @@ impl Pool {
     }
 
     pub(super) fn order(self: &Arc<Self>, signal: Signal) {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return;
         }
         let wake = self.book.lock().order(signal);
@@ -319,7 +324,7 @@ impl Pool {
 
     /// Waits until the drivers have ended; false if the deadline came first.
     pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return true;
         }
         let mut book = self.book.lock();
@@ -344,10 +349,10 @@ impl Pool {
         true
     }
 
-    /// Whether this is a fork of the process that built the pool. It has a copy of the book, whose lock may be held for
-    /// ever, and none of the drivers; but the pages are shared: whoever recalled a task here would take it from the
-    /// parent.
-    fn is_elsewhere(&self) -> bool {
+    /// Whether this process is a fork of the one that built the pool. The drivers and workers are the other's: nobody
+    /// here would ever wake a waiter, what is written to the pages would rob the other of its tasks, and whoever held the
+    /// book's lock at the fork never gives it back.
+    pub(super) fn is_fork(&self) -> bool {
         std::process::id() != self.builder
     }
 
@@ -384,7 +389,7 @@ fn finish((entry, after): Callbacks) {
 
 impl Home for Pool {
     fn cancelled(&self, _: Snapshot) {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return;
         }
         let dead = self.book.lock().note_cancelled();
@@ -393,7 +398,7 @@ impl Home for Pool {
     }
 
     fn take_back(&self, id: FutureId) -> bool {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return false;
         }
         let (record, wake) = self.book.lock().take_back(id);
@@ -404,11 +409,11 @@ impl Home for Pool {
     }
 
     fn has_begun(&self, id: FutureId) -> bool {
-        !self.is_elsewhere() && self.book.lock().has_begun(id)
+        !self.is_fork() && self.book.lock().has_begun(id)
     }
 
     fn kill(&self, id: FutureId) -> bool {
-        if self.is_elsewhere() {
+        if self.is_fork() {
             return false;
         }
         let wake = self.book.lock().kill(id, Reason::Asked);

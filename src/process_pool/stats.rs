@@ -75,6 +75,9 @@ pub enum WorkerState {
 
 impl Pool {
     pub(super) fn stats(&self) -> ProcessStats {
+        if self.is_fork() {
+            return ProcessStats::default();
+        }
         let book = self.book.lock();
         let (mut dispatched, mut running) = (0, 0);
         for desk in &book.desks {

@@ -4,6 +4,7 @@
 
 use super::channel::{Stream, Wait};
 use super::page::Page;
+use crate::sync::plain::{AtomicU32, Ordering};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -39,10 +40,17 @@ const QUIETLY: SendFlags = SendFlags::empty();
 #[derive(Debug)]
 pub(super) struct Socket(OwnedFd);
 
+const SEND_BUFFER: usize = 1 << 20;
+
 impl Socket {
     /// Two connected ends, that no program started from here inherits by accident.
     pub(super) fn pair() -> io::Result<(Socket, OwnedFd)> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        for end in [&ours, &theirs] {
+            // The larger, the fewer turns a large frame takes; the system may give less. Memory is only taken by what is
+            // on its way.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(end, SEND_BUFFER);
+        }
         Ok((Socket::from_fd(ours.into()), theirs.into()))
     }
 
@@ -267,7 +275,10 @@ fn memory_file() -> io::Result<OwnedFd> {
 /// taken away at once.
 fn unnamed_file() -> io::Result<OwnedFd> {
     use rustix::shm;
-    let name = format!("/cf-{}-{:x}", std::process::id(), crate::remote::parcel::nonce());
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    // Short: macOS takes 31 bytes. Two workers may start at once, and an earlier process may have left a name behind.
+    let name = format!("/cf-{:x}-{number:x}-{:x}", std::process::id(), crate::remote::parcel::nonce() as u32);
     let (flags, mode) =
         (shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR, shm::Mode::RUSR | shm::Mode::WUSR);
     let file = shm::open(&name, flags, mode)?;
@@ -343,15 +354,23 @@ impl Child {
         if self.reaped.get().is_some() {
             return;
         }
-        match &self.handle {
-            #[cfg(target_os = "linux")]
-            Some(handle) => _ = rustix::process::pidfd_send_signal(handle, signal),
+        match self.signal_by_handle(signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
             // Not reaped yet, so the number is still its.
-            _ => _ = rustix::process::kill_process(self.pid, signal),
+            Err(_) => _ = rustix::process::kill_process(self.pid, signal),
         }
         if self.own_group {
             // What the worker started itself lives in its group.
             let _ = rustix::process::kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Refused where there is no handle, and by kernels and sandboxes that know handles but not this use of them.
+    fn signal_by_handle(&self, signal: Signal) -> rustix::io::Result<()> {
+        match &self.handle {
+            #[cfg(target_os = "linux")]
+            Some(handle) => rustix::process::pidfd_send_signal(handle, signal),
+            _ => Err(Errno::NOSYS),
         }
     }
 
@@ -373,12 +392,17 @@ impl Child {
         if let Some(exit) = self.reaped.get() {
             return Some(*exit);
         }
-        let which = || match &self.handle {
-            #[cfg(target_os = "linux")]
-            Some(handle) => WaitId::PidFd(handle.as_fd()),
-            _ => WaitId::Pid(self.pid),
-        };
-        let exit = match retry(|| rustix::process::waitid(which(), WaitIdOptions::EXITED | options)) {
+        let wait = |which: WaitId<'_>| rustix::process::waitid(which, WaitIdOptions::EXITED | options);
+        let mut waited = Err(Errno::INVAL);
+        #[cfg(target_os = "linux")]
+        if let Some(handle) = &self.handle {
+            waited = retry(|| wait(WaitId::PidFd(handle.as_fd())));
+        }
+        // Kernels before 5.4 know handles, but not this use of them.
+        if matches!(waited, Err(Errno::INVAL)) {
+            waited = retry(|| wait(WaitId::Pid(self.pid)));
+        }
+        let exit = match waited {
             Ok(None) => return None,
             Ok(Some(status)) => Exit::of(&status),
             Err(_) => Exit::Unknown,
@@ -580,4 +604,34 @@ pub(super) fn is_secure_start() -> bool {
     return unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
     #[cfg(not(target_os = "linux"))]
     return rustix::process::getuid() != rustix::process::geteuid();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mapping, memory_file, unnamed_file};
+    use crate::sync::thread;
+
+    #[test]
+    fn files_in_memory_can_be_shared_and_have_no_name() {
+        let makers = [memory_file, unnamed_file];
+        for make in makers {
+            let file = make().expect("a file");
+            rustix::fs::ftruncate(&file, super::PAGE_BYTES as u64).expect("a length");
+            let (one, other) =
+                (Mapping::of(&file).expect("a mapping"), Mapping::of(&file).expect("a mapping"));
+            one.claim(0).open(3);
+            assert_eq!(other.claim(0).load().limit, 3);
+            let flags = rustix::io::fcntl_getfd(&file).expect("flags");
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+
+    #[test]
+    fn files_made_at_once_do_not_meet() {
+        let make = || (0..200).for_each(|_| drop(unnamed_file().expect("a file of its own")));
+        let threads: Vec<_> = (0..4).map(|_| thread::Builder::new().spawn(make).expect("a thread")).collect();
+        for thread in threads {
+            thread.join().expect("no collision");
+        }
+    }
 }

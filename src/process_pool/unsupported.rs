@@ -145,7 +145,7 @@ impl Child {
     }
 }
 
-pub(super) fn wait_for_orphanhood(_: u32, _: &Socket) {}
+pub(super) fn wait_for_orphanhood(_: u32) {}
 
 pub(super) fn resident_bytes(_: u32) -> u64 {
     0

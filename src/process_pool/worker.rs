@@ -8,7 +8,7 @@
 //! The rules are those of `PAGE.md`, section "Worker"; the names W1 to W4 in the code refer to it. It knows nothing of
 //! the parent's side but the messages and the page.
 
-use super::channel::{Filled, Inbox, Stream, Wait, send_all};
+use super::channel::{Filled, Inbox, Stream, Wait, reuse, send_all};
 use super::message::{Garbled, HEAD, Head, Kind, PROTOCOL, Welcome, get};
 use super::page::{LAST_WORDS, Page};
 use super::sys::{self, Mapping, Socket};
@@ -99,15 +99,15 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
             if let Some(frame) = inbox.next().map_err(|Garbled(what)| io::Error::other(what))? {
                 break frame;
             }
-            let mut filled = inbox.fill(stream, Wait::No)?;
-            if filled == Filled::Nothing {
-                if std::mem::take(&mut unrung) {
+            // With nothing to ring for, the first look may block.
+            let wait = if unrung { Wait::No } else { Wait::Yes };
+            match inbox.fill(stream, wait)? {
+                Filled::Some => {}
+                Filled::Nothing => {
                     ring(stream)?;
+                    unrung = false;
                 }
-                filled = inbox.fill(stream, Wait::Yes)?;
-            }
-            if filled == Filled::End {
-                return Ok(());
+                Filled::End => return Ok(()),
             }
         };
         if head.kind != Kind::Batch {
@@ -175,12 +175,7 @@ struct Reply(Vec<u8>);
 impl Reply {
     /// An empty body to write to.
     fn body(&mut self) -> &mut Vec<u8> {
-        /// More than that isn't kept for the next reply.
-        const KEPT: usize = 1 << 20;
-        if self.0.capacity() > KEPT {
-            self.0 = Vec::new();
-        }
-        self.0.clear();
+        reuse(&mut self.0);
         self.0.extend_from_slice(&[0; HEAD]);
         &mut self.0
     }

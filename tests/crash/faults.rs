@@ -146,7 +146,7 @@ pub(crate) fn scribble(byte: u8) {
         let page = std::ptr::with_exposed_provenance_mut::<u8>(start);
         for at in 0..WORDS {
             // SAFETY: the mapping is longer than that; whoever reads it must be prepared for anything.
-            unsafe { page.add(at).write_volatile(byte) };
+            unsafe { page.wrapping_add(at).write_volatile(byte) };
         }
     }
 }

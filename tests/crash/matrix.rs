@@ -44,6 +44,7 @@ macro_rules! cells {
         })*
 
         /// Every cell, and why it is none.
+        #[expect(clippy::vec_init_then_push, reason = "a macro writes the lines one by one")]
         fn table() -> Vec<(Stage, Fault, Option<&'static str>)> {
             let mut table = Vec::new();
             $(cells!(@rows table $stage $($cells)*);)*

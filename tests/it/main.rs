@@ -16,6 +16,18 @@ mod initializer;
 mod map;
 mod options;
 mod pool;
+#[cfg(feature = "process")]
+mod processes;
+#[cfg(feature = "process")]
+mod processes_errors;
+#[cfg(feature = "process")]
+mod processes_life;
+#[cfg(feature = "process")]
+mod processes_options;
+#[cfg(feature = "process")]
+mod processes_support;
+#[cfg(feature = "process")]
+mod processes_tasks;
 mod scope;
 mod shared;
 mod shutdown;

@@ -145,7 +145,13 @@ pub(crate) fn keep_log() {
 
 /// Whether something logged since `keep_log` contains all of `parts`.
 pub(crate) fn was_logged(parts: &[&str]) -> bool {
-    RECORDS.lock().unwrap().iter().any(|record| parts.iter().all(|part| record.contains(part)))
+    times_logged(parts) > 0
+}
+
+/// How often something was logged that contains all of `parts`.
+pub(crate) fn times_logged(parts: &[&str]) -> usize {
+    let records = RECORDS.lock().unwrap();
+    records.iter().filter(|record| parts.iter().all(|part| record.contains(part))).count()
 }
 
 struct Kept;

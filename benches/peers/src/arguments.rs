@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::group::Group;
+use crate::processes;
 use crate::subject::Subject;
 use crate::xray;
 
@@ -17,11 +18,16 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Pools of threads: ours, rayon, threadpool, rusty_pool, tokio, CPython, and a floor.
     Threads(Options),
+    /// Pools of processes: ours, procspawn, CPython's two, and floors.
+    Processes(processes::Options),
     /// Take one reading in this process and print it; the runner's other half.
     #[command(hide = true)]
     One(Reading),
     /// The X-ray case: ours, `image` under rayon, CPython with Pillow, and a control, over the JPEGs of a folder.
     Xray(xray::Options),
+    /// The same of the processes.
+    #[command(hide = true)]
+    OneProcess(processes::Reading),
     #[command(hide = true)]
     XrayOne(xray::One),
 }

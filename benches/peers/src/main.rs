@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p peers -- threads [--json]
+//! cargo run --release -p peers -- processes [--json]      processes/: the same shape
 //! cargo run --release -p peers -- xray DIR [--json]
 //!
 //!   runner   starts this program once per round, case and subject ──▶ one process: builds, measures, prints a number
@@ -16,6 +17,7 @@
 mod arguments;
 mod group;
 mod heap;
+mod processes;
 mod report;
 mod runner;
 mod strangers;
@@ -31,9 +33,16 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    if processes::stand_in() {
+        return ExitCode::SUCCESS;
+    }
+    // Its workers come here; ours never reach `main`.
+    procspawn::init();
     match Arguments::parse().command {
         Command::Threads(options) => runner::run(&options),
         Command::One(reading) => runner::one(&reading),
+        Command::Processes(options) => processes::run(&options),
+        Command::OneProcess(reading) => processes::one(&reading),
         Command::Xray(options) => xray::run(&options),
         Command::XrayOne(reading) => xray::one(&reading),
     }

@@ -147,7 +147,7 @@ fn fastest_peer(case: &[Line]) -> Option<&Line> {
 }
 
 /// Three digits that count.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 99_950.0 => format!("{:.0}k", value / 1e3),
         v if v >= 9_995.0 => format!("{:.1}k", value / 1e3),

@@ -78,4 +78,4 @@ pub(crate) fn measure(reading: &Reading) -> Result<Option<f64>, String> {
     })
 }
 
-pub(crate) use cpython::version as cpython_version;
+pub(crate) use cpython::{program as cpython_program, version as cpython_version};

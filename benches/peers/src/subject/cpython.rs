@@ -33,6 +33,11 @@ pub(crate) fn version() -> Option<String> {
     find().map(|python| python.version)
 }
 
+/// That Python's program, if there is one.
+pub(crate) fn program() -> Option<String> {
+    find().map(|python| python.program)
+}
+
 struct Python {
     program: String,
     version: String,

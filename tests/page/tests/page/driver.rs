@@ -91,7 +91,7 @@ fn poll(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
         close(&mut ended, lane);
         steps.may(ended, who, "closes its worker, idle for too long");
     }
-    let room = socket.out > 0 && socket.down < scope.buffer && scope.keeps(Rule::PollForRoom);
+    let room = driver.for_room && socket.down < scope.buffer && scope.keeps(Rule::PollForRoom);
     let gone = process.life == Life::Gone;
     if driver.at == DriverAt::Sleep && !(socket.up[0] != Item::Nothing || driver.event || gone || room) {
         return;
@@ -249,7 +249,7 @@ pub(crate) fn loot(victim: &Lane, scope: &Scope) -> u8 {
 }
 
 /// May this driver be given tasks now? (hello has come, or it would not ask)
-fn may_take(lane: &Lane, scope: &Scope) -> bool {
+pub(crate) fn may_take(lane: &Lane, scope: &Scope) -> bool {
     let free = lane.page.unfinished < 2 || scope.lacks(Rule::SlotWaitsForOver) && lane.socket.frames() < 3;
     let empty =
         lane.driver.table[lane.driver.next as usize] == [NONE; 2] || scope.lacks(Rule::SlotWaitsForResults);
@@ -267,6 +267,8 @@ pub(crate) fn room(lane: &Lane, scope: &Scope) -> u8 {
 fn sleep(scope: &Scope, next: &mut State, lane: usize) {
     let l = &mut next.lanes[lane];
     l.driver.idle = may_take(l, scope) && l.in_flight() == 0;
+    // What a user's thread leaves to write after this it must say.
+    l.driver.for_room = l.socket.out > 0;
     l.driver.at = DriverAt::Sleep;
 }
 

@@ -50,6 +50,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(R::BufferOwns, P::ArgumentGone, "cancel, SIGKILL"),
         breaks(R::FrameWhole, P::Sleeps, "cancel"),
         breaks(R::PollForRoom, P::Sleeps, "frames larger than the buffer"),
+        breaks(R::RestRings, P::Sleeps, "larger frames, submit"),
         breaks(R::ShutdownWakes, P::NeverEnds, "submit 3"),
         breaks(R::CancelRecalls, P::BeginsAfterShutdown, "shutdown(cancel)"),
         breaks(R::CancelsReturned, P::BeginsAfterShutdown, "shutdown(cancel), kill"),

@@ -90,6 +90,8 @@ rules! {
     FrameWhole,
     /// A driver with bytes to write polls for room.
     PollForRoom,
+    /// A user's thread that can't send all of a frame rings the driver.
+    RestRings,
     /// `shutdown` wakes every driver.
     ShutdownWakes,
     /// A worker is closed only when nothing is in flight.

@@ -23,6 +23,7 @@ pub(crate) fn quick() -> Vec<Scope> {
         Scope { max_tasks: 1, ..new("max_tasks 1", 3, 1) },
         Scope { idle_ends: true, ..new("idle ends", 2, 1) },
         Scope { buffer: 1, ..new("frames larger than the buffer", 4, 4) },
+        Scope { buffer: 1, ..new("larger frames, submit", 2, 0) },
     ]
 }
 

@@ -1,12 +1,18 @@
 //! The users' threads: submit, cancel, kill, shutdown. One step is one critical section.
 
 use super::book::Cancelled;
+use super::driver::may_take;
 use super::rules::{Rule, Scope};
-use super::state::{Call, LANES, Life, NONE, Outcome, SLOTS, Shutdown, State, Task};
+use super::state::{Call, LANES, Lane, Life, NONE, Outcome, SLOTS, Shutdown, State, Task};
 use super::steps::{Steps, Who};
 
 pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
-    if state.call != Call::None {
+    if let Call::Flush { lane } = state.call {
+        flush(scope, *state, lane as usize, steps);
+        if scope.without.is_some() {
+            return;
+        }
+    } else if state.call != Call::None {
         return finish_call(scope, *state, steps);
     }
     if state.shutdown == Shutdown::Cancel && !state.closed {
@@ -18,6 +24,7 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
         next.push_back(next.submitted);
         next.wakes = 1;
         steps.may(next, Who::User, "submits");
+        submit_to_idle(scope, *state, steps);
     }
     if state.shutdown == Shutdown::No {
         if scope.may_drain {
@@ -44,6 +51,35 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
             kill(scope, *state, task, steps);
         }
     }
+}
+
+/// The queue is empty and a worker has nothing to do: the thread ships the task itself, and nobody is woken.
+fn submit_to_idle(scope: &Scope, state: State, steps: &mut Steps<'_>) {
+    if state.queued() > 0 || state.call != Call::None {
+        return;
+    }
+    let fits = |lane: &Lane| lane.driver.idle && lane.in_flight() == 0 && may_take(lane, scope);
+    for lane in (0..LANES).filter(|&lane| fits(&state.lanes[lane])) {
+        let mut next = state;
+        next.submitted += 1;
+        next.lanes[lane].driver.idle = false;
+        next.ship(lane, [next.submitted, NONE], scope);
+        next.call = Call::Flush { lane: lane as u8 };
+        steps.may(next, Who::User, "submits to an idle worker");
+    }
+}
+
+/// Sends what the socket takes; the rest is the driver's.
+fn flush(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
+    let Lane { socket, driver, .. } = &mut next.lanes[lane];
+    if socket.out > 0 && socket.down < scope.buffer {
+        socket.out -= 1;
+        socket.down += 1;
+        return steps.must(next, Who::User, "writes half a frame");
+    }
+    driver.event |= socket.out > 0 && scope.keeps(Rule::RestRings);
+    next.call = Call::None;
+    steps.must(next, Who::User, "has submitted");
 }
 
 fn cancel(scope: &Scope, mut next: State, task: Task, steps: &mut Steps<'_>) {
@@ -122,7 +158,7 @@ fn ring_all(scope: &Scope, next: &mut State) {
 /// The second half of what a broken rule has torn in two.
 fn finish_call(scope: &Scope, mut next: State, steps: &mut Steps<'_>) {
     match std::mem::take(&mut next.call) {
-        Call::None | Call::Steal { .. } => {}
+        Call::None | Call::Flush { .. } | Call::Steal { .. } => {}
         Call::Signal { lane, task } => {
             let process = &mut next.lanes[lane as usize].process;
             if process.life == Life::Up {

@@ -1,0 +1,98 @@
+//! What is measured: one file per question. Each says what its number is, and what its floor is. Smaller is better.
+
+mod cold_start;
+mod echo;
+mod map;
+mod memory;
+mod round_trip;
+mod submit_collect;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::subject::Pool;
+
+pub(super) use map::CHUNKS;
+
+#[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Figure {
+    RoundTrip,
+    SubmitCollect,
+    Map,
+    Echo,
+    ColdStart,
+    Memory,
+}
+
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+}
+
+/// Every pool has as many workers.
+pub(super) const WORKERS: usize = 2;
+
+impl Figure {
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub(super) fn cases(self) -> &'static [Case] {
+        match self {
+            Figure::RoundTrip => round_trip::CASES,
+            Figure::SubmitCollect => submit_collect::CASES,
+            Figure::Map => map::CASES,
+            Figure::Echo => echo::CASES,
+            Figure::ColdStart => cold_start::CASES,
+            Figure::Memory => memory::CASES,
+        }
+    }
+
+    /// One reading of a case with this pool; `None` where the case means nothing for it.
+    pub(super) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
+        match self {
+            Figure::RoundTrip => Some(round_trip::measure::<P>(quick)),
+            Figure::SubmitCollect => Some(submit_collect::measure::<P>(quick)),
+            Figure::Echo => Some(echo::measure::<P>(case, quick)),
+            Figure::ColdStart => Some(cold_start::measure::<P>(case, quick)),
+            Figure::Map | Figure::Memory => None,
+        }
+    }
+
+    /// What only ours has.
+    pub(super) fn ours(self, case: usize, quick: bool) -> Option<f64> {
+        match self {
+            Figure::Map => Some(map::measure(case, quick)),
+            Figure::Memory => Some(memory::measure(quick)),
+            _ => None,
+        }
+    }
+
+    /// The same without any pool.
+    pub(super) fn floor(self, case: usize, quick: bool) -> Option<f64> {
+        match self {
+            Figure::RoundTrip => Some(round_trip::floor(quick)),
+            Figure::SubmitCollect | Figure::Memory => None,
+            Figure::Map => Some(map::floor(case, quick)),
+            Figure::Echo => Some(echo::floor(case, quick)),
+            Figure::ColdStart => Some(cold_start::floor(case, quick)),
+        }
+    }
+
+    /// The way through a driver, without any pool.
+    pub(super) fn chain(self, quick: bool) -> Option<f64> {
+        (self == Figure::RoundTrip).then(|| round_trip::chain(quick))
+    }
+}
+
+/// `full`, or a twentieth of it when things are only to be shown to run.
+fn amount(full: usize, quick: bool) -> usize {
+    if quick { (full / 20).max(1) } else { full }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) / 2]
+}

@@ -1,0 +1,65 @@
+//! Bytes there and back: a task that returns its argument, one after the other; microseconds per echo, the median. The
+//! bytes are made before the clock starts and dropped after it has stopped.
+//!
+//! The floor: the same bytes over a socketpair to another process and back, one whole message after the other, from and
+//! to a buffer that is there already.
+
+use std::time::Instant;
+
+use serde_bytes::ByteBuf;
+
+use super::{Case, amount, median};
+use crate::processes::floor::Echo;
+use crate::processes::subject::Pool;
+
+pub(super) const CASES: &[Case] = &[
+    Case { name: "1 KiB", unit: "us" },
+    Case { name: "64 KiB", unit: "us" },
+    Case { name: "1 MiB", unit: "us" },
+    Case { name: "16 MiB", unit: "us" },
+    Case { name: "16 MiB, Vec<u8> by plain serde", unit: "us" },
+];
+
+const SIZES: [usize; 5] = [1 << 10, 64 << 10, 1 << 20, 16 << 20, 16 << 20];
+
+const GOES: [usize; 5] = [4_000, 1_000, 200, 20, 20];
+
+fn bytes(bytes: ByteBuf) -> ByteBuf {
+    bytes
+}
+
+fn plain(bytes: Vec<u8>) -> Vec<u8> {
+    bytes
+}
+
+pub(super) fn measure<P: Pool>(case: usize, quick: bool) -> f64 {
+    let pool = P::new(1);
+    if case == 4 {
+        goes(case, quick, |sent| pool.wait(pool.submit(plain, sent)))
+    } else {
+        goes(case, quick, |sent| pool.wait(pool.submit(bytes, ByteBuf::from(sent))).into_vec())
+    }
+}
+
+fn goes(case: usize, quick: bool, echo: impl Fn(Vec<u8>) -> Vec<u8>) -> f64 {
+    let goes = amount(GOES[case], quick);
+    let times = (0..goes + 2).map(|go| {
+        let sent = vec![go as u8; SIZES[case]];
+        let start = Instant::now();
+        let back = echo(sent);
+        let taken = start.elapsed();
+        assert_eq!((back.len(), back.last()), (SIZES[case], Some(&(go as u8))));
+        taken.as_nanos() as f64 / 1e3
+    });
+    median(times.skip(2).collect())
+}
+
+pub(super) fn floor(case: usize, quick: bool) -> f64 {
+    let mut echo = Echo::start(SIZES[case]);
+    let times = (0..amount(GOES[case], quick) + 2).map(|_| {
+        let start = Instant::now();
+        echo.trip();
+        start.elapsed().as_nanos() as f64 / 1e3
+    });
+    median(times.skip(2).collect())
+}

@@ -1,0 +1,172 @@
+//! What ours is to reach: ratios of readings of one round, and a few figures by themselves.
+
+use super::figure::{CHUNKS, Figure};
+use super::subject::Subject;
+use super::table::{Line, Spread, short};
+
+/// One row: what is asked, and what came out.
+pub(super) struct Outcome {
+    pub(super) what: String,
+    pub(super) asked: String,
+    /// What the values are.
+    pub(super) unit: &'static str,
+    /// Round by round.
+    pub(super) values: Vec<f64>,
+    /// `None` where nothing is asked.
+    pub(super) reached: Option<bool>,
+}
+
+impl Outcome {
+    pub(super) fn row(&self) -> String {
+        let Spread { median, min, max, .. } = Spread::of(self.values.iter().copied());
+        let reached = self.reached.map_or("", |reached| if reached { "yes" } else { "NO" });
+        let Outcome { what, asked, unit, .. } = self;
+        let values = format!("{}{unit} ({}-{})", short(median), short(min), short(max));
+        format!("| {what} | {asked} | {values} | {reached} |")
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Asked {
+    AtMost(f64),
+    AtLeast(f64),
+    /// A floor beside a goal, without one itself.
+    Nothing,
+}
+
+pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
+    use Asked::{AtLeast, AtMost, Nothing};
+    use Figure::{ColdStart, Echo, Map, Memory, RoundTrip, SubmitCollect};
+    use Subject::{Chain, CpythonFork, CpythonForkserver, Floor, Ours, PoolFork, Procspawn};
+    let of = |figure, case, subject| find(lines, figure, case, subject);
+    let ours = |figure, case| of(figure, case, Ours);
+    let ratio = |what: &str, asked, a: Option<&Line>, b: Option<&Line>| {
+        outcome(what, asked, "x", pairs(a?, b?, |a, b| a / b))
+    };
+    let alone = |what: &str, asked, unit: &'static str, a: Option<&Line>, scale: fn(f64) -> f64| {
+        outcome(what, asked, unit, a?.rounds.iter().flatten().map(|a| scale(*a)).collect())
+    };
+    let trip = ours(RoundTrip, 0);
+    let mut outcomes = vec![
+        ratio("round trip / a bare socketpair's", AtMost(2.5), trip, of(RoundTrip, 0, Floor)),
+        ratio(
+            "a bare driver chain / a bare socketpair",
+            Nothing,
+            of(RoundTrip, 0, Chain),
+            of(RoundTrip, 0, Floor),
+        ),
+        ratio("round trip: procspawn / ours", AtLeast(5.0), of(RoundTrip, 0, Procspawn), trip),
+        ratio(
+            "round trip: CPython's executor (fork) / ours",
+            AtLeast(8.0),
+            of(RoundTrip, 0, CpythonFork),
+            trip,
+        ),
+        ratio(
+            "round trip: CPython's executor (forkserver) / ours",
+            AtLeast(8.0),
+            of(RoundTrip, 0, CpythonForkserver),
+            trip,
+        ),
+        ratio("round trip: multiprocessing.Pool (fork) / ours", Nothing, of(RoundTrip, 0, PoolFork), trip),
+        alone("submit and collect, no chunksize", AtMost(5.0), " us a task", ours(SubmitCollect, 0), |ns| {
+            ns / 1e3
+        }),
+        ratio(
+            "submit and collect: procspawn / ours",
+            Nothing,
+            of(SubmitCollect, 0, Procspawn),
+            ours(SubmitCollect, 0),
+        ),
+        ratio(
+            "submit and collect: CPython's executor (fork) / ours",
+            Nothing,
+            of(SubmitCollect, 0, CpythonFork),
+            ours(SubmitCollect, 0),
+        ),
+    ];
+    for (plain, picked) in CHUNKS {
+        let by_median = |case: &&usize| ours(Map, **case).map_or(f64::INFINITY, |line| line.spread().median);
+        let best = picked.iter().min_by(|a, b| by_median(a).total_cmp(&by_median(b)));
+        let case = |case: usize| Map.cases()[case].name;
+        let best = best.copied().unwrap_or(plain);
+        let what = format!("map: {} / {}", case(plain), case(best));
+        outcomes.push(ratio(&what, AtMost(2.0), ours(Map, plain), ours(Map, best)));
+        outcomes.push(ratio(
+            &format!("map: {} / the loop on two cores", case(plain)),
+            Nothing,
+            ours(Map, plain),
+            of(Map, plain, Floor),
+        ));
+    }
+    outcomes.push(ratio("map: 10 us, lazy / 10 us, chunksize 1", Nothing, ours(Map, 2), ours(Map, 3)));
+    let rate = |us: f64| f64::from(16 << 20) / us / 1e3;
+    outcomes.extend([
+        alone("echo of 16 MiB, serde_bytes", AtLeast(1.0), " GB/s", ours(Echo, 3), rate),
+        alone("echo of 16 MiB, Vec<u8> by plain serde", Nothing, " GB/s", ours(Echo, 4), rate),
+        alone("echo of 16 MiB by a bare socketpair", Nothing, " GB/s", of(Echo, 3, Floor), rate),
+        ratio(
+            "cold pool to first result / a bare posix_spawn and exit",
+            AtMost(3.0),
+            ours(ColdStart, 0),
+            of(ColdStart, 0, Floor),
+        ),
+        ratio("the same beside 2 GiB", AtMost(3.0), ours(ColdStart, 1), of(ColdStart, 1, Floor)),
+        ratio(
+            "cold start: CPython's executor (fork) / ours",
+            Nothing,
+            of(ColdStart, 0, CpythonFork),
+            ours(ColdStart, 0),
+        ),
+        ratio("the same beside 2 GiB", Nothing, of(ColdStart, 1, CpythonFork), ours(ColdStart, 1)),
+        alone("parent's memory while 1 M items are mapped", AtMost(1024.0), " KiB", ours(Memory, 0), |kib| {
+            kib
+        }),
+    ]);
+    outcomes.into_iter().flatten().collect()
+}
+
+fn find(lines: &[Line], figure: Figure, case: usize, subject: Subject) -> Option<&Line> {
+    lines.iter().find(|line| (line.figure, line.case, line.subject) == (figure, case, subject))
+}
+
+fn pairs(a: &Line, b: &Line, f: fn(f64, f64) -> f64) -> Vec<f64> {
+    a.rounds.iter().zip(&b.rounds).filter_map(|(a, b)| Some(f((*a)?, (*b)?))).collect()
+}
+
+fn outcome(what: &str, asked: Asked, unit: &'static str, values: Vec<f64>) -> Option<Outcome> {
+    if values.is_empty() {
+        return None;
+    }
+    let median = Spread::of(values.iter().copied()).median;
+    let (asked, reached) = match asked {
+        Asked::AtMost(most) => (format!("at most {most}{unit}"), Some(median <= most)),
+        Asked::AtLeast(least) => (format!("at least {least}{unit}"), Some(median >= least)),
+        Asked::Nothing => (String::new(), None),
+    };
+    Some(Outcome { what: what.to_owned(), asked, unit, values, reached })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outcomes;
+    use crate::processes::figure::Figure;
+    use crate::processes::subject::Subject;
+    use crate::processes::table::Line;
+
+    #[test]
+    fn a_ratio_is_taken_within_a_round_and_held_against_what_is_asked() {
+        let line = |subject, rounds: &[Option<f64>]| Line {
+            figure: Figure::RoundTrip,
+            case: 0,
+            subject,
+            rounds: rounds.to_vec(),
+        };
+        let ours = line(Subject::Ours, &[Some(20.0), Some(60.0), None]);
+        let floor = line(Subject::Floor, &[Some(10.0), Some(20.0), Some(1.0)]);
+        let outcomes = outcomes(&[ours, floor]);
+        assert_eq!(outcomes.len(), 1);
+        assert_eq!(outcomes[0].values, [2.0, 3.0]);
+        assert_eq!(outcomes[0].reached, Some(true));
+    }
+}
