@@ -8,34 +8,43 @@
 //! used.
 
 use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::ops::Deref;
 
 /// Batches in flight to one worker at once: one that it runs and one that waits at its door.
 pub(super) const FLIGHTS: usize = 2;
 
-/// Room for a worker's last words; in a model there are none.
-pub(super) const LAST_WORDS: usize = if cfg!(concurrent_futures_loom) { 0 } else { 16 << 10 };
+/// Room for a worker's last words.
+pub(super) const LAST_WORDS: usize = 16 << 10;
 
 /// The words, as they lie in memory. All zero is their beginning. Each that both sides write has a cache line to itself.
 #[repr(C)]
 pub(super) struct Page {
-    claims: [Line<Claim>; FLIGHTS],
-    over: Line<AtomicU32>,
+    words: Words,
     pub(super) last_words: LastWords,
     // The ring of small replies has its place here, behind the last words.
+}
+
+impl Deref for Page {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.words
+    }
+}
+
+/// What the protocol is about; apart, since models need no more.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct Words {
+    claims: [Line<Claim>; FLIGHTS],
+    over: Line<AtomicU32>,
 }
 
 #[repr(C, align(64))]
 #[derive(Default)]
 struct Line<T>(T);
 
-impl Page {
-    /// In memory that nobody shares. Elsewhere a page is zeroed memory of the system's.
-    #[cfg(concurrent_futures_loom)]
-    pub(super) fn alone() -> Self {
-        let last_words = LastWords { len: AtomicU32::default(), text: [] };
-        Page { claims: Default::default(), over: Line::default(), last_words }
-    }
-
+impl Words {
     /// The word of the slot that batch `number` is in.
     pub(super) fn claim(&self, number: u32) -> &Claim {
         &self.claims[slot(number)].0

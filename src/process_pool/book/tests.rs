@@ -273,7 +273,7 @@ fn a_worker_that_has_nothing_to_do_is_given_a_task_at_once() {
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     let wakes = office.submit(0..3);
     assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::Nobody]));
-    assert_eq!([0, 1].map(|at| head(&office.doors[at].take()).b), [1, 1]);
+    assert_eq!([0, 1].map(|at| office.book.desks[at].in_flight()), [1, 1]);
     assert_eq!((office.state(0), office.queue()), (State::Dispatched, vec![2]));
 }
 

@@ -2,6 +2,7 @@
 
 use super::Door;
 use crate::process_pool::channel::{Part, Stream, Wait};
+use crate::process_pool::record::Large;
 use crate::process_pool::sys::Socket;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ fn read(socket: &Socket, least: usize) -> Vec<u8> {
 fn what_is_put_is_sent_by_the_first_who_flushes() {
     let (door, worker) = door();
     assert!(door.is_drained());
-    door.put(vec![Part::Own(b"one ".to_vec()), Part::Shared(Arc::new(b"two ".to_vec()))]);
+    door.put(vec![Part::Own(b"one ".to_vec()), Part::Shared(Arc::new(Large::of(b"two ".to_vec())))]);
     door.put(vec![Part::Own(b"three".to_vec())]);
     assert!(!door.is_drained());
     assert!(door.flush() && door.is_drained());
@@ -37,7 +38,7 @@ fn what_is_put_is_sent_by_the_first_who_flushes() {
 fn what_the_socket_has_no_room_for_stays_until_it_has() {
     let (door, worker) = door();
     let large: Vec<u8> = (0..4 << 20).map(|n: u32| n as u8).collect();
-    door.put(vec![Part::Shared(Arc::new(large.clone()))]);
+    door.put(vec![Part::Shared(Arc::new(Large::of(large.clone())))]);
     assert!(!door.flush() && !door.is_drained());
     let mut heard = Vec::new();
     while heard.len() < large.len() {

@@ -3,7 +3,7 @@
 //! The order of the protocol's steps is searched in `tests/page`, one step after the other. Here it is about what one
 //! side sees of the other's.
 
-use crate::page::{FLIGHTS, Page};
+use crate::page::{FLIGHTS, Words};
 use crate::support::explore;
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex, mpsc};
@@ -13,7 +13,7 @@ use loom::thread;
 type Table = Mutex<Vec<u32>>;
 
 /// As `Desk::recall`, by anyone who holds the book.
-fn recall(page: &Page, table: &Table, to: u32) -> Vec<u32> {
+fn recall(page: &Words, table: &Table, to: u32) -> Vec<u32> {
     let mut table = table.lock().expect("no panics");
     let limit = page.claim(0).lower(to).limit as usize;
     let above = limit.min(table.len());
@@ -24,7 +24,7 @@ fn recall(page: &Page, table: &Table, to: u32) -> Vec<u32> {
 fn each_task_is_begun_or_recalled() {
     const TASKS: u32 = 3;
     explore("each_task_is_begun_or_recalled", 3, || {
-        let page = Arc::new(Page::alone());
+        let page = Arc::new(Words::default());
         let table: Arc<Table> = Arc::new(Mutex::new((0..TASKS).collect()));
         page.claim(0).open(TASKS);
         let worker = {
@@ -50,7 +50,7 @@ fn each_task_is_begun_or_recalled() {
 fn a_slot_is_used_again_only_after_over() {
     const NEXT: u32 = FLIGHTS as u32;
     explore("a_slot_is_used_again_only_after_over", 3, || {
-        let page = Arc::new(Page::alone());
+        let page = Arc::new(Words::default());
         // In the socket's place: what was done before a frame was sent is seen by who has it.
         let (socket, frames) = mpsc::channel();
         // Whoever has the slot's word for himself touches this; loom watches that nobody else does meanwhile.
