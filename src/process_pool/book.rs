@@ -25,9 +25,6 @@ const FAILED_STARTS: u32 = 3;
 /// How long a pool that has workers waits before it tries again to have more.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often the driver of an idle worker looks whether it still is one.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-
 pub(super) struct Book {
     queue: VecDeque<Record>,
     /// Places in a bounded queue that are promised to tasks still being encoded.
@@ -259,9 +256,7 @@ impl Book {
             return wait;
         }
         self.idle.push(at);
-        // A submitting thread may ship to this worker and not wake us: somebody must see whether it was heard.
-        let look = Instant::now() + LOOK_EVERY;
-        Step::Sleep(Some(until.map_or(look, |until| until.min(look))))
+        Step::Sleep(until)
     }
 
     /// How many tasks this worker may be given now.

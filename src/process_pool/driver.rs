@@ -29,6 +29,9 @@ const DYING: Duration = Duration::from_secs(1);
 const LISTEN: Duration = Duration::from_secs(1);
 const LISTENS: u32 = 5;
 
+/// How often a driver that sleeps looks up: a thread that submits may ship to its worker and not wake it.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
 /// How often a worker's memory is looked at.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
 
@@ -166,7 +169,7 @@ impl<'p> Driver<'p> {
                     self.pool.wake(wake);
                     return self.close();
                 }
-                Step::Sleep(until) => match self.turn(until) {
+                Step::Sleep(until) => match self.turn(until.into_iter().chain(look_up()).min()) {
                     Turn::GoesOn => {}
                     Turn::Dead => return self.bury(),
                 },
@@ -466,6 +469,10 @@ impl<'p> Driver<'p> {
             },
         }
     }
+}
+
+fn look_up() -> Option<Instant> {
+    Instant::now().checked_add(LOOK_UP)
 }
 
 fn with_exit(died: WorkerDied, exit: Exit) -> WorkerDied {

@@ -363,7 +363,8 @@ fn check<T: std::fmt::Debug>(plan: &Plan, culprit: Future<T>, expect: Expect) {
         (Err(TaskError::Codec(codec)), Codec(stage)) => return assert_eq!(codec.stage(), stage, "{codec}"),
         (Err(TaskError::TimedOut(limit)), TimedOut) => return assert_eq!(limit.limit(), TASK_LIMIT),
         (Err(TaskError::WorkerDied(died)), Signal(_) | Code(_) | Lost) => died,
-        _ => panic!("{expect:?} was expected, not {outcome:?}"),
+        (Ok(_), _) => panic!("{expect:?} was expected, not a result"),
+        (Err(error), _) => panic!("{expect:?} was expected, not {error}"),
     };
     assert_eq!((died.task(), Some(died.pid())), (Some(id), plan.pid()), "{died}");
     assert!(died.worker().is_some_and(|name| name.starts_with(NAME)), "{died}");
