@@ -171,13 +171,15 @@ fn look(_: ()) -> Seen {
     (std::env::args().next().unwrap_or_default(), std::process::id())
 }
 
-macro_rules! use_copy {
-    ($name:ident) => {
-        mod $name {
-            use $name::{ExecutorExt, ProcessPoolExecutor};
+macro_rules! copy {
+    ($module:ident, $copy:ident) => {
+        mod $module {
+            use $copy::{ExecutorExt, ProcessPoolExecutor};
+
             pub fn pool() -> ProcessPoolExecutor {
                 ProcessPoolExecutor::builder().max_workers(1).build().expect("a pool")
             }
+
             pub fn look(pool: &ProcessPoolExecutor) -> super::Seen {
                 pool.submit(super::look, ()).result().expect("a worker")
             }
@@ -185,18 +187,9 @@ macro_rules! use_copy {
     };
 }
 
-mod one {
-    use_copy!(first);
-    pub use first::*;
-}
-mod two {
-    use_copy!(same);
-    pub use same::*;
-}
-mod three {
-    use_copy!(next);
-    pub use next::*;
-}
+copy!(one, first);
+copy!(two, same);
+copy!(three, next);
 
 fn main() {
     let pools = (one::pool(), two::pool(), three::pool());
