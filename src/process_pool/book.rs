@@ -35,7 +35,6 @@ pub(super) struct Book {
     /// Drivers that sleep with nothing in flight and could take a task. The last one in is the warmest.
     idle: Vec<usize>,
     pub(super) life: Life,
-    failed_starts: u32,
     no_start_before: Option<Instant>,
     pub(super) totals: Totals,
     pub(super) policy: Policy,
@@ -87,6 +86,12 @@ pub(super) enum Step {
     /// The worker is to leave. Wake this one: it can take what the worker can't.
     Close(Wake),
     Sleep(Option<Instant>),
+    /// The worker should be heard of soon: it has something to read and does nothing else.
+    Listen,
+    /// The worker has gone mad.
+    Condemn(Garbled),
+    /// Somebody else is to be started, whose last start failed.
+    StartAgain(Wake),
 }
 
 /// What a worker's death leaves behind.
@@ -97,6 +102,10 @@ pub(super) struct Remains {
     /// They were recalled, and the pool is cancelling.
     pub(super) cancelled: Vec<Record>,
     pub(super) wake: Vec<Wake>,
+    /// The pool was built to break at such a death.
+    pub(super) breaks_pool: bool,
+    /// So many workers have died before they did anything that the next ones will.
+    pub(super) is_hopeless: bool,
 }
 
 impl Book {
@@ -108,7 +117,6 @@ impl Book {
             desks: (0..max_workers).map(|_| Desk::default()).collect(),
             idle: Vec::new(),
             life: Life::Open,
-            failed_starts: 0,
             no_start_before: None,
             totals: Totals::default(),
             policy,
@@ -185,6 +193,13 @@ impl Book {
         Wake::Start(desk)
     }
 
+    /// When a start is to be tried again that failed while others worked: nobody else may ever come to ask for it.
+    fn start_again_at(&self) -> Option<Instant> {
+        let is_vacant = |desk: &Desk| desk.status == Status::Vacant;
+        let wanted = !self.queue.is_empty() && self.desks.iter().any(is_vacant);
+        self.no_start_before.filter(|_| wanted)
+    }
+
     // ---- tasks out ----------------------------------------------------------------------------------
 
     /// A driver's next step (`PAGE.md`, D3). `drained`: it has no bytes left to send. Dead entries it came across go to
@@ -196,8 +211,21 @@ impl Book {
         if (!desk.kills.is_empty() && desk.condemned.is_none()) || desk.order.is_some() {
             return Step::Judge;
         }
-        if desk.condemned.is_some() || !drained {
+        if desk.condemned.is_some() {
             return Step::Sleep(None);
+        }
+        if let Err(garbled) = desk.check_page() {
+            return Step::Condemn(garbled);
+        }
+        let wait = if desk.owes_a_sign() { Step::Listen } else { Step::Sleep(self.start_again_at()) };
+        if let Step::Sleep(Some(time)) = wait
+            && Instant::now() >= time
+        {
+            self.no_start_before = None;
+            return Step::StartAgain(self.start_one());
+        }
+        if !drained {
+            return wait;
         }
         let worn = self.policy.max_tasks_per_child.is_some_and(|most| desk.results >= most);
         if (worn || desk.is_retiring) && in_flight == 0 {
@@ -212,7 +240,7 @@ impl Book {
             return Step::Send;
         }
         if in_flight > 0 {
-            return Step::Sleep(None);
+            return wait;
         }
         if !matches!(self.life, Life::Open) && self.queue.is_empty() {
             return self.close(at);
@@ -223,9 +251,11 @@ impl Book {
         if until.is_some_and(|until| Instant::now() >= until) {
             return self.close(at);
         }
-        if may_take > 0 {
-            self.idle.push(at);
+        if may_take == 0 {
+            // What it has not read yet was taken back: when it has read that it can have more.
+            return wait;
         }
+        self.idle.push(at);
         Step::Sleep(until)
     }
 
@@ -275,11 +305,14 @@ impl Book {
     /// the only task of a worker that runs nothing: two thieves would take it from each other for ever.
     fn steal(&mut self, thief: usize, may_take: usize) -> bool {
         let waiting = |desk: &Desk| desk.waiting().map(|(_, waiting)| waiting as usize).sum::<usize>();
-        let others = (0..self.desks.len()).filter(|at| *at != thief);
+        let can_spare = |desk: &Desk| {
+            let waits = waiting(desk);
+            waits >= 2 || (waits == 1 && desk.running().next().is_some())
+        };
+        let others = (0..self.desks.len()).filter(|at| *at != thief && can_spare(&self.desks[*at]));
         let Some(victim) = others.max_by_key(|at| waiting(&self.desks[*at])) else { return false };
         let desk = &mut self.desks[victim];
-        let spare = waiting(desk) >= 2 || (waiting(desk) == 1 && desk.running().next().is_some());
-        let Some((number, count)) = desk.waiting().next().filter(|_| spare) else { return false };
+        let Some((number, count)) = desk.waiting().next() else { return false };
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
         // Reckoned from the limit, which stands still while the book is held; what has begun moves on.
         let loot = desk.recall(number, desk.limit(number).saturating_sub(take));
@@ -300,8 +333,6 @@ impl Book {
 
     /// The task that a reply belongs to.
     pub(super) fn collect(&mut self, at: usize, number: u32, index: u32) -> Result<Record, Garbled> {
-        // A worker that gave a result was started well.
-        self.failed_starts = 0;
         self.desks[at].collect(number, index)
     }
 
@@ -390,16 +421,16 @@ impl Book {
         // It may have died in its sleep: nobody is to be woken there, in the place of another who could work.
         self.idle.retain(|idle| *idle != at);
         let was_closing = self.desks[at].status == Status::Closing;
-        let shipped = self.desks[at].in_flight();
         remains.wake = self.recall(at, &mut remains.cancelled);
         let desk = &mut self.desks[at];
-        let never_worked = desk.results == 0 && shipped > 0;
+        let never_worked = desk.was_given_work() && desk.results == 0;
         let condemned = desk.condemned.take();
         let killed_for = |record: &Record| match condemned {
             Some(Sentence::ForTask(id, reason)) if id == record.id() => Some(reason),
             _ => None,
         };
         let cancelling = matches!(self.life, Life::Cancelling | Life::Broken(_));
+        let was_asked_for = matches!(condemned, Some(Sentence::ForTask(..)));
         let mut again = Vec::new();
         for mut record in desk.give_up() {
             let reason = killed_for(&record);
@@ -412,9 +443,10 @@ impl Book {
         desk.clear();
         if !was_closing {
             self.totals.deaths += 1;
+            remains.breaks_pool = self.policy.breaks_on_death && !cancelling && !was_asked_for;
             if never_worked && remains.blamed.is_empty() && again.is_empty() {
                 // It had work, did none, and nobody is to blame: what killed it will kill the next one.
-                self.failed_starts += 1;
+                remains.is_hopeless = self.note_failed_start(at);
             }
         }
         remains.wake.extend(self.requeue(again));
@@ -422,29 +454,38 @@ impl Book {
         remains
     }
 
-    /// A worker didn't come up. True if that was once too often, and the pool is to be broken.
+    /// A worker didn't come up. True if that was once too often, and the pool is to be broken: never while there is another
+    /// worker, or one on its way that has not failed yet, for what failed may be this one alone (for want of descriptors,
+    /// say).
     pub(super) fn note_failed_start(&mut self, at: usize) -> bool {
-        self.failed_starts += 1;
         self.no_start_before = Some(Instant::now() + START_AGAIN_AFTER);
-        let others =
-            self.desks.iter().enumerate().any(|(other, desk)| other != at && desk.status == Status::Up);
-        !others && self.has_failed_too_often()
+        let desk = &mut self.desks[at];
+        desk.failed_starts += 1;
+        let too_often = desk.failed_starts >= FAILED_STARTS;
+        let gives_hope = |desk: &Desk| match desk.status {
+            Status::Up => true,
+            Status::Starting => desk.failed_starts == 0,
+            Status::Vacant | Status::Closing => false,
+        };
+        let mut others = self.desks.iter().enumerate().filter(|(other, _)| *other != at);
+        too_often && !others.any(|(_, desk)| gives_hope(desk))
     }
 
-    pub(super) fn has_failed_too_often(&self) -> bool {
-        self.failed_starts >= FAILED_STARTS
+    fn is_alone(&self, at: usize) -> bool {
+        let mut others = self.desks.iter().enumerate().filter(|(other, _)| *other != at);
+        others.all(|(_, desk)| desk.status == Status::Vacant)
     }
 
-    /// A driver has no worker: shall it start one, or end? If it ends, its desk is vacant from here on.
+    /// A driver has no worker: shall it start one, or end? If it ends, its desk is vacant from here on. One that has
+    /// just failed leaves it to the others, if there are any: with what it held they may do better.
     pub(super) fn stays(&mut self, at: usize) -> bool {
-        let others =
-            self.desks.iter().enumerate().any(|(other, desk)| other != at && desk.status == Status::Up);
-        let shy = others && self.no_start_before.is_some_and(|time| Instant::now() < time);
-        let stays = !self.queue.is_empty() && self.wants_worker() && !shy;
-        self.desks[at].status = if stays { Status::Starting } else { Status::Vacant };
+        let yields = self.desks[at].failed_starts > 0 && !self.is_alone(at);
+        let stays = !self.queue.is_empty() && self.wants_worker() && !yields;
+        let desk = &mut self.desks[at];
+        desk.status = if stays { Status::Starting } else { Status::Vacant };
+        desk.pid = None;
         if !stays {
-            self.desks[at].bell = None;
-            self.desks[at].pid = None;
+            desk.bell = None;
         }
         stays
     }

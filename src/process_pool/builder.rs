@@ -27,7 +27,8 @@ pub enum WorkerDeath {
     /// It costs the task that it ran, and a new worker takes its place.
     #[default]
     Replace,
-    /// It breaks the pool: every task that is not done fails. Python's rule.
+    /// It breaks the pool: every task that is not done fails. Python's rule. An end that was asked for, by `kill` or by a
+    /// task's time limit, is no such death.
     BreakPool,
 }
 

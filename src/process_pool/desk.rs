@@ -21,6 +21,8 @@ pub(super) struct Desk {
     flights: [Flight; FLIGHTS],
     /// Batches sent to this worker, which is the next one's number.
     sent: u32,
+    /// Starts that failed in a row.
+    pub(super) failed_starts: u32,
     /// Results that came from this worker.
     pub(super) results: u32,
     /// It is to get no more tasks, and to end when it has done what it has.
@@ -71,10 +73,14 @@ pub(super) enum Sentence {
     Silent,
 }
 
+const NONSENSE: Garbled = Garbled("nonsense by the shared page");
+
 /// A batch that was sent.
 #[derive(Default)]
 struct Flight {
     number: u32,
+    /// What the page should say: only the parent sets it.
+    limit: u32,
     /// By index; empty once resolved or recalled.
     records: Vec<Option<Record>>,
     /// How many are there.
@@ -95,12 +101,18 @@ impl Desk {
         self.stop_clock();
         let kept = Desk {
             bell: self.bell.take(),
+            failed_starts: self.failed_starts,
             busy: self.busy,
             done: self.done,
             starts: self.starts,
             ..Desk::default()
         };
         *self = Desk { status: Status::Starting, ..kept };
+    }
+
+    /// Whether this worker was ever sent a task.
+    pub(super) fn was_given_work(&self) -> bool {
+        self.sent > 0
     }
 
     /// Tasks that were shipped and are neither resolved nor recalled.
@@ -133,7 +145,7 @@ impl Desk {
         let door = self.door.clone().expect("it has room, so it is up");
         door.put(frame(number, &records));
         let records = records.into_iter().map(Some).collect();
-        self.flights[slot(number)] = Flight { number, records, open: tasks };
+        self.flights[slot(number)] = Flight { number, limit: tasks as u32, records, open: tasks };
         self.sent = number.wrapping_add(1);
         door
     }
@@ -149,6 +161,7 @@ impl Desk {
         let record = record.ok_or(Garbled("a second reply to a task"))?;
         flight.open -= 1;
         self.results += 1;
+        self.failed_starts = 0;
         self.done += 1;
         if self.in_flight() == 0 {
             self.stop_clock();
@@ -156,14 +169,19 @@ impl Desk {
         Ok(record)
     }
 
-    /// Takes back what has not begun of batch `number`, from index `to` on: it certainly never will.
+    /// Takes back what has not begun of batch `number`, from index `to` on: it certainly never will. Nothing, where the
+    /// page says what it can't say: then anything may have begun, and it is better to blame too much than to run twice.
     pub(super) fn recall(&mut self, number: u32, to: u32) -> Vec<Record> {
+        if self.claimed(number).is_err() {
+            return Vec::new();
+        }
         let Some(page) = &self.page else { return Vec::new() };
         let now = page.claim(number).lower(to);
         let flight = &mut self.flights[slot(number)];
-        // A sane worker never begins beyond the limit. Of a mad one it is better to blame too much than to run twice.
-        let above = flight.records.len().min(now.limit.max(now.begun) as usize);
+        let limit = now.limit.max(now.begun);
+        let above = flight.records.len().min(limit as usize);
         let recalled: Vec<Record> = flight.records.drain(above..).flatten().collect();
+        flight.limit = flight.limit.min(limit);
         flight.open -= recalled.len();
         if self.in_flight() == 0 {
             self.stop_clock();
@@ -233,10 +251,27 @@ impl Desk {
         let page: &Page = self.page.as_deref().ok_or(Garbled("a reply before its first task"))?;
         let claimed = page.claim(number).load();
         let flight = &self.flights[slot(number)];
-        if claimed.begun as usize > flight.records.len() && flight.number == number {
-            return Err(Garbled("nonsense in the shared page"));
+        if flight.number == number && (claimed.begun > claimed.limit || claimed.limit != flight.limit) {
+            return Err(NONSENSE);
         }
         Ok(claimed)
+    }
+
+    /// An error if the page says what no worker writes there.
+    pub(super) fn check_page(&self) -> Result<(), Garbled> {
+        let ahead =
+            self.page.as_ref().is_some_and(|page| self.sent.wrapping_sub(page.over()) as usize > FLIGHTS);
+        let flights = self.flights.iter().filter(|flight| flight.open > 0);
+        flights
+            .map(|flight| self.claimed(flight.number))
+            .find_map(Result::err)
+            .map_or_else(|| if ahead { Err(NONSENSE) } else { Ok(()) }, Err)
+    }
+
+    /// Whether the worker has something to read and does nothing else: it should soon be heard of.
+    pub(super) fn owes_a_sign(&self) -> bool {
+        let unread = self.page.as_ref().is_some_and(|page| page.over() != self.sent);
+        self.status == Status::Up && unread && self.running().next().is_none()
     }
 
     /// The numbers of the batches that have open tasks.

@@ -24,6 +24,14 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the death of a worker is waited for that closed its stream before it is helped along.
 const DYING: Duration = Duration::from_secs(1);
 
+/// A worker that has something to read and does nothing is looked at so often, and so many times in a row: then it has
+/// been stopped, or its memory is destroyed. Counted, not timed: while this process was stopped as well nobody looked.
+const LISTEN: Duration = Duration::from_secs(1);
+const LISTENS: u32 = 5;
+
+/// How often a driver that sleeps looks up: a thread that submits may ship to its worker and not wake it.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
 /// How often a worker's memory is looked at.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
 
@@ -105,6 +113,8 @@ struct Driver<'p> {
     has_limits: bool,
     /// Nothing more is read: until when its death is waited for, then it is killed.
     deaf_until: Option<Instant>,
+    /// It should be heard of: when that is looked at next, and how often it was.
+    quiet: Option<(Instant, u32)>,
     weight: Option<(u64, Instant)>,
 }
 
@@ -118,8 +128,17 @@ impl<'p> Driver<'p> {
     fn new(pool: &'p Arc<Pool>, desk: usize, bell: Arc<Bell>, worker: Worker) -> Self {
         let weight =
             pool.config.memory_growth.map(|_| (sys::resident_bytes(worker.child.pid()), Instant::now()));
-        let clocks = Vec::new();
-        Driver { pool, desk, bell, worker, clocks, has_limits: false, deaf_until: None, weight }
+        Driver {
+            pool,
+            desk,
+            bell,
+            worker,
+            clocks: Vec::new(),
+            has_limits: false,
+            deaf_until: None,
+            quiet: None,
+            weight,
+        }
     }
 
     fn serve(mut self) {
@@ -131,17 +150,26 @@ impl<'p> Driver<'p> {
                 drop(garbage);
                 self.pool.note_room();
             }
+            if !matches!(step, Step::Listen) {
+                self.quiet = None;
+            }
             match step {
                 Step::Judge => self.judge(),
+                Step::Condemn(garbled) => self.condemn(Sentence::Garbled(garbled.to_string())),
+                Step::Listen => match self.listen() {
+                    Turn::GoesOn => {}
+                    Turn::Dead => return self.bury(),
+                },
                 Step::Send => {
                     self.pool.note_room();
                     self.worker.door.flush();
                 }
+                Step::StartAgain(wake) => self.pool.wake(wake),
                 Step::Close(wake) => {
                     self.pool.wake(wake);
                     return self.close();
                 }
-                Step::Sleep(until) => match self.turn(until) {
+                Step::Sleep(until) => match self.turn(until.into_iter().chain(look_up()).min()) {
                     Turn::GoesOn => {}
                     Turn::Dead => return self.bury(),
                 },
@@ -163,6 +191,9 @@ impl<'p> Driver<'p> {
         if awake.ended && child.has_ended() {
             return Turn::Dead;
         }
+        if awake.writable || awake.readable {
+            self.quiet = None;
+        }
         if awake.writable {
             self.worker.door.flush();
         }
@@ -182,6 +213,37 @@ impl<'p> Driver<'p> {
         self.look_at_clocks();
         self.weigh();
         Turn::GoesOn
+    }
+
+    /// Sleeps, but not for ever: a worker that is stopped would keep its tasks from the others.
+    fn listen(&mut self) -> Turn {
+        let (until, _) = *self.quiet.get_or_insert_with(|| (Instant::now() + LISTEN, 0));
+        let turn = self.turn(Some(until));
+        let now = Instant::now();
+        if let Some((until, times)) = &mut self.quiet
+            && now >= *until
+        {
+            (*until, *times) = (now + LISTEN, *times + 1);
+            if *times >= LISTENS {
+                self.forsake();
+            }
+        }
+        turn
+    }
+
+    /// Takes everything back from a worker that does nothing, and ends it if it really doesn't: no task is to blame.
+    fn forsake(&mut self) {
+        self.quiet = None;
+        let mut cancelled = Vec::new();
+        let mut book = self.pool.book.lock();
+        let wake = book.recall(self.desk, &mut cancelled);
+        let has_begun = book.desks[self.desk].running().next().is_some();
+        drop(book);
+        self.pool.wake_all(wake);
+        self.pool.finish_cancelled(cancelled);
+        if !has_begun {
+            self.condemn(Sentence::Garbled("it did nothing for seconds, as if stopped".into()));
+        }
     }
 
     /// Takes what is there off the socket, once, and resolves what it completes.
@@ -357,21 +419,19 @@ impl<'p> Driver<'p> {
         let mut book = self.pool.book.lock();
         let sentence = book.desks[self.desk].condemned.clone();
         let remains = book.bury(self.desk);
-        let hopeless = book.has_failed_too_often();
         drop(book);
         self.pool.wake_all(remains.wake);
         self.pool.finish_cancelled(remains.cancelled);
-        let is_death = !remains.blamed.is_empty();
         for (record, reason) in remains.blamed {
             let error = self.verdict(&record, reason, exit, sentence.as_ref());
             self.pool.fail(record, error);
         }
-        if is_death && self.pool.book.lock().policy.breaks_on_death {
+        if remains.breaks_pool {
             let died = self.died(exit, sentence.as_ref());
-            self.pool
-                .break_down(Broken::with_source("a worker died, and the pool was built to break then", died));
+            let why = Broken::with_source("a worker died, and the pool was built to break then", died);
+            self.pool.break_down(why);
             self.pool.order(Signal::TERM);
-        } else if hopeless {
+        } else if remains.is_hopeless {
             let died = self.died(exit, sentence.as_ref());
             self.pool.break_down(Broken::with_source("workers die before their first task", died));
         }
@@ -409,6 +469,10 @@ impl<'p> Driver<'p> {
             },
         }
     }
+}
+
+fn look_up() -> Option<Instant> {
+    Instant::now().checked_add(LOOK_UP)
 }
 
 fn with_exit(died: WorkerDied, exit: Exit) -> WorkerDied {

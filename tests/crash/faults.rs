@@ -73,8 +73,9 @@ impl Drop for Bomb {
 }
 
 pub(crate) fn raise(signal: i32) {
-    // SAFETY: signals this very process.
-    unsafe { libc::kill(libc::getpid(), signal) };
+    // This very thread, so that it doesn't go on for a moment while another one takes the signal.
+    // SAFETY: signals this thread.
+    unsafe { libc::raise(signal) };
 }
 
 fn fall_through() {
@@ -145,7 +146,7 @@ pub(crate) fn scribble(byte: u8) {
         let page = std::ptr::with_exposed_provenance_mut::<u8>(start);
         for at in 0..WORDS {
             // SAFETY: the mapping is longer than that; whoever reads it must be prepared for anything.
-            unsafe { page.add(at).write_volatile(byte) };
+            unsafe { page.wrapping_add(at).write_volatile(byte) };
         }
     }
 }

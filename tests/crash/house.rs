@@ -44,8 +44,11 @@ pub(crate) fn in_own_process(limit: Duration, name: &str, body: impl FnOnce() + 
     let name = name.to_owned();
     alone(limit + Duration::from_secs(10), move || {
         let program = std::env::current_exe().unwrap();
-        let output =
-            Command::new(program).args(["--exact", &name, "--nocapture"]).env(MARK, &name).output().unwrap();
+        let output = Command::new(program)
+            .args(["--exact", &name, "--nocapture", "--test-threads=1"])
+            .env(MARK, &name)
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let complained = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{}\n{said}\n{complained}", output.status);

@@ -1,1 +1,181 @@
-//! To come.
+//! Workers come when they are needed, go when they are not, and are given up when they can't come.
+
+use crate::house::{NAME, alone, signal, state_of};
+use crate::support::eventually;
+use concurrent_futures::prelude::*;
+use concurrent_futures::{ProcessPoolBuilder, TaskError, WorkerOutput};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn pool(workers: usize) -> ProcessPoolBuilder {
+    ProcessPoolExecutor::builder().max_workers(workers).name_prefix(NAME).stderr(WorkerOutput::Null)
+}
+
+fn double(n: u32) -> u32 {
+    2 * n
+}
+
+fn own_pid(_: ()) -> u32 {
+    std::process::id()
+}
+
+#[test]
+fn workers_are_started_on_demand_and_used_again() {
+    alone(LIMIT, || {
+        let pool = pool(4).build().unwrap();
+        assert!(pool.stats().workers.is_empty());
+        let mut pids: Vec<u32> = (0..50).map(|_| pool.submit(own_pid, ()).result().unwrap()).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        let workers = pool.stats().workers;
+        assert!(pids.len() <= 4 && workers.iter().all(|worker| worker.starts == 1), "{workers:?}");
+    });
+}
+
+#[test]
+fn an_idle_worker_leaves_after_its_time() {
+    alone(LIMIT, || {
+        let pool = pool(2).idle_timeout(Duration::from_millis(30)).build().unwrap();
+        for _ in 0..3 {
+            let pid = pool.submit(own_pid, ()).result().unwrap();
+            eventually(|| state_of(pid).is_none());
+        }
+        assert_eq!(pool.stats().deaths, 0);
+    });
+}
+
+#[test]
+fn a_worker_that_has_grown_is_replaced() {
+    alone(LIMIT, || {
+        let pool = pool(1).memory_growth(20 << 20).build().unwrap();
+        let leak = |()| {
+            std::mem::forget(std::hint::black_box(vec![1_u8; 40 << 20]));
+            std::process::id()
+        };
+        let first = pool.submit(leak, ()).result().unwrap();
+        // Between tasks, a few times a second.
+        eventually(|| pool.submit(own_pid, ()).result().unwrap() != first);
+        assert_eq!(pool.stats().deaths, 0);
+    });
+}
+
+#[test]
+fn memory_past_the_limit_costs_one_task() {
+    alone(LIMIT, || {
+        let pool = pool(2).address_space(1 << 30).build().unwrap();
+        let others: Vec<_> = (0..20).map(|n| pool.submit(double, n)).collect();
+        let large = pool.submit(|n: usize| vec![1_u8; n].len(), 2 << 30).result().unwrap_err();
+        let TaskError::WorkerDied(died) = &large else { panic!("{large}") };
+        assert_eq!(died.signal(), Some(libc::SIGABRT));
+        assert!(died.cause().unwrap().contains("memory"), "{died}");
+        for (n, other) in (0..).zip(others) {
+            assert_eq!(other.result().unwrap(), 2 * n);
+        }
+    });
+}
+
+fn broken(pool: &ProcessPoolExecutor) -> String {
+    let tasks: Vec<_> = (0..20).map(|n| pool.submit(double, n)).collect();
+    let mut texts = tasks.into_iter().map(|task| match task.result() {
+        Err(TaskError::Broken(why)) => why.to_string(),
+        other => panic!("{other:?}"),
+    });
+    texts.next_back().unwrap()
+}
+
+#[test]
+fn workers_that_cannot_start_break_the_pool() {
+    alone(LIMIT, || {
+        let small = pool(2).address_space(1 << 20).build().unwrap();
+        println!("{}", broken(&small));
+
+        let exits = pool(2).initializer(|()| std::process::exit(3), ()).build().unwrap();
+        let why = broken(&exits);
+        assert!(why.contains("exit code 3") && why.contains("before its first task"), "{why}");
+
+        let slow = pool(1).start_timeout(Duration::from_millis(50));
+        let slow = slow.initializer(|()| std::thread::sleep(Duration::from_secs(60)), ()).build().unwrap();
+        let why = broken(&slow);
+        assert!(why.contains("start_timeout"), "{why}");
+
+        let nowhere = pool(1).current_dir("/no such folder").build().unwrap();
+        let why = broken(&nowhere);
+        assert!(why.contains("could not be started"), "{why}");
+    });
+}
+
+fn exit_if(file: PathBuf) {
+    if file.exists() {
+        std::process::exit(3);
+    }
+}
+
+fn wait_for(file: PathBuf) {
+    while !file.exists() {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// While one worker lives, others may fail to start; and when it dies, that is its task's death and no failed start.
+#[test]
+fn a_crash_after_failed_starts_costs_one_task() {
+    alone(LIMIT, || {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let pool = pool(2).initializer(exit_if, at("bad times")).build().unwrap();
+        let crash = |file: PathBuf| -> u32 {
+            wait_for(file);
+            std::process::abort()
+        };
+        let running = pool.submit(crash, at("open"));
+        eventually(|| running.is_running());
+        std::fs::write(at("bad times"), "").unwrap();
+        // Starts are tried again once a second at most, when a task comes that nobody takes.
+        let later = std::cell::RefCell::new(Vec::new());
+        eventually(|| {
+            later.borrow_mut().push(pool.submit(double, 3));
+            pool.stats().workers.get(1).is_some_and(|worker| worker.starts >= 4)
+        });
+        std::fs::remove_file(at("bad times")).unwrap();
+        std::fs::write(at("open"), "").unwrap();
+        let error = running.result().unwrap_err();
+        assert!(matches!(error, TaskError::WorkerDied(_)), "{error}");
+        later.into_inner().into_iter().for_each(|task| assert_eq!(task.result().unwrap(), 6));
+    });
+}
+
+/// Nobody submits any more, and the one worker that there is has work for long.
+#[test]
+fn a_failed_start_is_tried_again_while_others_work() {
+    alone(LIMIT, || {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let pool = pool(2).initializer(exit_if, at("bad times")).build().unwrap();
+        let running = pool.submit(wait_for, at("open"));
+        eventually(|| running.is_running());
+        std::fs::write(at("bad times"), "").unwrap();
+        let tasks: Vec<_> = (0..20).map(|n| pool.submit(double, n)).collect();
+        eventually(|| pool.stats().workers.get(1).is_some_and(|worker| worker.starts > 0));
+        std::fs::remove_file(at("bad times")).unwrap();
+        for (n, task) in (0..).zip(tasks) {
+            assert_eq!(task.result().unwrap(), 2 * n);
+        }
+        std::fs::write(at("open"), "").unwrap();
+        running.result().unwrap();
+    });
+}
+
+#[test]
+fn the_deaths_of_idle_workers_are_nobodys_fault() {
+    alone(LIMIT, || {
+        let pool = pool(2).build().unwrap();
+        for n in 0..10 {
+            let pid = pool.submit(own_pid, ()).result().unwrap();
+            signal(pid, libc::SIGKILL);
+            assert_eq!(pool.submit(double, n).result().unwrap(), 2 * n);
+        }
+        assert!(pool.stats().deaths > 0);
+    });
+}

@@ -97,7 +97,10 @@ impl Plan {
     /// Lets the agent go, and waits for what comes of it.
     pub(crate) fn release_agent(&self, pid: u32) {
         self.tell("go");
-        eventually(|| self.was_told("done") || matches!(house::state_of(pid), None | Some('Z' | 'T')));
+        // Its last word comes before its panic's payload is dropped.
+        let ends_the_process = self.fault == Fault::PanicBomb;
+        let is_done = || !ends_the_process && self.was_told("done");
+        eventually(|| is_done() || matches!(house::state_of(pid), None | Some('Z' | 'T')));
     }
 }
 
@@ -131,7 +134,7 @@ static CONSTRUCTOR: extern "C" fn() = {
 // ---- tasks ----------------------------------------------------------------------------------------
 
 /// What a culprit that comes through gives.
-pub(crate) const SURVIVED: u32 = 7;
+const SURVIVED: u32 = 7;
 
 pub(crate) fn initialize(argument: OnArrival) {
     argument.0.commit_once();
@@ -154,7 +157,7 @@ pub(crate) fn encode(plan: Plan) -> Outcome {
 pub(crate) fn send(plan: Plan) -> Large {
     plan.leave_agent(false);
     fs::write(plan.folder.join("pid"), std::process::id().to_string()).unwrap();
-    Large { plan, ballast: Vec::new() }
+    Large { plan, ballast: String::new() }
 }
 
 pub(crate) fn linger(plan: Plan) -> u32 {
@@ -235,22 +238,25 @@ impl<'de> Deserialize<'de> for Outcome {
     }
 }
 
+/// Several times what sockets hold.
+const BALLAST: usize = 24 << 20;
+
 /// Grows when it is encoded, and tells when that is done: what comes then is that it is sent.
 #[derive(Debug)]
 pub(crate) struct Large {
     plan: Plan,
-    ballast: Vec<u8>,
+    ballast: String,
 }
 
 impl Serialize for Large {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        (&self.plan, vec![3_u8; 2 << 20]).serialize(to)
+        (&self.plan, "r".repeat(BALLAST)).serialize(to)
     }
 }
 
 impl<'de> Deserialize<'de> for Large {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let (plan, ballast) = <(Plan, Vec<u8>)>::deserialize(from)?;
+        let (plan, ballast) = <(Plan, String)>::deserialize(from)?;
         match plan.fault {
             Fault::DecodeError => Err(D::Error::custom("it can't be decoded")),
             _ => Ok(Large { plan, ballast }),
@@ -260,7 +266,7 @@ impl<'de> Deserialize<'de> for Large {
 
 impl Large {
     pub(crate) fn is_whole(&self) -> bool {
-        self.ballast.len() == 2 << 20 && self.ballast.iter().all(|byte| *byte == 3)
+        self.ballast.len() == BALLAST && self.ballast.bytes().all(|byte| byte == b'r')
     }
 }
 
@@ -272,10 +278,32 @@ impl Drop for Large {
     }
 }
 
+/// An initializer that ends when it is told to: what is submitted meanwhile travels together.
+pub(crate) fn wait_until_open(plan: Plan) {
+    plan.listen("open");
+}
+
 // ---- a driver that is held ---------------------------------------------------------------------------
 
 /// While this is closed, the driver that decodes a [`Held`] result waits in there.
-pub(crate) static HELD: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+static HELD: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+/// Holds drivers until it is dropped.
+pub(crate) struct Hold(());
+
+impl Hold {
+    pub(crate) fn new() -> Self {
+        *HELD.0.lock().unwrap() = true;
+        Hold(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        *HELD.0.lock().unwrap() = false;
+        HELD.1.notify_all();
+    }
+}
 
 /// A result whose decoding takes as long as the test likes.
 #[derive(Debug, Serialize)]
@@ -289,9 +317,7 @@ impl<'de> Deserialize<'de> for Held {
     }
 }
 
-/// Ends when it is told to.
-pub(crate) fn hold_the_driver(plan: Plan) -> Held {
-    plan.listen("shipped");
+pub(crate) fn hold_the_driver(_: ()) -> Held {
     Held(std::process::id())
 }
 
