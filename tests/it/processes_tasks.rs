@@ -319,7 +319,7 @@ fn a_worker_keeps_nothing_of_a_task_that_is_over() {
 
 /// Not counted where it is made.
 #[derive(Default)]
-struct CountedUnit(Option<Counted>);
+struct CountedUnit(#[expect(dead_code, reason = "its drop counts")] Option<Counted>);
 
 impl Serialize for CountedUnit {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
