@@ -38,26 +38,36 @@ ask() {
     said=$(timeout 60 "$program" short-thread) && [ "$said" = "the same worker" ] || complain "$name" "short-thread: $said"
 }
 
-# try NAME RUSTFLAGS [CARGO ARGUMENT ...]: builds the program and asks it.
+# build NAME TRIPLE PROFILE CARGO...: builds the program and asks it. Always with --target, so that flags are not those of
+# build scripts and macros.
+build() {
+    local name=$1 triple=$2 folder=$3
+    shift 3
+    echo "$name"
+    program=$target/$triple/${folder/#dev/debug}/start
+    if "$@" 2>"$target/stderr"; then ask "$name" "$program"; else
+        complain "$name" "it doesn't build"
+        tail -n 20 "$target/stderr" >&2
+    fi
+}
+
+# try NAME RUSTFLAGS PROFILE [CARGO ARGUMENT ...]: flags for every crate.
 try() {
-    local name=$1 flags=$2 triple=$host profile=dev
+    local name=$1 flags=$2 profile=$3
+    shift 3
+    wanted "$name" || return 0
+    build "$name" "$triple" "$profile" env RUSTFLAGS="$flags" cargo build --quiet --package start --bin start \
+        --target-dir "$target" --target "$triple" --profile "$profile" "$@"
+}
+
+# link NAME FLAGS [CARGO ARGUMENT ...]: flags for the last step alone, of a release build; all else is there already.
+link() {
+    local name=$1 flags=$2
     shift 2
     wanted "$name" || return 0
-    local arguments=("$@") i
-    for ((i = 0; i < ${#arguments[@]}; i++)); do
-        [ "${arguments[i]}" = --target ] && triple=${arguments[i + 1]}
-        [ "${arguments[i]}" = --profile ] && profile=${arguments[i + 1]}
-    done
-    [ "$profile" = dev ] && profile=debug
-    [[ " $* " == *" --target "* ]] || set -- "$@" --target "$host"
-    echo "$name"
-    # --target, so that the flags are not those of build scripts and macros.
-    if ! RUSTFLAGS="$flags" cargo build --quiet --package start --bin start --target-dir "$target" "$@"; then
-        complain "$name" "it doesn't build"
-        return 0
-    fi
-    program=$target/$triple/$profile/start
-    ask "$name" "$program"
+    # shellcheck disable=SC2086 # several flags
+    build "$name" "$triple" release cargo rustc --quiet --package start --bin start --target-dir "$target" \
+        --target "$triple" --profile release "$@" -- $flags
 }
 
 # Whether the last program was linked by a linker of this name: they leave their names in `.comment`.
@@ -66,63 +76,67 @@ linked_by() {
     grep -qa "$2" "$program" || complain "$1" "it was not linked by $2"
 }
 
-try debug ""
-try release "" --profile release
-try lto-fat "" --profile release --config 'profile.release.lto="fat"'
-try lto-thin "" --profile release --config 'profile.release.lto="thin"'
-try lto-fat-one-unit-strip "" --profile release --config 'profile.release.lto="fat"' \
-    --config 'profile.release.codegen-units=1' --config 'profile.release.strip=true'
-try units-256 "" --profile release --config 'profile.release.codegen-units=256'
-try small "" --profile release --config 'profile.release.opt-level="z"'
-try abort-debug "" --config 'profile.dev.panic="abort"'
-try abort-release "" --profile release --config 'profile.release.panic="abort"' --config 'profile.release.lto="fat"'
-try gc-sections "-Clink-arg=-Wl,--gc-sections" --profile release
-try no-build-id "-Clink-arg=-Wl,--build-id=none" --profile release
-try no-pie "-Crelocation-model=static" --profile release
-try frame-pointers "-Cforce-frame-pointers=yes -Ctarget-cpu=native" --profile release
+fat='profile.release.lto="fat"'
+thin='profile.release.lto="thin"'
+strip='profile.release.strip=true'
+triple=$host
 
+try debug "" dev
+try abort-debug "" dev --config 'profile.dev.panic="abort"'
+try release "" release
+link gc-sections "-Clink-arg=-Wl,--gc-sections"
+link no-build-id "-Clink-arg=-Wl,--build-id=none"
+link no-pie "-Crelocation-model=static"
+link stripped "-Cstrip=symbols"
 
 # Linkers order and drop sections by their own rules. On this platform rustc's own choice is lld.
 if [ "$host" = x86_64-unknown-linux-gnu ]; then
-    try lld "-Clink-arg=-fuse-ld=lld" --profile release
+    link lld "-Clink-arg=-fuse-ld=lld"
     linked_by lld 'Linker: LLD'
-    try lld-folding "-Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,--icf=all" --profile release
+    link lld-folding "-Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,--icf=all"
     linked_by lld-folding 'Linker: LLD'
 fi
 if command -v ld.bfd >/dev/null; then
-    try gnu-ld "-Clink-arg=-fuse-ld=bfd" --profile release
-    try gnu-ld-lto-fat "-Clink-arg=-fuse-ld=bfd" --profile release --config 'profile.release.lto="fat"'
-    try gnu-ld-gc-sections "-Clink-arg=-fuse-ld=bfd -Clink-arg=-Wl,--gc-sections" --profile release
+    link gnu-ld "-Clink-arg=-fuse-ld=bfd"
+    link gnu-ld-gc-sections "-Clink-arg=-fuse-ld=bfd -Clink-arg=-Wl,--gc-sections -Cstrip=symbols"
 else
     skip "start: GNU ld isn't installed, so nothing was linked by it"
 fi
 if command -v ld.gold >/dev/null; then
-    try gold "-Clink-arg=-fuse-ld=gold" --profile release
+    link gold "-Clink-arg=-fuse-ld=gold"
 else
     skip "start: gold isn't installed, so nothing was linked by it"
 fi
 
+try lto-thin "" release --config "$thin"
+try lto-fat-strip "" release --config "$fat" --config "$strip" --config 'profile.release.codegen-units=1'
+if command -v ld.bfd >/dev/null; then
+    link gnu-ld-lto-fat "-Clink-arg=-fuse-ld=bfd" --config "$fat" --config "$strip" --config 'profile.release.codegen-units=1'
+fi
+try units-256 "" release --config 'profile.release.codegen-units=256'
+try small "" release --config 'profile.release.opt-level="z"'
+try abort-lto-fat "" release --config 'profile.release.panic="abort"' --config "$fat"
+
 # Static C libraries: there the constructors are called by other code, musl's without the arguments.
-try static-glibc "-Ctarget-feature=+crt-static" --profile release
-try static-glibc-no-pie "-Ctarget-feature=+crt-static -Crelocation-model=static" --profile release
-musl=x86_64-unknown-linux-musl
-if rustup target list --installed 2>/dev/null | grep -qx $musl; then
-    try musl "" --target $musl
-    try musl-lto-strip "" --profile release --target $musl --config 'profile.release.lto="fat"' \
-        --config 'profile.release.strip=true'
-    try musl-abort "" --profile release --target $musl --config 'profile.release.panic="abort"'
-    try musl-no-pie "-Crelocation-model=static" --profile release --target $musl
-    if wanted musl; then
+try static-glibc "-Ctarget-feature=+crt-static" release
+try static-glibc-no-pie "-Ctarget-feature=+crt-static -Crelocation-model=static" release
+triple=x86_64-unknown-linux-musl
+if rustup target list --installed 2>/dev/null | grep -qx $triple; then
+    try musl "" dev
+    try musl-abort-lto-fat-strip "" release --config "$fat" --config "$strip" --config 'profile.release.panic="abort"'
+    try musl-release "" release
+    link musl-no-pie "-Crelocation-model=static"
+    if wanted musl-no-pie; then
         # musl learns its arguments from /proc alone.
         said=$("$program" without-proc refusal)
         case $said in
         "not permitted"*) skip "start: /proc can't be taken away here, so a static program without it was not tried" ;;
         "refused: "*"no child") ;;
-        *) complain musl "without /proc: $said" ;;
+        *) complain musl-no-pie "without /proc: $said" ;;
         esac
     fi
 else
-    skip "start: $musl isn't installed (rustup target add $musl), so no program of it was tried"
+    skip "start: $triple isn't installed (rustup target add $triple), so no program of it was tried"
 fi
 
 # The crate in a package of its own, so that it can be had a second and a third time.
