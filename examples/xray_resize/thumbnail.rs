@@ -2,11 +2,6 @@
 
 use std::{fs, io, path::PathBuf, process, thread};
 
-use fast_image_resize::{
-    FilterType, ResizeAlg, ResizeOptions, Resizer,
-    images::{TypedImage, TypedImageRef},
-    pixels::U8,
-};
 use image::ImageFormat;
 use serde::{Deserialize, Serialize};
 
@@ -56,27 +51,11 @@ pub(crate) fn image_resize(order: Order) -> Result<Thumbnail, ImageError> {
         return Err(ImageError::CutOff);
     }
     let gray = decoded.into_luma8();
-    let pixels = resize(gray.as_raw(), gray.dimensions(), order.size)
+    let pixels = xray_pixels::resize(gray.as_raw(), gray.dimensions(), order.size)
         .map_err(|error| ImageError::Resize(error.to_string()))?;
     let name = order.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let thread = thread::current().name().unwrap_or_default().to_owned();
     Ok(Thumbnail { name, pid: process::id(), thread, pixels })
-}
-
-/// Pillow's default, BICUBIC: a cubic filter with a = -0.5, widened by the scale, so that each pixel of the picture
-/// counts. `image` has the same filter; fast_image_resize took a twentieth of its time.
-fn resize(
-    gray: &[u8],
-    (width, height): (u32, u32),
-    size: u32,
-) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    // Typed: else the code for all kinds of pixels is compiled into this program, which takes minutes.
-    let picture = TypedImageRef::<U8>::from_buffer(width, height, gray)?;
-    let mut pixels = vec![0; (size * size) as usize];
-    let mut thumbnail = TypedImage::<U8>::from_buffer(size, size, &mut pixels)?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize_typed(&picture, &mut thumbnail, &options)?;
-    Ok(pixels)
 }
 
 /// The decoder fills up with gray what is missing. A whole file has the mark of its end after that of its last scan; a
