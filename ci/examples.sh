@@ -37,6 +37,11 @@ for path in examples/*.rs examples/*/main.rs; do
             run weather_fetch "days" --days 6 --latency 0.1 --interval 60 --sequential 2 --out "$out/weather.json"
             [ -s "$out/weather.json" ]
             ;;
+        xray_resize)
+            run xray_resize "control" --images 8 --cache "$out/xrays" --out "$out/xrays.npy" --contact-sheet "$out/xrays.png"
+            [ "$(head -c 6 "$out/xrays.npy" | tail -c 5)" = NUMPY ]
+            [ -s "$out/xrays.png" ]
+            ;;
         *)
             echo "$name: tell ci/examples.sh how to run it in a small form" >&2
             exit 1

@@ -3,16 +3,16 @@
 //! The workload has a known share p that can run in parallel: plain arithmetic, cut into tasks; the rest runs on one
 //! thread. Measured is the speed-up over the same arithmetic in a plain loop. The plot goes to `docs/amdahl.svg`.
 //!
-//! `cargo run --release --example amdahl`
+//! `cargo run --release --example amdahl`, and with `-- --executor processes` the same by processes
 
 use std::error::Error;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use concurrent_futures::TaskError;
+use clap::{Parser, ValueEnum};
 use concurrent_futures::prelude::*;
+use concurrent_futures::{BuildError, TaskError};
 use plotters::prelude::*;
 
 /// The shares that are drawn, and those among them that are measured.
@@ -32,9 +32,27 @@ struct Arguments {
     /// How often each point is measured; the fastest counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// What the workers are
+    #[arg(long, value_enum, default_value = "threads")]
+    executor: Kind,
     /// Where the plot goes
     #[arg(long, default_value = "docs/amdahl.svg")]
     out: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Threads,
+    Processes,
+}
+
+impl Kind {
+    fn pool(self, workers: usize) -> Result<Box<dyn Executor>, BuildError> {
+        Ok(match self {
+            Self::Threads => Box::new(ThreadPoolExecutor::builder().max_workers(workers).build()?),
+            Self::Processes => Box::new(ProcessPoolExecutor::builder().max_workers(workers).build()?),
+        })
+    }
 }
 
 /// The speed-up by `workers` when the share `p` of the work can be spread.
@@ -55,9 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let work = Work::lasting(Duration::from_millis(arguments.work_ms));
     println!(
         "an empty task costs {:.2} us (submitted by map, 10 000 of them, 2 workers)",
-        empty_task()? * 1e6
+        empty_task(arguments.executor)? * 1e6
     );
-    let points = measure(&work, cores, arguments.rounds)?;
+    let points = measure(&work, arguments.executor, cores, arguments.rounds)?;
 
     plot(&arguments.out, &points, cores)?;
     println!("\nplot: {}", arguments.out.display());
@@ -103,7 +121,7 @@ impl Work {
     }
 
     /// The serial share on this thread, then the parallel share on the pool.
-    fn shared(&self, p: f64, pool: &ThreadPoolExecutor) -> Result<Duration, TaskError> {
+    fn shared(&self, p: f64, pool: &dyn Executor) -> Result<Duration, TaskError> {
         let parallel = (self.turns as f64 * p) as u64;
         let (time, outcome) = timed(|| {
             churn(self.turns - parallel);
@@ -128,11 +146,13 @@ fn timed<R>(run: impl FnOnce() -> R) -> (Duration, R) {
     (start.elapsed(), result)
 }
 
-fn empty_task() -> Result<f64, TaskError> {
+fn empty_task(executor: Kind) -> Result<f64, Box<dyn Error>> {
     const TASKS: u32 = 10_000;
-    let pool = ThreadPoolExecutor::new(2);
+    let pool = executor.pool(2)?;
+    pool.map(|n: u32| n, 0..2).for_each(drop); // the workers start here
     let (time, outcome) = timed(|| pool.map(|n: u32| n & 1, 0..TASKS).sum::<Result<u32, TaskError>>());
-    outcome.map(|_| time.as_secs_f64() / f64::from(TASKS))
+    outcome?;
+    Ok(time.as_secs_f64() / f64::from(TASKS))
 }
 
 /// A measured point: how many workers, the share in parallel, the speed-up.
@@ -142,7 +162,7 @@ struct Point {
     speedup: f64,
 }
 
-fn measure(work: &Work, cores: usize, rounds: u32) -> Result<Vec<Point>, TaskError> {
+fn measure(work: &Work, executor: Kind, cores: usize, rounds: u32) -> Result<Vec<Point>, Box<dyn Error>> {
     // Twice the cores at the end: to show that more workers than cores bring nothing here.
     let counts: Vec<u32> = (0..)
         .map(|power| 1 << power)
@@ -152,13 +172,13 @@ fn measure(work: &Work, cores: usize, rounds: u32) -> Result<Vec<Point>, TaskErr
     let mut points = Vec::new();
     for p in MEASURED {
         for &workers in &counts {
-            let pool = ThreadPoolExecutor::new(workers as usize);
-            work.shared(p, &pool)?; // the workers start here, once
+            let pool = executor.pool(workers as usize)?;
+            work.shared(p, &*pool)?; // the workers start here, once
             let (mut alone, mut shared) = (Duration::MAX, Duration::MAX);
             // Turn by turn, so that a busy moment of the machine hits both.
             for _ in 0..rounds {
                 alone = alone.min(work.alone());
-                shared = shared.min(work.shared(p, &pool)?);
+                shared = shared.min(work.shared(p, &*pool)?);
             }
             let speedup = alone.as_secs_f64() / shared.as_secs_f64();
             println!("{p:>8.2}{workers:>8}{:>10.2}{speedup:>10.2}", law(p, f64::from(workers)));

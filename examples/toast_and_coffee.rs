@@ -4,16 +4,18 @@
 //! the time. *Asynchronous*: one cook starts the coffee and makes toast while it brews. Both pictures are drawn from
 //! what really ran, a minute scaled down to some milliseconds, and the figures are checked.
 //!
-//! `cargo run --example toast_and_coffee`
+//! `cargo run --example toast_and_coffee`, and with `-- --executor processes` each worker is a process
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
-use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::error::Error;
+use std::process::{self, ExitCode};
+use std::time::{Duration, SystemTime};
+use std::{iter, thread};
 
-use clap::Parser;
-use concurrent_futures::TaskError;
+use clap::{Parser, ValueEnum};
 use concurrent_futures::prelude::*;
+use concurrent_futures::{BuildError, TaskError};
+use serde::{Deserialize, Serialize};
 
 const TOASTS: u32 = 100;
 const TOAST: u32 = 2;
@@ -27,17 +29,38 @@ struct Arguments {
     /// How many milliseconds a minute lasts
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     minute_ms: u64,
+    /// What the toasters and the coffee machine are
+    #[arg(long, value_enum, default_value = "threads")]
+    executor: Kind,
 }
 
-fn main() -> Result<ExitCode, TaskError> {
-    let minute = Duration::from_millis(Arguments::parse().minute_ms);
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Threads,
+    Processes,
+}
+
+impl Kind {
+    fn pool(self, workers: usize) -> Result<Box<dyn Executor>, BuildError> {
+        Ok(match self {
+            Self::Threads => Box::new(ThreadPoolExecutor::builder().max_workers(workers).build()?),
+            Self::Processes => Box::new(ProcessPoolExecutor::builder().max_workers(workers).build()?),
+        })
+    }
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let Arguments { minute_ms, executor } = Arguments::parse();
+    let minute = Duration::from_millis(minute_ms);
     println!("A minute lasts {} ms here.\n", minute.as_millis());
 
     println!("Parallel: {TOASTS} toasts of {TOAST} minutes");
     let mut right = true;
     for (toasters, on_paper) in [(1, 200), (4, 50)] {
+        let pool = executor.pool(toasters)?;
+        pool.submit(|()| (), ()).result()?; // plugged in: a process takes some milliseconds to start
         let kitchen = Kitchen::open(minute);
-        let bars = toasts(&kitchen, toasters)?;
+        let bars = toasts(&kitchen, &*pool)?;
         right &= kitchen.report(&format!("{toasters} toaster(s)"), on_paper, &bars, 0.25);
     }
 
@@ -46,8 +69,10 @@ fn main() -> Result<ExitCode, TaskError> {
     let bars = [kitchen.make("coffee", COFFEE), kitchen.make("toast", TOAST)];
     right &= kitchen.report("one after the other", 7, &bars, 6.0);
 
+    let machine = executor.pool(1)?;
+    machine.submit(|()| (), ()).result()?;
     let kitchen = Kitchen::open(minute);
-    let bars = coffee_meanwhile(&kitchen)?;
+    let bars = coffee_meanwhile(&kitchen, &*machine)?;
     right &= kitchen.report("toast while the coffee brews", 5, &bars, 6.0);
 
     if !right {
@@ -56,53 +81,56 @@ fn main() -> Result<ExitCode, TaskError> {
     Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The same lines for one toaster and for four: only `max_workers` differs.
-fn toasts(kitchen: &Kitchen, toasters: usize) -> Result<Vec<Bar>, TaskError> {
-    let pool = ThreadPoolExecutor::new(toasters);
-    let clock = *kitchen;
-    let made: Vec<(ThreadId, Bar)> = pool
-        .map(move |_| (thread::current().id(), clock.make("", TOAST)), 0..TOASTS)
-        .collect::<Result<_, _>>()?;
+/// The same lines for one toaster and for four, whatever they are.
+fn toasts(kitchen: &Kitchen, toasters: &dyn Executor) -> Result<Vec<Bar>, TaskError> {
+    let toasts = iter::repeat_n(*kitchen, TOASTS as usize);
+    let made: Vec<Bar> = toasters.map(make_toast, toasts).collect::<Result<_, _>>()?;
 
     // A worker is a toaster; they are numbered as they turn up.
     let mut names = BTreeMap::new();
-    let bars = made.into_iter().map(|(thread, bar)| {
+    let bars = made.into_iter().map(|bar| {
         let number = names.len() + 1;
-        let name = names.entry(format!("{thread:?}")).or_insert_with(|| format!("toaster {number}"));
+        let name = names.entry(bar.name).or_insert_with(|| format!("toaster {number}"));
         Bar { name: name.clone(), ..bar }
     });
     Ok(bars.collect())
 }
 
 /// One cook. The future is the promise of a coffee; nobody stands beside the machine.
-fn coffee_meanwhile(kitchen: &Kitchen) -> Result<[Bar; 2], TaskError> {
-    let machine = ThreadPoolExecutor::new(1);
-    let clock = *kitchen;
-    let coffee = machine.spawn(move || clock.make("coffee", COFFEE));
+fn coffee_meanwhile(kitchen: &Kitchen, machine: &dyn Executor) -> Result<[Bar; 2], TaskError> {
+    let coffee = machine.submit(|kitchen: Kitchen| kitchen.make("coffee", COFFEE), *kitchen);
     let toast = kitchen.make("toast", TOAST);
     Ok([coffee.result()?, toast])
 }
 
+/// The task: a toast, by whichever toaster is free.
+fn make_toast(kitchen: Kitchen) -> Bar {
+    let worker = format!("{} {:?}", process::id(), thread::current().id());
+    kitchen.make(&worker, TOAST)
+}
+
 /// What was made, from when to when, in minutes since the kitchen opened.
+#[derive(Serialize, Deserialize)]
 struct Bar {
     name: String,
     begin: f64,
     end: f64,
 }
 
-#[derive(Clone, Copy)]
+/// Its clock hangs where all see it: the time of day is the same in each process.
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Kitchen {
-    opened: Instant,
+    opened: SystemTime,
     minute: Duration,
 }
 
 impl Kitchen {
     fn open(minute: Duration) -> Self {
-        Self { opened: Instant::now(), minute }
+        Self { opened: SystemTime::now(), minute }
     }
 
     fn now(&self) -> f64 {
-        self.opened.elapsed().as_secs_f64() / self.minute.as_secs_f64()
+        self.opened.elapsed().unwrap_or_default().as_secs_f64() / self.minute.as_secs_f64()
     }
 
     fn make(&self, name: &str, minutes: u32) -> Bar {

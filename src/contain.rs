@@ -79,7 +79,18 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 
 /// Drops a value of the user's; says whether its drop panicked.
 pub(crate) fn drop_contained<T>(value: T) -> Result<(), Panic> {
-    if std::mem::needs_drop::<T>() { contain(|| drop(value)) } else { Ok(()) }
+    if std::mem::needs_drop::<T>() {
+        let mut value = Some(value);
+        contain_any(&mut || drop(value.take()))
+    } else {
+        Ok(())
+    }
+}
+
+/// [`contain`], compiled once: there is a drop for each type of each task, and a call through a pointer is nothing beside
+/// catching an unwinding.
+fn contain_any(f: &mut dyn FnMut()) -> Result<(), Panic> {
+    contain(f)
 }
 
 struct Seen {

@@ -259,12 +259,10 @@ pub(super) struct Call<A, R> {
 }
 
 impl<A: Portable, R: Portable> Work<R> for Call<A, R> {
+    const IS_PORTABLE: bool = true;
+
     fn call(self) -> Result<R, TaskError> {
         Ok((self.f)(self.arg))
-    }
-
-    fn is_portable(&self) -> bool {
-        true
     }
 
     #[cfg(feature = "process")]
@@ -286,12 +284,10 @@ pub(super) struct TryCall<A, T, E> {
 }
 
 impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
+    const IS_PORTABLE: bool = true;
+
     fn call(self) -> Result<T, TaskError> {
         failing((self.f)(self.arg))
-    }
-
-    fn is_portable(&self) -> bool {
-        true
     }
 
     #[cfg(feature = "process")]
@@ -313,13 +309,11 @@ pub(super) struct MapCall<A, R> {
 }
 
 impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
+    const IS_PORTABLE: bool = true;
+
     fn call(self) -> Result<ChunkResults<R>, TaskError> {
         let f = self.f;
         Ok(run_chunk(self.items, |item| Ok(f(item))))
-    }
-
-    fn is_portable(&self) -> bool {
-        true
     }
 
     #[cfg(feature = "process")]
@@ -341,13 +335,11 @@ pub(super) struct TryMapCall<A, T, E> {
 }
 
 impl<A: Portable, T: Portable, E: TaskFailure> Work<ChunkResults<T>> for TryMapCall<A, T, E> {
+    const IS_PORTABLE: bool = true;
+
     fn call(self) -> Result<ChunkResults<T>, TaskError> {
         let f = self.f;
         Ok(run_chunk(self.items, |item| failing(f(item))))
-    }
-
-    fn is_portable(&self) -> bool {
-        true
     }
 
     #[cfg(feature = "process")]

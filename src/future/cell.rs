@@ -34,10 +34,9 @@ use std::sync::{Arc, OnceLock};
 pub(crate) trait Work<T>: Send {
     fn call(self) -> Result<T, TaskError>;
 
-    /// Whether it could be encoded and run in another process.
-    fn is_portable(&self) -> bool {
-        false
-    }
+    /// Whether it could be encoded and run in another process. A constant, so that nothing of the way there is compiled
+    /// for closures, of which a program has many.
+    const IS_PORTABLE: bool = false;
 
     /// Writes the argument down for another process, and says which code it goes with.
     #[cfg(feature = "process")]
@@ -257,13 +256,16 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
 
     fn is_portable(&self) -> bool {
         match &self.inner.lock().body {
-            Body::Ready(work) => work.is_portable(),
+            Body::Ready(_) => W::IS_PORTABLE,
             _ => false,
         }
     }
 
     #[cfg(feature = "process")]
     fn encode(&self, kept: Kept, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+        if !W::IS_PORTABLE {
+            return Err(TaskError::Rejected(Rejected::NotPortable));
+        }
         // Out of the cell meanwhile: `Serialize` is the user's, and no lock is held while it runs.
         let work = match std::mem::replace(&mut self.inner.lock().body, Body::Empty) {
             Body::Ready(work) => work,
@@ -290,6 +292,9 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
 
     #[cfg(feature = "process")]
     fn complete(&self, outcome: &[u8]) -> Phase {
+        if !W::IS_PORTABLE {
+            return self.put(Err(TaskError::Rejected(Rejected::NotPortable)));
+        }
         let outcome = W::decode(outcome).map_err(|error| match error {
             TaskError::Panicked(panic) => {
                 let label = self.extra.options().and_then(|options| options.get_label().cloned());

@@ -171,12 +171,19 @@ impl ProcessPoolBuilder {
     }
 
     /// Where the workers' standard output goes; by default where this process's does. Their standard input is empty.
+    ///
+    /// Lines of `println!` shorter than 1 KiB arrive whole, also when several workers print at once. What a worker that
+    /// dies had printed without ending the line is lost.
     pub fn stdout(mut self, output: impl Into<Output>) -> Self {
         self.stdout = output.into();
         self
     }
 
     /// Where the workers' standard error goes; by default where this process's does.
+    ///
+    /// Nothing of it is ever lost, but `eprintln!` writes each piece of a line by itself, so that lines of several
+    /// workers can mix. A line that is made first and written at once arrives whole: `eprint!("{line}")` with the line's
+    /// end in `line`, as most loggers do it.
     pub fn stderr(mut self, output: impl Into<Output>) -> Self {
         self.stderr = output.into();
         self
@@ -288,7 +295,8 @@ fn check_platform() -> Result<(), String> {
     if !entry::answers() {
         return Err("a worker would not be recognised: the code that this crate runs before `main` did not run in this \
                     program's executable. Call `concurrent_futures::init()` in the first line of `main`; in a plug-in \
-                    of another program (a Python module, say) or under a setuid bit there is no way"
+                    of another program (a Python module, say), in a shared library of this one, or under a setuid bit \
+                    there is no way"
             .into());
     }
     #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 //! Knows nothing of tasks. An [`Inbox`] never believes a length: memory grows with the bytes that are there.
 
 use super::message::{Garbled, HEAD, Head};
+use super::record::Large;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -124,14 +125,14 @@ pub(super) struct Outbox {
 /// A piece of a frame. It owns its bytes, whatever becomes of the task they belong to.
 pub(super) enum Part {
     Own(Vec<u8>),
-    Shared(Arc<Vec<u8>>),
+    Shared(Arc<Large>),
 }
 
 impl Part {
     fn bytes(&self) -> &[u8] {
         match self {
             Part::Own(bytes) => bytes,
-            Part::Shared(bytes) => bytes,
+            Part::Shared(large) => large.bytes(),
         }
     }
 }

@@ -46,3 +46,6 @@ impl Door {
         self.outbox.lock().clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

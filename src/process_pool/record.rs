@@ -1,6 +1,6 @@
 //! [`Record`]: a task, encoded, as the pool keeps it until its future is resolved.
 
-use super::channel::Part;
+use super::channel::{Part, reuse};
 use super::message::{Head, Kind, put_length};
 use super::worker::RING_WHEN_BEGUN;
 use crate::error::TaskError;
@@ -8,6 +8,7 @@ use crate::future::cell::{Entry, Kept};
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::remote::parcel::{Header, Route};
+use crate::sync::plain::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,44 @@ pub(super) struct Record {
 /// An argument's bytes. Small ones are copied into frames, large ones are sent from where they are.
 enum Argument {
     Small(Box<[u8]>),
-    Large(Arc<Vec<u8>>),
+    Large(Arc<Large>),
+}
+
+/// A large argument's bytes. When the last frame and the last record that need them are gone, their memory is kept for
+/// the next large argument of the process: fresh memory costs more than the encoding.
+pub(super) struct Large(Vec<u8>);
+
+impl Large {
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Large(bytes)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Room for the next one, or none.
+    fn spare() -> Vec<u8> {
+        std::mem::take(&mut *SPARE.lock())
+    }
+
+    fn keep(mut room: Vec<u8>) {
+        reuse(&mut room);
+        let mut spare = SPARE.lock();
+        if room.capacity() > spare.capacity() {
+            std::mem::swap(&mut *spare, &mut room);
+        }
+        drop(spare);
+    }
+}
+
+/// One, of at most 32 MiB.
+static SPARE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        Large::keep(std::mem::take(&mut self.0));
+    }
 }
 
 impl Record {
@@ -42,17 +80,29 @@ impl Record {
         // `Serialize` may submit tasks itself: then the inner one finds the scratch gone and makes its own.
         let mut bytes = SCRATCH.with(|scratch| scratch.take());
         bytes.clear();
+        if bytes.capacity() == 0 {
+            // The last one was large, so perhaps this one is as well.
+            bytes = Large::spare();
+        }
         let route = match entry.encode(Kept::Nothing, &mut bytes) {
             Ok(route) => route,
             Err(error) => return Err((entry, error)),
         };
         let argument = if bytes.len() < BATCH_BYTES {
             let argument = Argument::Small(bytes.as_slice().into());
-            SCRATCH.with(|scratch| scratch.replace(bytes));
+            if bytes.capacity() <= 2 * BATCH_BYTES {
+                SCRATCH.with(|scratch| scratch.replace(bytes));
+            } else {
+                SCRATCH.with(|scratch| scratch.replace(Vec::with_capacity(64)));
+                Large::keep(bytes);
+            }
             argument
         } else {
-            bytes.shrink_to_fit();
-            Argument::Large(Arc::new(bytes))
+            // Queued ones are not to hold room that they don't use.
+            if bytes.len() < bytes.capacity() / 2 {
+                bytes.shrink_to_fit();
+            }
+            Argument::Large(Arc::new(Large::of(bytes)))
         };
         let options = entry.options();
         let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
@@ -107,7 +157,7 @@ impl Record {
     pub(super) fn size(&self) -> usize {
         let argument = match &self.argument {
             Argument::Small(bytes) => bytes.len(),
-            Argument::Large(bytes) => bytes.len(),
+            Argument::Large(large) => large.bytes().len(),
         };
         FRAMING + argument
     }
@@ -133,7 +183,7 @@ pub(super) fn frame(number: u32, records: &[Record]) -> Vec<Part> {
                 bytes.extend_from_slice(argument);
             }
             Argument::Large(argument) => {
-                header.write(argument.len(), &mut bytes);
+                header.write(argument.bytes().len(), &mut bytes);
                 parts.push(Part::Own(std::mem::take(&mut bytes)));
                 parts.push(Part::Shared(argument.clone()));
             }

@@ -4,7 +4,7 @@
 
 use super::channel::{Stream, Wait};
 use super::page::Page;
-use crate::sync::plain::{AtomicU32, Ordering};
+use crate::sync::plain::{AtomicBool, AtomicU32, Ordering};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -38,7 +38,10 @@ const QUIETLY: SendFlags = SendFlags::empty();
 
 /// One end of the stream between a driver and its worker. A peer that is gone is an error, never a signal.
 #[derive(Debug)]
-pub(super) struct Socket(OwnedFd);
+pub(super) struct Socket {
+    fd: OwnedFd,
+    is_wide: AtomicBool,
+}
 
 impl Socket {
     /// Two connected ends, that no program started from here inherits by accident.
@@ -51,7 +54,7 @@ impl Socket {
         #[cfg(target_vendor = "apple")]
         // It fails for what is no socket, which says so itself at its first use.
         let _ = rustix::net::sockopt::set_socket_nosigpipe(&fd, true);
-        Socket(fd)
+        Socket { fd, is_wide: AtomicBool::new(false) }
     }
 
     /// Sends bytes with a descriptor beside the first of them; says how many went.
@@ -61,7 +64,7 @@ impl Socket {
         let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
         control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds));
         let flags = QUIETLY | SendFlags::DONTWAIT;
-        Ok(rustix::net::sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, flags)?)
+        Ok(rustix::net::sendmsg(&self.fd, &[IoSlice::new(bytes)], &mut control, flags)?)
     }
 
     /// Receives bytes and the descriptor that came with them, blocking.
@@ -73,7 +76,7 @@ impl Socket {
         let flags = RecvFlags::CMSG_CLOEXEC;
         #[cfg(target_vendor = "apple")]
         let flags = RecvFlags::empty();
-        let got = retry(|| rustix::net::recvmsg(&self.0, &mut parts, &mut control, flags))?;
+        let got = retry(|| rustix::net::recvmsg(&self.fd, &mut parts, &mut control, flags))?;
         let fd = control.drain().find_map(|message| match message {
             rustix::net::RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
@@ -85,17 +88,29 @@ impl Socket {
         Ok((got.bytes, fd))
     }
 
+    /// Before the first large frame: the more the socket takes, the fewer turns the two sides take at it. Not for small
+    /// ones, of which more would pile up than the reader's cache holds.
+    fn widen_for(&self, parts: &[IoSlice<'_>]) {
+        const LARGE: usize = 256 << 10;
+        const WIDE: usize = 1 << 20;
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        if size > LARGE && !self.is_wide.swap(true, Ordering::Relaxed) {
+            // The system may give less.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.fd, WIDE);
+        }
+    }
+
     /// Says that nothing more will be sent.
     pub(super) fn close_write(&self) {
         // Fails when the peer is gone: then it knows.
-        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write);
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Write);
     }
 }
 
 impl Stream for Socket {
     fn receive(&self, into: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
         let flags = if wait == Wait::No { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
-        let got = retry(|| rustix::net::recv(&self.0, rustix::buffer::spare_capacity(into), flags))?;
+        let got = retry(|| rustix::net::recv(&self.fd, rustix::buffer::spare_capacity(into), flags))?;
         Ok(got.1)
     }
 
@@ -104,14 +119,15 @@ impl Stream for Socket {
         if wait == Wait::No {
             flags |= SendFlags::DONTWAIT;
         }
+        self.widen_for(parts);
         let mut control = rustix::net::SendAncillaryBuffer::default();
-        Ok(retry(|| rustix::net::sendmsg(&self.0, parts, &mut control, flags))?)
+        Ok(retry(|| rustix::net::sendmsg(&self.fd, parts, &mut control, flags))?)
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 

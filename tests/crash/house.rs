@@ -146,9 +146,10 @@ pub(crate) fn state_of(pid: u32) -> Option<char> {
 /// The same of the thread that runs the tasks of a worker.
 pub(crate) fn state_of_task_thread(pid: u32) -> Option<char> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-    let thread = threads.filter(|thread| thread.file_name().to_string_lossy() != pid.to_string()).find(|thread| {
-        fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with(NAME))
-    })?;
+    let thread =
+        threads.filter(|thread| thread.file_name().to_string_lossy() != pid.to_string()).find(|thread| {
+            fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with(NAME))
+        })?;
     state_in(&fs::read_to_string(thread.path().join("stat")).ok()?)
 }
 

@@ -245,7 +245,9 @@ fn play(stage: Stage, fault: Fault, expect: Expect) {
             start(&plan, builder(&plan).initializer(stages::initialize, OnArrival(plan.clone())), expect);
         }
         Stage::Decoding => {
-            among_others(&plan, expect, |pool, o| pool.submit_with(o, stages::decode, Argument(plan.clone())));
+            among_others(&plan, expect, |pool, o| {
+                pool.submit_with(o, stages::decode, Argument(plan.clone()))
+            });
         }
         Stage::Running => {
             among_others(&plan, expect, |pool, o| pool.submit_with(o, stages::run, plan.clone()));
@@ -260,8 +262,7 @@ fn play(stage: Stage, fault: Fault, expect: Expect) {
 }
 
 fn builder(plan: &Plan) -> ProcessPoolBuilder {
-    let builder =
-        ProcessPoolExecutor::builder().max_workers(2).name_prefix(NAME).stderr(WorkerOutput::Null);
+    let builder = ProcessPoolExecutor::builder().max_workers(2).name_prefix(NAME).stderr(WorkerOutput::Null);
     match plan.fault {
         Fault::EatsMemory => builder.address_space(1 << 30),
         Fault::Stops => builder.start_timeout(Duration::from_secs(3)),

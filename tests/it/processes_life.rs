@@ -1,7 +1,7 @@
 //! The end of a pool: shutdown, join, drop, detach, `terminate_workers` and `kill_workers`; nobody waits for ever and
 //! nothing is left behind.
 
-use crate::processes_support::{Signals, builder, die, exists, pids, square, stay};
+use crate::processes_support::{Signals, builder, die, exists, is_alive, pid, pids, square, stay};
 use crate::support::{LIMIT, eventually, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Rejected, Shutdown, TaskError};
@@ -230,5 +230,35 @@ fn a_pool_dropped_while_its_thread_panics_cancels_what_is_queued() {
         .unwrap_err();
         held.result().unwrap();
         assert!(queued.iter().all(|future| future.is_done()));
+    });
+}
+
+#[test]
+fn workers_leave_when_their_parent_is_killed() {
+    limit(LIMIT, || {
+        /// A process with a worker of its own, which computes and hears nothing.
+        fn parent(paths: ((PathBuf, PathBuf), PathBuf)) {
+            let pool = ProcessPoolExecutor::new(2);
+            let idle = pool.submit(pid, ()).result().unwrap();
+            let busy = pool.submit(stay, paths.0);
+            // Both are told of in one move.
+            let unfinished = paths.1.with_extension("unfinished");
+            let all = pool.stats().workers.iter().filter_map(|worker| worker.pid).collect::<Vec<_>>();
+            assert!(all.contains(&idle));
+            std::fs::write(&unfinished, format!("{all:?}")).unwrap();
+            std::fs::rename(&unfinished, &paths.1).unwrap();
+            busy.wait();
+        }
+        let (pool, signals) = (ProcessPoolExecutor::new(1), Signals::new());
+        let running = pool.submit(parent, (signals.stay("busy"), signals.path("workers")));
+        signals.wait("workers");
+        signals.wait("busy.begun");
+        let text = std::fs::read_to_string(signals.path("workers")).unwrap();
+        let workers: Vec<u32> =
+            text.trim_matches(['[', ']']).split(", ").map(|pid| pid.parse().unwrap()).collect();
+        assert!(workers.iter().all(|pid| exists(*pid)));
+        assert!(running.kill());
+        running.result().unwrap_err();
+        eventually(|| workers.iter().all(|pid| !is_alive(*pid)));
     });
 }

@@ -1,6 +1,6 @@
 //! Every option of the builder, and what it refuses.
 
-use crate::processes_support::{Signals, builder, exists, pid, pids, square, stay};
+use crate::processes_support::{Signals, builder, exists, is_alive, pid, pids, square, stay};
 use crate::support::{LIMIT, eventually, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{BuildError, Panicked, Rejected, TaskError, WhenFull, WorkerOutput, WorkerState};
@@ -161,12 +161,8 @@ fn workers_belong_to_the_group_of_the_parent_or_to_their_own() {
         assert!(exists(child));
         pool.kill_workers();
         pool.join();
-        let is_gone = || {
-            let status = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-            // Nobody may be there to reap it.
-            status.is_empty() || status.contains(") Z ")
-        };
-        eventually(is_gone);
+        // Nobody may be there to reap it.
+        eventually(|| !is_alive(child));
     });
 }
 

@@ -89,6 +89,12 @@ pub(crate) fn exists(pid: u32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
+/// Whether it lives; what is left until somebody reaps it doesn't.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
 /// The processes that this pool has.
 pub(crate) fn pids(pool: &ProcessPoolExecutor) -> Vec<u32> {
     pool.stats().workers.iter().filter_map(|worker| worker.pid).collect()

@@ -7,6 +7,7 @@ use concurrent_futures::{Shutdown, State, Task, TaskError, TaskOptions, WhenFull
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 /// A pool of one worker with a batch at it: the first of the names runs, the others were shipped behind it.
 fn batch(signals: &Signals, names: &[&str]) -> (ProcessPoolExecutor, Vec<concurrent_futures::Future<u32>>) {
@@ -65,6 +66,20 @@ fn kill_ends_the_worker_of_a_running_task_and_hits_no_other() {
         assert!(!done.kill());
         assert_eq!(done.result().unwrap(), 9);
         assert_eq!(pool.stats().deaths, 1);
+    });
+}
+
+#[test]
+fn a_task_out_of_time_is_ended_and_no_other() {
+    limit(LIMIT, || {
+        let (pool, signals) = (ProcessPoolExecutor::new(1), Signals::new());
+        let limited = TaskOptions::new().timeout(Duration::from_millis(50));
+        let slow = pool.submit_with(limited.clone(), stay, signals.stay("slow"));
+        let behind = pool.submit_with(limited, square, 3);
+        let error = slow.result().unwrap_err();
+        assert!(matches!(&error, TaskError::TimedOut(time) if time.limit() == Duration::from_millis(50)));
+        // Its own clock runs from its own beginning.
+        assert_eq!(behind.result().unwrap(), 9);
     });
 }
 
@@ -304,7 +319,7 @@ fn a_worker_keeps_nothing_of_a_task_that_is_over() {
 
 /// Not counted where it is made.
 #[derive(Default)]
-struct CountedUnit(Option<Counted>);
+struct CountedUnit(#[expect(dead_code, reason = "its drop counts")] Option<Counted>);
 
 impl Serialize for CountedUnit {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

@@ -7,10 +7,11 @@ use crate::executor::Task;
 use crate::future::{Future, TaskOptions};
 use crate::process_pool::channel::Part;
 use crate::process_pool::desk::{Reason, Sentence, Status};
+use crate::process_pool::door::Door;
 use crate::process_pool::message::{HEAD, Head, Kind};
-use crate::process_pool::record::{BATCH_BYTES, Record};
-use crate::process_pool::sys::{Bell, Mapping};
-use rustix::process::Signal;
+use crate::process_pool::record::{BATCH_BYTES, Record, frame};
+use crate::process_pool::sys::{Bell, Mapping, Signal, Socket};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 struct Office {
     book: Book,
     pages: Vec<Arc<Mapping>>,
+    /// The workers' ends of their sockets: what is sent there nobody reads.
+    ends: Vec<OwnedFd>,
     garbage: Vec<Record>,
     /// Keeps the tasks from being unwanted.
     futures: Vec<Future<u64>>,
@@ -51,16 +54,25 @@ impl Office {
         let mut office = Office {
             book: Book::new(workers, policy),
             pages: Vec::new(),
+            ends: Vec::new(),
             garbage: Vec::new(),
-            futures: vec![],
+            futures: Vec::new(),
         };
         for at in 0..workers {
-            let page = Arc::new(Mapping::create().expect("a page").0);
-            office.pages.push(page.clone());
+            office.pages.push(Arc::new(Mapping::create().expect("a page").0));
             office.book.desks[at].bell = Some(Arc::new(Bell::new().expect("a bell")));
-            office.book.occupy(at, page);
+            office.come_up(at);
         }
         office
+    }
+
+    /// A worker takes its place at this desk.
+    fn come_up(&mut self, at: usize) {
+        let page = Arc::new(Mapping::create().expect("a page").0);
+        self.pages[at] = page.clone();
+        let (ours, theirs) = Socket::pair().expect("a socket");
+        self.ends.push(theirs);
+        self.book.occupy(at, page, Arc::new(Door::new(ours)));
     }
 
     fn submit(&mut self, tasks: std::ops::Range<u64>) -> Vec<Wake> {
@@ -75,8 +87,9 @@ impl Office {
 
     /// The driver's next step; how many tasks it sends, if it sends.
     fn next(&mut self, at: usize) -> usize {
+        let before = self.book.desks[at].in_flight();
         match self.book.next(at, true, &mut self.garbage) {
-            Step::Send(parts) => head(&parts).b as usize,
+            Step::Send => self.book.desks[at].in_flight() - before,
             Step::Sleep(_) => 0,
             Step::Judge => panic!("nobody is to be killed"),
             Step::Close(_) => panic!("nobody is to leave"),
@@ -115,6 +128,7 @@ fn head(parts: &[Part]) -> Head {
     Head::from_bytes(&first[..HEAD]).expect("a head")
 }
 
+/// Whether this wakes the driver of a desk.
 fn rings(wake: &Wake, book: &Book, at: usize) -> bool {
     matches!((wake, &book.desks[at].bell), (Wake::Ring(rung), Some(bell)) if Arc::ptr_eq(rung, bell))
 }
@@ -150,12 +164,18 @@ fn a_batch_is_no_larger_than_a_copy_may_be() {
     }
     // Ten by number; by weight three.
     assert_eq!(office.next(0), 3);
-    // One that is too large goes all the same, alone, and its bytes are sent from where they are.
+    // One that is too large goes all the same, alone.
     let mut office = Office::new(1);
     (0..20).for_each(|_| _ = office.book.submit(heavy(3 * BATCH_BYTES)));
-    let Step::Send(parts) = office.book.next(0, true, &mut office.garbage) else { panic!("it sends") };
-    assert_eq!((head(&parts).kind, head(&parts).b), (Kind::Batch, 1));
-    assert!(parts.iter().any(|part| matches!(part, Part::Shared(_))));
+    assert_eq!(office.next(0), 1);
+}
+
+#[test]
+fn small_arguments_are_copied_into_the_frame_and_large_ones_are_not() {
+    let parts = frame(7, &[task(1).0, task(2).0]);
+    assert_eq!((parts.len(), head(&parts).kind, head(&parts).a, head(&parts).b), (1, Kind::Batch, 7, 2));
+    let parts = frame(0, &[heavy(3 * BATCH_BYTES)]);
+    assert!(matches!(parts[..2], [Part::Own(_), Part::Shared(_)]));
 }
 
 #[test]
@@ -211,12 +231,76 @@ fn a_slot_is_free_when_both_sides_are_through_with_it() {
 // ---- who is woken -------------------------------------------------------------------------------------
 
 #[test]
-fn the_last_to_fall_asleep_is_woken_first() {
+fn the_last_to_fall_asleep_gets_a_task_first_and_without_its_driver() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     let wakes = office.submit(0..3);
-    assert!(rings(&wakes[0], &office.book, 1) && rings(&wakes[1], &office.book, 0));
-    assert!(matches!(wakes[2], Wake::Nobody), "all desks are taken");
+    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::Nobody]), "all desks are taken");
+    assert!(office.book.desks[1].find(office.id(0)).is_some());
+    assert!(office.book.desks[0].find(office.id(1)).is_some());
+    assert_eq!((office.queue(), office.state(0)), (vec![2], State::Dispatched));
+    // It need not be sent yet for the worker to be allowed to begin it.
+    assert_eq!(office.begin(1, 0), 0);
+}
+
+#[test]
+fn a_large_task_goes_by_the_driver() {
+    let mut office = Office::new(2);
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    let wake = office.book.submit(heavy(BATCH_BYTES));
+    assert!(rings(&wake, &office.book, 1));
+    assert_eq!(office.book.queue.len(), 1);
+    // What is queued goes first: the next one doesn't overtake it.
+    assert!(rings(&office.submit(0..1)[0], &office.book, 0));
+}
+
+#[test]
+fn a_task_that_was_cancelled_on_its_way_is_sent_to_nobody() {
+    let mut office = Office::new(1);
+    assert_eq!(office.next(0), 0);
+    let (record, future) = task(0);
+    assert!(future.cancel());
+    office.book.submit(record);
+    assert_eq!(office.book.desks[0].in_flight(), 0);
+    assert!(office.book.note_cancelled().is_empty());
+    assert_eq!((office.next(0), office.garbage.len(), office.book.queued()), (0, 1, 0));
+    assert!(matches!(office.submit(0..1)[0], Wake::Flush(..)), "it is idle as before");
+}
+
+#[test]
+fn a_worker_that_has_nothing_to_do_is_given_a_task_at_once() {
+    let mut office = Office::new(2);
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    let wakes = office.submit(0..3);
+    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::Nobody]));
+    assert_eq!([0, 1].map(|at| office.book.desks[at].in_flight()), [1, 1]);
+    assert_eq!((office.state(0), office.queue()), (State::Dispatched, vec![2]));
+}
+
+#[test]
+fn a_task_overtakes_nobody_and_a_large_one_is_the_drivers() {
+    let mut office = Office::new(1);
+    assert_eq!(office.next(0), 0);
+    // Idle, but with something queued already, as after a recall.
+    office.book.queue.push_back(task(9).0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Ring(_)));
+    let mut office = Office::new(1);
+    assert_eq!(office.next(0), 0);
+    assert!(matches!(office.book.submit(heavy(BATCH_BYTES)), Wake::Ring(_)));
+}
+
+#[test]
+fn a_worker_that_may_take_no_more_is_given_nothing() {
+    let policy = Policy { max_tasks_per_child: Some(1), ..Policy::default() };
+    let mut office = Office::with(1, policy);
+    assert_eq!(office.next(0), 0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Flush(..)));
+    office.run(0, 0);
+    office.pages[0].pass(1);
+    // It is on the list no more; but were it there, it would not do.
+    office.book.idle.push(0);
+    assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
+    assert_eq!(office.queue(), [1]);
 }
 
 #[test]
@@ -235,8 +319,8 @@ fn a_worker_that_died_idle_is_not_taken_for_idle() {
     office.book.bury(1);
     assert!(!office.book.stays(1));
     office.book.no_start_before = Some(Instant::now() + Duration::from_secs(60));
-    let wakes = office.submit(0..1);
-    assert!(rings(&wakes[0], &office.book, 0), "the task would wait for ever beside an idle worker");
+    let wake = office.book.submit(heavy(BATCH_BYTES));
+    assert!(rings(&wake, &office.book, 0), "the task would wait for ever beside an idle worker");
 }
 
 #[test]
@@ -277,8 +361,8 @@ fn half_of_what_waits_behind_a_task_is_taken_over() {
     let left: Vec<_> = office.book.queue.drain(..).collect();
     // The newest batch, whole in the queue's order: 7 wait in it.
     assert_eq!(office.next(1), 4);
-    let stolen: Vec<u64> = office.book.desks[1].batch(0).map(|record| record.id().get()).collect();
-    assert_eq!(stolen, (13..17).map(|n| office.id(n).get()).collect::<Vec<_>>());
+    let places: Vec<_> = (13..17).map(|n| office.book.desks[1].find(office.id(n))).collect();
+    assert_eq!(places, (0..4).map(|index| Some((0, index))).collect::<Vec<_>>());
     assert_eq!(office.state(13), State::Dispatched);
     drop(left);
 }
@@ -464,9 +548,7 @@ fn a_retry_goes_to_the_front_with_its_number() {
     assert!(office.book.bury(0).blamed.is_empty());
     assert_eq!(office.queue(), [0, 1, 2, 3]);
     // Again, and this was its last.
-    let page = Arc::new(Mapping::create().expect("a page").0);
-    office.pages[0] = page.clone();
-    office.book.occupy(0, page);
+    office.come_up(0);
     office.next(0);
     office.begin(0, 0);
     let blamed = office.book.bury(0).blamed;
@@ -491,8 +573,7 @@ fn workers_that_die_before_any_task_break_the_pool_in_the_end() {
     let mut office = Office::new(1);
     for death in 1..=3 {
         assert!(!office.book.has_failed_too_often());
-        let page = Arc::new(Mapping::create().expect("a page").0);
-        office.book.occupy(0, page);
+        office.come_up(0);
         office.submit(0..1);
         office.next(0);
         office.book.bury(0);

@@ -1,7 +1,8 @@
 //! Frames over streams that give and take as they like.
 
-use super::{Filled, Inbox, Outbox, Part, ROOM, Wait, send_all};
+use super::{Filled, Inbox, Outbox, Part, ROOM, Wait, reuse, send_all};
 use crate::process_pool::message::{HEAD, Head, Kind};
+use crate::process_pool::record::Large;
 use crate::process_pool::tests::{Coming, FakeStream};
 use std::io;
 use std::sync::Arc;
@@ -47,6 +48,20 @@ fn a_frame_larger_than_the_room_arrives_and_its_memory_goes_back() {
     assert_eq!(frames.len(), 2);
     assert!(frames[0].1 == body && frames[1].1 == b"small");
     assert!(inbox.buffer.capacity() <= 2 * ROOM, "{} bytes are kept", inbox.buffer.capacity());
+}
+
+#[test]
+fn room_is_kept_while_it_is_used_and_given_back_when_it_is_not() {
+    let kept = |capacity: usize, used: usize| {
+        let mut buffer = Vec::with_capacity(capacity);
+        buffer.resize(used, 0_u8);
+        reuse(&mut buffer);
+        assert!(buffer.is_empty());
+        buffer.capacity() > 0
+    };
+    assert!(kept(1 << 20, 0), "little is always kept");
+    assert!(kept(8 << 20, 2 << 20) && !kept(8 << 20, (2 << 20) - 1));
+    assert!(!kept((32 << 20) + 1, 32 << 20), "so much never is");
 }
 
 #[test]
@@ -113,7 +128,7 @@ fn parts_go_out_in_order_whatever_the_stream_takes() {
         stream.takes.borrow_mut().extend(pattern);
         let mut outbox = Outbox::default();
         for (n, part) in parts().enumerate() {
-            outbox.push(if n % 2 == 0 { Part::Own(part) } else { Part::Shared(Arc::new(part)) });
+            outbox.push(if n % 2 == 0 { Part::Own(part) } else { Part::Shared(Arc::new(Large::of(part))) });
         }
         let mut tries = 0;
         while !outbox.flush(&stream).expect("no error") {

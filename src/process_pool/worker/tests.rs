@@ -44,7 +44,7 @@ impl Parent {
         self.page.claim(self.batches).open(records.len() as u32);
         let wire = FakeStream::default();
         let mut outbox = Outbox::default();
-        frame(self.batches, records.iter()).into_iter().for_each(|part| outbox.push(part));
+        frame(self.batches, &records).into_iter().for_each(|part| outbox.push(part));
         assert!(outbox.flush(&wire).expect("it takes all"));
         self.stream.give(&wire.sent.borrow(), size);
         self.batches += 1;

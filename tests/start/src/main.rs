@@ -92,8 +92,8 @@ fn print(lines: u32) {
     let print: fn(u32) -> u32 = |n| {
         let fill = char::from(b'a' + (n % 26) as u8).to_string().repeat(900);
         println!("out {n} {fill} end");
-        std::io::Write::write_all(&mut std::io::stderr(), format!("err {n} {fill} end\n").as_bytes())
-            .expect("somebody reads it");
+        let line = format!("err {n} {fill} end\n");
+        eprint!("{line}");
         // One that dies after its line has printed it.
         if n % 50 == 49 {
             std::process::abort();

@@ -24,7 +24,17 @@ pub fn with_all_blocked() {
     // SAFETY: as above.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut()) };
     let pool = ProcessPoolExecutor::new(1);
-    let blocked = |()| (sets("/proc/self/status")["SigBlk"], sets("/proc/thread-self/status")["SigBlk"]);
+    let blocked = |()| {
+        let main = || sets("/proc/self/status")["SigBlk"];
+        // glibc blocks all while it starts a thread: the one that looks here may be there before its starter is done.
+        for _ in 0..1000 {
+            if main() == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (main(), sets("/proc/thread-self/status")["SigBlk"])
+    };
     let (main, task) = pool.submit(blocked, ()).result().expect("two sets");
     println!("blocked in a worker: {main:x} {task:x}");
     let future = pool.submit(|()| std::thread::sleep(Duration::from_secs(1000)), ());

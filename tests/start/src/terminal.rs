@@ -29,7 +29,6 @@ pub fn shell(job: &[&str]) {
         });
     }
     let job = command.spawn().expect("a job").id() as libc::pid_t;
-    println!("[job {job}]");
     loop {
         let mut status = 0;
         // SAFETY: waits for our child, with a valid place for its status.
@@ -101,7 +100,7 @@ pub fn job(what: &str, gate: &str) {
         unsafe { libc::signal(libc::SIGINT, handler) };
     }
     let worker = pool.submit(|()| std::process::id(), ()).result().expect("a worker");
-    println!("worker {worker}");
+    println!("parent {}\nworker {worker}", std::process::id());
     let task = match what {
         "caught" | "plain" => compute,
         "child" => wait_for_child,

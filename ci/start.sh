@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Workers come up in the kinds of program that `cargo test` doesn't build: an example, a criterion bench, cargo-nextest,
+# and with feature `auto-init` off, where `concurrent_futures::init()` is the door. The kinds of build (optimisation,
+# linkers, static ones) are ci/long/start.sh's.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+# What is printed by panicking tasks is part of the check, and noise here.
+echo "example"
+[ "$(cargo run --quiet --package start --example start 2>/dev/null)" = checked ]
+
+# Without `--bench` criterion runs each once.
+echo "bench"
+said=$(cargo test --quiet --package start --bench start 2>&1)
+[[ $said == *Success* ]] || { echo "the bench failed: $said" >&2; exit 1; }
+
+if cargo nextest --version >/dev/null 2>&1; then
+    echo "nextest"
+    # A process per test, and no standard input.
+    cargo nextest run --package start --no-fail-fast --show-progress none --status-level fail
+else
+    skip "start: cargo-nextest isn't installed, so no test ran under it (it starts the same binaries as cargo test)"
+fi
+
+# Alone, so that nobody else's features switch it on again.
+echo "init()"
+cargo build --quiet --package start --bin start --no-default-features
+program=target/debug/start
+[ "$(START_INIT=1 "$program" check 2>/dev/null)" = checked ] || { echo "init() makes no workers" >&2; exit 1; }
+refused=$("$program" refusal)
+[[ $refused == "refused: "*"init()"*"no child" ]] || { echo "without init(): $refused" >&2; exit 1; }

@@ -1,0 +1,129 @@
+//! Where a worker would be another program, or this one's `main`: `build` says why not, and starts nothing. And where it
+//! might be thought so, and all is well.
+
+use crate::program::{Folder, Program, START, limit, lines, run, skip};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+#[track_caller]
+fn assert_refused(output: &str, why: &str) {
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines.len(), 2, "{output}");
+    assert!(lines[0].starts_with("refused: ") && lines[0].contains(why), "{output}");
+    assert_eq!(lines[1], "no child");
+}
+
+#[test]
+fn here_a_pool_is_built_and_nothing_started_yet() {
+    limit(|| assert_eq!(lines(&["refusal"]), ["built", "no child"]));
+}
+
+fn plugin() -> std::path::PathBuf {
+    let plugin = Path::new(START).with_file_name("examples").join("libplugin.so");
+    assert!(plugin.exists(), "{} is not built: run all of `cargo test -p start`", plugin.display());
+    plugin
+}
+
+const IN_A_PLUGIN: &str = "a worker would not be recognised";
+
+#[test]
+fn in_a_plugin_of_a_foreign_program() {
+    limit(|| {
+        assert_refused(&run(Command::new(env!("CARGO_BIN_EXE_host")).arg(plugin())), IN_A_PLUGIN);
+    });
+}
+
+#[test]
+fn in_a_plugin_of_python() {
+    limit(|| {
+        if Command::new("python3").arg("--version").output().is_err() {
+            return skip("no python3 here, so no pool was asked for in it");
+        }
+        let program = "import ctypes, os, sys\n\
+            build = ctypes.CDLL(sys.argv[1]).build_a_pool\n\
+            build.restype = ctypes.c_char_p\n\
+            print('refused: ' + build().decode())\n\
+            try:\n    os.waitpid(-1, os.WNOHANG)\n    print('a child')\n\
+            except ChildProcessError:\n    print('no child')\n";
+        let mut python = Command::new("python3");
+        assert_refused(&run(python.args(["-c", program]).arg(plugin())), IN_A_PLUGIN);
+    });
+}
+
+#[test]
+fn under_a_setuid_bit() {
+    limit(|| {
+        let folder = Folder::new("setuid");
+        let program = folder.copy("program");
+        // Whose it is must be another than who starts it.
+        const NOBODY: u32 = 65534;
+        if std::os::unix::fs::chown(&program, Some(NOBODY), Some(NOBODY)).is_err() {
+            return skip("only root can give a program away, so no setuid bit was tried");
+        }
+        std::fs::set_permissions(&program, Permissions::from_mode(0o4755)).expect("a setuid bit");
+        let output = run(Command::new(&program).arg("refusal"));
+        if output.starts_with("built") {
+            return skip("setuid bits have no effect in the temporary folder (nosuid), so none was tried");
+        }
+        assert_refused(&output, "under a setuid bit");
+    });
+}
+
+#[test]
+fn started_through_the_dynamic_loader() {
+    limit(|| {
+        let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+        let Some(loader) = loaders.into_iter().find(|loader| Path::new(loader).exists()) else {
+            return skip("no dynamic loader where it usually lies, so no start through it was tried");
+        };
+        assert_refused(&run(Command::new(loader).args([START, "refusal"])), "start it directly");
+    });
+}
+
+#[test]
+fn without_proc() {
+    limit(|| {
+        let output = run(Command::new(START).args(["without-proc", "refusal"]));
+        if output.starts_with("not permitted") {
+            return skip("/proc can't be taken away here, so a start without it was not tried");
+        }
+        assert_refused(&output, "/proc");
+    });
+}
+
+#[test]
+fn a_program_whose_file_is_replaced_or_deleted_meanwhile_goes_on() {
+    limit(|| {
+        let folder = Folder::new("replaced");
+        for how in ["replaced", "deleted"] {
+            let path = folder.copy(how);
+            let mut program = Program::spawn(Command::new(&path).arg("wait-and-check"));
+            assert_eq!(program.line(), "waiting");
+            match how {
+                "replaced" => {
+                    let other = folder.0.join("other");
+                    std::fs::copy(env!("CARGO_BIN_EXE_host"), &other).expect("a copy");
+                    std::fs::rename(&other, &path).expect("another file of that name");
+                }
+                _ => std::fs::remove_file(&path).expect("it is ours"),
+            }
+            program.say("go on");
+            assert_eq!(program.line(), "checked", "{how}");
+        }
+    });
+}
+
+#[test]
+fn a_worker_shows_the_names_of_its_program() {
+    limit(|| {
+        assert_eq!(
+            lines(&["name", "one", "two words"]),
+            ["start-0", r#"["name", "one", "two words"]"#, "true"]
+        );
+        let folder = Folder::new("names");
+        let long = folder.copy("a-program-with-a-long-name");
+        assert_eq!(run(Command::new(long).arg("name")).lines().next(), Some("a-program-wit-0"));
+    });
+}
