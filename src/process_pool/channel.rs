@@ -38,7 +38,7 @@ pub(super) enum Filled {
 /// Bytes on their way in, until they are whole frames.
 #[derive(Default)]
 pub(super) struct Inbox {
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// Bytes of `buffer` that were handed out.
     taken: usize,
 }

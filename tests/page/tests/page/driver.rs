@@ -91,13 +91,12 @@ fn poll(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
         close(&mut ended, lane);
         steps.may(ended, who, "closes its worker, idle for too long");
     }
-    let room = driver.for_room && socket.down < scope.buffer;
+    let room = driver.for_room && socket.down < scope.buffer && scope.keeps(Rule::PollForRoom);
     let gone = process.life == Life::Gone;
     if driver.at == DriverAt::Sleep && !(socket.up[0] != Item::Nothing || driver.event || gone || room) {
         return;
     }
     let driver = &mut next.lanes[lane].driver;
-    driver.for_room = false;
     driver.event &= scope.lacks(Rule::ClearBeforeLook);
     driver.at = if gone { DriverAt::DeathDrain } else { DriverAt::Drain };
     steps.must(next, who, "polls");
@@ -268,7 +267,8 @@ pub(crate) fn room(lane: &Lane, scope: &Scope) -> u8 {
 fn sleep(scope: &Scope, next: &mut State, lane: usize) {
     let l = &mut next.lanes[lane];
     l.driver.idle = may_take(l, scope) && l.in_flight() == 0;
-    l.driver.for_room = l.socket.out > 0 && scope.keeps(Rule::PollForRoom);
+    // What a user's thread leaves to write after this it must say.
+    l.driver.for_room = l.socket.out > 0;
     l.driver.at = DriverAt::Sleep;
 }
 

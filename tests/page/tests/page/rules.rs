@@ -66,8 +66,6 @@ rules! {
     KillsAreASet,
     /// A driver that can't take what is queued wakes one that can.
     PassOn,
-    /// Who hands a task to an idle worker tells the driver of what the socket did not take.
-    RestIsTold,
     /// A driver whose worker died is no longer on the idle list when it passes on.
     DeadIsNotIdle,
     /// Whoever finds nobody idle and a vacant place starts a driver for it. Without: `cancel()` marks it only.
@@ -92,6 +90,8 @@ rules! {
     FrameWhole,
     /// A driver with bytes to write polls for room.
     PollForRoom,
+    /// A user's thread that can't send all of a frame rings the driver.
+    RestRings,
     /// `shutdown` wakes every driver.
     ShutdownWakes,
     /// A worker is closed only when nothing is in flight.
@@ -128,8 +128,6 @@ pub(crate) struct Scope {
     pub(crate) kills: u8,
     /// `max_tasks_per_child`; zero: none.
     pub(crate) max_tasks: u8,
-    /// Tasks may be handed to idle workers by who submits them.
-    pub(crate) hands: bool,
     /// A worker that is idle for too long is closed.
     pub(crate) idle_ends: bool,
     pub(crate) may_drain: bool,
@@ -154,7 +152,6 @@ impl Scope {
             cancels: 0,
             kills: 0,
             max_tasks: 0,
-            hands: false,
             idle_ends: false,
             may_drain: true,
             may_cancel_all: false,

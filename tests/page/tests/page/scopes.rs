@@ -22,10 +22,8 @@ pub(crate) fn quick() -> Vec<Scope> {
         Scope { may_cancel_all: true, kills: 1, retried: Set::ALL, ..new("shutdown(cancel), kill", 2, 2) },
         Scope { max_tasks: 1, ..new("max_tasks 1", 3, 1) },
         Scope { idle_ends: true, ..new("idle ends", 2, 1) },
-        Scope { hands: true, ..new("hand over", 2, 1) },
-        Scope { hands: true, buffer: 1, ..new("hand over, large frames", 2, 1) },
-        Scope { hands: true, sigkills: 1, ..new("hand over, SIGKILL", 2, 1) },
         Scope { buffer: 1, ..new("frames larger than the buffer", 4, 4) },
+        Scope { buffer: 1, ..new("larger frames, submit", 2, 0) },
     ]
 }
 
@@ -54,18 +52,10 @@ pub(crate) fn long() -> Vec<Scope> {
         Scope { may_cancel_all: true, cancels: 1, ..new("shutdown(cancel), cancel", 3, 3) },
         Scope { may_cancel_all: true, sigkills: 1, ..new("shutdown(cancel), SIGKILL", 3, 3) },
         Scope { max_tasks: 2, sigkills: 1, ..new("max_tasks 2, SIGKILL", 3, 3) },
-        Scope { hands: true, ..new("hand over 3", 3, 1) },
-        Scope { hands: true, cancels: 1, ..new("hand over, cancel", 2, 1) },
-        Scope { hands: true, kills: 1, ..new("hand over, kill", 2, 1) },
-        Scope {
-            hands: true,
-            sigkills: 1,
-            buffer: 1,
-            idle_ends: true,
-            ..new("hand over, SIGKILL, idle ends", 2, 1)
-        },
-        Scope { hands: true, max_tasks: 1, sigkills: 1, ..new("hand over, max_tasks 1", 3, 1) },
-        Scope { hands: true, may_cancel_all: true, sigkills: 1, ..new("hand over, shutdown(cancel)", 2, 1) },
+        Scope { cancels: 1, ..new("submit, cancel", 2, 1) },
+        Scope { kills: 1, ..new("submit, kill", 2, 1) },
+        Scope { max_tasks: 1, sigkills: 1, ..new("max_tasks 1, SIGKILL", 3, 1) },
+        Scope { buffer: 1, idle_ends: true, sigkills: 1, ..new("larger frames, idle ends, SIGKILL", 2, 1) },
         Scope { idle_ends: true, cancels: 1, ..new("idle ends, cancel", 3, 2) },
         Scope { idle_ends: true, sigkills: 1, ..new("idle ends, SIGKILL", 2, 1) },
         Scope { max_tasks: 1, cancels: 1, ..new("max_tasks 1, cancel", 3, 2) },

@@ -245,10 +245,10 @@ pub(crate) struct Driver {
     pub(crate) at: DriverAt,
     /// Its eventfd.
     pub(crate) event: bool,
-    /// Its poll waits for room too: there was something to write when it went to sleep.
-    pub(crate) for_room: bool,
     /// On the idle list.
     pub(crate) idle: bool,
+    /// It polls for room: something was left to write when it went to sleep.
+    pub(crate) for_room: bool,
     /// The slot to use next, so the one with the older frame.
     pub(crate) next: u8,
     /// `table[slot][index]`: in flight; empty = resolved or recalled.
@@ -263,8 +263,6 @@ pub(crate) struct Driver {
     pub(crate) condemned: bool,
     /// Results of this worker, for `max_tasks_per_child`.
     pub(crate) given: u8,
-    /// A user's thread has put a frame into the out-buffer and is about to write it.
-    pub(crate) handed: bool,
     /// Seen begun: their clocks run.
     pub(crate) clocked: Set,
     /// What some broken rules remember between two sections that should be one.
@@ -326,11 +324,13 @@ pub(crate) enum Shutdown {
     Cancel,
 }
 
-/// What was left in the middle: only where a rule is broken.
+/// What a user's thread has left to do; all but the first only where a rule is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub(crate) enum Call {
     #[default]
     None,
+    /// It has shipped to an idle worker, and is to send the frame.
+    Flush { lane: u8 },
     /// Without `DriverSignals`.
     Signal { lane: u8, task: Task },
     /// Without `CancelByCas`.

@@ -88,7 +88,10 @@ fn in_order(mut state: State) -> State {
     if state.lanes[0] > state.lanes[1] {
         state.lanes.swap(0, 1);
         match &mut state.call {
-            Call::Signal { lane, .. } | Call::Store { lane, .. } | Call::Steal { lane, .. } => *lane ^= 1,
+            Call::Flush { lane }
+            | Call::Signal { lane, .. }
+            | Call::Store { lane, .. }
+            | Call::Steal { lane, .. } => *lane ^= 1,
             Call::None => {}
         }
     }

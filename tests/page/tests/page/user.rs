@@ -1,23 +1,30 @@
 //! The users' threads: submit, cancel, kill, shutdown. One step is one critical section.
 
 use super::book::Cancelled;
-use super::driver;
+use super::driver::may_take;
 use super::rules::{Rule, Scope};
 use super::state::{Call, LANES, Lane, Life, NONE, Outcome, SLOTS, Shutdown, State, Task};
 use super::steps::{Steps, Who};
 
 pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
-    if state.call != Call::None {
+    if let Call::Flush { lane } = state.call {
+        flush(scope, *state, lane as usize, steps);
+        if scope.without.is_some() {
+            return;
+        }
+    } else if state.call != Call::None {
         return finish_call(scope, *state, steps);
     }
     if state.shutdown == Shutdown::Cancel && !state.closed {
         cancel_shipped(scope, *state, steps);
     }
     if state.submitted < scope.tasks && state.shutdown == Shutdown::No {
-        submit(scope, *state, steps);
-    }
-    for lane in (0..LANES).filter(|&lane| state.lanes[lane].driver.handed) {
-        send(scope, *state, lane, steps);
+        let mut next = *state;
+        next.submitted += 1;
+        next.push_back(next.submitted);
+        next.wakes = 1;
+        steps.may(next, Who::User, "submits");
+        submit_to_idle(scope, *state, steps);
     }
     if state.shutdown == Shutdown::No {
         if scope.may_drain {
@@ -46,41 +53,33 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
     }
 }
 
-fn submit(scope: &Scope, mut next: State, steps: &mut Steps<'_>) {
-    next.submitted += 1;
-    let task = next.submitted;
-    for lane in 0..LANES {
-        let l = &next.lanes[lane];
-        if scope.hands
-            && next.queued() == 0
-            && l.driver.idle
-            && l.in_flight() == 0
-            && driver::may_take(l, scope)
-        {
-            let mut handed = next;
-            handed.lanes[lane].driver.idle = false;
-            handed.ship(lane, [task, NONE], scope);
-            handed.lanes[lane].driver.handed = true;
-            steps.may(handed, Who::User, "submits, to an idle worker");
-        }
+/// The queue is empty and a worker has nothing to do: the thread ships the task itself, and nobody is woken.
+fn submit_to_idle(scope: &Scope, state: State, steps: &mut Steps<'_>) {
+    if state.queued() > 0 || state.call != Call::None {
+        return;
     }
-    // A large one goes by the queue in any case.
-    next.push_back(task);
-    next.wakes = 1;
-    steps.may(next, Who::User, "submits");
+    let fits = |lane: &Lane| lane.driver.idle && lane.in_flight() == 0 && may_take(lane, scope);
+    for lane in (0..LANES).filter(|&lane| fits(&state.lanes[lane])) {
+        let mut next = state;
+        next.submitted += 1;
+        next.lanes[lane].driver.idle = false;
+        next.ship(lane, [next.submitted, NONE], scope);
+        next.call = Call::Flush { lane: lane as u8 };
+        steps.may(next, Who::User, "submits to an idle worker");
+    }
 }
 
-/// The rest of a task handed over: what the socket does not take at once is left to the driver, which is told.
-fn send(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
+/// Sends what the socket takes; the rest is the driver's.
+fn flush(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
     let Lane { socket, driver, .. } = &mut next.lanes[lane];
     if socket.out > 0 && socket.down < scope.buffer {
         socket.out -= 1;
         socket.down += 1;
         return steps.must(next, Who::User, "writes half a frame");
     }
-    driver.handed = false;
-    driver.event |= socket.out > 0 && scope.keeps(Rule::RestIsTold);
-    steps.must(next, Who::User, "has handed a task over");
+    driver.event |= socket.out > 0 && scope.keeps(Rule::RestRings);
+    next.call = Call::None;
+    steps.must(next, Who::User, "has submitted");
 }
 
 fn cancel(scope: &Scope, mut next: State, task: Task, steps: &mut Steps<'_>) {
@@ -159,7 +158,7 @@ fn ring_all(scope: &Scope, next: &mut State) {
 /// The second half of what a broken rule has torn in two.
 fn finish_call(scope: &Scope, mut next: State, steps: &mut Steps<'_>) {
     match std::mem::take(&mut next.call) {
-        Call::None | Call::Steal { .. } => {}
+        Call::None | Call::Flush { .. } | Call::Steal { .. } => {}
         Call::Signal { lane, task } => {
             let process = &mut next.lanes[lane as usize].process;
             if process.life == Life::Up {
