@@ -304,19 +304,19 @@ impl Book {
     /// Half of what waits at the fullest desk, for a worker that has nothing; so no task waits behind a long one. Never
     /// the only task of a worker that runs nothing: two thieves would take it from each other for ever.
     fn steal(&mut self, thief: usize, may_take: usize) -> bool {
-        let waiting = |desk: &Desk| desk.waiting().map(|(_, waiting)| waiting as usize).sum::<usize>();
-        let can_spare = |desk: &Desk| {
-            let waits = waiting(desk);
-            waits >= 2 || (waits == 1 && desk.running().next().is_some())
-        };
-        let others = (0..self.desks.len()).filter(|at| *at != thief && can_spare(&self.desks[*at]));
-        let Some(victim) = others.max_by_key(|at| waiting(&self.desks[*at])) else { return false };
+        let others = (0..self.desks.len()).filter(|at| *at != thief && self.desks[*at].can_spare());
+        let Some(victim) = others.max_by_key(|at| self.desks[*at].all_waiting()) else { return false };
         let desk = &mut self.desks[victim];
         let Some((number, count)) = desk.waiting().next() else { return false };
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
         // Reckoned from the limit, which stands still while the book is held; what has begun moves on.
         let loot = desk.recall(number, desk.limit(number).saturating_sub(take));
         self.send(thief, loot)
+    }
+
+    /// Whether there is something for a worker that isn't there yet: in the queue, or behind a task at another desk.
+    fn has_work_to_give(&self) -> bool {
+        !self.queue.is_empty() || self.desks.iter().any(Desk::can_spare)
     }
 
     fn close(&mut self, at: usize) -> Step {
@@ -404,7 +404,7 @@ impl Book {
     pub(super) fn wants_worker(&self) -> bool {
         match self.life {
             Life::Open => true,
-            Life::Draining => !self.queue.is_empty(),
+            Life::Draining => self.has_work_to_give(),
             Life::Cancelling | Life::Broken(_) => false,
         }
     }
@@ -480,7 +480,7 @@ impl Book {
     /// just failed leaves it to the others, if there are any: with what it held they may do better.
     pub(super) fn stays(&mut self, at: usize) -> bool {
         let yields = self.desks[at].failed_starts > 0 && !self.is_alone(at);
-        let stays = !self.queue.is_empty() && self.wants_worker() && !yields;
+        let stays = self.has_work_to_give() && self.wants_worker() && !yields;
         let desk = &mut self.desks[at];
         desk.status = if stays { Status::Starting } else { Status::Vacant };
         desk.pid = None;

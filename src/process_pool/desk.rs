@@ -238,6 +238,17 @@ impl Desk {
         })
     }
 
+    /// How many tasks have not begun.
+    pub(super) fn all_waiting(&self) -> usize {
+        self.waiting().map(|(_, waiting)| waiting as usize).sum()
+    }
+
+    /// Whether a task can be taken over from here: never the only one of a worker that runs nothing.
+    pub(super) fn can_spare(&self) -> bool {
+        let waiting = self.all_waiting();
+        waiting >= 2 || (waiting == 1 && self.running().next().is_some())
+    }
+
     /// What runs, or has run with its result on the way.
     pub(super) fn running(&self) -> impl Iterator<Item = &Record> {
         self.flights.iter().flat_map(|flight| {

@@ -14,12 +14,15 @@ pub(super) struct FakeStream {
     pub(super) takes: RefCell<VecDeque<usize>>,
 }
 
+/// A look at what was sent until now.
+type Look = Box<dyn FnOnce(&[u8])>;
+
 pub(super) enum Coming {
     Bytes(Vec<u8>),
     /// Nothing at the moment: asked without blocking, the stream says so; asked to block, it goes on.
     Pause,
     /// Where the test looks at what was sent so far.
-    Then(Box<dyn FnOnce(&[u8])>),
+    Then(Look),
     Error(io::ErrorKind),
 }
 

@@ -236,6 +236,6 @@ fn a_hundred_thousand_cost_the_same_each() {
         let pool = ThreadPoolExecutor::new(2);
         let futures: Vec<_> = (0..100_000u32).map(|n| pool.spawn(move || n)).collect();
         let sum: u64 = as_completed(futures).map(|future| u64::from(future.result().unwrap())).sum();
-        assert_eq!(sum, (0..100_000).sum());
+        assert_eq!(sum, (0..100_000).sum::<u64>());
     });
 }

@@ -80,7 +80,8 @@ fn there_are_at_most_as_many_workers_as_tasks_at_once() {
         two.result().unwrap();
         let four = signals.hold(&pool, "four");
         signals.release_all(&["three", "four"]);
-        (three.result().unwrap(), four.result().unwrap());
+        three.result().unwrap();
+        four.result().unwrap();
         assert!(pids(&pool).len() <= 3);
     });
 }

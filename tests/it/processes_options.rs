@@ -101,8 +101,9 @@ fn a_worker_is_known_by_the_prefix_and_its_number() {
 // ---- output, groups --------------------------------------------------------------------------------------
 
 fn say(n: u32) {
-    writeln!(std::io::stdout(), "out {n}").unwrap();
-    writeln!(std::io::stderr(), "err {n}").unwrap();
+    // Not println: the test harness would keep what it prints.
+    std::io::stdout().write_all(format!("out {n}\n").as_bytes()).unwrap();
+    std::io::stderr().write_all(format!("err {n}\n").as_bytes()).unwrap();
 }
 
 #[test]
@@ -305,22 +306,15 @@ fn the_initializer_runs_in_each_worker_before_its_first_task() {
         for _ in 0..6 {
             assert_eq!(pool.submit(loaded, ()).result().unwrap(), 7);
         }
-        let pool = builder(1)
-            .try_initializer(|n: u32| LOADED.store(n, Ordering::SeqCst).pipe_ok(), 8)
-            .build()
-            .unwrap();
+        let load = |n: u32| -> Result<(), std::io::Error> {
+            LOADED.store(n, Ordering::SeqCst);
+            Ok(())
+        };
+        let pool = builder(1).try_initializer(load, 8).build().unwrap();
         assert_eq!(pool.submit(loaded, ()).result().unwrap(), 8);
         assert_eq!(LOADED.load(Ordering::SeqCst), 0, "not in the parent");
     });
 }
-
-/// So that the closure above stays one expression.
-trait PipeOk: Sized {
-    fn pipe_ok(self) -> Result<Self, std::io::Error> {
-        Ok(self)
-    }
-}
-impl PipeOk for () {}
 
 #[test]
 fn an_initializer_that_fails_breaks_the_pool_and_its_error_is_told_to_all() {

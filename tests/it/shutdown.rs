@@ -62,7 +62,7 @@ fn dropping_the_pool_drains_and_joins() {
         drop(pool);
         assert!(futures.iter().all(|future| future.is_done()));
         assert_eq!(ended.load(Ordering::SeqCst), begun.load(Ordering::SeqCst), "the threads are gone");
-        assert_eq!(sum(futures), (0..50).sum());
+        assert_eq!(sum(futures), (0..50).sum::<usize>());
     });
 }
 
@@ -75,7 +75,7 @@ fn shutdown_returns_at_once_and_what_is_queued_runs() {
         pool.shutdown(Shutdown::Drain); // a task is running: this doesn't wait for it
         is_shut_down(pool.spawn(|| 1).result());
         held.release();
-        assert_eq!(sum(futures), (0..20).sum());
+        assert_eq!(sum(futures), (0..20).sum::<usize>());
         eventually(|| ended.load(Ordering::SeqCst) == begun.load(Ordering::SeqCst));
     });
 }

@@ -202,7 +202,7 @@ fn many_tasks_from_many_threads(executor: Exec) {
             .collect();
         submitters.into_iter().map(|submitter| submitter.join().unwrap()).sum()
     });
-    assert_eq!(total, (1..=2000).sum());
+    assert_eq!(total, (1..=2000).sum::<u64>());
 }
 
 fn large_values_travel(executor: Exec) {
