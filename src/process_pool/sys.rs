@@ -376,11 +376,12 @@ impl Child {
 
     /// Refused where there is no handle, and by kernels and sandboxes that know handles but not this use of them.
     fn signal_by_handle(&self, signal: Signal) -> rustix::io::Result<()> {
-        match &self.handle {
-            #[cfg(target_os = "linux")]
-            Some(handle) => rustix::process::pidfd_send_signal(handle, signal),
-            _ => Err(Errno::NOSYS),
+        #[cfg(target_os = "linux")]
+        if let Some(handle) = &self.handle {
+            return rustix::process::pidfd_send_signal(handle, signal);
         }
+        let _ = signal;
+        Err(Errno::NOSYS)
     }
 
     /// Takes the child's status if it has ended.

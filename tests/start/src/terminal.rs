@@ -25,6 +25,10 @@ pub fn shell(job: &[&str]) {
             libc::signal(libc::SIGTTOU, libc::SIG_IGN);
             libc::tcsetpgrp(0, libc::getpid());
             libc::signal(libc::SIGTTOU, libc::SIG_DFL);
+            // Whoever runs the tests may ignore some (`nohup`, a job in the background): a shell's jobs don't.
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             Ok(())
         });
     }

@@ -95,7 +95,15 @@ impl Program {
     }
 
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a program");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = loop {
+            match command.spawn() {
+                // A copy that was just written, and a process that another test has started meanwhile and that still
+                // holds the descriptor, until it goes on to its own program.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                other => break other.expect("a program"),
+            }
+        };
         let stdout = child.stdout.take().expect("a pipe");
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
