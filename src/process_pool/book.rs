@@ -150,6 +150,10 @@ impl Book {
             }
         }
         self.queue.push_back(record);
+        if self.idle.is_empty() && self.queue.len() <= self.coming_back() {
+            // Their drivers look at the queue before they sleep.
+            return Wake::Nobody;
+        }
         self.wake_one()
     }
 
@@ -172,6 +176,12 @@ impl Book {
         }
         self.dead -= dead.len() as isize;
         dead
+    }
+
+    /// Workers that have nothing to do and whose drivers are awake: such a worker is used before another is started.
+    fn coming_back(&self) -> usize {
+        let free = |at: &usize| self.desks[*at].in_flight() == 0 && self.allowance(*at) > 0;
+        (0..self.desks.len()).filter(free).filter(|at| !self.idle.contains(at)).count()
     }
 
     fn wake_one(&mut self) -> Wake {

@@ -100,7 +100,9 @@ impl Program {
             match command.spawn() {
                 // A copy that was just written, and a process that another test has started meanwhile and that still
                 // holds the descriptor, until it goes on to its own program.
-                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now()
+                }
                 other => break other.expect("a program"),
             }
         };
