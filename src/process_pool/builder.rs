@@ -92,7 +92,7 @@ impl ProcessPoolBuilder {
     }
 
     /// Runs `f(arg)` in each worker before its first task. If it panics, the pool is broken: every queued future and
-    /// every later submit gets [`TaskError::Broken`](crate::TaskError::Broken), with the panic inside.
+    /// every later submit gets [`TaskError::Broken`], with the panic inside.
     pub fn initializer<A: Portable>(self, f: fn(A), arg: A) -> Self {
         let parcel = encode_call(f, arg);
         self.set_initializer(parcel)

@@ -28,7 +28,7 @@ use serde_core::de::DeserializeOwned;
 ///
 /// # Safety
 ///
-/// The bytes are a [`Parcel`](crate::remote::Parcel)'s, unaltered, made by a process of the same build: a parcel can
+/// The bytes are a [`Parcel`](crate::Parcel)'s, unaltered, made by a process of the same build: a parcel can
 /// name any function of the program with any argument. What it was altered to on the way it would run. A transport that
 /// others can write to must authenticate what it delivers.
 ///
