@@ -42,6 +42,11 @@ impl Large {
         }
         drop(spare);
     }
+
+    /// Gives back what is kept.
+    pub(super) fn release() {
+        drop(Large::spare());
+    }
 }
 
 /// One, of at most 32 MiB.

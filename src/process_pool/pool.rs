@@ -1,6 +1,7 @@
 //! [`Pool`]: what the executor, its drivers and its tasks share. Tasks come in here and are resolved here.
 
 use super::book::{Book, Life, Wake};
+use super::buffer::Large;
 use super::desk::Reason;
 use super::driver;
 use super::launch::Recipe;
@@ -427,5 +428,7 @@ impl Home for Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.id.unregister();
+        // Another pool's next large argument will make room anew.
+        Large::release();
     }
 }
