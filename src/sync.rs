@@ -79,7 +79,52 @@ mod real {
         false
     }
 
-    fn one_processor() -> bool {
+    /// Learns whether it pays to spin before a sleep: after each spin in vain in a row twice as many are left out, up to
+    /// 64. For spins that are longer than a wake-up, which on a busy machine nobody can afford each time; and only where
+    /// there is more than one processor, which the caller knows.
+    #[cfg(feature = "process")]
+    #[derive(Default)]
+    pub(crate) struct Patience {
+        vain: std::cell::Cell<u32>,
+        left_out: std::cell::Cell<u32>,
+    }
+
+    #[cfg(feature = "process")]
+    impl Patience {
+        pub(crate) const fn new() -> Self {
+            Patience { vain: std::cell::Cell::new(0), left_out: std::cell::Cell::new(0) }
+        }
+
+        /// Whether to spin this time. Asked once each time.
+        pub(crate) fn is_left(&self) -> bool {
+            let left_out = self.left_out.get();
+            self.left_out.set(left_out.saturating_sub(1));
+            left_out == 0
+        }
+
+        /// Spins until `ready`, or gives up after `most`; says what `ready` said last.
+        pub(crate) fn spin(&self, most: std::time::Duration, mut ready: impl FnMut() -> bool) -> bool {
+            if ready() {
+                return true;
+            }
+            let start = std::time::Instant::now();
+            let lucky = loop {
+                std::hint::spin_loop();
+                if ready() {
+                    break true;
+                }
+                if start.elapsed() >= most {
+                    break false;
+                }
+            };
+            let vain = if lucky { 0 } else { (self.vain.get() + 1).min(6) };
+            self.vain.set(vain);
+            self.left_out.set(if lucky { 0 } else { 1 << vain });
+            lucky
+        }
+    }
+
+    pub(crate) fn one_processor() -> bool {
         static CPUS: std::sync::LazyLock<usize> = std::sync::LazyLock::new(num_cpus::get);
         *CPUS == 1
     }

@@ -29,11 +29,28 @@ pub(crate) trait Home: Send + Sync {
         false
     }
 
+    /// Asked by a thread that is about to wait for a task that was shipped to another process: whether it can hear the
+    /// result by itself, without anybody being woken for it.
+    #[cfg(feature = "process")]
+    fn listen(&self, _: FutureId) -> Option<Box<dyn Listen>> {
+        None
+    }
+
     /// Ends the worker that runs this task; false if none does.
     #[cfg(feature = "process")]
     fn kill(&self, _: FutureId) -> bool {
         false
     }
+}
+
+/// A thread that listens for one task's result. It is nobody's duty to wake anybody for it until this is dropped.
+#[cfg(feature = "process")]
+pub(crate) trait Listen {
+    /// Whether something has come. A glance, for a spin.
+    fn has_news(&self) -> bool;
+
+    /// Resolves the task, if it is its result that has come.
+    fn hear(self: Box<Self>);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

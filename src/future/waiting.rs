@@ -7,6 +7,8 @@
 use super::cell::{AnyCell, Entry};
 use super::home::HomeId;
 use super::hub::{Hub, Woken};
+#[cfg(feature = "process")]
+use super::state::Phase;
 use crate::sync::spin_until;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -42,6 +44,18 @@ pub(crate) trait Wait {
             !any
         });
         any
+    }
+
+    /// Whether it is for one task that was shipped to another process.
+    #[cfg(feature = "process")]
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
+    /// Of such a task: how to hear of its result, if that can be.
+    #[cfg(feature = "process")]
+    fn listener(&self) -> Option<Box<dyn super::home::Listen>> {
+        None
     }
 
     /// Shows the tasks that no call has shown before, last first.
@@ -104,12 +118,40 @@ pub(crate) fn wait(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
     match host() {
         Some(host) => host.wait(what, deadline),
         None => {
-            if !is_over(deadline) && spin_until(|| what.is_done()) {
+            if !is_over(deadline) && (listen(what) || spin_until(|| what.is_done())) {
                 return Ending::Done;
             }
             sleep(what, deadline)
         }
     }
+}
+
+/// Spins for the result of a task that runs in another process, which the waiter may hear by itself; true if it is done.
+#[cfg(feature = "process")]
+fn listen(what: &mut dyn Wait) -> bool {
+    use crate::sync::Patience;
+    /// Longer than it takes to wake a process that sleeps; nothing beside the two wake-ups that it saves.
+    const MOST: Duration = Duration::from_micros(50);
+    crate::sync::thread_local! {
+        static PATIENCE: Patience = const { Patience::new() };
+    }
+    if !what.is_elsewhere() {
+        return false;
+    }
+    let patience = |patience: &Patience| {
+        let Some(listener) = patience.is_left().then(|| what.listener()).flatten() else { return false };
+        let is_lucky = patience.spin(MOST, || what.is_done() || listener.has_news());
+        if is_lucky && !what.is_done() {
+            listener.hear();
+        }
+        what.is_done()
+    };
+    PATIENCE.try_with(patience).unwrap_or(false)
+}
+
+#[cfg(not(feature = "process"))]
+fn listen(_: &mut dyn Wait) -> bool {
+    false
 }
 
 /// Sleeps until it is done or the time is up, counted as nothing.
@@ -166,6 +208,17 @@ impl Wait for One<'_> {
         if !self.is_done() {
             visit(self.task);
         }
+    }
+
+    #[cfg(feature = "process")]
+    fn is_elsewhere(&self) -> bool {
+        self.task.cell().header().word.load().phase() == Phase::Dispatched
+    }
+
+    #[cfg(feature = "process")]
+    fn listener(&self) -> Option<Box<dyn super::home::Listen>> {
+        let header = self.task.cell().header();
+        header.home.find()?.listen(header.id)
     }
 
     fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {

@@ -150,11 +150,20 @@ impl Book {
             }
         }
         self.queue.push_back(record);
-        if self.idle.is_empty() && self.queue.len() <= self.coming_back() {
-            // Their drivers look at the queue before they sleep.
+        if self.idle.is_empty() && self.is_looked_after() {
             return Wake::Nobody;
         }
         self.wake_one()
+    }
+
+    /// Whether workers that have nothing to do and whose drivers are awake suffice for all that waits, in the queue and
+    /// behind a task at a desk: their drivers look before they sleep. Such a worker is used before another is started.
+    fn is_looked_after(&self) -> bool {
+        let free = |at: &usize| self.desks[*at].in_flight() == 0 && self.allowance(*at) > 0;
+        let awake = (0..self.desks.len()).filter(free).filter(|at| !self.idle.contains(at)).count();
+        // Who was woken for what is behind a task may take this one in its place.
+        awake >= self.queue.len()
+            && awake >= self.queue.len() + self.desks.iter().map(Desk::to_spare).sum::<usize>()
     }
 
     /// A queued task was cancelled: its entry is dead. Swept when half of the queue is; what comes back is to be dropped
@@ -176,12 +185,6 @@ impl Book {
         }
         self.dead -= dead.len() as isize;
         dead
-    }
-
-    /// Workers that have nothing to do and whose drivers are awake: such a worker is used before another is started.
-    fn coming_back(&self) -> usize {
-        let free = |at: &usize| self.desks[*at].in_flight() == 0 && self.allowance(*at) > 0;
-        (0..self.desks.len()).filter(free).filter(|at| !self.idle.contains(at)).count()
     }
 
     fn wake_one(&mut self) -> Wake {
@@ -314,7 +317,7 @@ impl Book {
     /// Half of what waits at the fullest desk, for a worker that has nothing; so no task waits behind a long one. Never
     /// the only task of a worker that runs nothing: two thieves would take it from each other for ever.
     fn steal(&mut self, thief: usize, may_take: usize) -> bool {
-        let others = (0..self.desks.len()).filter(|at| *at != thief && self.desks[*at].can_spare());
+        let others = (0..self.desks.len()).filter(|at| *at != thief && self.desks[*at].to_spare() > 0);
         let Some(victim) = others.max_by_key(|at| self.desks[*at].all_waiting()) else { return false };
         let desk = &mut self.desks[victim];
         let Some((number, count)) = desk.waiting().next() else { return false };
@@ -326,7 +329,7 @@ impl Book {
 
     /// Whether there is something for a worker that isn't there yet: in the queue, or behind a task at another desk.
     fn has_work_to_give(&self) -> bool {
-        !self.queue.is_empty() || self.desks.iter().any(Desk::can_spare)
+        !self.queue.is_empty() || self.desks.iter().any(|desk| desk.to_spare() > 0)
     }
 
     fn close(&mut self, at: usize) -> Step {
@@ -344,6 +347,50 @@ impl Book {
     /// The task that a reply belongs to.
     pub(super) fn collect(&mut self, at: usize, number: u32, index: u32) -> Result<Record, Garbled> {
         self.desks[at].collect(number, index)
+    }
+
+    /// For a thread that waits for a task: where to hear its reply, if nothing else is in flight there.
+    pub(super) fn lonely(&self, id: FutureId) -> Option<(usize, Arc<Mapping>, Arc<Bell>)> {
+        let is_its = |desk: &Desk| desk.in_flight() == 1 && desk.find(id).is_some();
+        let at = self.desks.iter().position(is_its)?;
+        let desk = &self.desks[at];
+        Some((at, desk.page()?.clone(), desk.bell.clone()?))
+    }
+
+    /// For that thread: takes the task and its reply out of the ring, if it is the next one there, and says whether the
+    /// driver can sleep on. `None` if the driver is to see to what there is.
+    pub(super) fn hear(
+        &mut self,
+        at: usize,
+        page: &Arc<Mapping>,
+        id: FutureId,
+        reply: &mut Vec<u8>,
+    ) -> Option<(Record, bool)> {
+        let desk = &mut self.desks[at];
+        let is_there = desk.page().is_some_and(|there| Arc::ptr_eq(there, page));
+        // Nonsense is the driver's to judge, who finds it there.
+        let next = page.ring.next().ok().flatten().filter(|_| is_there)?;
+        if desk.find(id) != Some((next.batch, next.index)) {
+            return None;
+        }
+        let record = desk.collect(next.batch, next.index).ok()?;
+        page.ring.take(next, reply);
+        Some((record, self.lets_sleep(at)))
+    }
+
+    /// Decides for a driver that sleeps: whether it has nothing to do but to wait for a task.
+    fn lets_sleep(&mut self, at: usize) -> bool {
+        let desk = &self.desks[at];
+        let is_calm = desk.in_flight() == 0
+            && desk.order.is_none()
+            && matches!(self.life, Life::Open)
+            && self.allowance(at) > 0
+            && !self.has_work_to_give();
+        if is_calm && !self.idle.contains(&at) {
+            self.desks[at].idle_since = self.policy.idle_timeout.map(|_| Instant::now());
+            self.idle.push(at);
+        }
+        is_calm
     }
 
     // ---- cancel and kill ----------------------------------------------------------------------------

@@ -110,6 +110,11 @@ impl Desk {
         *self = Desk { status: Status::Starting, ..kept };
     }
 
+    /// What the worker shares, while one is up.
+    pub(super) fn page(&self) -> Option<&Arc<Mapping>> {
+        self.page.as_ref()
+    }
+
     /// Whether this worker was ever sent a task.
     pub(super) fn was_given_work(&self) -> bool {
         self.sent > 0
@@ -191,11 +196,8 @@ impl Desk {
 
     /// Takes back all that has not begun, in order.
     pub(super) fn recall_all(&mut self) -> Vec<Record> {
-        let mut numbers = self.numbers();
-        numbers.sort_unstable_by_key(|number| self.sent.wrapping_sub(*number));
         // The oldest first.
-        numbers.reverse();
-        numbers.into_iter().flat_map(|number| self.recall(number, 0)).collect()
+        self.numbers().rev().flat_map(|number| self.recall(number, 0)).collect()
     }
 
     /// Whoever has begun and has no result: after a death, those it is blamed on.
@@ -229,9 +231,7 @@ impl Desk {
 
     /// Tasks that have not begun, by batch, the newest first.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (u32, u32)> {
-        let mut numbers = self.numbers();
-        numbers.sort_unstable_by_key(|number| self.sent.wrapping_sub(*number));
-        numbers.into_iter().filter_map(|number| {
+        self.numbers().filter_map(|number| {
             let claimed = self.claimed(number).ok()?;
             let waiting = claimed.limit.saturating_sub(claimed.begun);
             (waiting > 0 && self.flights[slot(number)].open > 0).then_some((number, waiting))
@@ -243,10 +243,11 @@ impl Desk {
         self.waiting().map(|(_, waiting)| waiting as usize).sum()
     }
 
-    /// Whether a task can be taken over from here: never the only one of a worker that runs nothing.
-    pub(super) fn can_spare(&self) -> bool {
+    /// How many tasks can be taken over from here: never the only one of a worker that runs nothing.
+    pub(super) fn to_spare(&self) -> usize {
         let waiting = self.all_waiting();
-        waiting >= 2 || (waiting == 1 && self.running().next().is_some())
+        let is_lone = waiting == 1 && self.running().next().is_none();
+        if is_lone { 0 } else { waiting }
     }
 
     /// What runs, or has run with its result on the way.
@@ -279,15 +280,25 @@ impl Desk {
             .map_or_else(|| if ahead { Err(NONSENSE) } else { Ok(()) }, Err)
     }
 
-    /// Whether the worker has something to read and does nothing else: it should soon be heard of.
+    /// Whether the worker should soon be heard of: it has something to read and does nothing else, or is through with
+    /// all it was sent, and a result is still to come.
     pub(super) fn owes_a_sign(&self) -> bool {
-        let unread = self.page.as_ref().is_some_and(|page| page.over() != self.sent);
-        self.status == Status::Up && unread && self.running().next().is_none()
+        let Some(page) = &self.page else { return false };
+        let unread = page.over() != self.sent;
+        let silent = if unread { self.running().next().is_none() } else { self.in_flight() > 0 };
+        self.status == Status::Up && silent
     }
 
-    /// The numbers of the batches that have open tasks.
-    fn numbers(&self) -> Vec<u32> {
-        self.flights.iter().filter(|flight| flight.open > 0).map(|flight| flight.number).collect()
+    /// The numbers of the batches that have open tasks, the newest first.
+    fn numbers(&self) -> impl DoubleEndedIterator<Item = u32> + use<> {
+        let last = (1..=FLIGHTS as u32).map(|back| self.sent.wrapping_sub(back));
+        let open = |number: &u32| {
+            let flight = &self.flights[slot(*number)];
+            flight.open > 0 && flight.number == *number
+        };
+        let mut numbers = [None; FLIGHTS];
+        numbers.iter_mut().zip(last.filter(open)).for_each(|(place, number)| *place = Some(number));
+        numbers.into_iter().flatten()
     }
 
     fn stop_clock(&mut self) {

@@ -4,7 +4,7 @@
 //! decides it decides in the [`Book`](super::book::Book), under the lock; everything it does it does outside. The steps
 //! are those of `PAGE.md`, section "Driver".
 
-use super::book::Step;
+use super::book::{Book, Step};
 use super::channel::{Filled, Wait};
 use super::desk::{Reason, Sentence};
 use super::launch::{Failure, Worker, launch};
@@ -31,6 +31,9 @@ const LISTENS: u32 = 5;
 
 /// How often a driver that sleeps looks up: a thread that submits may ship to its worker and not wake it.
 const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// How long a driver dozes while replies come so fast that being rung for each would cost more than they do.
+const NAP: Duration = Duration::from_micros(100);
 
 /// How often a worker's memory is looked at.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
@@ -116,6 +119,10 @@ struct Driver<'p> {
     /// It should be heard of: when that is looked at next, and how often it was.
     quiet: Option<(Instant, u32)>,
     weight: Option<(u64, Instant)>,
+    /// Replies came several at a time.
+    is_brisk: bool,
+    /// Replies out of the ring, end to end.
+    heard: Vec<u8>,
 }
 
 /// What ended a turn.
@@ -138,6 +145,8 @@ impl<'p> Driver<'p> {
             deaf_until: None,
             quiet: None,
             weight,
+            is_brisk: false,
+            heard: Vec::new(),
         }
     }
 
@@ -182,8 +191,14 @@ impl<'p> Driver<'p> {
         let deadline = self.clocks.iter().map(|(_, until)| *until).chain(until).chain(self.deaf_until).min();
         let (socket, child) = (&self.worker.door.socket, &self.worker.child);
         let for_room = !self.worker.door.is_drained();
-        let socket = self.deaf_until.is_none().then_some(socket);
-        let awake = sys::sleep(socket, for_room, Some(child), &self.bell, deadline);
+        let ring = &self.worker.page.ring;
+        let nap = self.is_brisk.then(|| Instant::now() + NAP);
+        // Whoever wants to be rung looks once more: what came before that is there to be seen, and nobody rings for it.
+        let is_deaf = self.deaf_until.is_some();
+        let has_news = nap.is_none() && !is_deaf && ring.hang_up();
+        let until = if has_news { Some(Instant::now()) } else { deadline.into_iter().chain(nap).min() };
+        let awake = sys::sleep((!is_deaf).then_some(socket), for_room, Some(child), &self.bell, until);
+        ring.listen();
         if awake.rung {
             // Before the next look at the book, never after it.
             self.bell.clear();
@@ -191,13 +206,15 @@ impl<'p> Driver<'p> {
         if awake.ended && child.has_ended() {
             return Turn::Dead;
         }
-        if awake.writable || awake.readable {
+        let has_news = !is_deaf && ring.has_news();
+        self.is_brisk &= has_news;
+        if awake.writable || awake.readable || has_news {
             self.quiet = None;
         }
         if awake.writable {
             self.worker.door.flush();
         }
-        if awake.readable {
+        if awake.readable || has_news {
             match self.hear() {
                 Ok(Filled::Some | Filled::Nothing) => {}
                 Ok(Filled::End) => {
@@ -237,21 +254,26 @@ impl<'p> Driver<'p> {
         let mut cancelled = Vec::new();
         let mut book = self.pool.book.lock();
         let wake = book.recall(self.desk, &mut cancelled);
-        let has_begun = book.desks[self.desk].running().next().is_some();
+        let goes_on = !book.desks[self.desk].owes_a_sign();
         drop(book);
         self.pool.wake_all(wake);
         self.pool.finish_cancelled(cancelled);
-        if !has_begun {
+        if !goes_on {
             self.condemn(Sentence::Garbled("it did nothing for seconds, as if stopped".into()));
         }
     }
 
-    /// Takes what is there off the socket, once, and resolves what it completes.
+    /// Takes what is there off the socket, once, and all that is in the ring, and resolves what it completes.
     fn hear(&mut self) -> Result<Filled, Garbled> {
         let inbox = &mut self.worker.inbox;
-        let filled = inbox.fill(&self.worker.door.socket, Wait::No).unwrap_or(Filled::End);
+        let filled = match self.deaf_until {
+            None => inbox.fill(&self.worker.door.socket, Wait::No).unwrap_or(Filled::End),
+            Some(_) => Filled::End,
+        };
         let mut replies: Vec<(Record, Range<usize>)> = Vec::new();
+        let mut small: Vec<(Record, Range<usize>)> = Vec::new();
         let mut heard = Ok(filled);
+        self.heard.clear();
         let mut book = self.pool.book.lock();
         loop {
             let frame = match inbox.next() {
@@ -278,13 +300,32 @@ impl<'p> Driver<'p> {
                 }
             }
         }
+        if heard.is_ok()
+            && let Err(garbled) = self.collect(&mut book, &mut small)
+        {
+            heard = Err(garbled);
+        }
         drop(book);
+        self.is_brisk = small.len() > 1;
         for (record, body) in replies {
-            let id = record.id();
-            self.clocks.retain(|(limited, _)| *limited != id);
             self.pool.complete(record, self.worker.inbox.body(body));
         }
+        for (record, body) in small {
+            self.pool.complete(record, &self.heard[body]);
+        }
         heard
+    }
+
+    /// Takes the replies out of the ring.
+    fn collect(&mut self, book: &mut Book, replies: &mut Vec<(Record, Range<usize>)>) -> Result<(), Garbled> {
+        let ring = &self.worker.page.ring;
+        while let Some(next) = ring.next()? {
+            let record = book.collect(self.desk, next.batch, next.index)?;
+            let start = self.heard.len();
+            ring.take(next, &mut self.heard);
+            replies.push((record, start..self.heard.len()));
+        }
+        Ok(())
     }
 
     /// Starts the clock of what has begun, and asks for the end of what is out of time.
@@ -411,7 +452,7 @@ impl<'p> Driver<'p> {
         /// what fits into a socket.
         const MOST_FILLS: usize = 64;
         for _ in 0..MOST_FILLS {
-            if self.deaf_until.is_some() || !matches!(self.hear(), Ok(Filled::Some)) {
+            if !matches!(self.hear(), Ok(Filled::Some)) {
                 break;
             }
         }

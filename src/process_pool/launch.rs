@@ -241,6 +241,7 @@ impl Recipe {
             number: number as u32,
             name: self.worker_name(number),
             ancestry: self.ancestry.clone(),
+            may_spin: !crate::sync::one_processor(),
             address_space: self.address_space,
             initializer: self.initializer.clone(),
         }

@@ -100,6 +100,8 @@ pub(super) struct Welcome {
     pub(super) name: String,
     /// Where each pool was built that this process is a worker of, the outermost first.
     pub(super) ancestry: Vec<u64>,
+    /// Whether there is another processor for whoever would answer while it spins.
+    pub(super) may_spin: bool,
     /// Bytes of address space it may have, if there is a bound.
     pub(super) address_space: Option<u64>,
     /// The encoded initializer, if there is one.
@@ -112,6 +114,7 @@ impl Welcome {
         bytes.extend(self.parent.to_le_bytes());
         bytes.extend(self.number.to_le_bytes());
         bytes.extend(self.address_space.map_or(0, |limit| limit.max(1)).to_le_bytes());
+        bytes.push(u8::from(self.may_spin));
         put(&mut bytes, self.name.as_bytes());
         let ancestry: Vec<u8> = self.ancestry.iter().flat_map(|place| place.to_le_bytes()).collect();
         put(&mut bytes, &ancestry);
@@ -122,16 +125,18 @@ impl Welcome {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Garbled> {
         let cut = Garbled("a welcome that is cut");
         let mut rest = bytes;
-        let numbers = take(&mut rest, 16).ok_or(cut)?;
+        let numbers = take(&mut rest, 17).ok_or(cut)?;
         let word = |at: usize| u32::from_le_bytes(numbers[at..at + 4].try_into().expect("four bytes"));
         let limit = u64::from_le_bytes(numbers[8..16].try_into().expect("eight bytes"));
+        let may_spin = numbers[16] != 0;
         let name = String::from_utf8_lossy(get(&mut rest).ok_or(cut)?).into_owned();
         let places = get(&mut rest).ok_or(cut)?.chunks_exact(8);
         let ancestry =
             places.map(|place| u64::from_le_bytes(place.try_into().expect("eight bytes"))).collect();
         let initializer = get(&mut rest).ok_or(cut)?.to_vec();
         let address_space = (limit != 0).then_some(limit);
-        Ok(Welcome { parent: word(0), number: word(4), name, ancestry, address_space, initializer })
+        let (parent, number) = (word(0), word(4));
+        Ok(Welcome { parent, number, name, ancestry, may_spin, address_space, initializer })
     }
 }
 
@@ -178,6 +183,7 @@ mod tests {
             number: 2,
             name: "fetch-2".into(),
             ancestry: vec![3, 4],
+            may_spin: true,
             address_space: Some(5),
             initializer: vec![6; 7],
         };

@@ -10,9 +10,9 @@
 //!
 //! Parent: `pool.rs` is where tasks come in and are resolved, `book.rs` and `desk.rs` decide who gets what (dispatch),
 //! `driver.rs` and `launch.rs` are one worker's life from the outside. Child: `entry.rs` is its door, `worker.rs` its
-//! life. Both: `message.rs` and `channel.rs` (transport), `page.rs` (who may begin what), `sys.rs` (the system;
-//! `unsupported.rs` stands in its place where there is no Unix). The
-//! protocol between driver and worker, and why it loses nothing, is in `PAGE.md`.
+//! life. Both: `message.rs` and `channel.rs` (transport), `page.rs` (who may begin what) and `ring.rs` (small replies) in the
+//! memory they share, `sys.rs` (the system; `unsupported.rs` stands in its place where there is no Unix). The protocol
+//! between driver and worker, and why it loses nothing, is in `PAGE.md`.
 //!
 //! Nothing outside this module knows that a worker is a local process.
 
@@ -33,10 +33,12 @@ mod driver;
 )]
 mod entry;
 mod launch;
+mod listener;
 mod message;
 mod page;
 mod pool;
 mod record;
+mod ring;
 mod stats;
 #[cfg_attr(unix, expect(unsafe_code, reason = "system calls and shared memory, argued in the file"))]
 #[cfg_attr(not(unix), path = "unsupported.rs")]

@@ -7,6 +7,7 @@
 //! What the parent reads here was written by a process that may have gone mad: every number is checked before it is
 //! used.
 
+use super::ring::Ring;
 use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::ops::Deref;
 
@@ -20,8 +21,8 @@ pub(super) const LAST_WORDS: usize = 16 << 10;
 #[repr(C)]
 pub(super) struct Page {
     words: Words,
+    pub(super) ring: Ring,
     pub(super) last_words: LastWords,
-    // The ring of small replies has its place here, behind the last words.
 }
 
 impl Deref for Page {
@@ -32,7 +33,7 @@ impl Deref for Page {
     }
 }
 
-/// What the protocol is about; apart, since models need no more.
+/// Who may begin what; apart, since models need no more.
 #[repr(C)]
 #[derive(Default)]
 pub(super) struct Words {

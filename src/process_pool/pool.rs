@@ -5,18 +5,19 @@ use super::buffer::Large;
 use super::desk::Reason;
 use super::driver;
 use super::launch::Recipe;
+use super::listener::Listener;
 use super::record::Record;
 use super::sys::Signal;
 use crate::contain::drop_contained;
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::WhenFull;
 use crate::future::cell::{Aftermath, Entry, fail_claimed, publish, publish_here};
-use crate::future::home::{Home, HomeId};
+use crate::future::home::{Home, HomeId, Listen};
 use crate::future::state::{Phase, Snapshot};
 use crate::id::FutureId;
 use crate::remote::{outcome, parcel};
 use crate::sync::plain::{AtomicU64, Ordering};
-use crate::sync::{Condvar, Mutex, channel, thread};
+use crate::sync::{Condvar, Mutex, channel, one_processor, thread};
 use std::cell::Cell;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -159,27 +160,27 @@ impl Pool {
 
     // ---- tasks out ----------------------------------------------------------------------------------
 
-    /// Resolves a task with the reply that came for it.
+    /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
     pub(super) fn complete(self: &Arc<Self>, record: Record, reply: &[u8]) {
-        match outcome::open(reply, parcel::nonce(), record.id().get()) {
-            Ok(outcome) => {
-                let phase = record.entry.complete(outcome);
-                self.publish(record.entry, phase);
+        let entry = record.entry;
+        let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
+            Ok(outcome) => entry.complete(outcome),
+            Err(error) => {
+                entry.fill(error);
+                Phase::Failed
             }
-            Err(error) => self.fail(record, error),
-        }
+        };
+        self.count(phase);
+        let after = publish(&*entry, Phase::Dispatched, phase, false);
+        self.follow_up_elsewhere(entry, after);
     }
 
     /// Resolves a task with an error.
     pub(super) fn fail(self: &Arc<Self>, record: Record, error: TaskError) {
         record.entry.fill(error);
-        self.publish(record.entry, Phase::Failed);
-    }
-
-    fn publish(self: &Arc<Self>, entry: Entry, phase: Phase) {
-        self.count(phase);
-        let after = publish(&*entry, Phase::Dispatched, phase, false);
-        self.follow_up(entry, after);
+        self.count(Phase::Failed);
+        let after = publish(&*record.entry, Phase::Dispatched, Phase::Failed, false);
+        self.follow_up(record.entry, after);
     }
 
     /// Resolves tasks that were taken back for good.
@@ -191,10 +192,18 @@ impl Pool {
         }
     }
 
-    /// Callbacks go to a thread of their own: one that waits for another task of this pool would hold up the very
-    /// driver that is to resolve it.
     fn follow_up(self: &Arc<Self>, entry: Entry, after: Aftermath) {
-        if !after.calls_back() || !self.is_served_by_this_thread() {
+        if self.is_served_by_this_thread() {
+            self.follow_up_elsewhere(entry, after);
+        } else {
+            finish((entry, after));
+        }
+    }
+
+    /// Callbacks go to a thread of their own: one that waits for another task of this pool would hold up the very
+    /// driver that is to resolve it, or the thread that it is to hear from.
+    fn follow_up_elsewhere(self: &Arc<Self>, entry: Entry, after: Aftermath) {
+        if !after.calls_back() {
             return finish((entry, after));
         }
         let mut callbacks = self.callbacks.lock();
@@ -411,6 +420,15 @@ impl Home for Pool {
 
     fn has_begun(&self, id: FutureId) -> bool {
         !self.is_fork() && self.book.lock().has_begun(id)
+    }
+
+    fn listen(&self, id: FutureId) -> Option<Box<dyn Listen>> {
+        // A worker whose memory is watched is looked at by its driver between tasks.
+        if self.is_fork() || self.config.memory_growth.is_some() || one_processor() {
+            return None;
+        }
+        let listener = Listener::new(&self.me.upgrade()?, id)?;
+        Some(Box::new(listener))
     }
 
     fn kill(&self, id: FutureId) -> bool {

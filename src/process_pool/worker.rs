@@ -12,18 +12,23 @@ use super::buffer::reuse;
 use super::channel::{Filled, Inbox, Stream, Wait, send_all};
 use super::message::{Garbled, HEAD, Head, Kind, PROTOCOL, Welcome, get};
 use super::page::{LAST_WORDS, Page};
+use super::ring::Ring;
 use super::sys::{self, Mapping, Socket};
 use crate::contain::{Told, contain, on_panic};
 use crate::error::{Panicked, TaskError};
 use crate::remote::execute_into;
 use crate::remote::function::Fingerprint;
 use crate::remote::outcome;
-use crate::sync::{OnceLock, thread};
+use crate::sync::{OnceLock, Patience, thread};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a worker leaves with when the parent is gone or talks nonsense; nobody is there to be told.
 const LOST: i32 = 70;
+
+/// How long a worker looks for its next batch before it sleeps.
+const SPIN: Duration = Duration::from_micros(20);
 
 /// What this process knows about the pool it works for.
 static SELF: OnceLock<Welcome> = OnceLock::new();
@@ -92,6 +97,7 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
         reply.send(stream, Kind::Ready, 0, 0)?;
     }
     let mut inbox = Inbox::default();
+    let patience = Patience::default();
     let mut through = 0;
     let mut unrung = false;
     loop {
@@ -100,9 +106,17 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
             if let Some(frame) = inbox.next().map_err(|Garbled(what)| io::Error::other(what))? {
                 break frame;
             }
-            // With nothing to ring for, the first look may block.
-            let wait = if unrung { Wait::No } else { Wait::Yes };
-            match inbox.fill(stream, wait)? {
+            let filled = if unrung {
+                inbox.fill(stream, Wait::No)?
+            } else if welcome.may_spin
+                && patience.is_left()
+                && let filled @ (Filled::Some | Filled::End) = look(stream, page, &mut inbox, through, &patience)?
+            {
+                filled
+            } else {
+                inbox.fill(stream, Wait::Yes)?
+            };
+            match filled {
                 Filled::Some => {}
                 Filled::Nothing => {
                     ring(stream)?;
@@ -116,6 +130,25 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
         }
         unrung |= run_batch(stream, page, head, inbox.body(body), &mut through, &mut reply)?;
     }
+}
+
+/// Whoever just had a reply often has another task: for some microseconds it is cheaper to look for it than to sleep. The
+/// page is looked at, which costs nothing; a batch that was opened there is on its way.
+fn look(
+    stream: &impl Stream,
+    page: &Page,
+    inbox: &mut Inbox,
+    next: u32,
+    patience: &Patience,
+) -> io::Result<Filled> {
+    let mut filled = Ok(Filled::Nothing);
+    patience.spin(SPIN, || {
+        if !page.claim(next).load().is_through() {
+            filled = inbox.fill(stream, Wait::No);
+        }
+        !matches!(filled, Ok(Filled::Nothing))
+    });
+    filled
 }
 
 /// Runs what the page lets it begin of one batch; says whether the batch was passed without the parent hearing of it.
@@ -148,11 +181,11 @@ fn run_batch(
         unsafe { execute_into(parcel, reply.body()) };
         let last = claim.load().is_through();
         if last {
-            // W3: the limit never rises, so this frame is done with; the reply that follows is heard instead of a bell.
+            // W3: the limit never rises, so this frame is done with; who hears the reply that follows hears of that too.
             *through = through.wrapping_add(1);
             page.pass(*through);
         }
-        reply.send(stream, Kind::Reply, number, index)?;
+        reply.give(stream, &page.ring, number, index)?;
         if last {
             return Ok(false);
         }
@@ -181,7 +214,15 @@ impl Reply {
         &mut self.0
     }
 
-    /// W4: sends it, completely.
+    /// W4: a small one into the ring; else through the socket.
+    fn give(&mut self, stream: &impl Stream, ring: &Ring, batch: u32, index: u32) -> io::Result<()> {
+        if !ring.put(batch, index, &self.0[HEAD..]) {
+            return self.send(stream, Kind::Reply, batch, index);
+        }
+        if ring.is_wanted() { self::ring(stream) } else { Ok(()) }
+    }
+
+    /// Sends it through the socket, completely.
     fn send(&mut self, stream: &impl Stream, kind: Kind, a: u32, b: u32) -> io::Result<()> {
         let head = Head::new(kind, a, b, self.0.len() - HEAD);
         self.0[..HEAD].copy_from_slice(&head.to_bytes());

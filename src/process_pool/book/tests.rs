@@ -292,6 +292,65 @@ fn a_task_overtakes_nobody_and_a_large_one_is_the_drivers() {
     assert!(matches!(office.book.submit(heavy(BATCH_BYTES)), Wake::Ring(_)));
 }
 
+/// Who was woken for the task behind the running one finds the new one first.
+#[test]
+fn a_worker_that_comes_back_does_not_suffice_for_two() {
+    let mut office = Office::new(3);
+    office.book.desks[2].status = Status::Vacant;
+    office.submit(0..2);
+    assert_eq!((office.next(0), office.begin(0, 0), office.next(0)), (1, 0, 1));
+    let wake = office.submit(2..3);
+    assert!(matches!(wake[..], [Wake::Start(2)]));
+    assert_eq!(office.next(1), 1);
+    assert_eq!(office.book.desks[0].to_spare(), 1);
+}
+
+/// A thread that waits for its task hears the reply, and decides for the driver that sleeps.
+#[test]
+fn who_listens_takes_its_own_reply_and_nothing_else() {
+    let mut office = Office::new(2);
+    assert_eq!((office.next(0), office.next(1)), (0, 0));
+    office.submit(0..1);
+    let lonely = office.book.lonely(office.id(0));
+    let (at, page, _) = lonely.expect("shipped at once, to the last who fell asleep");
+    assert_eq!(at, 1);
+    let mut reply = Vec::new();
+    assert!(office.book.hear(1, &page, office.id(0), &mut reply).is_none(), "nothing is there");
+    office.begin(1, 0);
+    page.pass(1);
+    assert!(page.ring.put(0, 0, b"reply"));
+    let stale = Arc::new(Mapping::create().expect("a page").0);
+    assert!(stale.ring.put(0, 0, b"of the worker before"));
+    assert!(office.book.hear(1, &stale, office.id(0), &mut reply).is_none());
+    let (record, is_calm) = office.book.hear(1, &page, office.id(0), &mut reply).expect("it is there");
+    assert_eq!((record.id(), is_calm, &reply[..]), (office.id(0), true, &b"reply"[..]));
+    assert_eq!(office.book.idle, [0, 1]);
+
+    // The next one's reply comes while another task waits: the driver is to see to it.
+    office.submit(1..2);
+    office.begin(1, 1);
+    page.pass(2);
+    assert!(page.ring.put(1, 0, b"second"));
+    office.book.idle.clear();
+    office.submit(2..3);
+    let (_, is_calm) = office.book.hear(1, &page, office.id(1), &mut reply).expect("it is there");
+    assert!(!is_calm && office.book.idle.is_empty());
+}
+
+#[test]
+fn nobody_listens_where_more_is_in_flight() {
+    let mut office = Office::new(1);
+    office.submit(0..3);
+    assert_eq!((office.next(0), office.next(0)), (1, 1));
+    assert!(office.book.lonely(office.id(0)).is_none());
+    let page = office.pages[0].clone();
+    office.begin(0, 0);
+    assert!(page.ring.put(0, 0, b"first"));
+    let mut reply = Vec::new();
+    assert!(office.book.hear(0, &page, office.id(1), &mut reply).is_none(), "another's");
+    assert_eq!(page.ring.next().expect("sane").map(|next| next.index), Some(0));
+}
+
 #[test]
 fn a_worker_that_may_take_no_more_is_given_nothing() {
     let policy = Policy { max_tasks_per_child: Some(1), ..Policy::default() };

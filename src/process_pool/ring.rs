@@ -1,0 +1,237 @@
+//! The ring in the shared page: small replies on their way up, without a system call.
+//!
+//! ```text
+//! reply:  batch 32, index 32 | length 64 | bytes, filled up to whole words
+//! ```
+//!
+//! One side writes, the worker; one side reads, whoever holds the book. The reader may be asleep: `want` says whether
+//! somebody is to be rung. Why nothing lies here with everybody asleep is argued in `PAGE.md`.
+//!
+//! What the parent reads was written by a process that may have gone mad: every number is checked before it is used.
+
+use super::message::Garbled;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// The words of a ring; a power of two, so that positions may run over.
+#[cfg(not(concurrent_futures_loom))]
+const WORDS: u32 = 8 << 10;
+#[cfg(concurrent_futures_loom)]
+const WORDS: u32 = 8;
+
+/// The largest reply that is put in here: of these, a ring has room for several.
+pub(super) const MOST: usize = WORDS as usize;
+
+/// What stands before the bytes.
+const HEAD: u32 = 2;
+
+/// All zero is its beginning: empty, and nobody wants to be rung.
+#[repr(C)]
+pub(super) struct Ring {
+    /// Words that the worker has filled.
+    tail: Line,
+    /// Words that the parent has emptied.
+    head: Line,
+    /// 1: somebody is to be rung.
+    want: Line,
+    words: [AtomicU64; WORDS as usize],
+}
+
+/// Each to itself, since both sides look at them all the time.
+#[repr(C, align(64))]
+#[derive(Default)]
+struct Line(AtomicU32);
+
+/// The next reply in the ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Next {
+    pub(super) batch: u32,
+    pub(super) index: u32,
+    len: usize,
+}
+
+const NONSENSE: Garbled = Garbled("nonsense by the ring of replies");
+
+impl Ring {
+    // ---- worker -------------------------------------------------------------------------------------
+
+    /// Puts a reply in, if there is room.
+    pub(super) fn put(&self, batch: u32, index: u32, reply: &[u8]) -> bool {
+        if reply.len() > MOST {
+            return false;
+        }
+        let tail = self.tail.0.load(Ordering::Relaxed);
+        // ORDERING: Acquire, so that what was read in these words was read before they are written.
+        let used = tail.wrapping_sub(self.head.0.load(Ordering::Acquire));
+        let takes = HEAD + words(reply.len());
+        if takes > WORDS.saturating_sub(used) {
+            return false;
+        }
+        self.word(tail).store(u64::from(batch) << 32 | u64::from(index), Ordering::Relaxed);
+        self.word(tail.wrapping_add(1)).store(reply.len() as u64, Ordering::Relaxed);
+        let mut at = tail.wrapping_add(HEAD);
+        for piece in reply.chunks(8) {
+            let mut bytes = [0; 8];
+            bytes[..piece.len()].copy_from_slice(piece);
+            self.word(at).store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+            at = at.wrapping_add(1);
+        }
+        // ORDERING: Release: who sees the new tail sees the words before it.
+        self.tail.0.store(at, Ordering::Release);
+        true
+    }
+
+    /// After a `put`: whether to ring.
+    pub(super) fn is_wanted(&self) -> bool {
+        // ORDERING: between the store of `tail` and the look at `want`; its counterpart is in `hang_up`.
+        fence(Ordering::SeqCst);
+        self.want.0.load(Ordering::Relaxed) != 0 && self.want.0.swap(0, Ordering::AcqRel) != 0
+    }
+
+    // ---- parent -------------------------------------------------------------------------------------
+
+    /// The driver listens: nobody need ring.
+    pub(super) fn listen(&self) {
+        self.want.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Listens in the place of somebody who wants to be rung; false if nobody does.
+    pub(super) fn listen_instead(&self) -> bool {
+        self.want.0.swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// Wants to be rung from here on. True if something is there already: then nobody need ring for that, and whoever
+    /// was about to sleep must not.
+    #[must_use]
+    pub(super) fn hang_up(&self) -> bool {
+        self.want.0.store(1, Ordering::Relaxed);
+        // ORDERING: between the store of `want` and the look at `tail`; its counterpart is in `is_wanted`.
+        fence(Ordering::SeqCst);
+        self.has_news()
+    }
+
+    /// Whether something is in the ring. A glance: who takes it looks again.
+    pub(super) fn has_news(&self) -> bool {
+        self.tail.0.load(Ordering::Relaxed) != self.head.0.load(Ordering::Relaxed)
+    }
+
+    /// The next reply. For the holder of the book.
+    pub(super) fn next(&self) -> Result<Option<Next>, Garbled> {
+        let head = self.head.0.load(Ordering::Relaxed);
+        // ORDERING: Acquire pairs with `put`.
+        let filled = self.tail.0.load(Ordering::Acquire).wrapping_sub(head);
+        if filled == 0 {
+            return Ok(None);
+        }
+        let place = self.word(head).load(Ordering::Relaxed);
+        let len = self.word(head.wrapping_add(1)).load(Ordering::Relaxed) as usize;
+        if filled > WORDS || filled < HEAD || len > MOST || words(len) > filled - HEAD {
+            return Err(NONSENSE);
+        }
+        Ok(Some(Next { batch: (place >> 32) as u32, index: place as u32, len }))
+    }
+
+    /// Takes it out and appends its bytes. For the holder of the book, who empties its entry in the same section.
+    pub(super) fn take(&self, next: Next, into: &mut Vec<u8>) {
+        let head = self.head.0.load(Ordering::Relaxed).wrapping_add(HEAD);
+        let end = into.len() + next.len;
+        into.reserve(next.len + 8);
+        let count = words(next.len);
+        for at in 0..count {
+            let word = self.word(head.wrapping_add(at)).load(Ordering::Relaxed);
+            into.extend_from_slice(&word.to_ne_bytes());
+        }
+        into.truncate(end);
+        // ORDERING: Release: the worker writes to these words only after they were read.
+        self.head.0.store(head.wrapping_add(count), Ordering::Release);
+    }
+
+    fn word(&self, at: u32) -> &AtomicU64 {
+        &self.words[(at % WORDS) as usize]
+    }
+
+    /// What a worker may do that has gone mad.
+    #[cfg(test)]
+    pub(super) fn scribble(&self, tail: u32, at: u32, word: u64) {
+        self.word(at).store(word, Ordering::Relaxed);
+        self.tail.0.store(tail, Ordering::Release);
+    }
+}
+
+fn words(bytes: usize) -> u32 {
+    bytes.div_ceil(8) as u32
+}
+
+/// For models and tests; in a page it comes as fresh memory.
+impl Default for Ring {
+    fn default() -> Self {
+        Ring {
+            tail: Line::default(),
+            head: Line::default(),
+            want: Line::default(),
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+#[cfg(all(test, not(concurrent_futures_loom)))]
+mod tests {
+    use super::{MOST, NONSENSE, Ring, WORDS};
+
+    fn all(ring: &Ring) -> Vec<(u32, u32, Vec<u8>)> {
+        let mut all = Vec::new();
+        while let Some(next) = ring.next().expect("sane") {
+            let mut bytes = Vec::new();
+            ring.take(next, &mut bytes);
+            all.push((next.batch, next.index, bytes));
+        }
+        all
+    }
+
+    #[test]
+    fn replies_of_every_length_come_whole_and_in_order_round_and_round() {
+        let ring = Ring::default();
+        let mut sent = Vec::new();
+        let mut heard = Vec::new();
+        for n in 0..4000_u32 {
+            let reply: Vec<u8> = (0..n % 131).map(|at| (at ^ n) as u8).collect();
+            while !ring.put(n / 7, n % 7, &reply) {
+                heard.extend(all(&ring));
+            }
+            sent.push((n / 7, n % 7, reply));
+        }
+        heard.extend(all(&ring));
+        assert_eq!(heard, sent);
+    }
+
+    #[test]
+    fn what_has_no_room_is_not_put_in() {
+        let ring = Ring::default();
+        assert!(!ring.put(0, 0, &vec![0; MOST + 1]));
+        let each = WORDS as usize / (2 + MOST / 8);
+        assert_eq!((0..).take_while(|n| ring.put(0, *n, &vec![1; MOST])).count(), each);
+        assert_eq!(all(&ring).len(), each);
+        assert!(ring.put(0, 0, &[]) && !ring.next().expect("sane").is_none_or(|next| next.len != 0));
+    }
+
+    #[test]
+    fn who_wants_to_be_rung_is_rung_once() {
+        let ring = Ring::default();
+        assert!(ring.put(0, 0, b"one") && !ring.is_wanted());
+        assert!(ring.hang_up());
+        all(&ring);
+        assert!(!ring.hang_up() && ring.put(0, 1, b"two") && ring.is_wanted() && !ring.is_wanted());
+        assert!(ring.hang_up() && ring.listen_instead() && !ring.listen_instead());
+        assert!(ring.put(0, 2, b"three") && !ring.is_wanted());
+    }
+
+    #[test]
+    fn nonsense_is_an_error_and_reads_nothing() {
+        for (tail, at, word) in
+            [(1, 1, 0), (WORDS + 1, 1, 0), (4, 1, u64::MAX), (4, 1, 17), (u32::MAX, 0, 0), (4, 1, 1 << 40)]
+        {
+            let ring = Ring::default();
+            ring.scribble(tail, at, word);
+            assert_eq!(ring.next(), Err(NONSENSE), "{tail} {at} {word}");
+        }
+    }
+}
