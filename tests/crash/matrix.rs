@@ -123,7 +123,8 @@ cells! {
         // An argument is encoded at submit, before there is a worker.
         encode_error EncodeError => Codec(At::EncodeArgument);
         decode_error DecodeError => Codec(At::DecodeArgument);
-        closes_socket ClosesSocket => Lost;
+        // A small result needs no socket.
+        closes_socket ClosesSocket => Nothing;
         garbage_to_socket GarbageToSocket => Signal(libc::SIGKILL);
         garbage_to_page GarbageToPage => Signal(libc::SIGKILL);
         stops Stops => TimedOut;
@@ -139,7 +140,8 @@ cells! {
         panic_bomb PanicBomb => Panicked;
         - EncodeError => "nothing is encoded while a task runs";
         - DecodeError => "nothing is decoded while a task runs";
-        closes_socket ClosesSocket => Lost;
+        // A small result needs no socket.
+        closes_socket ClosesSocket => Nothing;
         garbage_to_socket GarbageToSocket => Signal(libc::SIGKILL);
         garbage_to_page GarbageToPage => Signal(libc::SIGKILL);
         stops Stops => TimedOut;
@@ -155,7 +157,8 @@ cells! {
         panic_bomb PanicBomb => Codec(At::EncodeResult);
         encode_error EncodeError => Codec(At::EncodeResult);
         - DecodeError => "a result is decoded in the parent: in flight";
-        closes_socket ClosesSocket => Lost;
+        // A small result needs no socket.
+        closes_socket ClosesSocket => Nothing;
         garbage_to_socket GarbageToSocket => Signal(libc::SIGKILL);
         garbage_to_page GarbageToPage => Signal(libc::SIGKILL);
         stops Stops => TimedOut;

@@ -150,7 +150,13 @@ fn a_task_that_closes_every_descriptor() {
     alone(LIMIT, || {
         let pool = pool(1).build().unwrap();
         let others: Vec<_> = (0..10).map(|n| pool.submit(double, n)).collect();
-        let error = pool.submit(|()| close_all_descriptors(), ()).result().unwrap_err();
+        // A small result needs no descriptor to get to the parent, a large one does.
+        pool.submit(|()| close_all_descriptors(), ()).result().unwrap();
+        let large = |()| {
+            close_all_descriptors();
+            vec!["large"; 10_000].concat()
+        };
+        let error = pool.submit(large, ()).result().unwrap_err();
         let TaskError::WorkerDied(died) = &error else { panic!("{error}") };
         assert_eq!(died.exit_code(), Some(70), "{died}");
         for (n, other) in (0..).zip(others) {
