@@ -162,7 +162,7 @@ impl Pool {
 
     /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
     pub(super) fn complete(self: &Arc<Self>, record: Record, reply: &[u8]) {
-        let entry = record.entry;
+        let entry = record.into_entry();
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
@@ -177,10 +177,11 @@ impl Pool {
 
     /// Resolves a task with an error.
     pub(super) fn fail(self: &Arc<Self>, record: Record, error: TaskError) {
-        record.entry.fill(error);
+        let entry = record.into_entry();
+        entry.fill(error);
         self.count(Phase::Failed);
-        let after = publish(&*record.entry, Phase::Dispatched, Phase::Failed, false);
-        self.follow_up(record.entry, after);
+        let after = publish(&*entry, Phase::Dispatched, Phase::Failed, false);
+        self.follow_up(entry, after);
     }
 
     /// Resolves tasks that were taken back for good.

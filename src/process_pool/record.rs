@@ -72,6 +72,12 @@ impl Record {
         Ok(Record { entry, route, argument, attempt: 1, retries, is_limited })
     }
 
+    /// It is about to be resolved: its argument goes first, so that who is waiting for that finds a large one's memory
+    /// free for the next.
+    pub(super) fn into_entry(self) -> Entry {
+        self.entry
+    }
+
     pub(super) fn id(&self) -> FutureId {
         self.entry.header().id
     }

@@ -12,28 +12,22 @@
 use super::message::Garbled;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// The words of a ring; a power of two, so that positions may run over.
-#[cfg(not(concurrent_futures_loom))]
-const WORDS: u32 = 8 << 10;
-#[cfg(concurrent_futures_loom)]
-const WORDS: u32 = 8;
-
-/// The largest reply that is put in here: of these, a ring has room for several.
-pub(super) const MOST: usize = WORDS as usize;
+/// The words of a page's ring.
+const WORDS: usize = 8 << 10;
 
 /// What stands before the bytes.
 const HEAD: u32 = 2;
 
-/// All zero is its beginning: empty, and nobody wants to be rung.
+/// All zero is its beginning: empty, and nobody wants to be rung. `N` is a power of two, so that positions may run over.
 #[repr(C)]
-pub(super) struct Ring {
+pub(super) struct Ring<const N: usize = WORDS> {
     /// Words that the worker has filled.
     tail: Line,
     /// Words that the parent has emptied.
     head: Line,
     /// 1: somebody is to be rung.
     want: Line,
-    words: [AtomicU64; WORDS as usize],
+    words: [AtomicU64; N],
 }
 
 /// Each to itself, since both sides look at them all the time.
@@ -51,19 +45,22 @@ pub(super) struct Next {
 
 const NONSENSE: Garbled = Garbled("nonsense by the ring of replies");
 
-impl Ring {
+impl<const N: usize> Ring<N> {
+    /// The largest reply that is put in here, in bytes: of these it has room for several.
+    pub(super) const MOST: usize = N;
+
     // ---- worker -------------------------------------------------------------------------------------
 
     /// Puts a reply in, if there is room.
     pub(super) fn put(&self, batch: u32, index: u32, reply: &[u8]) -> bool {
-        if reply.len() > MOST {
+        if reply.len() > Self::MOST {
             return false;
         }
         let tail = self.tail.0.load(Ordering::Relaxed);
         // ORDERING: Acquire, so that what was read in these words was read before they are written.
         let used = tail.wrapping_sub(self.head.0.load(Ordering::Acquire));
         let takes = HEAD + words(reply.len());
-        if takes > WORDS.saturating_sub(used) {
+        if takes > (N as u32).saturating_sub(used) {
             return false;
         }
         self.word(tail).store(u64::from(batch) << 32 | u64::from(index), Ordering::Relaxed);
@@ -124,7 +121,7 @@ impl Ring {
         }
         let place = self.word(head).load(Ordering::Relaxed);
         let len = self.word(head.wrapping_add(1)).load(Ordering::Relaxed) as usize;
-        if filled > WORDS || filled < HEAD || len > MOST || words(len) > filled - HEAD {
+        if filled > N as u32 || filled < HEAD || len > Self::MOST || words(len) > filled - HEAD {
             return Err(NONSENSE);
         }
         Ok(Some(Next { batch: (place >> 32) as u32, index: place as u32, len }))
@@ -146,7 +143,7 @@ impl Ring {
     }
 
     fn word(&self, at: u32) -> &AtomicU64 {
-        &self.words[(at % WORDS) as usize]
+        &self.words[at as usize % N]
     }
 
     /// What a worker may do that has gone mad.
@@ -162,7 +159,7 @@ fn words(bytes: usize) -> u32 {
 }
 
 /// For models and tests; in a page it comes as fresh memory.
-impl Default for Ring {
+impl<const N: usize> Default for Ring<N> {
     fn default() -> Self {
         Ring {
             tail: Line::default(),
@@ -175,7 +172,9 @@ impl Default for Ring {
 
 #[cfg(all(test, not(concurrent_futures_loom)))]
 mod tests {
-    use super::{MOST, NONSENSE, Ring, WORDS};
+    use super::{NONSENSE, Ring, WORDS};
+
+    const MOST: usize = <Ring>::MOST;
 
     fn all(ring: &Ring) -> Vec<(u32, u32, Vec<u8>)> {
         let mut all = Vec::new();
@@ -189,7 +188,7 @@ mod tests {
 
     #[test]
     fn replies_of_every_length_come_whole_and_in_order_round_and_round() {
-        let ring = Ring::default();
+        let ring = <Ring>::default();
         let mut sent = Vec::new();
         let mut heard = Vec::new();
         for n in 0..4000_u32 {
@@ -205,9 +204,9 @@ mod tests {
 
     #[test]
     fn what_has_no_room_is_not_put_in() {
-        let ring = Ring::default();
+        let ring = <Ring>::default();
         assert!(!ring.put(0, 0, &vec![0; MOST + 1]));
-        let each = WORDS as usize / (2 + MOST / 8);
+        let each = WORDS / (2 + MOST / 8);
         assert_eq!((0..).take_while(|n| ring.put(0, *n, &vec![1; MOST])).count(), each);
         assert_eq!(all(&ring).len(), each);
         assert!(ring.put(0, 0, &[]) && !ring.next().expect("sane").is_none_or(|next| next.len != 0));
@@ -215,7 +214,7 @@ mod tests {
 
     #[test]
     fn who_wants_to_be_rung_is_rung_once() {
-        let ring = Ring::default();
+        let ring = <Ring>::default();
         assert!(ring.put(0, 0, b"one") && !ring.is_wanted());
         assert!(ring.hang_up());
         all(&ring);
@@ -226,10 +225,15 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error_and_reads_nothing() {
-        for (tail, at, word) in
-            [(1, 1, 0), (WORDS + 1, 1, 0), (4, 1, u64::MAX), (4, 1, 17), (u32::MAX, 0, 0), (4, 1, 1 << 40)]
-        {
-            let ring = Ring::default();
+        for (tail, at, word) in [
+            (1, 1, 0),
+            (WORDS as u32 + 1, 1, 0),
+            (4, 1, u64::MAX),
+            (4, 1, 17),
+            (u32::MAX, 0, 0),
+            (4, 1, 1 << 40),
+        ] {
+            let ring = <Ring>::default();
             ring.scribble(tail, at, word);
             assert_eq!(ring.next(), Err(NONSENSE), "{tail} {at} {word}");
         }

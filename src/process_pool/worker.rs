@@ -110,7 +110,8 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
                 inbox.fill(stream, Wait::No)?
             } else if welcome.may_spin
                 && patience.is_left()
-                && let filled @ (Filled::Some | Filled::End) = look(stream, page, &mut inbox, through, &patience)?
+                && let filled @ (Filled::Some | Filled::End) =
+                    look(stream, page, &mut inbox, through, &patience)?
             {
                 filled
             } else {
