@@ -384,10 +384,11 @@ impl Book {
         let is_calm = desk.in_flight() == 0
             && desk.order.is_none()
             && matches!(self.life, Life::Open)
+            // It would have gone to sleep for a time that the end of a task cuts short.
+            && self.policy.idle_timeout.is_none()
             && self.allowance(at) > 0
             && !self.has_work_to_give();
         if is_calm && !self.idle.contains(&at) {
-            self.desks[at].idle_since = self.policy.idle_timeout.map(|_| Instant::now());
             self.idle.push(at);
         }
         is_calm

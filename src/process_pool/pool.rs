@@ -7,7 +7,7 @@ use super::driver;
 use super::launch::Recipe;
 use super::listener::Listener;
 use super::record::Record;
-use super::sys::Signal;
+use super::sys::{Birthmark, Signal};
 use crate::contain::drop_contained;
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::WhenFull;
@@ -32,8 +32,8 @@ pub(super) struct Pool {
     deserted: Condvar,
     pub(super) config: Config,
     pub(super) id: HomeId,
-    /// The process that built it: a fork of it has no drivers.
-    builder: u32,
+    /// Of the process that built it: a fork of it has no drivers.
+    birthmark: Birthmark,
     pub(super) finished: AtomicU64,
     pub(super) failed: AtomicU64,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -68,7 +68,7 @@ impl Pool {
             deserted: Condvar::new(),
             config,
             id,
-            builder: std::process::id(),
+            birthmark: Birthmark::new(),
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),
@@ -364,7 +364,7 @@ impl Pool {
     /// here would ever wake a waiter, what is written to the pages would rob the other of its tasks, and whoever held the
     /// book's lock at the fork never gives it back.
     pub(super) fn is_fork(&self) -> bool {
-        std::process::id() != self.builder
+        self.birthmark.is_fork()
     }
 
     /// Whether this thread drives one of the pool's workers, or calls its callbacks.

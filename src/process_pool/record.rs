@@ -8,7 +8,7 @@ use crate::error::TaskError;
 use crate::future::cell::{Entry, Kept};
 use crate::future::state::Phase;
 use crate::id::FutureId;
-use crate::remote::parcel::{Header, Route};
+use crate::remote::parcel::Header;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,19 +18,18 @@ pub(super) const BATCH_BYTES: usize = 64 << 10;
 
 pub(super) struct Record {
     pub(super) entry: Entry,
-    route: Route,
-    argument: Argument,
-    attempt: u32,
+    wire: Wire,
     /// How often it may be run again after a death.
     retries: u32,
     /// Whether its time is limited.
     pub(super) is_limited: bool,
 }
 
-/// An argument's bytes. Small ones are copied into frames, large ones are sent from where they are.
-enum Argument {
+/// The task as it stands in a batch, made at submit: a driver that ships holds up everybody. Small ones are copied into
+/// frames, large arguments are sent from where they are.
+enum Wire {
     Small(Box<[u8]>),
-    Large(Arc<Large>),
+    Large(Box<[u8]>, Arc<Large>),
 }
 
 impl Record {
@@ -51,25 +50,26 @@ impl Record {
             Ok(route) => route,
             Err(error) => return Err((entry, error)),
         };
-        let argument = if bytes.len() < BATCH_BYTES {
-            let argument = Argument::Small(bytes.as_slice().into());
+        let options = entry.options();
+        let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
+        let header = Header::new(entry.header().id, 1, route);
+        let wire = if bytes.len() < BATCH_BYTES {
+            let wire = Wire::Small(framed(&header, is_limited, bytes.len(), &bytes));
             if bytes.capacity() <= 2 * BATCH_BYTES {
                 SCRATCH.with(|scratch| scratch.replace(bytes));
             } else {
                 SCRATCH.with(|scratch| scratch.replace(Vec::with_capacity(64)));
                 Large::keep(bytes);
             }
-            argument
+            wire
         } else {
             // Queued ones are not to hold room that they don't use.
             if bytes.len() < bytes.capacity() / 2 {
                 bytes.shrink_to_fit();
             }
-            Argument::Large(Arc::new(Large::of(bytes)))
+            Wire::Large(framed(&header, is_limited, bytes.len(), &[]), Arc::new(Large::of(bytes)))
         };
-        let options = entry.options();
-        let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
-        Ok(Record { entry, route, argument, attempt: 1, retries, is_limited })
+        Ok(Record { entry, wire, retries, is_limited })
     }
 
     /// It is about to be resolved: its argument goes first, so that who is waiting for that finds a large one's memory
@@ -91,7 +91,8 @@ impl Record {
         let again = self.retries > 0;
         if again {
             self.retries -= 1;
-            self.attempt += 1;
+            let (Wire::Small(bytes) | Wire::Large(bytes, _)) = &mut self.wire;
+            Header::try_again(&mut bytes[PARCEL_AT..]);
         }
         again
     }
@@ -124,35 +125,38 @@ impl Record {
 
     /// Bytes that it takes in a frame.
     pub(super) fn size(&self) -> usize {
-        let argument = match &self.argument {
-            Argument::Small(bytes) => bytes.len(),
-            Argument::Large(large) => large.bytes().len(),
-        };
-        FRAMING + argument
+        match &self.wire {
+            Wire::Small(bytes) => bytes.len(),
+            Wire::Large(head, argument) => head.len() + argument.bytes().len(),
+        }
     }
 }
 
-/// What surrounds an argument in a batch: a length, the flags and the parcel's header.
-const FRAMING: usize = 8 + 1 + Header::LEN;
+/// What stands before a parcel in a batch: its length and the flags.
+const PARCEL_AT: usize = 8 + 1;
+
+/// A task's part of a batch, or the beginning of it, before `argument` bytes of which `small` are here.
+fn framed(header: &Header, is_limited: bool, argument: usize, small: &[u8]) -> Box<[u8]> {
+    let mut bytes = Vec::with_capacity(PARCEL_AT + Header::LEN + small.len());
+    put_length(&mut bytes, 1 + Header::LEN + argument);
+    bytes.push(if is_limited { RING_WHEN_BEGUN } else { 0 });
+    header.write(argument, &mut bytes);
+    bytes.extend_from_slice(small);
+    bytes.into_boxed_slice()
+}
 
 /// The frame of a batch.
 pub(super) fn frame(number: u32, records: &[Record]) -> Vec<Part> {
     let size = records.iter().map(Record::size).sum();
     let head = Head::new(Kind::Batch, number, records.len() as u32, size);
     let mut parts = Vec::with_capacity(1);
-    let mut bytes = Vec::with_capacity(super::message::HEAD + size.min(BATCH_BYTES + FRAMING));
+    let mut bytes = Vec::with_capacity(super::message::HEAD + size.min(BATCH_BYTES));
     bytes.extend_from_slice(&head.to_bytes());
     for record in records {
-        put_length(&mut bytes, record.size() - 8);
-        bytes.push(if record.is_limited { RING_WHEN_BEGUN } else { 0 });
-        let header = Header::new(record.id(), record.attempt, record.route);
-        match &record.argument {
-            Argument::Small(argument) => {
-                header.write(argument.len(), &mut bytes);
-                bytes.extend_from_slice(argument);
-            }
-            Argument::Large(argument) => {
-                header.write(argument.bytes().len(), &mut bytes);
+        match &record.wire {
+            Wire::Small(task) => bytes.extend_from_slice(task),
+            Wire::Large(head, argument) => {
+                bytes.extend_from_slice(head);
                 parts.push(Part::Own(std::mem::take(&mut bytes)));
                 parts.push(Part::Shared(argument.clone()));
             }

@@ -81,7 +81,7 @@ impl<const N: usize> Ring<N> {
     pub(super) fn is_wanted(&self) -> bool {
         // ORDERING: between the store of `tail` and the look at `want`; its counterpart is in `hang_up`.
         fence(Ordering::SeqCst);
-        self.want.0.load(Ordering::Relaxed) != 0 && self.want.0.swap(0, Ordering::AcqRel) != 0
+        self.want.0.load(Ordering::Relaxed) != 0 && self.listen_instead()
     }
 
     // ---- parent -------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ impl<const N: usize> Ring<N> {
 
     /// Listens in the place of somebody who wants to be rung; false if nobody does.
     pub(super) fn listen_instead(&self) -> bool {
-        self.want.0.swap(0, Ordering::AcqRel) != 0
+        self.want.0.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Wants to be rung from here on. True if something is there already: then nobody need ring for that, and whoever

@@ -98,6 +98,18 @@ impl Deref for Mapping {
     }
 }
 
+pub(super) struct Birthmark(());
+
+impl Birthmark {
+    pub(super) fn new() -> Self {
+        Birthmark(())
+    }
+
+    pub(super) fn is_fork(&self) -> bool {
+        false
+    }
+}
+
 pub(super) fn program() -> io::Result<PathBuf> {
     refuse()
 }

@@ -93,6 +93,13 @@ impl Header {
         out.extend_from_slice(&(argument as u64).to_le_bytes());
     }
 
+    /// Makes a parcel, or the beginning of one, the next try.
+    pub(crate) fn try_again(parcel: &mut [u8]) {
+        let attempt = &mut parcel[4..8];
+        let next = u32::from_le_bytes(attempt.try_into().expect("four bytes")) + 1;
+        attempt.copy_from_slice(&next.to_le_bytes());
+    }
+
     /// Reads a parcel: what it says and its argument.
     pub(crate) fn read(parcel: &[u8]) -> Result<(Header, &[u8]), BadParcel> {
         let Some((head, argument)) = parcel.split_at_checked(Self::LEN) else { return Err(BadParcel::Cut) };
@@ -170,6 +177,9 @@ mod tests {
         let (read, argument) = Header::read(parcel.as_bytes()).expect("whole");
         assert_eq!((read.attempt, read.route, read.nonce), (3, sent.route, sent.nonce));
         assert_eq!((argument, parcel.attempt()), (&b"argument"[..], 3));
+        let mut bytes = parcel.into_bytes();
+        Header::try_again(&mut bytes);
+        assert_eq!(Header::read(&bytes).expect("whole").0.attempt, 4);
     }
 
     #[test]
