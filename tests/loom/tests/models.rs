@@ -14,6 +14,8 @@ mod claim;
 mod page;
 #[path = "models/queue.rs"]
 mod queue;
+#[path = "models/ring.rs"]
+mod ring;
 #[path = "models/shutdown.rs"]
 mod shutdown;
 #[path = "models/support.rs"]
