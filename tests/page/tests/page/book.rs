@@ -28,6 +28,11 @@ impl State {
         self.remove(0)
     }
 
+    /// A place is vacant.
+    pub(crate) fn may_start(&self, scope: &Scope) -> bool {
+        self.lanes.iter().filter(|lane| lane.driver.at != DriverAt::End).count() < scope.workers
+    }
+
     /// What is queued at `position`.
     pub(crate) fn remove(&mut self, position: usize) -> Task {
         let task = self.queue[position];
@@ -103,6 +108,12 @@ impl State {
 
     /// A whole reply has come: its entry is emptied here, its outcome published outside the lock.
     pub(crate) fn collect(&mut self, lane: usize, reply: Reply, scope: &Scope) {
+        self.empty(lane, reply, scope);
+        self.lanes[lane].driver.collected = reply.task;
+    }
+
+    /// What a collect does in the book, whoever collects.
+    pub(crate) fn empty(&mut self, lane: usize, reply: Reply, scope: &Scope) {
         let driver = &mut self.lanes[lane].driver;
         let entry = &mut driver.table[reply.slot as usize][reply.index as usize];
         if *entry != reply.task {
@@ -110,7 +121,6 @@ impl State {
         }
         *entry = NONE;
         driver.given += 1;
-        driver.collected = reply.task;
         if scope.keeps(Rule::ResultEndsKill) {
             driver.kill.remove(reply.task);
         }
@@ -132,7 +142,13 @@ impl State {
         true
     }
 
-    /// The verdict over what a dead worker had, the socket being drained; then its successor, if there is to be one.
+    /// One reply out of the ring; `head` moves with its entry. False: there was none.
+    pub(crate) fn collect_ring(&mut self, lane: usize, scope: &Scope) -> bool {
+        let reply = self.lanes[lane].page.take();
+        reply.map(|reply| self.collect(lane, reply, scope)).is_some()
+    }
+
+    /// The verdict over what a dead worker had, socket and ring being drained; then its successor, if there is to be one.
     pub(crate) fn judge(&mut self, lane: usize, scope: &Scope) {
         let Lane { page, driver, .. } = self.lanes[lane];
         if scope.keeps(Rule::DeadIsNotIdle) {
@@ -167,6 +183,7 @@ impl State {
         let idle = self.lanes[lane].driver.idle;
         self.lanes[lane] = if ends { vacant() } else { fresh(Life::Starting) };
         self.lanes[lane].driver.idle = idle;
+        self.cut_off(lane);
         if scope.keeps(Rule::PassOn) && self.queued() > 0 {
             self.wakes += 1;
         }

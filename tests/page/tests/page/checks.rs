@@ -57,7 +57,8 @@ impl fmt::Display for Property {
 pub(crate) fn at_rest(scope: &Scope, state: &State) -> Result<(), Property> {
     for (i, lane) in state.lanes.iter().enumerate() {
         let other = &state.lanes[1 - i];
-        let waiting = lane.socket.up[0] != Item::Nothing || lane.driver.collected != NONE;
+        let waiting =
+            lane.socket.up[0] != Item::Nothing || lane.page.has_news() || lane.driver.collected != NONE;
         let unseen_death = lane.process.life == Life::Gone && lane.driver.at != DriverAt::End;
         let stuck = lane.in_flight() > 0 && !lane.process.runs();
         if waiting || unseen_death || stuck {
@@ -73,7 +74,7 @@ pub(crate) fn at_rest(scope: &Scope, state: &State) -> Result<(), Property> {
             return Err(Property::Sleeps);
         }
         let starting = u8::from(other.driver.at == DriverAt::Start);
-        if lane.driver.at == DriverAt::End && state.queued() > starting {
+        if lane.driver.at == DriverAt::End && state.may_start(scope) && state.queued() > starting {
             return Err(Property::Sleeps);
         }
         let task = lane.process.task();

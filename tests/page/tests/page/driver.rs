@@ -17,30 +17,60 @@ pub(crate) fn steps(scope: &Scope, state: &State, lane: usize, steps: &mut Steps
     }
     match driver.at {
         DriverAt::Start => start(next, lane, steps),
+        DriverAt::Want => {
+            driver.at = if scope.keeps(Rule::SecondLook) { DriverAt::Look } else { DriverAt::Sleep };
+            next.lanes[lane].page.want = true;
+            steps.must(next, who, "sets want");
+        }
+        DriverAt::Look => {
+            driver.at = if state.lanes[lane].page.has_news() { DriverAt::Poll } else { DriverAt::Sleep };
+            steps.must(next, who, "looks at the ring before it sleeps");
+        }
+        DriverAt::Woken => {
+            driver.at = DriverAt::Drain;
+            next.lanes[lane].page.want = false;
+            steps.must(next, who, "listens itself");
+        }
         DriverAt::Poll | DriverAt::Sleep => poll(scope, next, lane, steps),
         DriverAt::Drain => {
             if !next.receive(lane, scope) {
-                let l = &mut next.lanes[lane];
-                l.driver.at = if l.socket.out > 0 { DriverAt::Write } else { DriverAt::Decide };
+                next.lanes[lane].driver.at = DriverAt::Ring;
+                if scope.ring == 0 || scope.coarse && !next.collect_ring(lane, scope) {
+                    collected(&mut next, lane);
+                }
             }
             steps.must(next, who, "reads from the socket");
+        }
+        DriverAt::Ring => {
+            if !next.collect_ring(lane, scope) {
+                collected(&mut next, lane);
+            }
+            steps.must(next, who, "collects from the ring");
         }
         DriverAt::Write => write(scope, next, lane, steps),
         DriverAt::Decide => decide(scope, next, lane, steps),
         DriverAt::KillRecallNewest | DriverAt::KillRecallOldest => kill_recall(scope, next, lane, steps),
         DriverAt::KillDrain => {
             if scope.lacks(Rule::DrainBeforeKill) || !next.receive(lane, scope) {
-                next.lanes[lane].driver.at = DriverAt::KillCheck;
+                let ring = scope.ring > 0 && scope.keeps(Rule::DrainBeforeKill);
+                next.lanes[lane].driver.at = if ring { DriverAt::KillRing } else { DriverAt::KillCheck };
             }
             steps.must(next, who, "reads from the socket before a kill");
         }
+        DriverAt::KillRing => {
+            if !next.collect_ring(lane, scope) {
+                next.lanes[lane].driver.at = DriverAt::KillCheck;
+            }
+            steps.must(next, who, "collects from the ring before a kill");
+        }
         DriverAt::KillCheck => kill_check(scope, next, lane, steps),
         DriverAt::DeathDrain => {
-            if scope.lacks(Rule::DrainBeforeVerdict) || !next.receive(lane, scope) {
+            let drains = scope.keeps(Rule::DrainBeforeVerdict);
+            if !(drains && (next.receive(lane, scope) || next.collect_ring(lane, scope))) {
                 let reads = scope.lacks(Rule::DeathRecalls);
                 next.lanes[lane].driver.at = if reads { DriverAt::DeathReads } else { DriverAt::Verdict };
             }
-            steps.must(next, who, "reads what the dead has written");
+            steps.must(next, who, "reads what the dead has left");
         }
         DriverAt::DeathReads => {
             driver.stale = driver.table;
@@ -96,10 +126,24 @@ fn poll(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
     if driver.at == DriverAt::Sleep && !(socket.up[0] != Item::Nothing || driver.event || gone || room) {
         return;
     }
-    let driver = &mut next.lanes[lane].driver;
+    let Lane { page, driver, .. } = &mut next.lanes[lane];
     driver.event &= scope.lacks(Rule::ClearBeforeLook);
-    driver.at = if gone { DriverAt::DeathDrain } else { DriverAt::Drain };
+    driver.at = match scope.ring {
+        _ if gone => DriverAt::DeathDrain,
+        0 => DriverAt::Drain,
+        _ if scope.coarse => {
+            page.want = false;
+            DriverAt::Drain
+        }
+        _ => DriverAt::Woken,
+    };
     steps.must(next, who, "polls");
+}
+
+/// The end of D2.
+fn collected(next: &mut State, lane: usize) {
+    let l = &mut next.lanes[lane];
+    l.driver.at = if l.socket.out > 0 { DriverAt::Write } else { DriverAt::Decide };
 }
 
 /// D4.
@@ -269,7 +313,7 @@ fn sleep(scope: &Scope, next: &mut State, lane: usize) {
     l.driver.idle = may_take(l, scope) && l.in_flight() == 0;
     // What a user's thread leaves to write after this it must say.
     l.driver.for_room = l.socket.out > 0;
-    l.driver.at = DriverAt::Sleep;
+    l.driver.at = if scope.ring > 0 { DriverAt::Want } else { DriverAt::Sleep };
 }
 
 fn close(next: &mut State, lane: usize) {

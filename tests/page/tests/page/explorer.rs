@@ -4,7 +4,7 @@ use super::checks::{self, Property};
 use super::rules::Scope;
 use super::state::{Call, Life, State};
 use super::steps::Steps;
-use super::{book, driver, user, worker};
+use super::{book, driver, user, waiter, worker};
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
@@ -69,13 +69,16 @@ pub(crate) fn explore(scope: &Scope, most: usize) -> Found {
 }
 
 fn initial(scope: &Scope) -> State {
-    let lane = if scope.queued > 0 { book::fresh(Life::Up) } else { book::vacant() };
+    let of = |place| {
+        if scope.queued > 0 && place < scope.workers { book::fresh(Life::Up) } else { book::vacant() }
+    };
     let mut state = State {
-        lanes: [lane; 2],
+        lanes: std::array::from_fn(of),
         submitted: scope.queued,
         sigkills: scope.sigkills,
         cancels: scope.cancels,
         kills: scope.kills,
+        listens: scope.listens,
         ..State::default()
     };
     (1..=scope.queued).for_each(|task| state.push_back(task));
@@ -94,6 +97,7 @@ fn successors(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
         driver::steps(scope, state, lane, steps);
     }
     user::steps(scope, state, steps);
+    waiter::steps(scope, state, steps);
 }
 
 fn check(scope: &Scope, state: &State, rests: bool, ends: bool) -> Result<(), Property> {

@@ -1,6 +1,6 @@
 //! The protocol's rules, each of which can be taken away; and what is in a scope.
 
-use super::state::{Set, Task};
+use super::state::{LANES, Set, Task};
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident,)*) => {
@@ -36,6 +36,8 @@ rules! {
     OverRings,
     /// Through is through: it never looks at that claim word again.
     ThroughIsFinal,
+    /// The worker looks at `want` after it put a reply in the ring, and rings. Without: it doesn't.
+    WantRings,
     /// The worker rings when it begins a task with a time limit.
     LimitedRings,
     /// Pop, table, claim and `sent` are one critical section.
@@ -44,7 +46,7 @@ rules! {
     RecallEmpties,
     /// The dead worker's tasks are recalled and judged in one critical section. Without: read, then judged.
     DeathRecalls,
-    /// The socket is drained before the verdict.
+    /// Socket and ring are drained before the verdict.
     DrainBeforeVerdict,
     /// Half a reply is no result.
     HalfIsVoid,
@@ -52,7 +54,7 @@ rules! {
     RespawnWhileQueued,
     /// A driver recalls before it kills.
     RecallBeforeKill,
-    /// After the recall it takes all there is off the socket.
+    /// After the recall it takes all there is off the socket and out of the ring.
     DrainBeforeKill,
     /// A request to kill ends with the task's result, even if the driver has taken it up.
     ResultEndsKill,
@@ -70,6 +72,18 @@ rules! {
     DeadIsNotIdle,
     /// Whoever finds nobody idle and a vacant place starts a driver for it. Without: `cancel()` marks it only.
     StartsAreKept,
+    /// Before it sleeps a driver looks at `tail` once more, `want` being set.
+    SecondLook,
+    /// `head` moves in the critical section that empties the entry. Without: a waiter's entry is emptied in a later one.
+    HeadWithEntry,
+    /// A waiter listens only if `want` was 1, so that one listens at a time. Without: always.
+    OneListener,
+    /// A waiter that took the reply decides for the driver: onto the idle list, or rung. Without: neither.
+    TakerDecides,
+    /// ... rung too if it could steal.
+    LootRings,
+    /// A waiter that hangs up looks at `tail` once more, `want` being set.
+    HangUpLooks,
     /// The eventfd is cleared before the book is looked at.
     ClearBeforeLook,
     /// Finding nothing to do and entering the idle list are one critical section.
@@ -109,6 +123,8 @@ rules! {
 pub(crate) struct Scope {
     pub(crate) name: &'static str,
     pub(crate) tasks: Task,
+    /// `max_workers`: 1 or 2.
+    pub(crate) workers: usize,
     /// Queued from the start, with both workers up. Zero: there are none yet.
     pub(crate) queued: Task,
     /// A driver may ship one task where two would go.
@@ -131,9 +147,18 @@ pub(crate) struct Scope {
     /// A worker that is idle for too long is closed.
     pub(crate) idle_ends: bool,
     pub(crate) may_drain: bool,
+    /// ... but not before everything is resolved.
+    pub(crate) drains_late: bool,
     pub(crate) may_cancel_all: bool,
     /// Half frames that the kernel's buffer holds; 1: less than a frame.
     pub(crate) buffer: u8,
+    /// Replies that the ring holds; 0: all are too large for it.
+    pub(crate) ring: u8,
+    /// How often a thread that waits may listen.
+    pub(crate) listens: u8,
+    /// Some accesses are one step with their neighbour: a driver's look at the socket and the one at the ring, its waking
+    /// and `want` back to 0, a worker's look at `want` and the swap.
+    pub(crate) coarse: bool,
     pub(crate) without: Option<Rule>,
 }
 
@@ -142,6 +167,7 @@ impl Scope {
         Scope {
             name,
             tasks,
+            workers: LANES,
             queued,
             any_batch: false,
             large: Set::of(&[]),
@@ -154,8 +180,12 @@ impl Scope {
             max_tasks: 0,
             idle_ends: false,
             may_drain: true,
+            drains_late: false,
             may_cancel_all: false,
             buffer: 3,
+            ring: 0,
+            listens: 0,
+            coarse: false,
             without: None,
         }
     }

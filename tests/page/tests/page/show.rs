@@ -1,6 +1,6 @@
 //! One line for a state, in a trace.
 
-use super::state::{Item, Lane, NONE, State, Task};
+use super::state::{Item, Lane, NONE, State, Task, WaiterAt};
 use std::fmt;
 
 impl fmt::Display for State {
@@ -8,6 +8,9 @@ impl fmt::Display for State {
         write!(f, "queue {}", tasks(&self.queue))?;
         for lane in &self.lanes {
             write!(f, " | {lane}")?;
+        }
+        for waiter in self.waiters.iter().filter(|waiter| waiter.at != WaiterAt::Away) {
+            write!(f, " | {:?} {} at {}", waiter.at, waiter.task, waiter.lane)?;
         }
         write!(f, " | {:?}", &self.outcome[1..=self.submitted as usize])
     }
@@ -21,8 +24,10 @@ impl fmt::Display for Lane {
             write!(f, " {}/{}{}", claim.begun, claim.limit, tasks(table))?;
         }
         let up = socket.up.iter().filter(|item| **item != Item::Nothing).count();
-        write!(f, " down {}+{} up {up}; {:?}", socket.out, socket.down, driver.at)?;
+        let ring = page.ring.map(|reply| reply.task);
+        write!(f, " down {}+{} up {up} ring {}; {:?}", socket.out, socket.down, tasks(&ring), driver.at)?;
         let flags = [
+            (page.want, "want"),
             (driver.event, "event"),
             (driver.idle, "idle"),
             (process.unrung, "unrung"),

@@ -12,6 +12,8 @@ pub(crate) const TASKS: usize = 4;
 pub(crate) const LANES: usize = 2;
 /// Claim words in a page: frames in flight to one worker.
 pub(crate) const SLOTS: usize = 2;
+/// Threads that listen from outside at once.
+pub(crate) const WAITERS: usize = 2;
 /// The tasks of one frame, in order.
 pub(crate) type Batch = [Task; 2];
 
@@ -67,6 +69,30 @@ pub(crate) struct Page {
     pub(crate) claim: [Claim; SLOTS],
     /// Frames sent less `over`: both only grow, and only their difference is ever asked for.
     pub(crate) unfinished: u8,
+    /// Somebody is to be rung for what comes into the ring.
+    pub(crate) want: bool,
+    /// What lies between `head` and `tail`, the oldest first.
+    pub(crate) ring: [Reply; 2],
+}
+
+impl Page {
+    /// `tail` is past `head`.
+    pub(crate) fn has_news(&self) -> bool {
+        self.ring[0].task != NONE
+    }
+
+    /// Moves `tail`, unless the ring is full.
+    pub(crate) fn put(&mut self, reply: Reply, room: u8) -> bool {
+        let free = self.ring[..room as usize].iter_mut().find(|place| place.task == NONE);
+        free.map(|place| *place = reply).is_some()
+    }
+
+    /// Moves `head`.
+    pub(crate) fn take(&mut self) -> Option<Reply> {
+        let [first, second] = self.ring;
+        self.ring = [second, Reply::default()];
+        (first.task != NONE).then_some(first)
+    }
 }
 
 /// What goes down the socket: the slot whose claim word rules it, and its tasks as they were shipped.
@@ -90,7 +116,7 @@ pub(crate) struct Reply {
     pub(crate) task: Task,
 }
 
-/// What comes up the socket.
+/// What comes up the socket. A small reply comes by the ring, while that has room.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub(crate) enum Item {
     #[default]
@@ -175,6 +201,10 @@ pub(crate) enum WorkerAt {
     Reply,
     /// Its end.
     Rest,
+    /// It is in the ring: look at `want`, swap it, write the doorbell.
+    Want,
+    Swap,
+    Ring,
 }
 
 /// The worker process.
@@ -210,22 +240,29 @@ pub(crate) enum DriverAt {
     /// Waits for hello.
     #[default]
     Start,
+    /// D1, if there is a ring: set `want`, then look at `tail`.
+    Want,
+    Look,
     /// D1, without waiting.
     Poll,
     /// D1, waiting.
     Sleep,
-    /// D2: one item off the socket.
+    /// D1, if there is a ring: `want` back to 0.
+    Woken,
+    /// D2: one item off the socket, then one out of the ring.
     Drain,
+    Ring,
     /// D4: half a frame from the out-buffer.
     Write,
     /// D3: the critical section.
     Decide,
-    /// Kill: the newest slot, the other, the socket, the check.
+    /// Kill: the newest slot, the other, the socket, the ring, the check.
     KillRecallNewest,
     KillRecallOldest,
     KillDrain,
+    KillRing,
     KillCheck,
-    /// Death: the socket, then the verdict.
+    /// Death: socket and ring, which nobody fills any more, then the verdict.
     DeathDrain,
     DeathReads,
     Verdict,
@@ -339,6 +376,40 @@ pub(crate) enum Call {
     Steal { lane: u8, slot: u8, take: u8, of: u8 },
 }
 
+/// Where a thread is that listens from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub(crate) enum WaiterAt {
+    /// Nowhere; or it waits as others do, which is no step.
+    #[default]
+    Away,
+    /// It has task and page; `want` is to be swapped.
+    Found,
+    /// It looks at `tail`.
+    Listen,
+    /// That has moved: the critical section.
+    Take,
+    /// Without `HeadWithEntry`: the reply is out of the ring, its entry is full.
+    Late,
+    /// Hanging up: set `want`, look at `tail`, ring.
+    HangUp,
+    Look,
+    Ring,
+    /// Its worker was judged: what it took it has.
+    CutOff,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) at: WaiterAt,
+    pub(crate) lane: u8,
+    /// What it waits for.
+    pub(crate) task: Task,
+    /// It took the reply.
+    pub(crate) has: bool,
+    /// It decided that the driver is to be rung.
+    pub(crate) rings: bool,
+}
+
 /// Everything.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub(crate) struct State {
@@ -350,10 +421,12 @@ pub(crate) struct State {
     /// The last task submitted.
     pub(crate) submitted: Task,
     pub(crate) call: Call,
+    pub(crate) waiters: [Waiter; WAITERS],
     // What may still happen.
     pub(crate) sigkills: u8,
     pub(crate) cancels: u8,
     pub(crate) kills: u8,
+    pub(crate) listens: u8,
     // What the checks need to know. By task; the first place is unused.
     pub(crate) outcome: [Outcome; TASKS + 1],
     pub(crate) begins: [u8; TASKS + 1],

@@ -2,13 +2,14 @@
 
 use super::book;
 use super::rules::{Rule, Scope};
-use super::state::{Call, Driver, DriverAt, LANES, Life, Shutdown, State};
+use super::state::{Call, Driver, DriverAt, LANES, Life, Shutdown, State, WaiterAt};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Who {
     User,
     Driver(usize),
     Worker(usize),
+    Waiter(usize),
 }
 
 pub(crate) struct Step {
@@ -42,6 +43,9 @@ impl<'a> Steps<'a> {
     fn add(&mut self, mut next: State, must: bool, who: Who, what: &'static str) {
         let wakes = std::mem::take(&mut next.wakes);
         let starts = !std::mem::take(&mut next.only_idle);
+        if wakes == 0 {
+            return self.all.push(Step { next: in_order(next), must, who, what });
+        }
         let mut choices = vec![next];
         for _ in 0..wakes {
             choices = choices.iter().flat_map(|state| self.wake_one(state, starts)).collect();
@@ -72,7 +76,9 @@ impl<'a> Steps<'a> {
         if state.shutdown != Shutdown::No && self.scope.lacks(Rule::RespawnWhileQueued) {
             return vec![next];
         }
-        if let Some(vacant) = next.lanes.iter_mut().find(|lane| lane.driver.at == DriverAt::End) {
+        if state.may_start(self.scope)
+            && let Some(vacant) = next.lanes.iter_mut().find(|lane| lane.driver.at == DriverAt::End)
+        {
             *vacant = book::fresh(Life::Starting);
             if !starts {
                 vacant.driver.at = DriverAt::Forgotten;
@@ -83,10 +89,13 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// The two lanes are alike: of two states that differ in their order, one stands for both.
+/// The two lanes are alike, and so are waiters: of two states that differ in their order, one stands for both.
 fn in_order(mut state: State) -> State {
     if state.lanes[0] > state.lanes[1] {
         state.lanes.swap(0, 1);
+        for waiter in state.waiters.iter_mut().filter(|waiter| waiter.at != WaiterAt::Away) {
+            waiter.lane ^= 1;
+        }
         match &mut state.call {
             Call::Flush { lane }
             | Call::Signal { lane, .. }
@@ -95,5 +104,6 @@ fn in_order(mut state: State) -> State {
             Call::None => {}
         }
     }
+    state.waiters.sort_unstable();
     state
 }

@@ -27,7 +27,8 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
         submit_to_idle(scope, *state, steps);
     }
     if state.shutdown == Shutdown::No {
-        if scope.may_drain {
+        let open = state.outcome[1..=scope.tasks as usize].contains(&Outcome::Open);
+        if scope.may_drain && !(scope.drains_late && open) {
             let mut next = *state;
             next.shutdown = Shutdown::Drain;
             ring_all(scope, &mut next);

@@ -81,11 +81,24 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
         WorkerAt::Reply => {
             let reply = reply(&next, lane);
             let large = scope.large.has(reply.task);
+            if !large && next.lanes[lane].page.put(reply, scope.ring) {
+                // Who listens finds `over` moved as well.
+                next.lanes[lane].process.unrung = false;
+                next.replied.add(reply.task);
+                if scope.keeps(Rule::WantRings) {
+                    let at = if scope.coarse { WorkerAt::Swap } else { WorkerAt::Want };
+                    next.lanes[lane].process.at = at;
+                } else {
+                    has_replied(scope, &mut next, lane);
+                }
+                return steps.must(next, who, "puts a reply in the ring");
+            }
             if write(&mut next, lane, if large { Item::Half(reply) } else { Item::Whole(reply) }) {
                 if large {
                     next.lanes[lane].process.at = WorkerAt::Rest;
                 } else {
-                    replied(scope, &mut next, lane);
+                    next.replied.add(reply.task);
+                    has_replied(scope, &mut next, lane);
                 }
                 steps.must(next, who, if large { "writes half a reply" } else { "writes a reply" });
             }
@@ -93,8 +106,33 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
         WorkerAt::Rest => {
             let reply = reply(&next, lane);
             if write(&mut next, lane, Item::Rest(reply)) {
-                replied(scope, &mut next, lane);
+                next.replied.add(reply.task);
+                has_replied(scope, &mut next, lane);
                 steps.must(next, who, "writes the rest of a reply");
+            }
+        }
+        WorkerAt::Want => {
+            let l = &mut next.lanes[lane];
+            if l.page.want {
+                l.process.at = WorkerAt::Swap;
+            } else {
+                has_replied(scope, &mut next, lane);
+            }
+            steps.must(next, who, "looks at want");
+        }
+        WorkerAt::Swap => {
+            let l = &mut next.lanes[lane];
+            if std::mem::take(&mut l.page.want) {
+                l.process.at = WorkerAt::Ring;
+            } else {
+                has_replied(scope, &mut next, lane);
+            }
+            steps.must(next, who, "swaps want");
+        }
+        WorkerAt::Ring => {
+            if write(&mut next, lane, Item::Bell) {
+                has_replied(scope, &mut next, lane);
+                steps.must(next, who, "rings for the ring");
             }
         }
     }
@@ -160,10 +198,9 @@ fn begun(scope: &Scope, next: &mut State, lane: usize) {
     next.check_begin(task);
 }
 
-/// The last byte of a reply is written.
-fn replied(scope: &Scope, next: &mut State, lane: usize) {
+/// W4 is over.
+fn has_replied(scope: &Scope, next: &mut State, lane: usize) {
     let l = &mut next.lanes[lane];
-    next.replied.add(l.process.task());
     l.process.at = WorkerAt::Begin;
     if l.process.through && scope.keeps(Rule::ThroughIsFinal) && scope.keeps(Rule::OverOnlyAtLimit) {
         drop_frame(next, lane);
