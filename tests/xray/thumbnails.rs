@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use image::DynamicImage;
+
 use crate::{
     chest, radiographs,
     thumbnail::{ImageError, Order, Thumbnail, image_resize},
@@ -81,13 +83,24 @@ fn other_formats_give_the_same_thumbnail() {
         let file = chest::draw(1, 1);
         let of_jpeg = resize(&file, "a.jpeg").expect("a thumbnail").pixels;
         let picture = image::load_from_memory(&file).expect("a picture");
-        for name in ["a.png", "a.bmp", "a.pgm"] {
-            let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().expect("a folder");
+        let save = |picture: DynamicImage, name: &str| {
             let path = folder.path().join(name);
-            picture.save(&path).expect("a file");
-            let thumbnail = image_resize(Order { path, size: 64, crash: false }).expect("a thumbnail");
-            assert!(thumbnail.pixels == of_jpeg, "{name}");
+            picture.save(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let thumbnail = image_resize(Order { path, size: 64, crash: false });
+            thumbnail.unwrap_or_else(|error| panic!("{name}: {error}")).pixels
+        };
+        for name in ["a.png", "a.bmp", "a.pgm", "a.tga", "a.tiff", "a.webp"] {
+            assert!(save(picture.clone(), name) == of_jpeg, "{name}");
         }
+        assert!(save(picture.to_rgb8().into(), "a.qoi") == of_jpeg, "a.qoi");
+        assert!(save(picture.to_rgba16().into(), "a.ff") == of_jpeg, "a.ff");
+        // Two with fewer shades, and one that is small.
+        let near = |pixels: &[u8], of: &[u8]| pixels.iter().zip(of).all(|(a, b)| a.abs_diff(*b) <= 8);
+        assert!(near(&save(picture.to_rgba8().into(), "a.gif"), &of_jpeg), "a.gif");
+        assert!(near(&save(picture.to_rgb32f().into(), "a.hdr"), &of_jpeg), "a.hdr");
+        let icon = picture.crop_imm(0, 0, 200, 200);
+        assert!(save(icon.to_rgba8().into(), "a.ico") == save(icon, "icon.png"), "a.ico");
         assert!(matches!(resize(b"no picture", "a.png"), Err(ImageError::Decode(_))));
         let missing = Order { path: "/nowhere/a.png".into(), size: 64, crash: false };
         assert!(matches!(image_resize(missing), Err(ImageError::Read(_))));
