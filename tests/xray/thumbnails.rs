@@ -90,17 +90,21 @@ fn other_formats_give_the_same_thumbnail() {
             let thumbnail = image_resize(Order { path, size: 64, crash: false });
             thumbnail.unwrap_or_else(|error| panic!("{name}: {error}")).pixels
         };
-        for name in ["a.png", "a.bmp", "a.pgm", "a.tga", "a.tiff", "a.webp"] {
-            assert!(save(picture.clone(), name) == of_jpeg, "{name}");
+        assert!(save(picture.clone(), "whole.png") == of_jpeg);
+        // A part of it: icons are small, and writing takes its time.
+        let part = picture.crop_imm(300, 300, 200, 200);
+        let of_part = save(part.clone(), "a.png");
+        assert!(of_part.iter().max() > of_part.iter().min());
+        for name in ["a.bmp", "a.pgm", "a.tga", "a.tiff", "a.webp"] {
+            assert!(save(part.clone(), name) == of_part, "{name}");
         }
-        assert!(save(picture.to_rgb8().into(), "a.qoi") == of_jpeg, "a.qoi");
-        assert!(save(picture.to_rgba16().into(), "a.ff") == of_jpeg, "a.ff");
-        // Two with fewer shades, and one that is small.
-        let near = |pixels: &[u8], of: &[u8]| pixels.iter().zip(of).all(|(a, b)| a.abs_diff(*b) <= 8);
-        assert!(near(&save(picture.to_rgba8().into(), "a.gif"), &of_jpeg), "a.gif");
-        assert!(near(&save(picture.to_rgb32f().into(), "a.hdr"), &of_jpeg), "a.hdr");
-        let icon = picture.crop_imm(0, 0, 200, 200);
-        assert!(save(icon.to_rgba8().into(), "a.ico") == save(icon, "icon.png"), "a.ico");
+        assert!(save(part.to_rgb8().into(), "a.qoi") == of_part, "a.qoi");
+        assert!(save(part.to_rgba8().into(), "a.ico") == of_part, "a.ico");
+        assert!(save(part.to_rgba16().into(), "a.ff") == of_part, "a.ff");
+        // Two with fewer shades.
+        let near = |pixels: &[u8]| pixels.iter().zip(&of_part).all(|(a, b)| a.abs_diff(*b) <= 8);
+        assert!(near(&save(part.to_rgba8().into(), "a.gif")), "a.gif");
+        assert!(near(&save(part.to_rgb32f().into(), "a.hdr")), "a.hdr");
         assert!(matches!(resize(b"no picture", "a.png"), Err(ImageError::Decode(_))));
         let missing = Order { path: "/nowhere/a.png".into(), size: 64, crash: false };
         assert!(matches!(image_resize(missing), Err(ImageError::Read(_))));
