@@ -29,7 +29,7 @@ for path in examples/*.rs examples/*/main.rs; do
         quickstart) run quickstart "not a number" ;;
         toast_and_coffee)
             run toast_and_coffee "5 minutes" --minute-ms 20
-            run toast_and_coffee "5 minutes" --minute-ms 20 --executor processes
+            run toast_and_coffee "5 minutes" --minute-ms 50 --executor processes
             ;;
         amdahl)
             for executor in threads processes; do
