@@ -27,10 +27,15 @@ for path in examples/*.rs examples/*/main.rs; do
     name=${name%.rs}
     case $name in
         quickstart) run quickstart "not a number" ;;
-        toast_and_coffee) run toast_and_coffee "5 minutes" --minute-ms 20 ;;
+        toast_and_coffee)
+            run toast_and_coffee "5 minutes" --minute-ms 20
+            run toast_and_coffee "5 minutes" --minute-ms 50 --executor processes
+            ;;
         amdahl)
-            run amdahl "measured" --work-ms 60 --out "$out/amdahl.svg"
-            grep -q "</svg>" "$out/amdahl.svg"
+            for executor in threads processes; do
+                run amdahl "measured" --work-ms 60 --executor $executor --out "$out/amdahl-$executor.svg"
+                grep -q "</svg>" "$out/amdahl-$executor.svg"
+            done
             ;;
         custom_executor) run custom_executor "wait" ;;
         weather_fetch)

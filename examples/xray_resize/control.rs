@@ -4,7 +4,7 @@
 
 use std::{
     io::{self, Read, Write},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     thread,
     time::Instant,
 };
@@ -12,34 +12,53 @@ use std::{
 use crate::{
     Error,
     pictures::Pictures,
+    run::Runner,
     thumbnail::{Order, image_resize},
 };
 
-/// Threads of the standard library, a part of the files each. Seconds.
-pub(crate) fn threads(pictures: &Pictures, size: u32, workers: usize) -> f64 {
+/// Threads of the standard library, a part of the files each. Seconds, or nothing when it was broken off.
+pub(crate) fn threads(pictures: &Pictures, runner: &Runner<'_>) -> Option<f64> {
+    runner.screen.begin("bare threads", pictures.len());
     let start = Instant::now();
     thread::scope(|scope| {
-        for part in pictures.parts(workers) {
-            // A file that fails has its error in the other runs.
-            scope.spawn(move || part.orders(size).map(image_resize).for_each(drop));
+        for part in pictures.parts(runner.workers) {
+            scope.spawn(move || {
+                let orders = part.orders(runner.size).take_while(|_| !runner.stop.is_raised());
+                // A file that fails has its error in the other runs.
+                orders.map(image_resize).for_each(|_| runner.screen.advance());
+            });
         }
     });
-    start.elapsed().as_secs_f64()
+    let seconds = start.elapsed().as_secs_f64();
+    runner.screen.end();
+    (!runner.stop.is_raised()).then_some(seconds)
 }
 
-/// This program again, as often as there are workers; each gets its files at once and sends back pixels. Seconds.
-pub(crate) fn processes(pictures: &Pictures, size: u32, workers: usize) -> Result<f64, Error> {
+/// This program again, as often as there are workers; each gets its files at once and sends back pixels. Seconds, or
+/// nothing when it was broken off.
+pub(crate) fn processes(pictures: &Pictures, runner: &Runner<'_>) -> Result<Option<f64>, Error> {
+    runner.screen.begin("bare processes", pictures.len());
     let start = Instant::now();
-    thread::scope(|scope| {
-        let parts = pictures.parts(workers).into_iter();
-        let running: Vec<_> = parts.map(|part| scope.spawn(move || in_process(&part, size))).collect();
-        running.into_iter().try_for_each(|one| one.join().map_err(|_| "a thread of the control panicked")?)
-    })?;
-    Ok(start.elapsed().as_secs_f64())
+    let ended = thread::scope(|scope| {
+        let parts = pictures.parts(runner.workers).into_iter();
+        let running: Vec<_> = parts.map(|part| scope.spawn(move || in_process(&part, runner))).collect();
+        let joined =
+            running.into_iter().map(|one| one.join().map_err(|_| "a thread of the control panicked")?);
+        joined.collect::<Result<Vec<_>, Error>>()
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    runner.screen.end();
+    Ok(ended?.into_iter().all(|end| end == End::Done).then_some(seconds))
 }
 
-fn in_process(part: &Pictures, size: u32) -> Result<(), Error> {
-    let orders: Vec<Order> = part.orders(size).collect();
+#[derive(PartialEq)]
+enum End {
+    Done,
+    Interrupted,
+}
+
+fn in_process(part: &Pictures, runner: &Runner<'_>) -> Result<End, Error> {
+    let orders: Vec<Order> = part.orders(runner.size).collect();
     let mut child = Command::new(std::env::current_exe()?)
         .arg("--bare-worker")
         .stdin(Stdio::piped())
@@ -47,15 +66,37 @@ fn in_process(part: &Pictures, size: u32) -> Result<(), Error> {
         .spawn()?;
     // The worker reads all before it writes, so neither waits for the other. Letting go of the pipe ends the input.
     let sent = child.stdin.take().map(|input| serde_json::to_writer(io::BufWriter::new(input), &orders));
-    let read = child.stdout.take().map(|mut output| output.read_to_end(&mut Vec::new()));
+    if let Some(mut output) = child.stdout.take() {
+        let mut pixels = vec![0; (runner.size * runner.size) as usize];
+        // It ends with the worker, whose status says why.
+        while output.read_exact(&mut pixels).is_ok() && !runner.stop.is_raised() {
+            runner.screen.advance();
+        }
+    }
+    if runner.stop.is_raised() {
+        child.kill()?;
+    }
     let status = child.wait()?;
+    // Ctrl-C at a terminal is for the workers too, and may reach them first.
+    if runner.stop.is_raised() || is_interrupt(status) {
+        return Ok(End::Interrupted);
+    }
     sent.transpose()?;
-    read.transpose()?;
     if status.success() {
-        Ok(())
+        Ok(End::Done)
     } else {
         Err(format!("a process of the control ended with {status}").into())
     }
+}
+
+#[cfg(unix)]
+fn is_interrupt(status: ExitStatus) -> bool {
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(2) // as in `kill -2`: SIGINT
+}
+
+#[cfg(not(unix))]
+fn is_interrupt(_: ExitStatus) -> bool {
+    false
 }
 
 /// The other end of the pipes.

@@ -83,10 +83,16 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     outputs.expect(pictures.distinct());
 
     let runner = Runner { size: args.size, workers: args.workers(), screen: &screen, stop: &stop };
-    let measured = measure(args, &runner, &pictures, &mut outputs)?;
+    let ran = run_all(args, &runner, &pictures, &mut outputs)?;
+    // Before the control: whatever happens to that, the thumbnails are there.
     let written = outputs.finish()?;
+    let measured = match ran {
+        Some(ran) => measure(&runner, &pictures, ran)?,
+        None => None,
+    };
     let Some(measured) = measured else {
-        eprintln!("interrupted: {}", written.first().map_or("nothing was written", String::as_str));
+        let written = if written.is_empty() { "nothing was written".to_owned() } else { written.join(", ") };
+        eprintln!("interrupted: {written}");
         return Ok(ExitCode::from(INTERRUPTED));
     };
 
@@ -99,10 +105,10 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         _ => {}
     }
     let failed = measured.runs.last().map_or(&[][..], |(_, outcome)| &outcome.failed);
-    for (path, error) in failed {
+    for (path, error) in failed.iter().chain(&pictures.closed) {
         eprintln!("{} is missing: {error}", path.display());
     }
-    Ok(ExitCode::from(u8::from(!failed.is_empty())))
+    Ok(ExitCode::from(u8::from(!(failed.is_empty() && pictures.closed.is_empty()))))
 }
 
 /// The pictures to resize: of a folder, or drawn now.
@@ -113,11 +119,12 @@ fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error>
         None => {
             let folder = args.cache.clone().unwrap_or_else(pictures::default_cache);
             let executor = run::pool(Kind::Processes, args.workers())?;
-            Pictures::drawn(&*executor, &folder, (args.seed, args.images), screen, stop)?
+            Pictures::drawn(executor, &folder, (args.seed, args.images), screen, stop)?
         }
     };
     if let (0, Some(dir)) = (pictures.len(), &args.dir) {
-        return Err(format!("there is no image in {}", dir.display()).into());
+        let closed = pictures.closed.iter().map(|(path, error)| format!("; {} {error}", path.display()));
+        return Err(format!("there is no image in {}{}", dir.display(), closed.collect::<String>()).into());
     }
     let pictures = pictures.repeated(args.repeat);
     match args.crash_at {
@@ -128,13 +135,21 @@ fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error>
     }
 }
 
+/// What the runs came to, and what they are compared with.
+struct Ran {
+    runs: Vec<(Kind, Outcome)>,
+    sample: Pictures,
+    /// Seconds for the sample.
+    baseline: f64,
+}
+
 /// All runs, one after the other; none when they were broken off.
-fn measure(
+fn run_all(
     args: &Args,
     runner: &Runner<'_>,
     pictures: &Pictures,
     outputs: &mut Outputs,
-) -> Result<Option<Measured>, Error> {
+) -> Result<Option<Ran>, Error> {
     let kinds = match args.executor {
         Kind::All => vec![Kind::Loop, Kind::Map, Kind::Threads, Kind::Processes],
         kind => vec![kind],
@@ -162,24 +177,25 @@ fn measure(
         baseline = baseline.or(Some(outcome.seconds));
         runs.push((kind, outcome));
     }
-    if runner.stop.is_raised() {
-        return Ok(None);
-    }
-    let (size, workers) = (args.size, runner.workers);
-    let control_threads = control::threads(&sample, size, workers);
-    let control_processes = control::processes(&sample, size, workers)?;
-    if runner.stop.is_raised() {
-        return Ok(None);
-    }
+    let ran = Ran { runs, sample, baseline: baseline.unwrap_or_default() };
+    Ok((!runner.stop.is_raised()).then_some(ran))
+}
+
+/// The control, and everything taken together; nothing when the control was broken off.
+fn measure(runner: &Runner<'_>, pictures: &Pictures, ran: Ran) -> Result<Option<Measured>, Error> {
+    let Ran { runs, sample, baseline } = ran;
+    let Some(control_threads) = control::threads(&sample, runner) else { return Ok(None) };
+    let Some(control_processes) = control::processes(&sample, runner)? else { return Ok(None) };
     let amount = |pictures: &Pictures| Amount { images: pictures.len(), bytes: pictures.bytes() };
     Ok(Some(Measured {
         images: amount(pictures),
         sample: amount(&sample),
-        baseline: baseline.unwrap_or_default(),
+        baseline,
         control_threads,
         control_processes,
         runs,
-        workers,
-        size,
+        closed: pictures.closed.len(),
+        workers: runner.workers,
+        size: runner.size,
     }))
 }

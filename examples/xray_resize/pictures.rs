@@ -21,24 +21,45 @@ pub(crate) struct File {
 }
 
 /// The files, each as often as it is to be taken.
+#[derive(Default)]
 pub(crate) struct Pictures {
     files: Vec<File>,
     repeat: usize,
+    /// The folders that can't be read, and why.
+    pub(crate) closed: Vec<(PathBuf, String)>,
 }
 
 impl Pictures {
     /// What `image` can read in this folder and those in it, in the order of their names.
     pub(crate) fn of_folder(folder: &Path) -> io::Result<Self> {
-        let mut files = Vec::new();
-        collect(folder, &mut files)?;
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { files, repeat: 1 })
+        let mut all = Self::default();
+        all.collect(folder)?;
+        all.files.sort_by(|a, b| a.path.cmp(&b.path));
+        all.closed.sort();
+        Ok(all.repeated(1))
+    }
+
+    /// A folder below that can't be read is an error of its own, not the end of the run.
+    fn collect(&mut self, folder: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                if let Err(error) = self.collect(&path) {
+                    self.closed.push((path, format!("can't be read: {error}")));
+                }
+            } else if ImageFormat::from_path(&path).is_ok_and(|format| format.reading_enabled()) {
+                // One that can't even be looked at is a task's error.
+                self.files.push(File::new(path.clone()).unwrap_or(File { path, bytes: 0 }));
+            }
+        }
+        Ok(())
     }
 
     /// So many drawn X-rays, kept in a folder. Those missing there are drawn first: all, or what a run that was broken
     /// off has left.
     pub(crate) fn drawn(
-        executor: &dyn Executor,
+        executor: Box<dyn Executor>,
         folder: &Path,
         (seed, images): (u64, usize),
         screen: &Screen,
@@ -55,7 +76,9 @@ impl Pictures {
             screen.begin("drawing X-rays", missing.len());
             let options = MapOptions::new().buffersize(64);
             for drawn in executor.try_map_with(options, draw, missing) {
-                drawn.map_err(|error| format!("can't draw an X-ray into {}: {error}", folder.display()))?;
+                let drawn = drawn
+                    .map_err(|error| format!("can't draw an X-ray into {}: {error}", folder.display()))?;
+                screen.log(|| format!("drawn      chest-{drawn:05}.jpeg"));
                 screen.advance();
                 if stop.is_raised() {
                     break; // the rest is cancelled, and drawn by the next run
@@ -63,8 +86,9 @@ impl Pictures {
             }
             screen.end();
         }
+        drop(executor); // and with it wait for what was begun, before it is counted
         let there = (1..=images).filter_map(|index| File::new(path(index)).ok());
-        Ok(Self { files: there.collect(), repeat: 1 })
+        Ok(Self { files: there.collect(), ..Self::default() }.repeated(1))
     }
 
     pub(crate) fn repeated(self, repeat: usize) -> Self {
@@ -74,7 +98,7 @@ impl Pictures {
     /// So many of them, evenly spread.
     pub(crate) fn sample(&self, images: usize) -> Self {
         let nth = |n: usize| self.files[n * self.len() / images % self.files.len()].clone();
-        Self { files: (0..images).map(nth).collect(), repeat: 1 }
+        Self { files: (0..images).map(nth).collect(), ..Self::default() }.repeated(1)
     }
 
     /// How many images there are to resize.
@@ -105,7 +129,7 @@ impl Pictures {
             *bytes += file.bytes;
             part.push(file.clone());
         }
-        dealt.into_iter().map(|(_, files)| Self { files, repeat: 1 }).collect()
+        dealt.into_iter().map(|(_, files)| Self { files, ..Self::default() }.repeated(1)).collect()
     }
 
     /// A task's argument for each image.
@@ -122,20 +146,6 @@ impl File {
     }
 }
 
-fn collect(folder: &Path, files: &mut Vec<File>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            collect(&path, files)?;
-        } else if ImageFormat::from_path(&path).is_ok_and(|format| format.reading_enabled()) {
-            // One that can't even be looked at is a task's error, not the end of the run.
-            files.push(File::new(path.clone()).unwrap_or(File { path, bytes: 0 }));
-        }
-    }
-    Ok(())
-}
-
 #[derive(Serialize, Deserialize)]
 struct Drawing {
     seed: u64,
@@ -143,13 +153,13 @@ struct Drawing {
     path: PathBuf,
 }
 
-/// The task that makes one file: whole or not at all, whatever happens meanwhile.
-fn draw(drawing: Drawing) -> io::Result<()> {
+/// The task that makes one file: whole or not at all, whatever happens meanwhile. Gives back its number.
+fn draw(drawing: Drawing) -> io::Result<u64> {
     let folder = drawing.path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".chest-").suffix(".tmp").tempfile_in(folder)?;
     fs::write(file.path(), chest::draw(drawing.seed, drawing.index))?;
     file.persist(&drawing.path)?;
-    Ok(())
+    Ok(drawing.index)
 }
 
 /// `xray-cache` in the target folder of cargo, in which this program lies; it has a tag for backup programs.

@@ -10,6 +10,7 @@ use crate::{args::Kind, run::Outcome};
 #[derive(Debug, Serialize)]
 pub(crate) struct Figures {
     pub(crate) images: usize,
+    /// How long the list of errors is: images, and folders that can't be read.
     pub(crate) failed: usize,
     pub(crate) workers: usize,
     /// Of the array of thumbnails.
@@ -39,6 +40,8 @@ pub(crate) struct Measured {
     pub(crate) control_threads: f64,
     pub(crate) control_processes: f64,
     pub(crate) runs: Vec<(Kind, Outcome)>,
+    /// How many folders can't be read.
+    pub(crate) closed: usize,
     pub(crate) workers: usize,
     pub(crate) size: u32,
 }
@@ -65,7 +68,7 @@ impl Measured {
         let side = self.size as usize;
         Figures {
             images,
-            failed,
+            failed: failed + self.closed,
             workers: self.workers,
             shape: [images - failed, side, side],
             runs: looped.into_iter().chain(others).collect(),

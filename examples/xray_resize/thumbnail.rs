@@ -1,8 +1,13 @@
 //! The task: one file in, a thumbnail of it out.
 
-use std::{fs, io, path::PathBuf, process, thread};
+use std::{
+    fs,
+    io::{self, Cursor},
+    path::PathBuf,
+    process, thread,
+};
 
-use image::ImageFormat;
+use image::{ImageFormat, ImageReader};
 use serde::{Deserialize, Serialize};
 
 /// What a worker is told to do.
@@ -46,8 +51,15 @@ pub(crate) fn image_resize(order: Order) -> Result<Thumbnail, ImageError> {
         process::abort();
     }
     let bytes = fs::read(&order.path)?;
-    let decoded = image::load_from_memory(&bytes)?;
-    if image::guess_format(&bytes).ok() == Some(ImageFormat::Jpeg) && !is_whole(&bytes) {
+    let mut reader = ImageReader::new(Cursor::new(&bytes));
+    // What it is, its first bytes say; of those formats that have no mark there, the name.
+    if let Ok(format) = ImageFormat::from_path(&order.path) {
+        reader.set_format(format);
+    }
+    let reader = reader.with_guessed_format()?;
+    let format = reader.format();
+    let decoded = reader.decode()?;
+    if format == Some(ImageFormat::Jpeg) && !is_whole(&bytes) {
         return Err(ImageError::CutOff);
     }
     let gray = decoded.into_luma8();

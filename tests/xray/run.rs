@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     program::{Ended, Running, example},
-    within,
+    skipped, within,
 };
 
 /// A folder for one test, with a cache of drawings in it.
@@ -256,5 +256,161 @@ fn ctrl_c_keeps_what_came() {
             assert!(ended.stderr.contains(&format!("interrupted: {rows} x 64 x 64")), "{ended:?}");
             assert_eq!(folder.files("."), ["a.npy", "cache"]);
         }
+    });
+}
+
+/// While nothing but the control is left to do, and while the X-rays are still being drawn.
+#[test]
+#[cfg(unix)]
+fn ctrl_c_in_the_control_costs_no_result() {
+    within(190, || {
+        let folder = Folder::new();
+        assert_eq!(folder.run_drawn(&["--executor", "loop"]).code, Some(0));
+        for phase in ["bare threads", "bare processes"] {
+            let args = ["--dir", "cache", "--repeat", "20", "--workers", "2", "--executor", "loop"];
+            let outputs = ["--out", "a.npy", "--contact-sheet", "a.png"];
+            let mut running = Running::start(folder.command(&[&args[..], &outputs].concat()));
+            running.wait_for(&format!("{phase}: 240 images"));
+            running.interrupt();
+            let ended = running.end();
+            assert_eq!(ended.code, Some(130), "{phase}: {ended:?}");
+            assert!(ended.stdout.is_empty() && !ended.stderr.contains("error"), "{phase}: {ended:?}");
+            for text in ["interrupted: 240 x 64 x 64 bytes were written", "12 thumbnails were drawn"] {
+                assert!(ended.stderr.contains(text), "{phase}: no {text:?} in {ended:?}");
+            }
+            assert_eq!(folder.array("a.npy").1.len(), 240 * 4096);
+            assert_eq!(folder.files("."), ["a.npy", "a.png", "cache"]);
+            for name in ["a.npy", "a.png"] {
+                fs::remove_file(folder.path().join(name)).expect("it can go");
+            }
+        }
+    });
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_keeps_what_is_drawn() {
+    within(70, || {
+        let folder = Folder::new();
+        let args =
+            ["--cache", "cache", "--images", "100000", "--workers", "2", "--verbose", "--out", "a.npy"];
+        let mut running = Running::start(folder.command(&args));
+        running.wait_for("drawn      chest-00003.jpeg");
+        running.interrupt();
+        let ended = running.end();
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        let drawn = folder.files("cache/v1-seed-1");
+        assert!((3..90_000).contains(&drawn.len()), "{}", drawn.len());
+        // Whole files under their names, and nothing half done beside them.
+        assert!(drawn.iter().all(|name| name.starts_with("chest-") && name.ends_with(".jpeg")), "{drawn:?}");
+        assert!(
+            ended.stderr.contains(&format!("interrupted: {} X-rays are drawn", drawn.len())),
+            "{ended:?}"
+        );
+        assert_eq!(folder.files("."), ["cache"]);
+    });
+}
+
+/// The second Ctrl-C waits for nobody, not for a worker either that reads and reads.
+#[test]
+#[cfg(unix)]
+fn ctrl_c_again_leaves_at_once() {
+    within(130, || {
+        let folder = Folder::new();
+        assert_eq!(folder.run_drawn(&["--executor", "loop"]).code, Some(0));
+        let drawing = fs::read(folder.path().join("cache/v1-seed-1/chest-00001.jpeg")).expect("a drawing");
+        let pipe = folder.path().join("pipe/a.jpeg");
+        fs::create_dir(folder.path().join("pipe")).expect("a folder");
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        let args = ["--dir", "pipe", "--executor", "processes", "--out", "a.npy", "--contact-sheet", "a.png"];
+        let mut running = Running::start(folder.command(&args));
+        // Whoever opens the pipe waits for the other end. The first to read is the run that fills the cache of the
+        // disk, the second the loop; then comes a worker, and nobody writes.
+        fs::write(&pipe, &drawing).expect("somebody reads");
+        running.wait_for("loop: 1 images");
+        fs::write(&pipe, &drawing).expect("somebody reads");
+        running.wait_for("processes: 1 images");
+        running.interrupt();
+        running.wait_for("stopping: ");
+        running.interrupt();
+        // The workers hold stderr open: it ends when they have gone.
+        let ended = running.end();
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        assert!(ended.stdout.is_empty() && !ended.stderr.contains("interrupted"), "{ended:?}");
+        assert_eq!(folder.files("."), ["cache", "pipe"]);
+    });
+}
+
+#[test]
+#[cfg(unix)]
+fn a_folder_that_cannot_be_read_is_one_error_in_the_list() {
+    use std::os::unix::fs::PermissionsExt;
+    within(130, || {
+        let folder = Folder::new();
+        assert_eq!(folder.run_drawn(&["--executor", "loop"]).code, Some(0));
+        let closed = folder.path().join("cache/closed");
+        fs::create_dir(&closed).expect("a folder");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).expect("it is ours");
+        let args = ["--dir", "cache", "--executor", "loop", "--json", "--repeat", "2", "--out", "a.npy"];
+        let mut command = folder.command(&args);
+        if fs::read_dir(&closed).is_ok() {
+            // Root may read everything, unless it gives that up.
+            let mut plain = Command::new("setpriv");
+            plain.args(["--bounding-set", "-dac_override,-dac_read_search"]).arg(command.get_program());
+            plain.args(command.get_args()).current_dir(folder.path());
+            command = plain;
+            if Command::new("setpriv").arg("--version").output().is_err() {
+                skipped("root reads every folder, and there is no setpriv");
+                return;
+            }
+        }
+        let ended = Running::start(command).end();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let figures = figures(&ended);
+        assert_eq!((&figures["images"], &figures["failed"]), (&24.into(), &1.into()), "{ended:?}");
+        assert_eq!(figures["shape"][0], 24);
+        assert_eq!(ended.stderr.matches("cache/closed is missing: can't be read: ").count(), 1, "{ended:?}");
+        assert_eq!(folder.array("a.npy").1.len(), 24 * 4096);
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    });
+}
+
+/// The largest amount of memory that the parent had at once, in KiB, until its results were all in.
+#[cfg(target_os = "linux")]
+fn peak(folder: &Folder, repeat: &str) -> i64 {
+    let args = ["--dir", "small", "--workers", "2", "--sample", "4000", "--repeat", repeat];
+    let outputs = ["--out", "a.npy", "--contact-sheet", "a.png"];
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "echo $$ >pid; exec \"$@\"", "sh"])
+        .arg(example("xray_resize"))
+        .args(args)
+        .args(outputs);
+    command.current_dir(folder.path());
+    let mut running = Running::start(command);
+    // The control has begun, and takes as much in each run.
+    running.wait_for("bare threads: 4000 images");
+    let pid = fs::read_to_string(folder.path().join("pid")).expect("its number");
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.trim())).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("it runs");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_is_flat_however_many_thumbnails_are_written() {
+    within(130, || {
+        let folder = Folder::new();
+        fs::create_dir(folder.path().join("small")).expect("a folder");
+        for shade in 0..4 {
+            let path = folder.path().join(format!("small/{shade}.pgm"));
+            image::GrayImage::from_pixel(80, 80, image::Luma([60 * shade])).save(path).expect("a file");
+        }
+        let (few, many) = (peak(&folder, "1000"), peak(&folder, "8000"));
+        assert_eq!(folder.array("a.npy").1.len(), 32_000 * 4096);
+        // The 28 000 thumbnails more are 112 MB.
+        assert!(many < few + 8 * 1024, "{few} KiB with 4000 images, {many} KiB with 32 000");
     });
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use image::DynamicImage;
+
 use crate::{
     chest, radiographs,
     thumbnail::{ImageError, Order, Thumbnail, image_resize},
@@ -81,13 +83,28 @@ fn other_formats_give_the_same_thumbnail() {
         let file = chest::draw(1, 1);
         let of_jpeg = resize(&file, "a.jpeg").expect("a thumbnail").pixels;
         let picture = image::load_from_memory(&file).expect("a picture");
-        for name in ["a.png", "a.bmp", "a.pgm"] {
-            let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().expect("a folder");
+        let save = |picture: DynamicImage, name: &str| {
             let path = folder.path().join(name);
-            picture.save(&path).expect("a file");
-            let thumbnail = image_resize(Order { path, size: 64, crash: false }).expect("a thumbnail");
-            assert!(thumbnail.pixels == of_jpeg, "{name}");
+            picture.save(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let thumbnail = image_resize(Order { path, size: 64, crash: false });
+            thumbnail.unwrap_or_else(|error| panic!("{name}: {error}")).pixels
+        };
+        assert!(save(picture.clone(), "whole.png") == of_jpeg);
+        // A part of it: icons are small, and writing takes its time.
+        let part = picture.crop_imm(300, 300, 200, 200);
+        let of_part = save(part.clone(), "a.png");
+        assert!(of_part.iter().max() > of_part.iter().min());
+        for name in ["a.bmp", "a.pgm", "a.tga", "a.tiff", "a.webp"] {
+            assert!(save(part.clone(), name) == of_part, "{name}");
         }
+        assert!(save(part.to_rgb8().into(), "a.qoi") == of_part, "a.qoi");
+        assert!(save(part.to_rgba8().into(), "a.ico") == of_part, "a.ico");
+        assert!(save(part.to_rgba16().into(), "a.ff") == of_part, "a.ff");
+        // Two with fewer shades.
+        let near = |pixels: &[u8]| pixels.iter().zip(&of_part).all(|(a, b)| a.abs_diff(*b) <= 8);
+        assert!(near(&save(part.to_rgba8().into(), "a.gif")), "a.gif");
+        assert!(near(&save(part.to_rgb32f().into(), "a.hdr")), "a.hdr");
         assert!(matches!(resize(b"no picture", "a.png"), Err(ImageError::Decode(_))));
         let missing = Order { path: "/nowhere/a.png".into(), size: 64, crash: false };
         assert!(matches!(image_resize(missing), Err(ImageError::Read(_))));

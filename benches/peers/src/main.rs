@@ -15,6 +15,7 @@
 //! is in docs/benchmarks.md.
 
 mod arguments;
+mod goal;
 mod group;
 mod heap;
 mod processes;

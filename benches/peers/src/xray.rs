@@ -5,6 +5,7 @@
 //! thumbnails, which are compared with those that Pillow made of the same files (`pillow-resize-64x64-L.bin` in the
 //! folder, if it has one): a fast wrong answer would be none.
 
+mod goal;
 mod pillow;
 mod reading;
 mod table;
@@ -235,6 +236,16 @@ impl Line {
     fn new(subject: Subject) -> Self {
         Self { subject, rounds: Vec::new(), difference: None }
     }
+
+    /// This line's time by another's, of readings taken in the same round.
+    fn by(&self, other: &Self) -> Vec<f64> {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        pairs.filter_map(|(a, b)| Some((*a)? / (*b)?)).collect()
+    }
+}
+
+fn find(lines: &[Line], subject: Subject) -> Option<&Line> {
+    lines.iter().find(|line| line.subject == subject)
 }
 
 impl Difference {

@@ -2,37 +2,8 @@
 
 use super::figure::{CHUNKS, Figure};
 use super::subject::Subject;
-use super::table::{Line, Spread, short};
-
-/// One row: what is asked, and what came out.
-pub(super) struct Outcome {
-    pub(super) what: String,
-    pub(super) asked: String,
-    /// What the values are.
-    pub(super) unit: &'static str,
-    /// Round by round.
-    pub(super) values: Vec<f64>,
-    /// `None` where nothing is asked.
-    pub(super) reached: Option<bool>,
-}
-
-impl Outcome {
-    pub(super) fn row(&self) -> String {
-        let Spread { median, min, max, .. } = Spread::of(self.values.iter().copied());
-        let reached = self.reached.map_or("", |reached| if reached { "yes" } else { "NO" });
-        let Outcome { what, asked, unit, .. } = self;
-        let values = format!("{}{unit} ({}-{})", short(median), short(min), short(max));
-        format!("| {what} | {asked} | {values} | {reached} |")
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Asked {
-    AtMost(f64),
-    AtLeast(f64),
-    /// A floor beside a goal, without one itself.
-    Nothing,
-}
+use super::table::Line;
+use crate::goal::{Asked, Outcome};
 
 pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     use Asked::{AtLeast, AtMost, Nothing};
@@ -41,10 +12,10 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     let of = |figure, case, subject| find(lines, figure, case, subject);
     let ours = |figure, case| of(figure, case, Ours);
     let ratio = |what: &str, asked, a: Option<&Line>, b: Option<&Line>| {
-        outcome(what, asked, "x", pairs(a?, b?, |a, b| a / b))
+        Outcome::of(what, asked, "x", pairs(a?, b?, |a, b| a / b))
     };
     let alone = |what: &str, asked, unit: &'static str, a: Option<&Line>, scale: fn(f64) -> f64| {
-        outcome(what, asked, unit, a?.rounds.iter().flatten().map(|a| scale(*a)).collect())
+        Outcome::of(what, asked, unit, a?.rounds.iter().flatten().map(|a| scale(*a)).collect())
     };
     let trip = ours(RoundTrip, 0);
     let mut outcomes = vec![
@@ -85,13 +56,15 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             ours(SubmitCollect, 0),
         ),
     ];
-    for (plain, picked) in CHUNKS {
+    for (plain, ones, picked) in CHUNKS {
         let by_median = |case: &&usize| ours(Map, **case).map_or(f64::INFINITY, |line| line.spread().median);
         let best = picked.iter().min_by(|a, b| by_median(a).total_cmp(&by_median(b)));
         let case = |case: usize| Map.cases()[case].name;
-        let best = best.copied().unwrap_or(plain);
-        let what = format!("map: {} / {}", case(plain), case(best));
-        outcomes.push(ratio(&what, AtMost(2.0), ours(Map, plain), ours(Map, best)));
+        let best = best.copied().unwrap_or(ones);
+        for mine in [ones, plain] {
+            let what = format!("map: {} / {}", case(mine), case(best));
+            outcomes.push(ratio(&what, AtMost(2.0), ours(Map, mine), ours(Map, best)));
+        }
         outcomes.push(ratio(
             &format!("map: {} / the loop on two cores", case(plain)),
             Nothing,
@@ -99,7 +72,7 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             of(Map, plain, Floor),
         ));
     }
-    outcomes.push(ratio("map: 10 us, lazy / 10 us, chunksize 1", Nothing, ours(Map, 2), ours(Map, 3)));
+    outcomes.push(ratio("map: 10 us, lazy / 10 us, eager", Nothing, ours(Map, 2), ours(Map, 3)));
     let rate = |us: f64| f64::from(16 << 20) / us / 1e3;
     outcomes.extend([
         alone("echo of 16 MiB, serde_bytes", AtLeast(1.0), " GB/s", ours(Echo, 3), rate),
@@ -132,19 +105,6 @@ fn find(lines: &[Line], figure: Figure, case: usize, subject: Subject) -> Option
 
 fn pairs(a: &Line, b: &Line, f: fn(f64, f64) -> f64) -> Vec<f64> {
     a.rounds.iter().zip(&b.rounds).filter_map(|(a, b)| Some(f((*a)?, (*b)?))).collect()
-}
-
-fn outcome(what: &str, asked: Asked, unit: &'static str, values: Vec<f64>) -> Option<Outcome> {
-    if values.is_empty() {
-        return None;
-    }
-    let median = Spread::of(values.iter().copied()).median;
-    let (asked, reached) = match asked {
-        Asked::AtMost(most) => (format!("at most {most}{unit}"), Some(median <= most)),
-        Asked::AtLeast(least) => (format!("at least {least}{unit}"), Some(median >= least)),
-        Asked::Nothing => (String::new(), None),
-    };
-    Some(Outcome { what: what.to_owned(), asked, unit, values, reached })
 }
 
 #[cfg(test)]

@@ -69,12 +69,7 @@ fn markdown(lines: &[Line], noise: Option<f64>) -> String {
         );
     }
     let rounds = lines.iter().map(|line| line.rounds.len()).max().unwrap_or(0);
-    text +=
-        &format!("| median (least-most) of {rounds} rounds | asked | got | reached |\n|---|---|---|---|\n");
-    for outcome in goal::outcomes(lines) {
-        text += &outcome.row();
-        text.push('\n');
-    }
+    text += &crate::goal::table(&goal::outcomes(lines), rounds);
     for figure in lines.chunk_by(|a, b| a.figure == b.figure) {
         text.push('\n');
         table(&mut text, figure).expect("a string takes everything");

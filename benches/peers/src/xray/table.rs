@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Difference, Line, Options, Subject};
+use super::{Difference, Line, Options, Subject, find, goal};
 use crate::report::{Spread, print_line};
 
 /// A JSON line: exactly these keys.
@@ -18,6 +18,8 @@ struct Row {
     runs: usize,
     /// This subject's time by ours, round by round: the median.
     ours_is_faster_by: Option<f64>,
+    /// How much of the control's speed-up this subject reached, in percent, round by round: the median.
+    control_share: Option<f64>,
     pixels: Option<Difference>,
 }
 
@@ -29,6 +31,7 @@ pub(super) fn print(lines: &[Line], images: usize, options: &Options) {
         }
         return;
     }
+    print_line(&crate::goal::table(&goal::outcomes(lines), options.rounds as usize));
     print_line(&format!(
         "| xray, {images} images, {} workers | seconds | images/s | to a loop | ours is faster by | pixels beside Pillow's: most, mean, differing |",
         options.workers
@@ -47,60 +50,49 @@ pub(super) fn print(lines: &[Line], images: usize, options: &Options) {
             against_ours(lines, line),
         ));
     }
-    control(lines);
-}
-
-/// The last word: how much of what the machine gives was reached.
-fn control(lines: &[Line]) {
-    let find = |subject| lines.iter().find(|line| line.subject == subject);
-    if let (Some(control), Some(ours)) = (find(Subject::Control), find(Subject::OursProcesses))
-        && let Some(share) = ratio(control, ours)
-    {
-        let Spread { median, min, max, .. } = share;
-        print_line("");
-        print_line(&format!(
-            "ours_processes reached {:.0} % ({:.0}-{:.0}) of the control's speed, round by round",
-            100.0 * median,
-            100.0 * min,
-            100.0 * max
-        ));
-    }
 }
 
 fn row(line: &Line, lines: &[Line], images: usize, options: &Options) -> Row {
     let Spread { median, min, max, runs } = Spread::of(line.rounds.iter().flatten().copied());
-    let ours = lines.iter().find(|line| line.subject == Subject::OursProcesses);
-    let ours_is_faster_by = ours.and_then(|ours| ratio(line, ours)).map(|spread| spread.median);
-    let case = format!("{images} images, {} workers", options.workers);
-    let (subject, pixels) = (line.subject, line.difference);
-    Row { group: "xray", case, subject, unit: "s", median, min, max, runs, ours_is_faster_by, pixels }
+    let median_of = |ratios: Vec<f64>| spread(ratios).map(|spread| spread.median);
+    let ours = find(lines, Subject::OursProcesses);
+    Row {
+        group: "xray",
+        case: format!("{images} images, {} workers", options.workers),
+        subject: line.subject,
+        unit: "s",
+        median,
+        min,
+        max,
+        runs,
+        ours_is_faster_by: ours.and_then(|ours| median_of(line.by(ours))),
+        control_share: goal::share_of_control(lines, Some(line)).and_then(median_of),
+        pixels: line.difference,
+    }
 }
 
 /// How many times faster than the loop.
 fn against(lines: &[Line], subject: Subject, line: &Line) -> String {
-    let other = lines.iter().find(|line| line.subject == subject);
-    other.and_then(|other| ratio(other, line)).map_or_else(String::new, shown)
+    find(lines, subject).map_or_else(String::new, |other| shown(other.by(line)))
 }
 
 fn against_ours(lines: &[Line], line: &Line) -> String {
-    let ours = lines.iter().find(|line| line.subject == Subject::OursProcesses);
-    ours.and_then(|ours| ratio(line, ours)).map_or_else(String::new, shown)
+    find(lines, Subject::OursProcesses).map_or_else(String::new, |ours| shown(line.by(ours)))
 }
 
-fn shown(spread: Spread) -> String {
-    format!("{:.2}x ({:.2}-{:.2})", spread.median, spread.min, spread.max)
+fn shown(ratios: Vec<f64>) -> String {
+    let shown = |Spread { median, min, max, .. }| format!("{median:.2}x ({min:.2}-{max:.2})");
+    spread(ratios).map_or_else(String::new, shown)
 }
 
-/// One line's time by another's, of readings taken in the same round.
-fn ratio(line: &Line, by: &Line) -> Option<Spread> {
-    let pairs = line.rounds.iter().zip(&by.rounds);
-    let ratios: Vec<f64> = pairs.filter_map(|(a, b)| Some((*a)? / (*b)?)).collect();
+fn spread(ratios: Vec<f64>) -> Option<Spread> {
     (!ratios.is_empty()).then(|| Spread::of(ratios.into_iter()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, Subject, against_ours, ratio};
+    use super::{Line, Subject, against_ours, row};
+    use crate::xray::Options;
 
     fn line(subject: Subject, rounds: &[Option<f64>]) -> Line {
         Line { subject, rounds: rounds.to_vec(), difference: None }
@@ -110,9 +102,24 @@ mod tests {
     fn ratios_are_taken_within_a_round() {
         let ours = line(Subject::OursProcesses, &[Some(1.0), Some(10.0), None]);
         let theirs = line(Subject::CpythonLoop, &[Some(2.0), Some(20.0), Some(5.0)]);
-        assert!(ratio(&theirs, &ours).is_some_and(|spread| spread.min == 2.0 && spread.max == 2.0));
+        assert_eq!(theirs.by(&ours), [2.0, 2.0]);
         let lines = [ours, theirs];
         assert_eq!(against_ours(&lines, &lines[1]), "2.00x (2.00-2.00)");
         assert_eq!(against_ours(&lines[1..], &lines[1]), "");
+    }
+
+    #[test]
+    fn a_json_line_has_these_keys_and_no_others() {
+        let lines = [
+            line(Subject::OursProcesses, &[Some(2.0), Some(4.0)]),
+            line(Subject::Control, &[Some(1.0), Some(3.0)]),
+        ];
+        let options =
+            Options { dir: "".into(), repeat: 1, workers: 2, rounds: 2, json: true, subjects: Vec::new() };
+        let expected = "{\"group\":\"xray\",\"case\":\"13 images, 2 workers\",\"subject\":\"ours_processes\",\
+            \"unit\":\"s\",\"median\":3.0,\"min\":2.0,\"max\":4.0,\"runs\":2,\"ours_is_faster_by\":1.0,\
+            \"control_share\":62.5,\"pixels\":null}";
+        let row = row(&lines[0], &lines, 13, &options);
+        assert_eq!(serde_json::to_string(&row).ok().as_deref(), Some(expected));
     }
 }
