@@ -1,5 +1,8 @@
 //! A program with a pool, in the situations that the tests put it in: `start SITUATION [ARGUMENT ...]`.
 
+// Named before the others: see start-late.
+extern crate start_late;
+
 mod life;
 mod sandbox;
 mod signals;
