@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         ["refusal"] => refusal(),
         ["name", ..] => name(),
         ["print", lines] => print(lines.parse().expect("a number")),
+        ["hold", "many"] => life::hold_many(),
         ["hold", what] => life::hold(what),
         ["static"] => life::leave_a_static_pool(),
         ["short-thread"] => life::build_on_a_short_thread(),
@@ -43,6 +44,11 @@ fn main() -> ExitCode {
             sandbox::refuse(calls);
             start::check();
             println!("checked");
+        }
+        ["one-processor"] => sandbox::on_one_processor(),
+        ["without", calls, "hold", "many"] => {
+            sandbox::refuse(calls);
+            life::hold_many();
         }
         ["without", calls, "crowd"] => {
             sandbox::refuse(calls);
