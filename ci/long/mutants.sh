@@ -4,10 +4,10 @@
 # ci/long/mutants.sh [name ...]
 #
 # Each file in ci/long/mutants/ is one mutant: a comment that names the rule and the tests that must fail (`loom`,
-# `stress` or `programs` and filters), then an edit of one source file as a sed script. A mutant runs in a copy of the
-# tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor survived:
-# loom finds deadlocks and the stress tests end by themselves. An edit that changes nothing is an error: the code has
-# moved on.
+# `stress`, `programs` or `start` and filters), then an edit of one source file as a sed script. A mutant runs in a copy
+# of the tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor
+# survived: loom finds deadlocks and the stress tests end by themselves. An edit that changes nothing is an error: the
+# code has moved on.
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -33,6 +33,7 @@ for mutant in "$root"/ci/long/mutants/*.sed; do
     case "$suite" in
     loom) package=loom-models binary=models ;;
     stress | programs) package=model-tests binary=$suite ;;
+    start) package=start binary=start ;;
     *) echo "$mutant: no suite" >&2; exit 2 ;;
     esac
     cp "$copy/$file" "$copy/original"

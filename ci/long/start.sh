@@ -11,6 +11,7 @@ source "$(dirname "$0")/../common.sh"
 
 filters=("$@")
 target=target/start
+mkdir -p "$target"
 host=$(rustc -vV | sed -n 's/^host: //p')
 failed=()
 count=0

@@ -4,6 +4,8 @@ use super::ProcessPoolExecutor;
 use super::book::{Book, Policy};
 use super::launch::{Output, Recipe};
 use super::pool::{Config, Pool};
+#[cfg(unix)]
+use super::sys;
 use super::{entry, worker};
 use crate::error::{BuildError, TaskError, TaskFailure};
 use crate::executor::{Portable, WhenFull, encode_call, encode_try_call};
@@ -293,11 +295,19 @@ fn check_platform() -> Result<(), String> {
             "pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into()
         );
     }
+    // Before the next one, which it would look like: there our code has run and did nothing.
+    #[cfg(unix)]
+    if sys::is_secure_start() {
+        return Err(
+            "the program runs with more rights than who started it has (a setuid bit, a setgid bit, file \
+                    capabilities): its arguments can't be believed, and by them a worker is known"
+                .into(),
+        );
+    }
     if !entry::answers() {
         return Err("a worker would not be recognised: the code that this crate runs before `main` did not run in this \
                     program's executable. Call `concurrent_futures::init()` in the first line of `main`; in a plug-in \
-                    of another program (a Python module, say), in a shared library of this one, or under a setuid bit \
-                    there is no way"
+                    of another program (a Python module, say) or in a shared library of this one there is no way"
             .into());
     }
     #[cfg(target_os = "linux")]

@@ -9,7 +9,7 @@ use concurrent_futures::{
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -187,15 +187,20 @@ fn a_time_limit_ends_one_task() {
 #[test]
 fn a_time_in_the_queue_counts_for_nothing() {
     alone(LIMIT, || {
+        const LIMIT: Duration = Duration::from_secs(1);
+        // In one batch, so that some of them wait at the worker and others in the queue.
         let folder = tempfile::tempdir().unwrap();
-        let pool = pool(1).build().unwrap();
+        let pool = pool(1).initializer(wait_for, folder.path().join("start")).build().unwrap();
         let first = pool.submit(wait_for, folder.path().join("open"));
-        let options = TaskOptions::new().timeout(Duration::from_secs(30));
-        let second = pool.submit_with(options.clone(), double, 4);
-        let third = pool.submit_with(options, double, 5);
-        eventually(|| first.is_running());
+        let options = || TaskOptions::new().timeout(LIMIT);
+        let others: Vec<_> = (0..20).map(|n| pool.submit_with(options(), double, n)).collect();
+        leave(folder.path().join("start"));
+        eventually(|| first.is_running() && pool.stats().dispatched > 0);
+        // Longer than any of them may run.
+        let begun = Instant::now();
+        eventually(|| begun.elapsed() > 2 * LIMIT);
         leave(folder.path().join("open"));
-        assert_eq!((second.result().unwrap(), third.result().unwrap()), (8, 10));
+        check_doubles(others);
         first.result().unwrap();
     });
 }

@@ -26,11 +26,22 @@ fn workers_are_started_on_demand_and_used_again() {
     alone(LIMIT, || {
         let pool = pool(4).build().unwrap();
         assert!(pool.stats().workers.is_empty());
-        let mut pids: Vec<u32> = (0..50).map(|_| pool.submit(own_pid, ()).result().unwrap()).collect();
-        pids.sort_unstable();
-        pids.dedup();
+        // One after the other: each finds the worker of the one before it idle.
+        let pids: Vec<u32> = (0..50).map(|_| pool.submit(own_pid, ()).result().unwrap()).collect();
+        assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
         let workers = pool.stats().workers;
-        assert!(pids.len() <= 4 && workers.iter().all(|worker| worker.starts == 1), "{workers:?}");
+        let begun: Vec<u64> = workers.iter().map(|worker| worker.starts).collect();
+        assert_eq!(begun.iter().sum::<u64>(), 1, "{workers:?}");
+        // As many at a time as there may be: it takes the others, and each of them once.
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        let held: Vec<_> = (0..4).map(|_| pool.submit(wait_for, open.clone())).collect();
+        eventually(|| held.iter().all(|future| future.is_running()));
+        std::fs::write(open, "").unwrap();
+        held.into_iter().for_each(|future| future.result().unwrap());
+        let workers = pool.stats().workers;
+        assert!(workers.len() == 4 && workers.iter().all(|worker| worker.starts == 1), "{workers:?}");
+        assert!(workers.iter().any(|worker| worker.pid == Some(pids[0])), "{workers:?}");
     });
 }
 

@@ -6,9 +6,13 @@ use crate::stages::{self, Argument, Hold, OnArrival, Plan, Stage};
 use crate::support::eventually;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
-    BuildError, Future, ProcessPoolBuilder, Shutdown, Stage as At, TaskError, TaskOptions, WorkerOutput,
-    WorkerState,
+    BuildError, Future, ProcessPoolBuilder, ProcessStats, Shutdown, Stage as At, TaskError, TaskOptions,
+    WorkerOutput, WorkerState,
 };
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What comes of a fault.
@@ -29,11 +33,11 @@ enum Expect {
     Broken(&'static str),
     /// The pool is not built.
     Refused,
-    /// A result or an error; only the others' are certain.
-    Anything,
+    /// The whole result, or an error that says what came in place of it.
+    Garbled,
 }
 
-use Expect::{Anything, Broken, Code, Codec, Lost, Nothing, Panicked, Refused, Signal, TimedOut};
+use Expect::{Broken, Code, Codec, Garbled, Lost, Nothing, Panicked, Refused, Signal, TimedOut};
 
 /// A cell is a test, or has its reason why it can't be one. A line with a dash is one that makes no sense.
 macro_rules! cells {
@@ -178,8 +182,8 @@ cells! {
         - EncodeError => "the result is encoded already";
         decode_error DecodeError => Codec(At::DecodeResult);
         closes_socket ClosesSocket => Lost;
-        // It lands among the result's bytes, which have no checksum: who writes there can write any result.
-        garbage_to_socket GarbageToSocket => Anything;
+        // It lands among the result's bytes or behind them. They have no checksum, but these are no text.
+        garbage_to_socket GarbageToSocket => Garbled;
         garbage_to_page GarbageToPage => Signal(libc::SIGKILL);
         stops Stops => TimedOut;
         eats_memory EatsMemory => Signal(libc::SIGABRT);
@@ -321,31 +325,69 @@ fn among_others<T: std::fmt::Debug>(
     submit: impl FnOnce(&ProcessPoolExecutor, TaskOptions) -> Future<T>,
 ) {
     let pool = builder(plan).build().unwrap();
-    let before = squares(&pool, 20);
+    let before = others(plan, &pool, 0..20);
     let culprit = submit(&pool, options(plan));
-    let after = squares(&pool, 20);
+    let after = others(plan, &pool, 20..40);
+    let mut behind = 0;
+    if plan.is_garbage() {
+        // What came before it can't be lost: nothing is wrong yet. Nor what is done, or taken over, by the other worker.
+        eventually(|| before.iter().all(Future::is_done));
+        eventually(|| matches!(pool.stats(), ProcessStats { queued: 0, running: 1, .. }));
+        behind = pool.stats().dispatched;
+        plan.tell("go");
+    }
     check(plan, culprit, expect);
-    check_others(plan, before);
-    check_others(plan, after);
+    check_done(0, before);
+    check_others(plan, 20, after, behind);
     check_squares(squares(&pool, 4));
     leave(pool);
 }
 
-/// Nobody else is hurt. Unless the worker sends garbage and goes on: what it has begun until it is killed is void, since
-/// nothing it says can be believed any more; it fails too, rather than run twice.
-fn check_others(plan: &Plan, others: Vec<Future<u64>>) {
-    if !matches!(plan.fault, Fault::GarbageToPage | Fault::GarbageToSocket) {
-        return check_squares(others);
+/// A task that leaves word of where it has begun, and fails if it begins a second time.
+fn square_once((n, folder): (u64, PathBuf)) -> u64 {
+    let mut file = File::create_new(folder.join(format!("begun {n}"))).unwrap();
+    file.write_all(std::process::id().to_string().as_bytes()).unwrap();
+    n * n
+}
+
+fn others(plan: &Plan, pool: &ProcessPoolExecutor, numbers: Range<u64>) -> Vec<Future<u64>> {
+    numbers.map(|n| pool.submit(square_once, (n, plan.folder.clone()))).collect()
+}
+
+fn check_done(first: u64, others: Vec<Future<u64>>) {
+    for (n, future) in (first..).zip(others) {
+        assert_eq!(future.result().unwrap(), n * n);
     }
-    for (n, future) in (0..).zip(others) {
+}
+
+/// Nobody else is hurt. Unless the worker sends garbage and goes on: nothing it says can be believed any more, so what it
+/// has begun until it is killed is void; it fails too, rather than run twice. What was `behind` it at the time is all that
+/// it can have begun.
+fn check_others(plan: &Plan, first: u64, others: Vec<Future<u64>>, behind: usize) {
+    if !plan.is_garbage() {
+        return check_done(first, others);
+    }
+    let mut lost = Vec::new();
+    for (n, future) in (first..).zip(others) {
         match future.result() {
             Ok(square) => assert_eq!(square, n * n),
             Err(TaskError::WorkerDied(died)) => {
                 assert_eq!(Some(died.pid()), plan.pid(), "{died}");
                 assert!(died.cause().is_some_and(|cause| cause.contains("which no worker does")), "{died}");
+                let begun = fs::read_to_string(plan.folder.join(format!("begun {n}"))).ok();
+                // Killed before it could write its number, perhaps.
+                let elsewhere =
+                    begun.as_ref().filter(|pid| !pid.is_empty() && **pid != died.pid().to_string());
+                assert_eq!(elsewhere, None, "{n} failed and ran elsewhere");
+                lost.push((n, begun.is_some()));
             }
             Err(error) => panic!("{error}"),
         }
+    }
+    assert!(lost.len() <= behind, "{behind} were behind it, and failed: {lost:?}");
+    // While the page can be believed it is known which have begun: those and the one that was about to be called.
+    if plan.fault != Fault::GarbageToPage {
+        assert!(lost.iter().filter(|(_, begun)| !begun).count() <= 1, "not begun, and failed: {lost:?}");
     }
 }
 
@@ -357,7 +399,7 @@ fn check<T: std::fmt::Debug>(plan: &Plan, culprit: Future<T>, expect: Expect) {
     let id = culprit.id();
     let outcome = culprit.result();
     let died = match (&outcome, expect) {
-        (Ok(_), Nothing) | (_, Anything) => return,
+        (Ok(_), Nothing) => return,
         (Err(TaskError::Panicked(panic)), Panicked) => {
             assert_eq!(panic.task(), Some(id));
             assert!(panic.location().is_some_and(|place| place.contains("faults.rs")), "{panic:?}");
@@ -386,12 +428,13 @@ fn in_flight(plan: &Plan, expect: Expect) {
     let hold = Hold::new();
     let first = pool.submit(stages::hold_the_driver, ());
     let culprit = pool.submit_with(options(plan), stages::send, plan.clone());
-    let after = squares(&pool, 20);
+    let after = others(plan, &pool, 0..20);
     plan.tell("open");
     eventually(|| plan.was_told("encoded"));
     let pid = plan.pid().unwrap();
     // The socket is full: it sleeps in the middle of its reply.
     eventually(|| state_of_task_thread(pid) == Some('S'));
+    let behind = pool.stats().dispatched;
     if plan.fault == Fault::GarbageToSocket {
         // It waits for room behind the reply, until the driver reads.
         plan.tell("go");
@@ -400,12 +443,20 @@ fn in_flight(plan: &Plan, expect: Expect) {
     }
     drop(hold);
     assert_eq!(first.result().unwrap().pid(), pid);
-    if expect == Nothing {
-        assert!(culprit.result().unwrap().is_whole());
-    } else {
-        check(plan, culprit, expect);
+    match expect {
+        Nothing => assert!(culprit.result().unwrap().is_whole()),
+        Garbled => match culprit.result() {
+            Ok(large) => assert!(large.is_whole(), "a result that nobody gave"),
+            Err(TaskError::Codec(codec)) => assert_eq!(codec.stage(), At::DecodeResult, "{codec}"),
+            Err(TaskError::WorkerDied(died)) => {
+                assert_eq!(died.pid(), pid, "{died}");
+                assert!(died.cause().is_some_and(|cause| cause.contains("which no worker does")), "{died}");
+            }
+            Err(error) => panic!("{error}"),
+        },
+        _ => check(plan, culprit, expect),
     }
-    check_others(plan, after);
+    check_others(plan, 0, after, behind);
     check_squares(squares(&pool, 4));
     leave(pool);
 }
@@ -415,6 +466,10 @@ fn idle(plan: &Plan) {
     let pid = pool.submit(stages::linger, plan.clone()).result().unwrap();
     eventually(|| pool.stats().workers[0].state == WorkerState::Idle);
     plan.release_agent(pid);
+    if plan.fault == Fault::GarbageToSocket {
+        // Until it is read the worker goes on, and what it begins then is lost with it.
+        eventually(|| house::state_of(pid).is_none());
+    }
     let tasks: Vec<_> = (0..20).map(|n| pool.submit_with(options(plan), square, n)).collect();
     check_squares(tasks);
     check_squares(squares(&pool, 4));

@@ -51,6 +51,19 @@ impl Plan {
         self.fault.commit();
     }
 
+    /// The same in the middle of others; garbage only when the test has seen what came before it.
+    fn commit_among_others(&self) {
+        if self.is_garbage() {
+            self.listen("go");
+        }
+        self.commit();
+    }
+
+    /// Whether the worker lies and lives on.
+    pub(crate) fn is_garbage(&self) -> bool {
+        matches!(self.fault, Fault::GarbageToPage | Fault::GarbageToSocket)
+    }
+
     /// The same in the first process that comes by.
     pub(crate) fn commit_once(&self) {
         if File::create_new(self.folder.join("once")).is_ok() {
@@ -145,7 +158,7 @@ pub(crate) fn decode(_: Argument) -> u32 {
 }
 
 pub(crate) fn run(plan: Plan) -> u32 {
-    plan.commit();
+    plan.commit_among_others();
     SURVIVED
 }
 
@@ -209,7 +222,7 @@ impl Serialize for Argument {
 impl<'de> Deserialize<'de> for Argument {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let plan = Plan::deserialize(from)?;
-        plan.commit();
+        plan.commit_among_others();
         match plan.fault {
             Fault::DecodeError => Err(D::Error::custom("it can't be decoded")),
             _ => Ok(Argument(plan)),
@@ -223,7 +236,7 @@ pub(crate) struct Outcome(Plan);
 
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.0.commit();
+        self.0.commit_among_others();
         match self.0.fault {
             Fault::EncodeError => Err(S::Error::custom("it can't be encoded")),
             _ => to.serialize_u32(SURVIVED),

@@ -221,15 +221,16 @@ fn a_pool_dropped_while_its_thread_panics_cancels_what_is_queued() {
         let (pool, signals) = (ProcessPoolExecutor::new(1), Signals::new());
         let held = signals.hold(&pool, "held");
         let queued: Vec<_> = (0..10).map(|n| pool.submit(square, n)).collect();
-        signals.release("held");
-        std::thread::spawn(move || {
+        let panicking = std::thread::spawn(move || {
             let _pool = pool;
             panic!("on purpose, with a pool in its hands");
-        })
-        .join()
-        .unwrap_err();
+        });
+        // While the worker is held: a pool that did its work first could not come so far.
+        eventually(|| queued.iter().all(|future| future.is_cancelled()));
+        assert!(!held.is_done());
+        signals.release("held");
+        panicking.join().unwrap_err();
         held.result().unwrap();
-        assert!(queued.iter().all(|future| future.is_done()));
     });
 }
 

@@ -1,7 +1,9 @@
 //! Every option of the builder, and what it refuses.
 
-use crate::processes_support::{Signals, builder, exists, is_alive, pid, pids, square, stay};
-use crate::support::{LIMIT, eventually, limit};
+use crate::processes_support::{
+    Signals, builder, exists, is_alive, pid, pids, sleeps, square, stay, this_thread,
+};
+use crate::support::{Gate, LIMIT, eventually, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{BuildError, Panicked, Rejected, TaskError, WhenFull, WorkerOutput, WorkerState};
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// What a task finds around it.
@@ -243,25 +246,35 @@ fn full(when_full: WhenFull) -> (ProcessPoolExecutor, Signals, Vec<concurrent_fu
 #[test]
 fn a_full_queue_blocks_the_submitter() {
     limit(LIMIT, || {
+        let blocked = |pool: &ProcessPoolExecutor, make_room: &dyn Fn()| {
+            let (sender, about) = mpsc::channel();
+            let submitted = Gate::new();
+            std::thread::scope(|s| {
+                let submitter = s.spawn(|| {
+                    sender.send(this_thread()).unwrap();
+                    let future = pool.submit(square, 9);
+                    submitted.open();
+                    future
+                });
+                // A submit that goes on would come to its gate, or to an end, before it sleeps.
+                let submitter_is = about.recv().unwrap();
+                eventually(|| sleeps(&submitter_is) || submitter.is_finished());
+                assert!(!submitted.is_open(), "nobody made room yet");
+                assert_eq!(pool.stats().queued, 2, "never more than the bound");
+                make_room();
+                submitter.join().unwrap()
+            })
+        };
         let (pool, signals, waiting) = full(WhenFull::Block);
-        std::thread::scope(|s| {
-            let submitter = s.spawn(|| pool.submit(square, 9).result().unwrap());
-            // It can't have gone on: nobody makes room.
-            assert_eq!(pool.stats().queued, 2);
-            signals.release("held");
-            assert_eq!(submitter.join().unwrap(), 81);
-        });
+        let late = blocked(&pool, &|| signals.release("held"));
+        assert_eq!(late.result().unwrap(), 81);
         assert!(waiting.into_iter().all(|future| future.result().is_ok()));
         // A cancel makes room as well.
         let (pool, signals, waiting) = full(WhenFull::Block);
-        std::thread::scope(|s| {
-            let submitter = s.spawn(|| pool.submit(square, 9));
-            assert!(waiting.last().unwrap().cancel());
-            let late = submitter.join().unwrap();
-            assert!(!late.is_done());
-            signals.release("held");
-            assert_eq!(late.result().unwrap(), 81);
-        });
+        let late = blocked(&pool, &|| assert!(waiting.last().unwrap().cancel()));
+        assert!(!late.is_done());
+        signals.release("held");
+        assert_eq!(late.result().unwrap(), 81);
     });
 }
 

@@ -1,5 +1,8 @@
 //! A pool in a criterion bench.
 
+// Named before the others: see start-late.
+extern crate start_late;
+
 use concurrent_futures::{ExecutorExt, ProcessPoolExecutor};
 use criterion::{Criterion, criterion_group, criterion_main};
 

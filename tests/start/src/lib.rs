@@ -6,6 +6,9 @@
 //! start::check();
 //! ```
 
+// Named before the others, so that its constructor is linked behind theirs.
+extern crate start_late;
+
 use concurrent_futures::{ExecutorExt, ProcessPoolExecutor, TaskError};
 use std::ffi::OsString;
 
@@ -44,6 +47,12 @@ pub fn check() {
     let seen = pool.submit(|()| registered(), ()).result().expect("a sum");
     // Off Linux the other constructors are not run.
     assert_eq!((seen, registered()), (21, 21), "the worker's registry differs");
+
+    // Whatever lies before the crate's own constructor the loader has run already, in a worker too. This one lies behind.
+    let late = pool.submit(|()| start_late::times(), ()).result().expect("a number");
+    assert_eq!((late, start_late::times()), (1, 1), "a constructor behind the crate's own was not run");
+    #[cfg(all(feature = "auto-init", target_os = "linux"))]
+    assert!(start_late::is_last(), "no constructor lies behind the crate's own, so none was tried");
 
     let arguments = |()| std::env::args_os().collect::<Vec<OsString>>();
     let theirs = pool.submit(arguments, ()).result().expect("arguments");

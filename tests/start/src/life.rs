@@ -67,6 +67,20 @@ pub fn hold(what: &str) {
     }
 }
 
+/// Holds three workers until it is killed itself: one computes, one sleeps, one is idle.
+pub fn hold_many() {
+    let pool = ProcessPoolExecutor::builder().max_workers(3).build().expect("a pool");
+    let _busy = [begin(&pool, compute), begin(&pool, sleep)];
+    worker_of(&pool);
+    for worker in pool.stats().workers {
+        println!("worker {}", worker.pid.expect("it lives"));
+    }
+    println!("held");
+    loop {
+        std::thread::park();
+    }
+}
+
 fn begin_or_done(pool: &ProcessPoolExecutor, task: fn(())) -> Future<()> {
     let future = pool.submit(task, ());
     while !future.is_running() && !future.is_done() {

@@ -1,5 +1,8 @@
 //! A program with a pool, in the situations that the tests put it in: `start SITUATION [ARGUMENT ...]`.
 
+// Named before the others: see start-late.
+extern crate start_late;
+
 mod life;
 mod sandbox;
 mod signals;
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         ["refusal"] => refusal(),
         ["name", ..] => name(),
         ["print", lines] => print(lines.parse().expect("a number")),
+        ["hold", "many"] => life::hold_many(),
         ["hold", what] => life::hold(what),
         ["static"] => life::leave_a_static_pool(),
         ["short-thread"] => life::build_on_a_short_thread(),
@@ -40,6 +44,11 @@ fn main() -> ExitCode {
             sandbox::refuse(calls);
             start::check();
             println!("checked");
+        }
+        ["one-processor"] => sandbox::on_one_processor(),
+        ["without", calls, "hold", "many"] => {
+            sandbox::refuse(calls);
+            life::hold_many();
         }
         ["without", calls, "crowd"] => {
             sandbox::refuse(calls);

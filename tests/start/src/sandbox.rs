@@ -34,6 +34,27 @@ pub fn refuse(calls: &str) {
     }
 }
 
+/// Lets this process run on the first of its processors alone, then asks how many workers there would be by default.
+pub fn on_one_processor() {
+    // SAFETY: a set may be any bits.
+    let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid place of that size; 0 is this thread, which is the only one so far.
+    let got = unsafe { libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed) };
+    // SAFETY: within the set.
+    let has = |n: &usize| unsafe { libc::CPU_ISSET(*n, &allowed) };
+    let all: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(has).collect();
+    assert!(got == 0 && !all.is_empty(), "{}", std::io::Error::last_os_error());
+    // SAFETY: as above.
+    let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: within the set.
+    unsafe { libc::CPU_SET(all[0], &mut one) };
+    // SAFETY: a valid set of that size.
+    let set = unsafe { libc::sched_setaffinity(0, size_of_val(&one), &raw const one) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    let pool = ProcessPoolExecutor::builder().build().expect("a pool");
+    println!("{} of {}", pool.max_workers(), all.len());
+}
+
 /// Many workers that start at once, over and over.
 pub fn crowd() {
     for _ in 0..10 {

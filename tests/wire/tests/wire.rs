@@ -12,12 +12,13 @@ use wire_tests::{
     read_frames, reply, unpack, welcome, write, write_all,
 };
 
-/// Notes how much each thread has at a time, and at most.
+/// Notes how much each thread has at a time, and at most, and the most it asked for at once.
 struct Counting;
 
 thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
     static MOST: Cell<isize> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count(by: isize) {
@@ -32,6 +33,7 @@ fn count(by: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
+        let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(layout.size())));
         // SAFETY: as our caller promised.
         unsafe { System.alloc(layout) }
     }
@@ -46,22 +48,49 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Runs `work` on these bytes; it may hold a few times as much, beside what any message costs.
-fn in_proportion<T>(bytes: usize, per_byte: usize, fixed: usize, work: impl FnOnce() -> T) -> T {
+/// What may be allocated for so many bytes: a few times as much in all, beside what any message costs; and at once no
+/// more than the bytes themselves, beside that, where no factor says why it is more.
+#[derive(Clone, Copy)]
+struct Allowed {
+    /// In all, for each byte.
+    per_byte: usize,
+    /// At once, for each byte.
+    at_once: usize,
+    /// In all, and at once, whatever is in the message.
+    fixed: (usize, usize),
+}
+
+/// Runs `work` on these bytes.
+fn in_proportion<T>(bytes: usize, allowed: Allowed, work: impl FnOnce() -> T) -> T {
     let before = HELD.get();
     MOST.set(before);
+    LARGEST.set(0);
     let value = work();
-    let held = usize::try_from(MOST.get() - before).unwrap();
-    let allowed = fixed + per_byte * bytes;
-    assert!(held <= allowed, "{held} held for {bytes} bytes, {allowed} allowed");
+    let (held, largest) = (usize::try_from(MOST.get() - before).unwrap(), LARGEST.get());
+    let in_all = allowed.fixed.0 + allowed.per_byte * bytes;
+    assert!(held <= in_all, "{held} held for {bytes} bytes, {in_all} allowed");
+    // The words around a text that an error quotes.
+    const WORDS: usize = 256;
+    let at_once = allowed.fixed.1.max(allowed.at_once * bytes + WORDS);
+    assert!(largest <= at_once, "{largest} asked for at once for {bytes} bytes, {at_once} allowed");
     value
 }
 
 /// What a message costs whatever is in it: the texts of an error.
-const SMALL: usize = 4 << 10;
+const SMALL: (usize, usize) = (4 << 10, 4 << 10);
 
 /// Room that an inbox begins with, once as it is and once while it moves.
-const INBOX: usize = 3 * (64 << 10);
+const INBOX: (usize, usize) = (3 * (64 << 10), 64 << 10);
+
+/// Frames whose lengths may lie: for such a length an inbox takes three times as much again as is there, so that an
+/// honest one grows in few steps.
+const FRAMES: Allowed = Allowed { per_byte: 8, at_once: 4, fixed: INBOX };
+
+/// It is written and read once more, and compared: what is written to grows by doubling.
+const WELCOME: Allowed = Allowed { per_byte: 24, at_once: 2, fixed: SMALL };
+
+/// Parcels and their refusals are read where they lie.
+const IN_PLACE: Allowed = Allowed { per_byte: 0, at_once: 1, fixed: SMALL };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Shape {
@@ -93,6 +122,19 @@ fn outcome() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// One so long that what it costs in any case is nothing beside it.
+fn long_outcome() -> impl Strategy<Value = Vec<u8>> {
+    let text = |len: usize| "t".repeat(len);
+    prop_oneof![
+        (0..100_000_usize).prop_map(move |len| write(Ok(text(len)))),
+        (0..20_000_usize).prop_map(|len| write(Ok((0..len as u64).collect::<Vec<_>>()))),
+        (0..100_000_usize)
+            .prop_map(move |len| write::<()>(Err(TaskError::Panicked(Panicked::new(text(len)))))),
+        (0..5_000_u64).prop_map(|len| write_all((0..len).map(Ok).collect())),
+        (0..100_usize).prop_map(move |len| write_all((0..len).map(|n| Ok(text(n * 10))).collect())),
+    ]
+}
+
 /// Good bytes with a few changed, cut off, or added.
 fn spoilt(good: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
@@ -113,17 +155,22 @@ fn spoilt(good: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>
         })
 }
 
-/// As one value and as a chunk of them, of several types.
+/// As one value and as a chunk of them, of several types. An element of a list takes a byte on the wire at least and its
+/// size in memory, twice that where the list's room grows; an element of a chunk takes eight bytes at least. A text that
+/// lies where something else belongs is quoted in the error, whose room grows by doubling too.
 fn outcomes(bytes: &[u8]) {
-    fn one<T: DeserializeOwned>(bytes: &[u8], per_byte: usize) {
-        in_proportion(bytes.len(), per_byte, SMALL, || drop(read::<T>(bytes)));
-        in_proportion(bytes.len(), per_byte + 16, SMALL, || drop(read_all::<T>(bytes)));
+    fn one<T: DeserializeOwned>(bytes: &[u8], per_byte: usize, at_once: usize) {
+        let allowed = Allowed { per_byte, at_once, fixed: SMALL };
+        in_proportion(bytes.len(), allowed, || drop(read::<T>(bytes)));
+        let per_item = size_of::<Result<T, TaskError>>().div_ceil(8);
+        let allowed = Allowed { per_byte: per_byte + 16, at_once: at_once.max(per_item), fixed: SMALL };
+        in_proportion(bytes.len(), allowed, || drop(read_all::<T>(bytes)));
     }
-    one::<()>(bytes, 64);
-    one::<u64>(bytes, 64);
-    one::<String>(bytes, 64);
-    one::<Vec<u64>>(bytes, 160);
-    one::<Shape>(bytes, 320);
+    one::<()>(bytes, 64, 2);
+    one::<u64>(bytes, 64, 2);
+    one::<String>(bytes, 64, 2);
+    one::<Vec<u64>>(bytes, 160, 2 * size_of::<u64>());
+    one::<Shape>(bytes, 320, 2 * size_of::<(i32, f64)>());
 }
 
 proptest! {
@@ -131,7 +178,7 @@ proptest! {
 
     #[test]
     fn any_bytes_as_frames(bytes in prop::collection::vec(any::<u8>(), 0..300), piece in 1..500_usize) {
-        let frames = in_proportion(bytes.len(), 8, INBOX, || read_frames(&bytes, piece));
+        let frames = in_proportion(bytes.len(), FRAMES, || read_frames(&bytes, piece));
         if let Ok(frames) = frames {
             prop_assert!(frames.iter().map(|frame| frame.2).sum::<usize>() <= bytes.len());
         }
@@ -147,6 +194,17 @@ proptest! {
         prop_assert_eq!(read_frames(&bytes, piece), Ok(expected));
     }
 
+    /// None is larger than its frame, or the room that there is in any case.
+    #[test]
+    fn frames_that_do_not_lie_take_no_more_than_themselves(lens in prop::collection::vec(0..400_000_usize, 1..4), piece in 10_000..500_000_usize) {
+        let frames: Vec<Vec<u8>> = lens.iter().map(|len| reply(1, 2, &vec![7; *len])).collect();
+        let longest = frames.iter().map(Vec::len).max().unwrap_or_default();
+        let bytes = frames.concat();
+        let allowed = Allowed { per_byte: 4, at_once: 1, fixed: INBOX };
+        let read = in_proportion(longest, allowed, || read_frames(&bytes, piece));
+        prop_assert_eq!(read.unwrap().len(), lens.len());
+    }
+
     #[test]
     fn spoilt_frames(
         bytes in spoilt(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..6).prop_map(|bodies| {
@@ -154,13 +212,13 @@ proptest! {
         })),
         piece in 1..500_usize,
     ) {
-        let _ = in_proportion(bytes.len(), 8, INBOX, || read_frames(&bytes, piece));
+        let _ = in_proportion(bytes.len(), FRAMES, || read_frames(&bytes, piece));
     }
 
     #[test]
     fn a_length_that_lies_takes_no_memory(len in any::<usize>(), body in (0..100_000_usize, any::<u8>()).prop_map(|(len, byte)| vec![byte; len])) {
         let bytes = lying(len, &body);
-        let _ = in_proportion(bytes.len(), 8, INBOX, || read_frames(&bytes, 4096));
+        let _ = in_proportion(bytes.len(), FRAMES, || read_frames(&bytes, 4096));
     }
 
     #[test]
@@ -175,13 +233,12 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_welcome(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        in_proportion(bytes.len(), 8, SMALL, || is_welcome(&bytes));
+        in_proportion(bytes.len(), WELCOME, || is_welcome(&bytes));
     }
 
     #[test]
     fn a_spoilt_welcome(bytes in spoilt(any::<(String, Vec<u64>, Vec<u8>)>().prop_map(|(n, a, i)| welcome(&n, a, i)))) {
-        // It is written and read once more, and compared.
-        in_proportion(bytes.len(), 24, SMALL, || is_welcome(&bytes));
+        in_proportion(bytes.len(), WELCOME, || is_welcome(&bytes));
     }
 
     #[test]
@@ -198,6 +255,18 @@ proptest! {
     #[test]
     fn a_spoilt_outcome(bytes in spoilt(outcome())) {
         outcomes(&bytes);
+    }
+
+    #[test]
+    fn a_long_outcome_that_is_spoilt(bytes in spoilt(long_outcome())) {
+        outcomes(&bytes);
+    }
+
+    #[test]
+    fn a_long_welcome_that_is_spoilt(bytes in spoilt((0..100_000_usize, 0..9_000_u64).prop_map(|(len, count)| {
+        welcome("w", (0..count).collect(), vec![7; len])
+    }))) {
+        in_proportion(bytes.len(), WELCOME, || is_welcome(&bytes));
     }
 
     #[test]
@@ -219,13 +288,13 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_parcel(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let unpacked = in_proportion(bytes.len(), 0, SMALL, || unpack(&bytes));
+        let unpacked = in_proportion(bytes.len(), IN_PLACE, || unpack(&bytes));
         prop_assert!(unpacked.is_err());
     }
 
     #[test]
     fn a_spoilt_parcel(bytes in spoilt(prop::collection::vec(any::<u8>(), 0..200).prop_map(|argument| parcel(&argument)))) {
-        if let Ok(argument) = in_proportion(bytes.len(), 0, SMALL, || unpack(&bytes)) {
+        if let Ok(argument) = in_proportion(bytes.len(), IN_PLACE, || unpack(&bytes)) {
             prop_assert_eq!(argument.len(), bytes.len() - 72);
         }
     }

@@ -1,6 +1,6 @@
 //! Parents that die, leave, or fork: their workers go with them, and with nothing else.
 
-use crate::program::{Program, is_gone, kill, limit, lines, state, within};
+use crate::program::{Program, is_gone, kill, limit, lines, skip, state, within};
 use std::time::Duration;
 
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -18,6 +18,36 @@ fn outlive(what: &str) {
         assert!(!is_gone(fork), "the fork was to live on");
         kill(fork, libc::SIGKILL);
     }
+}
+
+/// The same with three of them, in a parent that was started with these arguments.
+fn outlive_many(arguments: &[&str]) {
+    let mut parent = Program::start(arguments);
+    let first = parent.line();
+    if first.starts_with("not permitted") {
+        return skip("no seccomp filters here, so no parent without pidfd was killed");
+    }
+    let first = first.strip_prefix("worker ").and_then(|pid| pid.parse().ok()).expect("a worker's number");
+    let workers = [first, parent.number("worker"), parent.number("worker")];
+    assert_eq!(parent.line(), "held");
+    assert!(workers.iter().all(|worker| !is_gone(*worker)));
+    parent.kill();
+    let left = || workers.map(state);
+    let gone = within(AT_ONCE, || left() == [None; 3]);
+    let left = left();
+    // One that computes for ever would slow down all that comes after.
+    workers.into_iter().filter(|worker| !is_gone(*worker)).for_each(|worker| kill(worker, libc::SIGKILL));
+    assert!(gone, "there live: {left:?}");
+}
+
+#[test]
+fn all_workers_go_with_their_parent() {
+    limit(|| outlive_many(&["hold", "many"]));
+}
+
+#[test]
+fn all_workers_go_with_a_parent_that_has_no_pidfd() {
+    limit(|| outlive_many(&["without", "pidfd_open", "hold", "many"]));
 }
 
 #[test]

@@ -56,3 +56,16 @@ fn without_eventfd_the_pool_says_so() {
         }
     });
 }
+
+/// `taskset`, and what containers do.
+#[test]
+fn by_default_there_are_as_many_workers_as_processors_for_this_process() {
+    limit(|| {
+        let said = lines(&["one-processor"]);
+        let (workers, of) = said[0].split_once(" of ").expect("two numbers");
+        assert_eq!((workers, said.len()), ("1", 1), "{said:?}");
+        if of == "1" {
+            skip("there is one processor here, so a default that ignores the affinity would look the same");
+        }
+    });
+}
