@@ -350,7 +350,7 @@ fn a_folder_that_cannot_be_read_is_one_error_in_the_list() {
         assert_eq!(folder.run_drawn(&["--executor", "loop"]).code, Some(0));
         let closed = folder.path().join("cache/closed");
         fs::create_dir(&closed).expect("a folder");
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).expect("it is ours");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("it is ours");
         let args = ["--dir", "cache", "--executor", "loop", "--json", "--repeat", "2", "--out", "a.npy"];
         let mut command = folder.command(&args);
         if fs::read_dir(&closed).is_ok() {
