@@ -9,6 +9,7 @@ use codec_tests::{Json, decode, encode, encode_into};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
@@ -107,6 +108,47 @@ proptest! {
         exact(&vec![mixed, Vec::new(), vec![Scalar::U8(1)]]);
     }
 
+    /// By their bits: infinities, and every NaN with its sign and what it carries.
+    #[test]
+    fn floats_of_every_kind(
+        wide in prop::collection::vec(any::<u64>().prop_map(f64::from_bits), 1..100),
+        narrow in prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 1..100),
+        which in 0..ODD_64.len(), at in any::<prop::sample::Index>(),
+    ) {
+        let (mut wide, mut narrow) = (wide, narrow);
+        let (odd_64, odd_32) = (f64::from_bits(ODD_64[which]), f32::from_bits(ODD_32[which]));
+        let (in_wide, in_narrow) = (at.index(wide.len()), at.index(narrow.len()));
+        wide[in_wide] = odd_64;
+        narrow[in_narrow] = odd_32;
+        let sent = (wide, narrow, (odd_64, Some(odd_32)));
+        let (wide, narrow, (one_64, one_32)): (Vec<f64>, Vec<f32>, (f64, Option<f32>)) =
+            decode(&encode(&sent).unwrap()).unwrap();
+        prop_assert_eq!(bits_64(&wide), bits_64(&sent.0));
+        prop_assert_eq!(bits_32(&narrow), bits_32(&sent.1));
+        prop_assert_eq!((one_64.to_bits(), one_32.map(f32::to_bits)), (ODD_64[which], Some(ODD_32[which])));
+    }
+
+    #[test]
+    fn wide_numbers_in_json(wide: u128, signed: i128) {
+        in_json(&(wide, signed), &(wide, signed));
+        in_json(&vec![wide; 3], &vec![wide; 3]);
+    }
+
+    /// What could borrow is owned on arrival. A type that does borrow (`&str`, a `#[serde(borrow)]`) is no argument: it
+    /// is not `DeserializeOwned`, since nothing stays that it could point to.
+    #[test]
+    fn what_could_borrow(text in ".*", bytes: Vec<u8>) {
+        let lent = Lent { text: Cow::Borrowed(&text), list: Cow::Borrowed(&bytes) };
+        let (ours, json): (Lent<'static>, Lent<'static>) = (
+            decode(&encode(&lent).unwrap()).unwrap(),
+            serde_json::from_slice(&serde_json::to_vec(&lent).unwrap()).unwrap(),
+        );
+        prop_assert_eq!(&ours, &json);
+        prop_assert_eq!(&ours, &lent);
+        let owned: (Cow<'static, str>, Box<str>, Box<[u8]>) = (text.into(), "boxed".into(), bytes.into());
+        as_json(&owned);
+    }
+
     #[test]
     fn one_type_out_another_in(narrow in any::<i32>(), wide in any::<u64>(), float in any::<f32>(), text in ".{0,2}") {
         crossing::<_, i64>(&narrow);
@@ -138,6 +180,42 @@ proptest! {
         crossing::<_, serde_json::Value>(&serde_bytes::ByteBuf::from(vec![1, 2]));
         crossing::<_, ()>(&None::<u8>);
     }
+}
+
+/// Zeros, infinities, the NaN of this machine, and others: signalling, negative, with every bit set.
+const ODD_64: [u64; 8] = [
+    0,
+    1 << 63,
+    0x7ff0 << 48,
+    0xfff0 << 48,
+    0x7ff8 << 48,
+    (0x7ff0 << 48) | 1,
+    (0xfff8 << 48) | 0xabc,
+    u64::MAX,
+];
+const ODD_32: [u32; 8] = [
+    0,
+    1 << 31,
+    0x7f80 << 16,
+    0xff80 << 16,
+    0x7fc0 << 16,
+    (0x7f80 << 16) | 1,
+    (0xffc0 << 16) | 0xabc,
+    u32::MAX,
+];
+
+fn bits_64(floats: &[f64]) -> Vec<u64> {
+    floats.iter().map(|float| float.to_bits()).collect()
+}
+
+fn bits_32(floats: &[f32]) -> Vec<u32> {
+    floats.iter().map(|float| float.to_bits()).collect()
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Lent<'a> {
+    text: Cow<'a, str>,
+    list: Cow<'a, [u8]>,
 }
 
 #[test]
