@@ -4,7 +4,7 @@
 //! decides it decides in the [`Book`](super::book::Book), under the lock; everything it does it does outside. The steps
 //! are those of `PAGE.md`, section "Driver".
 
-use super::book::{Book, Step};
+use super::book::{Book, Life, Step};
 use super::channel::{Filled, Wait};
 use super::desk::{Reason, Sentence};
 use super::launch::{Failure, Worker, launch};
@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a worker that was told to leave may take. Nothing is in flight then.
+/// How long a worker that was told to leave may take.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the death of a worker is waited for that closed its stream before it is helped along.
@@ -116,6 +116,8 @@ struct Driver<'p> {
     has_limits: bool,
     /// Nothing more is read: until when its death is waited for, then it is killed.
     deaf_until: Option<Instant>,
+    /// Its pool broke and it was told to end: until when it may clean up. Nobody would ever end one that ignores signals.
+    mercy_until: Option<Instant>,
     /// It should be heard of: when that is looked at next, and how often it was.
     quiet: Option<(Instant, u32)>,
     weight: Option<(u64, Instant)>,
@@ -143,6 +145,7 @@ impl<'p> Driver<'p> {
             clocks: Vec::new(),
             has_limits: false,
             deaf_until: None,
+            mercy_until: None,
             quiet: None,
             weight,
             is_brisk: false,
@@ -188,7 +191,8 @@ impl<'p> Driver<'p> {
 
     /// D1: sleeps, and hears what there is to hear.
     fn turn(&mut self, until: Option<Instant>) -> Turn {
-        let deadline = self.clocks.iter().map(|(_, until)| *until).chain(until).chain(self.deaf_until).min();
+        let others = [until, self.deaf_until, self.mercy_until].into_iter().flatten();
+        let deadline = self.clocks.iter().map(|(_, until)| *until).chain(others).min();
         let (socket, child) = (&self.worker.door.socket, &self.worker.child);
         let for_room = !self.worker.door.is_drained();
         let ring = &self.worker.page.ring;
@@ -226,6 +230,10 @@ impl<'p> Driver<'p> {
         }
         if self.deaf_until.is_some_and(|until| Instant::now() >= until) {
             self.condemn(Sentence::Garbled("it closed its end of the connection and lived on".into()));
+        }
+        if self.mercy_until.is_some_and(|until| Instant::now() >= until) {
+            self.mercy_until = None;
+            self.worker.child.signal(Signal::KILL);
         }
         self.look_at_clocks();
         self.weigh();
@@ -396,6 +404,9 @@ impl<'p> Driver<'p> {
         let mut cancelled = Vec::new();
         let mut book = self.pool.book.lock();
         let order = book.desks[self.desk].order.take();
+        if order.is_some() && matches!(book.life, Life::Broken(_)) {
+            self.mercy_until = Instant::now().checked_add(GRACE);
+        }
         let wake = book.recall(self.desk, &mut cancelled);
         drop(book);
         self.pool.wake_all(wake);

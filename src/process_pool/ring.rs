@@ -209,7 +209,7 @@ mod tests {
         let each = WORDS / (2 + MOST / 8);
         assert_eq!((0..).take_while(|n| ring.put(0, *n, &vec![1; MOST])).count(), each);
         assert_eq!(all(&ring).len(), each);
-        assert!(ring.put(0, 0, &[]) && !ring.next().expect("sane").is_none_or(|next| next.len != 0));
+        assert!(ring.put(0, 0, &[]) && ring.next().expect("sane").is_some_and(|next| next.len == 0));
     }
 
     #[test]

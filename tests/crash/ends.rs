@@ -314,6 +314,27 @@ fn a_death_breaks_a_pool_that_is_built_so() {
     });
 }
 
+/// In Python the end of a broken pool waits for such a worker for ever.
+#[test]
+fn a_pool_that_breaks_waits_for_nobody_who_ignores_signals() {
+    fn ignore(file: PathBuf) {
+        // SAFETY: ignoring a signal runs no code.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+        std::fs::write(file, "").unwrap();
+        sleep(());
+    }
+    alone(LIMIT, || {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ignores");
+        let pool = pool(2).on_worker_death(WorkerDeath::BreakPool).build().unwrap();
+        let running = pool.submit(ignore, file.clone());
+        eventually(|| file.exists());
+        assert_eq!(died(pool.submit(abort, ())).signal(), Some(libc::SIGABRT));
+        pool.join_timeout(Duration::from_secs(30)).unwrap();
+        assert_eq!(died(running).signal(), Some(libc::SIGKILL));
+    });
+}
+
 #[test]
 fn a_pool_that_is_dropped_while_tasks_crash() {
     alone(LIMIT, || {

@@ -3,6 +3,8 @@
 
 #[path = "zoo/animals.rs"]
 mod animals;
+#[path = "zoo/processes.rs"]
+mod processes;
 
 use animals::*;
 use codec_tests::{Json, decode, encode, encode_into};

@@ -1,10 +1,7 @@
 //! The zoo's animals between real processes: as an argument and as a result, plain where the codec carries them and
-//! inside `Json<T>` where serde_json does. `zoo.rs` has the codec alone.
+//! inside `Json<T>` where serde_json does. The rest of the zoo has the codec alone.
 
-#[path = "zoo/animals.rs"]
-mod animals;
-
-use animals::{Exotic, Wild, any_scalar, attributed, exotic, json_value, tagged};
+use crate::animals::{Exotic, Wild, any_scalar, attributed, exotic, json_value, tagged};
 use concurrent_futures::{ExecutorExt, Json, ProcessPoolExecutor, TaskError};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
