@@ -86,7 +86,7 @@ impl Inbox {
         }
         let have = self.buffer.len() - self.taken;
         let wanted = match self.head() {
-            // up to three times as much again as is there already: a length alone takes no memory.
+            // Up to three times as much again as is there already: a length alone takes no memory.
             Ok(Some(head)) => head.len.saturating_add(HEAD).saturating_sub(have).min(have.saturating_mul(3)),
             _ => 0,
         };

@@ -1,7 +1,7 @@
 //! Life: one thread that starts a worker, feeds it, hears it, and buries it.
 //!
 //! It sleeps in one place, for three things at once: bytes from the worker, the worker's death, the bell. Everything it
-//! decides it decides in the [`Book`](super::book::Book), under the lock; everything it does it does outside. The steps
+//! decides it decides in the [`Book`], under the lock; everything it does it does outside. The steps
 //! are those of `PAGE.md`, section "Driver".
 
 use super::book::{Book, Life, Step};
