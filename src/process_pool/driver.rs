@@ -121,7 +121,7 @@ struct Driver<'p> {
     /// It should be heard of: when that is looked at next, and how often it was.
     quiet: Option<(Instant, u32)>,
     weight: Option<(u64, Instant)>,
-    /// Replies came several at a time.
+    /// Replies came several at a time, and as many tasks are still to begin.
     is_brisk: bool,
     /// Replies out of the ring, end to end.
     heard: Vec<u8>,
@@ -313,8 +313,9 @@ impl<'p> Driver<'p> {
         {
             heard = Err(garbled);
         }
+        // A nap must not let the worker run dry.
+        self.is_brisk = small.len() > 1 && book.desks[self.desk].all_waiting() > small.len();
         drop(book);
-        self.is_brisk = small.len() > 1;
         for (record, body) in replies {
             self.pool.complete(record, self.worker.inbox.body(body));
         }
