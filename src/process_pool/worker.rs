@@ -101,28 +101,29 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
     let mut through = 0;
     let mut unrung = false;
     loop {
+        // W1: before blocking, ring if the parent has not heard of something.
         let (head, body) = loop {
             if let Some(frame) = inbox.next().map_err(|Garbled(what)| io::Error::other(what))? {
                 break frame;
             }
-            let mut filled = Filled::Nothing;
-            if !unrung && welcome.may_spin && patience.is_left() {
-                filled = look(stream, page, &mut inbox, through, &patience)?;
-            }
-            if filled == Filled::Nothing && (unrung || page.ring.has_news()) {
-                filled = inbox.fill(stream, Wait::No)?;
-                if filled == Filled::Nothing {
-                    // W1: before blocking, ring if the parent has not heard of something. Replies it hears of without;
-                    // but whoever listens may doze, and here is a worker that could have more to do.
+            let filled = if unrung {
+                inbox.fill(stream, Wait::No)?
+            } else if welcome.may_spin
+                && patience.is_left()
+                && let filled @ (Filled::Some | Filled::End) =
+                    look(stream, page, &mut inbox, through, &patience)?
+            {
+                filled
+            } else {
+                inbox.fill(stream, Wait::Yes)?
+            };
+            match filled {
+                Filled::Some => {}
+                Filled::Nothing => {
                     ring(stream)?;
                     unrung = false;
                 }
-            }
-            if filled == Filled::Nothing {
-                filled = inbox.fill(stream, Wait::Yes)?;
-            }
-            if filled == Filled::End {
-                return Ok(());
+                Filled::End => return Ok(()),
             }
         };
         if head.kind != Kind::Batch {
