@@ -543,3 +543,6 @@ fn last_panic(words: &[u8]) -> Option<crate::error::Panicked> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
