@@ -83,7 +83,6 @@ mod real {
     /// 64. For spins that are longer than a wake-up, which on a busy machine nobody can afford each time; and only where
     /// there is more than one processor, which the caller knows.
     #[cfg(feature = "process")]
-    #[derive(Default)]
     pub(crate) struct Patience {
         vain: std::cell::Cell<u32>,
         left_out: std::cell::Cell<u32>,

@@ -150,7 +150,8 @@ pub(super) fn frame(number: u32, records: &[Record]) -> Vec<Part> {
     let size = records.iter().map(Record::size).sum();
     let head = Head::new(Kind::Batch, number, records.len() as u32, size);
     let mut parts = Vec::with_capacity(1);
-    let mut bytes = Vec::with_capacity(super::message::HEAD + size.min(BATCH_BYTES));
+    let mut bytes =
+        Vec::with_capacity(super::message::HEAD + size.min(BATCH_BYTES + PARCEL_AT + Header::LEN));
     bytes.extend_from_slice(&head.to_bytes());
     for record in records {
         match &record.wire {

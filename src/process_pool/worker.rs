@@ -97,7 +97,7 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
         reply.send(stream, Kind::Ready, 0, 0)?;
     }
     let mut inbox = Inbox::default();
-    let patience = Patience::default();
+    let patience = Patience::new();
     let mut through = 0;
     let mut unrung = false;
     loop {
