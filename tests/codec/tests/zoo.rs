@@ -55,6 +55,21 @@ fn crossing<A: Serialize, B: DeserializeOwned + PartialEq + Debug>(value: &A) {
     }
 }
 
+/// A short float read as a long one: by its shortest digits, as JSON's. Where two such texts are equally near (3276400.25
+/// is .2 as much as .3), the standard library and serde_json choose differently: either is right.
+#[track_caller]
+fn widening(float: f32) {
+    let json: f64 = serde_json::from_slice(&serde_json::to_vec(&float).unwrap()).unwrap();
+    let ours: f64 = decode(&encode(&float).unwrap()).unwrap();
+    let value: serde_json::Value = decode(&encode(&float).unwrap()).unwrap();
+    assert_eq!(value, serde_json::json!(ours));
+    assert_eq!(ours as f32, float);
+    let exact = f64::from(float);
+    let as_near = ((ours - exact).abs() - (json - exact).abs()).abs() <= exact.abs() * f64::EPSILON;
+    let equally_near = as_near && ours.to_string().len() == json.to_string().len();
+    assert!(ours == json || equally_near, "{float}: {ours} where serde_json says {json}");
+}
+
 #[track_caller]
 fn clear<T: ?Sized>(error: &str) {
     assert!(error.contains(std::any::type_name::<T>()), "{error}");
@@ -162,8 +177,7 @@ proptest! {
         crossing::<_, Option<u64>>(&wide);
         crossing::<_, u64>(&Some(wide));
         if float.is_finite() {
-            crossing::<_, f64>(&float);
-            crossing::<_, serde_json::Value>(&float);
+            widening(float);
         }
         crossing::<_, char>(&text);
         crossing::<_, Vec<u8>>(&text);
@@ -236,6 +250,13 @@ fn what_serde_refuses_is_an_error_that_names_the_type() {
     let back: Json<Wild> = decode(&encode(&Json(raw)).unwrap()).unwrap();
     assert_eq!(back.get(), "{\"a\": [1]}");
     as_json(&serde_json::Number::from(7));
+}
+
+#[test]
+fn a_float_between_two_texts() {
+    for float in [3_276_400.25, -3_276_400.25, 0.5, 1e-45, f32::MAX, 16_777_216.0] {
+        widening(float);
+    }
 }
 
 #[test]
