@@ -464,8 +464,10 @@ pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase, discarded: boo
             }
         }
     }
-    if crowd.as_ref().is_none_or(|crowd| crowd.callbacks.is_empty()) {
-        log_panic_in_drop(cell, drop_contained(error.take()));
+    if crowd.as_ref().is_none_or(|crowd| crowd.callbacks.is_empty())
+        && let Some(error) = error.take()
+    {
+        log_panic_in_drop(cell, drop_contained(error));
     }
     Aftermath { discard: before.is_unwanted() && !discarded, crowd, error }
 }

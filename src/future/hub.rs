@@ -5,11 +5,12 @@
 //! a scope's end. A *stream* also says which futures completed, in the order in which they did; it serves
 //! `as_completed` and unordered maps.
 //!
-//! No ring is lost: it is a flag under the bell's mutex, set before the notification and looked at before each sleep.
+//! No ring is lost: it is a flag under the bell's mutex, or a key under the stream's, set before the notification and
+//! looked at before each sleep.
 
 use crate::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
-use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Condvar, Mutex};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,7 +36,7 @@ pub(crate) struct Hub {
 
 enum Kind {
     Bell { remaining: AtomicIsize, on_failure: bool, enough: AtomicBool, bell: Mutex<Bell>, rung: Condvar },
-    Stream(Sender<Event>),
+    Stream { news: Mutex<News>, is_new: AtomicBool, rung: Condvar },
 }
 
 #[derive(Default)]
@@ -44,9 +45,11 @@ struct Bell {
     help: bool,
 }
 
-enum Event {
-    Done(Key),
-    Help,
+/// What a stream's listener has not taken yet.
+#[derive(Default)]
+struct News {
+    done: VecDeque<Key>,
+    help: bool,
 }
 
 impl Hub {
@@ -61,12 +64,9 @@ impl Hub {
 
     /// Hands on the key of each future that completes.
     pub(crate) fn stream() -> Stream {
-        let (sender, receiver) = channel::unbounded();
-        Stream {
-            hub: Arc::new(Hub { kind: Kind::Stream(sender), abandoned: AtomicBool::new(false) }),
-            receiver,
-            help: AtomicBool::new(false),
-        }
+        let kind =
+            Kind::Stream { news: Mutex::default(), is_new: AtomicBool::new(false), rung: Condvar::new() };
+        Stream(Arc::new(Hub { kind, abandoned: AtomicBool::new(false) }))
     }
 
     /// A future has completed.
@@ -78,8 +78,16 @@ impl Hub {
                     self.ring();
                 }
             }
-            // Nobody listens any more: nothing to tell.
-            Kind::Stream(sender) => drop(sender.send(Event::Done(key))),
+            Kind::Stream { news, is_new, rung } => {
+                {
+                    let mut news = news.lock();
+                    news.done.push_back(key);
+                    // ORDERING: a hint. Whoever was told otherwise that the future is done sees it, and who sleeps asks
+                    // under the lock.
+                    is_new.store(true, Ordering::Relaxed);
+                }
+                rung.notify_one();
+            }
         }
     }
 
@@ -97,7 +105,10 @@ impl Hub {
     pub(crate) fn help(&self) {
         match &self.kind {
             Kind::Bell { .. } => self.set(|bell| bell.help = true),
-            Kind::Stream(sender) => drop(sender.send(Event::Help)),
+            Kind::Stream { news, rung, .. } => {
+                news.lock().help = true;
+                rung.notify_one();
+            }
         }
     }
 
@@ -145,48 +156,55 @@ impl Hub {
 
 /// The listening end of a stream. Its drop, not its owner's, marks the hub as abandoned: an owner with a `Drop` of its
 /// own would keep what it borrows borrowed until the end of its block.
-pub(crate) struct Stream {
-    hub: Arc<Hub>,
-    receiver: Receiver<Event>,
-    /// Told to help by an event that a look met. Only the listener touches it.
-    help: AtomicBool,
-}
+pub(crate) struct Stream(Arc<Hub>);
 
 impl Stream {
     pub(crate) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+        &self.0
     }
 
-    /// The next completed future, if one is there already.
-    pub(crate) fn poll(&self) -> Option<Key> {
+    /// Moves what has completed since into `ready`, which is empty. All at once: whoever tells and whoever listens meet
+    /// at the lock once for many futures, not once for each.
+    pub(crate) fn poll(&self, ready: &mut VecDeque<Key>) {
+        let Kind::Stream { news, is_new, .. } = &self.0.kind else { unreachable!("made so") };
+        if is_new.load(Ordering::Relaxed) {
+            Self::take(&mut news.lock(), is_new, ready);
+        }
+    }
+
+    /// Sleeps until a future completes and moves it, and all that has completed, into `ready`, which is empty.
+    pub(crate) fn sleep(&self, ready: &mut VecDeque<Key>, deadline: Option<Instant>) -> Woken {
+        let Kind::Stream { news, is_new, rung } = &self.0.kind else { unreachable!("made so") };
+        let mut news = news.lock();
         loop {
-            match self.receiver.try_recv() {
-                Ok(Event::Done(key)) => return Some(key),
-                // Kept for `sleep`: whoever only looks must not take it away from whoever sleeps.
-                Ok(Event::Help) => self.help.store(true, Ordering::Relaxed),
-                Err(_) => return None,
+            if !news.done.is_empty() {
+                Self::take(&mut news, is_new, ready);
+                return Woken::Rung;
+            }
+            if std::mem::take(&mut news.help) {
+                return Woken::Help;
+            }
+            match deadline {
+                None => rung.wait(&mut news),
+                Some(at) => {
+                    if rung.wait_until(&mut news, at).timed_out() && news.done.is_empty() {
+                        return Woken::TimedOut;
+                    }
+                }
             }
         }
     }
 
-    /// Sleeps until a future completes, and says which.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Result<Key, Woken> {
-        if self.help.swap(false, Ordering::Relaxed) {
-            return Err(Woken::Help);
-        }
-        let event = match deadline {
-            None => self.receiver.recv().map_err(|_| Woken::TimedOut),
-            Some(at) => self.receiver.recv_deadline(at).map_err(|_| Woken::TimedOut),
-        };
-        match event? {
-            Event::Done(key) => Ok(key),
-            Event::Help => Err(Woken::Help),
-        }
+    /// The two buffers take turns.
+    fn take(news: &mut News, is_new: &AtomicBool, ready: &mut VecDeque<Key>) {
+        debug_assert!(ready.is_empty());
+        std::mem::swap(&mut news.done, ready);
+        is_new.store(false, Ordering::Relaxed);
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.hub.abandon();
+        self.0.abandon();
     }
 }

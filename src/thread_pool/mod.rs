@@ -165,7 +165,7 @@ local_verbs!(ThreadPoolExecutor);
 
 impl Launch for Arc<Queue> {
     fn accept(&self, entry: Entry) {
-        if let Some(error) = refuse_unsupported(entry.options()) {
+        if let Some(error) = entry.extra().options().and_then(refuse_unsupported) {
             if entry.header().word.claim().is_some() {
                 fail_claimed(&*entry, error);
             }

@@ -225,7 +225,11 @@ impl<W: Waitable> ExactSizeIterator for AsCompleted<W> {}
 
 impl<W: Waitable> Extend<W> for AsCompleted<W> {
     fn extend<I: IntoIterator<Item = W>>(&mut self, items: I) {
-        items.into_iter().for_each(|item| self.add(item));
+        let items = items.into_iter();
+        let more = items.size_hint().0.saturating_sub(self.free.len());
+        self.slots.reserve(more);
+        self.fresh.reserve(more);
+        items.for_each(|item| self.add(item));
     }
 }
 
@@ -281,7 +285,7 @@ struct Next<'a, W> {
 impl<W: Waitable> Wait for Next<'_, W> {
     fn is_done(&mut self) -> bool {
         if self.all.ready.is_empty() {
-            self.all.ready.extend(self.all.stream.poll());
+            self.all.stream.poll(&mut self.all.ready);
         }
         !self.all.ready.is_empty()
     }
@@ -341,12 +345,6 @@ impl<W: Waitable> Wait for Next<'_, W> {
     }
 
     fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
-        match self.all.stream.sleep(deadline) {
-            Ok(key) => {
-                self.all.ready.push_back(key);
-                Woken::Rung
-            }
-            Err(woken) => woken,
-        }
+        self.all.stream.sleep(&mut self.all.ready, deadline)
     }
 }
