@@ -23,6 +23,7 @@ pub(crate) mod plain {
 
 #[cfg(not(concurrent_futures_loom))]
 mod real {
+    #[cfg(feature = "process")]
     pub(crate) use crossbeam_channel as channel;
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::collections::HashMap;
@@ -316,58 +317,6 @@ mod model {
             fn is_refused(&self) -> bool {
                 let numbers = self.name.strip_prefix(REFUSING).and_then(|rest| rest.split_once('_'));
                 numbers.is_some_and(|(most, number)| number.parse::<usize>().ok() >= most.parse().ok())
-            }
-        }
-    }
-
-    /// The part of crossbeam-channel that the crate uses, over a mutex and a condition variable.
-    pub(crate) mod channel {
-        use super::{Condvar, Mutex};
-        use std::collections::VecDeque;
-        use std::sync::Arc;
-        use std::time::Instant;
-
-        struct Queue<T> {
-            items: Mutex<VecDeque<T>>,
-            filled: Condvar,
-        }
-
-        pub(crate) struct Sender<T>(Arc<Queue<T>>);
-        pub(crate) struct Receiver<T>(Arc<Queue<T>>);
-        pub(crate) struct SendError<T>(std::marker::PhantomData<T>);
-        pub(crate) struct TryRecvError;
-        pub(crate) struct RecvTimeoutError;
-
-        pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-            let queue = Arc::new(Queue { items: Mutex::new(VecDeque::new()), filled: Condvar::new() });
-            (Sender(queue.clone()), Receiver(queue))
-        }
-
-        impl<T> Sender<T> {
-            pub(crate) fn send(&self, item: T) -> Result<(), SendError<T>> {
-                self.0.items.lock().push_back(item);
-                self.0.filled.notify_one();
-                Ok(())
-            }
-        }
-
-        impl<T> Receiver<T> {
-            pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
-                self.0.items.lock().pop_front().ok_or(TryRecvError)
-            }
-
-            pub(crate) fn recv(&self) -> Result<T, TryRecvError> {
-                let mut items = self.0.items.lock();
-                loop {
-                    if let Some(item) = items.pop_front() {
-                        return Ok(item);
-                    }
-                    self.0.filled.wait(&mut items);
-                }
-            }
-
-            pub(crate) fn recv_deadline(&self, _: Instant) -> Result<T, RecvTimeoutError> {
-                self.recv().map_err(|_| RecvTimeoutError)
             }
         }
     }

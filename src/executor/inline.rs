@@ -63,6 +63,8 @@ impl Launch for Door {
         publish_here(&*entry, Phase::Running, phase);
     }
 
+    const SHARES: bool = false;
+
     fn workers(&self) -> usize {
         1
     }

@@ -4,6 +4,7 @@
 //! One list for all of them, stamped by `local_verbs!`: a verb that were missing on one type would silently be the
 //! trait's there, and adding it later would change what programs mean.
 
+use super::batch::{Batch, Pace};
 use super::map::{Chunk, Map, MapWith, run_chunk};
 use super::options::MapOptions;
 use super::task::failing;
@@ -18,6 +19,9 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
     fn accept(&self, entry: Entry);
 
     fn workers(&self) -> usize;
+
+    /// Whether tasks have a cost that is worth sharing.
+    const SHARES: bool;
 
     fn launch<W, T>(&self, options: Option<TaskOptions>, work: W) -> Future<T>
     where
@@ -84,11 +88,24 @@ where
 {
     let (f, pool, tasks) = (Arc::new(f), pool.clone(), options.tasks.clone());
     let workers = pool.workers();
+    let pace = (options.lets_items_share() && L::SHARES).then(|| Arc::new(Pace::new()));
+    let paced = pace.clone();
     let submit = move |items: Vec<A>| {
         let (f, len) = (f.clone(), items.len());
-        Chunk { future: pool.launch(tasks.clone(), move || Ok(run_chunk(items, &*f))), len }
+        match paced.clone() {
+            None => {
+                let future = pool.launch(tasks.clone(), move || Ok(run_chunk(items, &*f)));
+                Chunk { future, len, batch: None }
+            }
+            Some(pace) => {
+                let batch = Arc::new(Batch::new(items));
+                let shared = batch.clone();
+                let future = pool.launch(None, move || Ok(shared.run(&*f, &pace)));
+                Chunk { future, len, batch: Some(batch) }
+            }
+        }
     };
-    MapWith::new(&options, workers, input.into_iter(), Box::new(submit))
+    MapWith::new(&options, workers, pace, input.into_iter(), Box::new(submit))
 }
 
 /// The inherent verbs of an executor that has a method `local(&self) -> &impl Launch`.

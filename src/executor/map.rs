@@ -1,6 +1,6 @@
 //! The iterators of `map`: [`Map`], eager, and [`MapWith`], lazy and bounded.
 
-use crate::contain::contain;
+use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError, TimedOut};
 use crate::future::Future;
 use crate::future::waiting::deadline_after;
@@ -8,8 +8,10 @@ use crate::wait::AsCompleted;
 use std::collections::{VecDeque, vec_deque};
 use std::fmt;
 use std::iter::FusedIterator;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::batch::{Batch, Pace};
 use super::options::MapOptions;
 
 /// Results of an eager `map`, in the order of the input. `next` blocks until the next one is done.
@@ -92,9 +94,14 @@ impl<T> Cancel for Future<T> {
     }
 }
 
-impl<T> Cancel for Chunk<T> {
+impl<A, R> Cancel for Chunk<A, R> {
     fn cancel(&self) {
         self.future.cancel();
+        if let Some(batch) = &self.batch
+            && let Err(panic) = drop_contained(batch.part())
+        {
+            log::error!("a drop panicked in what a map left behind: {}", panic.message());
+        }
     }
 }
 
@@ -118,12 +125,11 @@ impl<F: Cancel> Drop for Remaining<F> {
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
     input: std::iter::Fuse<I>,
-    submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<R> + Send + 'e>,
-    chunksize: usize,
-    buffersize: usize,
+    submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<I::Item, R> + Send + 'e>,
+    chunks: Chunks,
     /// Taken from the input, not yet yielded.
     in_air: usize,
-    pending: Pending<R>,
+    pending: Pending<I::Item, R>,
     /// The rest of the chunk that is being yielded.
     results: vec_deque::IntoIter<Result<R, TaskError>>,
 }
@@ -132,13 +138,48 @@ pub struct MapWith<'e, I: Iterator, R> {
 pub(crate) type ChunkResults<R> = Vec<Result<R, TaskError>>;
 
 /// One task's worth of items.
-pub(crate) struct Chunk<R> {
+pub(crate) struct Chunk<A, R> {
     pub(crate) future: Future<ChunkResults<R>>,
     pub(crate) len: usize,
+    /// Where items share a task that can be parted again.
+    pub(crate) batch: Option<Arc<Batch<A, R>>>,
 }
 
-enum Pending<R> {
-    Ordered(Remaining<Chunk<R>>),
+/// How many items make a chunk, and how many may be in the air.
+struct Chunks {
+    size: usize,
+    /// Where the size follows from how long items take.
+    pace: Option<Arc<Pace>>,
+    buffersize: usize,
+    /// How many chunks are to be in the air at least, however large they grow.
+    least: usize,
+}
+
+impl Chunks {
+    fn new(options: &MapOptions, workers: usize, pace: Option<Arc<Pace>>) -> Self {
+        // A few chunks a worker: enough that nobody waits for the consumer, few enough that memory stays small.
+        const PER_WORKER: usize = 4;
+        let least = workers.saturating_mul(PER_WORKER);
+        let size = options.chunksize.unwrap_or(1);
+        let buffersize = options.buffersize.unwrap_or_else(|| least.saturating_mul(size));
+        Chunks { size: size.min(buffersize), pace, buffersize, least }
+    }
+
+    /// The size of the next chunk, if it may go into the air beside so many items; so many more are known to come.
+    fn next(&mut self, in_air: usize, known: usize) -> Option<usize> {
+        let size = self.pace.as_ref().map_or(self.size, |pace| {
+            pace.next_size(self.size).min(self.buffersize / self.least).min(known).max(1)
+        });
+        if self.buffersize - in_air < size {
+            return None;
+        }
+        self.size = size;
+        Some(size)
+    }
+}
+
+enum Pending<A, R> {
+    Ordered(Remaining<Chunk<A, R>>),
     Unordered(Unordered<R>),
 }
 
@@ -155,17 +196,14 @@ impl<R> Drop for Unordered<R> {
 }
 
 impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
+    /// With a `pace`, `submit` makes batches, and the pace is that of their items.
     pub(crate) fn new(
         options: &MapOptions,
         workers: usize,
+        pace: Option<Arc<Pace>>,
         input: I,
-        submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<R> + Send + 'e>,
+        submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<I::Item, R> + Send + 'e>,
     ) -> Self {
-        // A few chunks a worker: enough that nobody waits for the consumer, few enough that memory stays small.
-        const CHUNKS_PER_WORKER: usize = 4;
-        let chunksize = options.chunksize.unwrap_or(1);
-        let default = || workers.saturating_mul(CHUNKS_PER_WORKER).saturating_mul(chunksize);
-        let buffersize = options.buffersize.unwrap_or_else(default);
         let pending = if options.unordered {
             Pending::Unordered(Unordered(Some(AsCompleted::new())))
         } else {
@@ -174,8 +212,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         let mut map = MapWith {
             input: input.fuse(),
             submit,
-            chunksize: chunksize.min(buffersize),
-            buffersize,
+            chunks: Chunks::new(options, workers, pace),
             in_air: 0,
             pending,
             results: VecDeque::new().into_iter(),
@@ -191,8 +228,8 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
 
     /// Takes input while whole chunks may still go into the air.
     fn fill(&mut self) {
-        while self.buffersize - self.in_air >= self.chunksize {
-            let items: Vec<I::Item> = self.input.by_ref().take(self.chunksize).collect();
+        while let Some(size) = self.chunks.next(self.in_air, self.input.size_hint().0) {
+            let items: Vec<I::Item> = self.input.by_ref().take(size).collect();
             if items.is_empty() {
                 return;
             }
@@ -205,6 +242,46 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
                 }
             }
         }
+    }
+
+    /// Waits for the first chunk, for so long at a time that an item which takes long is noticed. Where it is, some of the
+    /// results may be there already.
+    fn wait_for_first(&mut self, deadline: Option<Instant>) -> Result<(), ()> {
+        /// A thousand times what a batch takes, and longer than a busy machine keeps a worker from running.
+        const LONG: Duration = Duration::from_millis(20);
+        let Pending::Ordered(chunks) = &self.pending else { return Ok(()) };
+        let Some(first) = chunks.0.front() else { return Ok(()) };
+        if first.batch.is_some() && !first.future.is_done() {
+            let soon = deadline_after(LONG);
+            if deadline.is_none_or(|at| soon.is_some_and(|soon| soon < at))
+                && first.future.wait_by(soon).is_err()
+                && self.part()
+            {
+                return Ok(());
+            }
+        }
+        let Pending::Ordered(chunks) = &self.pending else { return Ok(()) };
+        chunks.0.front().map_or(Ok(()), |first| first.future.wait_by(deadline))
+    }
+
+    /// Gives every item that has not begun a task of its own, and takes what is done of the first chunk; true if anything
+    /// is. See `batch.rs`.
+    fn part(&mut self) -> bool {
+        let Pending::Ordered(chunks) = &mut self.pending else { return false };
+        if let Some(pace) = &self.chunks.pace {
+            pace.forget();
+        }
+        for mut chunk in std::mem::take(&mut chunks.0) {
+            let rest = chunk.batch.as_ref().map_or(Vec::new(), |batch| batch.part());
+            chunk.len -= rest.len();
+            chunks.0.push_back(chunk);
+            chunks.0.extend(rest.into_iter().map(|item| (self.submit)(vec![item])));
+        }
+        let Some(first) = chunks.0.front_mut() else { return false };
+        let done = first.batch.as_ref().map_or(Vec::new(), |batch| batch.take_done());
+        first.len -= done.len();
+        self.results = VecDeque::from(done).into_iter();
+        self.results.len() > 0
     }
 }
 
@@ -241,9 +318,11 @@ fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> VecDequ
 
 /// Runs the items of one chunk, one after the other. A panic ends one item, not the chunk.
 pub(crate) fn run_chunk<A, R>(items: Vec<A>, f: impl Fn(A) -> Result<R, TaskError>) -> ChunkResults<R> {
-    let run =
-        |item| contain(|| f(item)).unwrap_or_else(|panic| Err(TaskError::Panicked(Panicked::caught(panic))));
-    items.into_iter().map(run).collect()
+    items.into_iter().map(|item| run_item(item, &f)).collect()
+}
+
+pub(crate) fn run_item<A, R>(item: A, f: impl Fn(A) -> Result<R, TaskError>) -> Result<R, TaskError> {
+    contain(|| f(item)).unwrap_or_else(|panic| Err(TaskError::Panicked(Panicked::caught(panic))))
 }
 
 /// A map with a time limit: one `Err` at the deadline, then the end. See [`Map::timeout`].
@@ -305,18 +384,22 @@ impl<R> Deadline for Map<R> {
 
 impl<I: Iterator, R: Send> Deadline for MapWith<'_, I, R> {
     fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Self::Item>, TimedOut<()>> {
-        if self.results.len() == 0 {
+        // A batch that was parted before it began has no result.
+        while self.results.len() == 0 {
             self.fill();
             let in_air = self.in_air;
+            let timed_out = || TimedOut::many((), in_air, in_air);
+            self.wait_for_first(deadline).map_err(|()| timed_out())?;
+            if self.results.len() > 0 {
+                break;
+            }
             let outcome = match &mut self.pending {
                 Pending::Ordered(chunks) => {
-                    let Some(chunk) = chunks.0.front() else { return Ok(None) };
-                    chunk.future.wait_by(deadline).map_err(|_| TimedOut::many((), in_air, in_air))?;
                     chunks.0.pop_front().map(|chunk| (chunk.future.result(), chunk.len))
                 }
                 Pending::Unordered(all) => {
                     let Some(all) = &mut all.0 else { return Ok(None) };
-                    let next = all.next_until(deadline).map_err(|_| TimedOut::many((), in_air, in_air))?;
+                    let next = all.next_until(deadline).map_err(|_| timed_out())?;
                     next.map(|(len, future)| (future.result(), len))
                 }
             };

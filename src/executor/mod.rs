@@ -4,6 +4,7 @@
 //! of it, for every executor there is. Code written against them runs on threads, on processes or on an executor of
 //! one's own by changing one line.
 
+mod batch;
 mod inline;
 pub(crate) mod local;
 pub(crate) mod map;
@@ -259,7 +260,7 @@ where
             task = task.with_options(options.clone());
         }
         executor.execute(task);
-        Chunk { future, len }
+        Chunk { future, len, batch: None }
     };
-    MapWith::new(&options, workers, input.into_iter(), Box::new(submit))
+    MapWith::new(&options, workers, None, input.into_iter(), Box::new(submit))
 }

@@ -174,6 +174,8 @@ impl Launch for Arc<Queue> {
         self.push(entry);
     }
 
+    const SHARES: bool = true;
+
     fn workers(&self) -> usize {
         self.config.max_workers
     }

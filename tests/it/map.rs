@@ -2,7 +2,7 @@
 
 use crate::support::{Gate, LIMIT, Live, SOON, hold, limit};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{MapOptions, Rejected, Shutdown, TaskError};
+use concurrent_futures::{MapOptions, Rejected, Shutdown, TaskError, TaskOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -237,6 +237,100 @@ fn a_chunk_is_one_task_and_each_item_has_its_own_outcome() {
         assert_eq!(pool.stats().submitted(), 3);
         pool.map_with(MapOptions::new().chunksize(usize::MAX).buffersize(3), |n| n, 0..9)
             .for_each(|n| assert!(n.is_ok()));
+    });
+}
+
+#[test]
+fn short_items_share_tasks_where_nothing_is_said_of_tasks() {
+    limit(LIMIT, || {
+        let count = |options: MapOptions| {
+            let pool = ThreadPoolExecutor::new(2);
+            let results = pool.map_with(options, |n: u64| n * 2, 0..20_000);
+            assert!(results.map(Result::unwrap).eq((0..20_000).map(|n| n * 2)));
+            pool.join();
+            pool.stats().submitted()
+        };
+        let roomy = MapOptions::new().buffersize(1000);
+        assert!(count(roomy.clone()) < 10_000);
+        assert_eq!(count(MapOptions::new()), 20_000);
+        assert_eq!(count(roomy.clone().chunksize(1)), 20_000);
+        assert_eq!(count(roomy.tasks(TaskOptions::new().label("own"))), 20_000);
+    });
+}
+
+#[test]
+fn items_that_come_one_by_one_are_tasks_of_their_own() {
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::new(1);
+        let (feed, fed) = std::sync::mpsc::channel();
+        (0..1000).for_each(|n| feed.send(n).unwrap());
+        drop(feed);
+        assert_eq!(pool.map_with(MapOptions::new().buffersize(100), |n: usize| n, fed).count(), 1000);
+        assert_eq!(pool.stats().submitted(), 1000);
+    });
+}
+
+/// Among many short items, each tenth-thousandth waits for something that would come too late in a batch that is not parted.
+#[test]
+fn an_item_that_takes_long_holds_up_no_other() {
+    limit(LIMIT, || {
+        const STEP: usize = 10_007;
+        let pool = ThreadPoolExecutor::new(2);
+        // For the item behind it.
+        let gates: Arc<Vec<Gate>> = Arc::new((0..8).map(|_| Gate::new()).collect());
+        let inside = gates.clone();
+        let f = move |n: usize| {
+            match (n / STEP, n % STEP) {
+                (step, 4000) => inside[step].wait(),
+                (step, 4001) => inside[step].open(),
+                _ => {}
+            }
+            n
+        };
+        let options = MapOptions::new().buffersize(4000);
+        assert!(pool.map_with(options.clone(), f, 0..8 * STEP).map(Result::unwrap).eq(0..8 * STEP));
+        // For its consumer, which waits for the result before it.
+        let gates: Arc<Vec<Gate>> = Arc::new((0..8).map(|_| Gate::new()).collect());
+        let inside = gates.clone();
+        let f = move |n: usize| {
+            if n % STEP == 4000 {
+                inside[n / STEP].wait();
+            }
+            n
+        };
+        for (i, n) in pool.map_with(options, f, 0..8 * STEP).enumerate() {
+            assert_eq!(n.unwrap(), i);
+            if i % STEP == 3999 {
+                gates[i / STEP].open();
+            }
+        }
+        pool.join();
+        assert!(pool.stats().submitted() < 16 * STEP as u64 / 2, "{:?}", pool.stats());
+    });
+}
+
+#[test]
+fn dropping_it_cancels_what_has_not_begun_of_a_shared_task() {
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::new(1);
+        let (runs, counted) = counting();
+        let (begun, gate) = (Gate::new(), Gate::new());
+        let (begins, waits) = (begun.clone(), gate.clone());
+        let f = move |n: usize| {
+            if n == 50_000 {
+                begins.open();
+                waits.wait();
+            }
+            counted(n)
+        };
+        let mut results = pool.map_with(MapOptions::new().buffersize(4000), f, 0..1_000_000);
+        while !begun.is_open() {
+            assert!(results.next().is_some());
+        }
+        drop(results);
+        gate.open();
+        pool.join();
+        assert_eq!(runs.load(Ordering::SeqCst), 50_001);
     });
 }
 
