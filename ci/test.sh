@@ -9,5 +9,5 @@ grep -qx 'cargo test' README.md || {
 }
 cargo test
 
-# The checks' own program has tests too.
-cargo test --quiet --package ci-metadata
+# The checks' and benches' own programs have tests too.
+cargo test --quiet --package ci-metadata --package guard --package peers

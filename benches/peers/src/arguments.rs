@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compare::Files;
 use crate::group::Group;
 use crate::processes;
 use crate::subject::Subject;
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     OneProcess(processes::Reading),
     #[command(hide = true)]
     XrayOne(xray::One),
+    /// A table of two builds from what each printed with `--json`; the last step of `ci/bench-compare.sh`.
+    #[command(hide = true)]
+    Compare(Files),
 }
 
 #[derive(Args)]

@@ -15,6 +15,7 @@
 //! is in docs/benchmarks.md.
 
 mod arguments;
+mod compare;
 mod goal;
 mod group;
 mod heap;
@@ -46,5 +47,6 @@ fn main() -> ExitCode {
         Command::OneProcess(reading) => processes::one(&reading),
         Command::Xray(options) => xray::run(&options),
         Command::XrayOne(reading) => xray::one(&reading),
+        Command::Compare(files) => compare::run(&files),
     }
 }

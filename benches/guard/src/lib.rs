@@ -1,0 +1,101 @@
+//! What two processes share, with a door: the page and the frames are internal to the crate.
+
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "the sources are the crate's; here only what each task goes through is used"
+)]
+
+#[path = "../../../src/process_pool/buffer.rs"]
+mod buffer;
+#[path = "../../../src/process_pool/channel.rs"]
+mod channel;
+#[path = "../../../src/process_pool/message.rs"]
+mod message;
+#[path = "../../../src/process_pool/page.rs"]
+mod page;
+#[path = "../../../src/process_pool/ring.rs"]
+mod ring;
+#[path = "../../../src/sync.rs"]
+mod sync;
+
+use channel::{Inbox, Outbox, Part, Stream, Wait};
+use message::{Head, Kind};
+use page::Words;
+use ring::Ring;
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+
+/// Tasks of one batch.
+pub const BATCH: u32 = 64;
+
+/// Both halves of a page, as a worker and its parent have it.
+pub struct Page {
+    words: Words,
+    ring: Box<Ring>,
+}
+
+impl Page {
+    /// An empty one.
+    #[expect(clippy::new_without_default, reason = "nobody asks for a default")]
+    pub fn new() -> Self {
+        Page { words: Words::default(), ring: Box::default() }
+    }
+
+    /// One batch there and back: the parent opens it, the worker begins each task and puts its reply into the ring, and
+    /// the parent takes them out.
+    pub fn batch(&self, number: u32, reply: &[u8], heard: &mut Vec<u8>) {
+        let claim = self.words.claim(number);
+        claim.open(BATCH);
+        while let Some(task) = claim.begin() {
+            assert!(self.ring.put(number, task, reply) && !self.ring.is_wanted());
+        }
+        self.words.pass(number + 1);
+        assert!(claim.load().is_through() && self.words.over() == number + 1);
+        while let Some(next) = self.ring.next().expect("the worker is sane") {
+            heard.clear();
+            self.ring.take(next, heard);
+        }
+    }
+}
+
+/// A stream of bytes whose far end is its near end.
+#[derive(Default)]
+struct Loop(RefCell<Vec<u8>>);
+
+impl Stream for Loop {
+    fn receive(&self, into: &mut Vec<u8>, _: Wait) -> io::Result<usize> {
+        let mut bytes = self.0.borrow_mut();
+        into.extend_from_slice(&bytes);
+        let len = bytes.len();
+        bytes.clear();
+        Ok(len)
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>], _: Wait) -> io::Result<usize> {
+        let mut bytes = self.0.borrow_mut();
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Ok(parts.iter().map(|part| part.len()).sum())
+    }
+}
+
+/// Both ends of a stream.
+#[derive(Default)]
+pub struct Frames {
+    stream: Loop,
+    outbox: Outbox,
+    inbox: Inbox,
+}
+
+impl Frames {
+    /// One frame out and in again; says how long its body was.
+    pub fn frame(&mut self, number: u32, body: Vec<u8>) -> usize {
+        let head = Head::new(Kind::Batch, number, 1, body.len());
+        self.outbox.push(Part::Own(head.to_bytes().to_vec()));
+        self.outbox.push(Part::Own(body));
+        assert!(self.outbox.flush(&self.stream).expect("memory doesn't fail"));
+        self.inbox.fill(&self.stream, Wait::No).expect("memory doesn't fail");
+        let (_, body) = self.inbox.next().expect("the frame is sane").expect("the frame is whole");
+        self.inbox.body(body).len()
+    }
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The hot paths take no more instructions than benches/guard/counts.csv says; `ci/bench-guard.sh --update` writes that
+# file anew. docs/benchmarks.md says how to read it.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+# Another processor has other instructions.
+if [ "$(uname -sm)" != "Linux x86_64" ]; then
+    skip "bench-guard: the numbers are of Linux on x86_64, so no instruction was counted on $(uname -sm)"
+    exit 0
+fi
+
+if ! command -v valgrind >/dev/null; then
+    echo "valgrind isn't installed: trying apt-get"
+    # A fresh machine has no lists of packages yet.
+    { apt-get install -y valgrind || { apt-get update && apt-get install -y valgrind; }; } || {
+        echo "bench-guard: it needs valgrind: install it (as root: apt-get install -y valgrind) and run this again" >&2
+        exit 1
+    }
+fi
+
+cargo build --release --package guard
+target/release/guard "$@"
