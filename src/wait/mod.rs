@@ -180,9 +180,11 @@ where
 }
 
 fn wait_until<W: Waitable>(items: Vec<W>, until: ReturnWhen, deadline: Option<Instant>) -> Waited<W> {
+    let mut group = Group { items: &items, until, hub: None, passed: 0, offered: false };
     // However it ended, the futures themselves say which are done.
-    let _ =
-        waiting::wait(&mut Group { items: &items, until, hub: None, passed: 0, offered: false }, deadline);
+    let _ = waiting::wait(&mut group, deadline);
+    // A look may have armed it, and nobody slept.
+    group.disarm();
     let (done, not_done) = items.into_iter().partition(|item| item.watch().word().is_resolved());
     Waited { done, not_done }
 }
@@ -290,5 +292,29 @@ impl<W: Waitable> Wait for Group<'_, W> {
 
     fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
         self.hub().sleep(deadline)
+    }
+}
+
+#[cfg(all(test, not(concurrent_futures_loom)))]
+mod tests {
+    use super::{ReturnWhen, wait_timeout};
+    use crate::future::promise;
+    use crate::future::waiting::Watched;
+    use std::time::Duration;
+
+    #[test]
+    fn a_wait_that_is_over_leaves_nothing_in_the_futures() {
+        let (promises, futures): (Vec<_>, Vec<_>) = (0..3).map(|_| promise::<u8>()).unzip();
+        for until in [ReturnWhen::AllCompleted, ReturnWhen::FirstCompleted, ReturnWhen::FirstException] {
+            for limit in [Duration::ZERO, Duration::from_millis(1)] {
+                for _ in 0..3 {
+                    assert!(wait_timeout(&futures, until, limit).done.is_empty());
+                }
+            }
+        }
+        for future in &futures {
+            future.cell().with_watchers(&mut |watchers| assert_eq!(watchers.hubs(), 0));
+        }
+        drop(promises);
     }
 }
