@@ -18,13 +18,16 @@ mod arguments;
 mod goal;
 mod group;
 mod heap;
+mod length;
 mod processes;
+mod processor;
 mod report;
 mod runner;
 mod strangers;
 mod subject;
 #[path = "../../../examples/xray_resize/thumbnail.rs"]
 mod thumbnail;
+mod work;
 mod xray;
 
 use std::process::ExitCode;

@@ -68,7 +68,10 @@ pub(crate) fn measure(reading: &Reading) -> Result<Option<f64>, String> {
             None => group.ours(case, quick),
             figure => figure,
         },
-        Subject::Rayon => group.measure::<rayon::Rayon>(case, quick),
+        Subject::Rayon => match group.measure::<rayon::Rayon>(case, quick) {
+            None => group.rayon(quick),
+            figure => figure,
+        },
         Subject::Threadpool => group.measure::<threadpool::Threadpool>(case, quick),
         Subject::RustyPool => group.measure::<rusty_pool::RustyPool>(case, quick),
         Subject::TokioSpawn => group.measure::<tokio::Spawn>(case, quick),

@@ -1,9 +1,12 @@
 //! What is measured: one file per question. Each says what its number is, and what its floor is. Smaller is better.
 
+mod break_even;
 mod cold_start;
 mod echo;
+mod idle;
 mod map;
 mod memory;
+mod mix;
 mod round_trip;
 mod submit_collect;
 
@@ -12,7 +15,7 @@ use serde::Serialize;
 
 use super::subject::Pool;
 
-pub(super) use map::CHUNKS;
+pub(super) use map::lengths;
 
 #[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
@@ -24,8 +27,12 @@ pub(crate) enum Figure {
     Echo,
     ColdStart,
     Memory,
+    Mix,
+    Idle,
+    BreakEven,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
@@ -47,6 +54,9 @@ impl Figure {
             Figure::Echo => echo::CASES,
             Figure::ColdStart => cold_start::CASES,
             Figure::Memory => memory::CASES,
+            Figure::Mix => mix::CASES,
+            Figure::Idle => idle::CASES,
+            Figure::BreakEven => break_even::CASES,
         }
     }
 
@@ -56,8 +66,8 @@ impl Figure {
             Figure::RoundTrip => Some(round_trip::measure::<P>(quick)),
             Figure::SubmitCollect => Some(submit_collect::measure::<P>(quick)),
             Figure::Echo => Some(echo::measure::<P>(case, quick)),
-            Figure::ColdStart => Some(cold_start::measure::<P>(case, quick)),
-            Figure::Map | Figure::Memory => None,
+            Figure::ColdStart => (case < 2).then(|| cold_start::measure::<P>(case, quick)),
+            Figure::Map | Figure::Memory | Figure::Mix | Figure::Idle | Figure::BreakEven => None,
         }
     }
 
@@ -66,7 +76,11 @@ impl Figure {
         match self {
             Figure::Map => Some(map::measure(case, quick)),
             Figure::Memory => Some(memory::measure(quick)),
-            _ => None,
+            Figure::ColdStart => Some(cold_start::many(case, quick)),
+            Figure::Mix => Some(mix::measure(case, quick)),
+            Figure::Idle => Some(idle::measure(quick)),
+            Figure::BreakEven => Some(break_even::measure(case, quick)),
+            Figure::RoundTrip | Figure::SubmitCollect | Figure::Echo => None,
         }
     }
 
@@ -78,6 +92,9 @@ impl Figure {
             Figure::Map => Some(map::floor(case, quick)),
             Figure::Echo => Some(echo::floor(case, quick)),
             Figure::ColdStart => Some(cold_start::floor(case, quick)),
+            Figure::Mix => Some(mix::floor(case, quick)),
+            Figure::Idle => Some(idle::floor(quick)),
+            Figure::BreakEven => Some(break_even::floor(case, quick)),
         }
     }
 
