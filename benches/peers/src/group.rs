@@ -58,6 +58,11 @@ impl Group {
         }
     }
 
+    /// Whether ours is held against others here, not against itself.
+    pub(crate) fn is_compared(self) -> bool {
+        !matches!(self, Group::BreakEven | Group::Budget)
+    }
+
     /// One reading of a case with this pool; `None` where the case means nothing for it.
     pub(crate) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
         match self {

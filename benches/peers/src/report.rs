@@ -79,6 +79,7 @@ fn markdown(lines: &[Line]) -> String {
 /// the other says more than that of two medians, for the machine's speed changes from minute to minute.
 pub(crate) fn verdict(lines: &[Line]) -> String {
     let cases = lines.chunk_by(|a, b| (a.group, a.case) == (b.group, b.case));
+    let cases = cases.filter(|case| case[0].group.is_compared());
     let mut cases = cases.filter_map(|case| Some((case, find(case, Subject::Ours)?))).peekable();
     if cases.peek().is_none() {
         return String::new();

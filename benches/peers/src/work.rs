@@ -4,7 +4,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-/// So many steps, each of which needs the one before.
+/// So many steps, each of which needs the one before. Never inlined: the probe, a loop and a pool then run the same
+/// code, where each copy could come out faster or slower than the others.
+#[inline(never)]
 pub(crate) fn work(steps: u64) -> u64 {
     (0..steps).fold(steps, |x, step| black_box(x.wrapping_mul(31) ^ step))
 }

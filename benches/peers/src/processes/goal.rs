@@ -138,11 +138,11 @@ mod tests {
             subject,
             rounds: rounds.to_vec(),
         };
-        let ours = line(Subject::Ours, &[Some(20.0), Some(60.0), None]);
+        let ours = line(Subject::Ours, &[Some(4.0), Some(12.0), None]);
         let floor = line(Subject::Floor, &[Some(10.0), Some(20.0), Some(1.0)]);
         let outcomes = outcomes(&[ours, floor]);
         assert_eq!(outcomes.len(), 1);
-        assert_eq!(outcomes[0].values, [2.0, 3.0]);
+        assert_eq!(outcomes[0].values, [0.4, 0.6]);
         assert_eq!(outcomes[0].reached, Some(true));
     }
 }
