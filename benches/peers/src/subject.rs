@@ -60,6 +60,13 @@ impl Subject {
     }
 }
 
+/// Those that the page compares: all but CPython's pool, which is a hundred times slower and would hide the others.
+pub(crate) fn comparable() -> Vec<Subject> {
+    let mut subjects = Subject::value_variants().to_vec();
+    subjects.retain(|subject| *subject != Subject::Cpython);
+    subjects
+}
+
 /// Takes the reading in this process. `None`: this subject has no such case.
 pub(crate) fn measure(reading: &Reading) -> Result<Option<f64>, String> {
     let Reading { group, case, subject, quick } = *reading;

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::subject::Pool;
 
-pub(super) use map::lengths;
+pub(crate) use map::lengths;
 
 #[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
@@ -33,20 +33,20 @@ pub(crate) enum Figure {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Case {
-    pub(super) name: &'static str,
-    pub(super) unit: &'static str,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
 }
 
 /// Every pool has as many workers.
-pub(super) const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 
 impl Figure {
-    pub(super) fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    pub(super) fn cases(self) -> &'static [Case] {
+    pub(crate) fn cases(self) -> &'static [Case] {
         match self {
             Figure::RoundTrip => round_trip::CASES,
             Figure::SubmitCollect => submit_collect::CASES,
@@ -61,7 +61,7 @@ impl Figure {
     }
 
     /// One reading of a case with this pool; `None` where the case means nothing for it.
-    pub(super) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
+    pub(crate) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::RoundTrip => Some(round_trip::measure::<P>(quick)),
             Figure::SubmitCollect => Some(submit_collect::measure::<P>(quick)),
@@ -72,7 +72,7 @@ impl Figure {
     }
 
     /// What only ours has.
-    pub(super) fn ours(self, case: usize, quick: bool) -> Option<f64> {
+    pub(crate) fn ours(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::Map => Some(map::measure(case, quick)),
             Figure::Memory => Some(memory::measure(quick)),
@@ -85,7 +85,7 @@ impl Figure {
     }
 
     /// The same without any pool.
-    pub(super) fn floor(self, case: usize, quick: bool) -> Option<f64> {
+    pub(crate) fn floor(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::RoundTrip => Some(round_trip::floor(quick)),
             Figure::SubmitCollect | Figure::Memory => None,
@@ -99,7 +99,7 @@ impl Figure {
     }
 
     /// The way through a driver, without any pool.
-    pub(super) fn chain(self, quick: bool) -> Option<f64> {
+    pub(crate) fn chain(self, quick: bool) -> Option<f64> {
         (self == Figure::RoundTrip).then(|| round_trip::chain(quick))
     }
 }

@@ -5,7 +5,7 @@ use super::subject::Subject;
 use super::table::Line;
 use crate::goal::{Asked, Outcome};
 
-pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
+pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     use Asked::{AtLeast, AtMost, Below, Nothing};
     use Figure::{ColdStart, Echo, Idle, Map, Memory, Mix, RoundTrip, SubmitCollect};
     use Subject::{Chain, CpythonFork, CpythonForkserver, Floor, Ours, PoolFork, Procspawn};

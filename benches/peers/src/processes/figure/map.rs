@@ -79,15 +79,15 @@ const fn cases() -> [Case; ROWS.len()] {
 }
 
 /// The cases of tasks of one length: eager, one by one, hand-picked chunks, and lazy, which not every length has.
-pub(in crate::processes) struct Length {
-    pub(in crate::processes) name: &'static str,
-    pub(in crate::processes) eager: usize,
-    pub(in crate::processes) ones: usize,
-    pub(in crate::processes) picked: Vec<usize>,
-    pub(in crate::processes) lazy: Option<usize>,
+pub(crate) struct Length {
+    pub(crate) name: &'static str,
+    pub(crate) eager: usize,
+    pub(crate) ones: usize,
+    pub(crate) picked: Vec<usize>,
+    pub(crate) lazy: Option<usize>,
 }
 
-pub(in crate::processes) fn lengths() -> Vec<Length> {
+pub(crate) fn lengths() -> Vec<Length> {
     let mut first = 0;
     let mut lengths = Vec::new();
     for rows in ROWS.chunk_by(|a, b| a.nanos == b.nanos) {
