@@ -15,7 +15,7 @@ mod submit_collect;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::subject::Pool;
+use crate::subject::{Pool, Subject};
 
 #[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +55,17 @@ impl Group {
             Group::Scale => scale::CASES,
             Group::BreakEven => break_even::CASES,
             Group::Budget => budget::CASES,
+        }
+    }
+
+    /// Whether there is anything to measure with this subject: a process that finds out that there isn't takes time too.
+    pub(crate) fn is_for(self, subject: Subject) -> bool {
+        match self {
+            Group::SubmitCollect | Group::RoundTrip | Group::ColdStart | Group::Memory => true,
+            Group::MapWith => matches!(subject, Subject::Ours | Subject::Rayon | Subject::Floor),
+            Group::AsCompleted | Group::Idle | Group::Scale | Group::BreakEven | Group::Budget => {
+                matches!(subject, Subject::Ours | Subject::Floor)
+            }
         }
     }
 

@@ -142,7 +142,8 @@ fn lines(options: &Options, subjects: &[Subject]) -> Vec<Line> {
             continue;
         }
         for case in 0..figure.cases().len() {
-            lines.extend(subjects.iter().map(|&subject| Line { figure, case, subject, rounds: Vec::new() }));
+            let subjects = subjects.iter().filter(|subject| figure.is_for(**subject));
+            lines.extend(subjects.map(|&subject| Line { figure, case, subject, rounds: Vec::new() }));
         }
     }
     lines

@@ -131,7 +131,8 @@ fn lines(options: &Options, subjects: &[Subject]) -> Vec<Line> {
             continue;
         }
         for case in 0..group.cases().len() {
-            lines.extend(subjects.iter().map(|&subject| Line { group, case, subject, rounds: Vec::new() }));
+            let subjects = subjects.iter().filter(|subject| group.is_for(**subject));
+            lines.extend(subjects.map(|&subject| Line { group, case, subject, rounds: Vec::new() }));
         }
     }
     lines

@@ -60,8 +60,12 @@ impl Subject {
     }
 }
 
-/// Those that the page compares: all but CPython's pool, which is a hundred times slower and would hide the others.
-pub(crate) fn comparable() -> Vec<Subject> {
+/// Those that the page compares: all but CPython's pool, which is a hundred times slower and would hide the others. Where
+/// things are only to be shown to run, one for all peers.
+pub(crate) fn comparable(quick: bool) -> Vec<Subject> {
+    if quick {
+        return vec![Subject::Ours, Subject::Rayon, Subject::Floor];
+    }
     let mut subjects = Subject::value_variants().to_vec();
     subjects.retain(|subject| *subject != Subject::Cpython);
     subjects

@@ -64,7 +64,7 @@ impl Part {
         let (circumstances, rows, failed) = match self {
             Part::Threads(group) => {
                 let rounds = usual(THREAD_ROUNDS);
-                let subjects = subject::comparable();
+                let subjects = subject::comparable(quick);
                 let only = vec![group];
                 let taken = runner::take(&arguments::Options { json: false, rounds, quick, only, subjects });
                 let rows: Vec<Row> = taken.lines.iter().map(of_threads).collect();
@@ -72,7 +72,7 @@ impl Part {
             }
             Part::Processes(figure) => {
                 let rounds = usual(PROCESS_ROUNDS);
-                let subjects = processes::subject::comparable();
+                let subjects = processes::subject::comparable(quick);
                 let only = vec![figure];
                 let taken =
                     processes::take(&processes::Options { json: false, rounds, quick, only, subjects });

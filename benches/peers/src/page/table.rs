@@ -202,12 +202,7 @@ fn budget(readings: &Readings) -> String {
 
     let rows = [
         ("make the task: one allocation", shown(make), floor(0), "`make`"),
-        (
-            "put it into the queue",
-            difference(submit, make),
-            floor_of_queue(readings),
-            "`submit, worker busy` less `make`",
-        ),
+        ("put it into the queue", difference(submit, make), floor(3), "`submit, worker busy` less `make`"),
         (
             "take it out of the queue",
             difference(share, run),
@@ -237,19 +232,6 @@ fn budget(readings: &Readings) -> String {
         writeln!(text, "| {step} | {ns} | {floor} | {reading} |").expect("a string takes everything");
     }
     text
-}
-
-/// The push alone, as for ours.
-fn floor_of_queue(readings: &Readings) -> String {
-    let of = |case: usize| {
-        let is =
-            |line: &&Line| (line.group, line.case, line.subject) == (Group::Budget, case, Subject::Floor);
-        readings.threads.iter().find(is)
-    };
-    match (of(3), of(0)) {
-        (Some(push), Some(make)) => difference(&push.rounds, &make.rounds).unwrap_or_default(),
-        _ => String::new(),
-    }
 }
 
 fn shown(rounds: &[Option<f64>]) -> Option<String> {

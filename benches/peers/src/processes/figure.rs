@@ -13,7 +13,7 @@ mod submit_collect;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::subject::Pool;
+use super::subject::{Pool, Subject};
 
 pub(crate) use map::lengths;
 
@@ -57,6 +57,18 @@ impl Figure {
             Figure::Mix => mix::CASES,
             Figure::Idle => idle::CASES,
             Figure::BreakEven => break_even::CASES,
+        }
+    }
+
+    /// Whether there is anything to measure with this subject: a process that finds out that there isn't takes time too.
+    pub(crate) fn is_for(self, subject: Subject) -> bool {
+        match self {
+            Figure::RoundTrip | Figure::SubmitCollect | Figure::Map | Figure::Echo | Figure::ColdStart => {
+                true
+            }
+            Figure::Memory | Figure::Mix | Figure::Idle | Figure::BreakEven => {
+                matches!(subject, Subject::Ours | Subject::Floor)
+            }
         }
     }
 

@@ -86,8 +86,12 @@ impl Subject {
     }
 }
 
-/// Those that the page compares: of CPython's pools those whose workers start by fork, its faster way.
-pub(crate) fn comparable() -> Vec<Subject> {
+/// Those that the page compares: of CPython's pools those whose workers start by fork, its faster way. Where things are
+/// only to be shown to run, one for all peers.
+pub(crate) fn comparable(quick: bool) -> Vec<Subject> {
+    if quick {
+        return vec![Subject::Ours, Subject::Procspawn, Subject::Floor];
+    }
     let mut subjects = Subject::value_variants().to_vec();
     subjects.retain(|subject| !matches!(subject, Subject::CpythonForkserver | Subject::PoolForkserver));
     subjects
