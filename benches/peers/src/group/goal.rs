@@ -10,8 +10,9 @@ use crate::subject::Subject;
 const BESIDE: f64 = 120.0;
 const CLOSURE_AND_RESULT: f64 = 16.0;
 
-/// The cases of `scale` with the fewest and the most workers.
+/// The cases of `scale` with the fewest workers, with many, and with the most.
 const FEWEST: usize = 0;
+const MANY: usize = 2;
 const MOST: usize = 5;
 
 pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
@@ -31,8 +32,10 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
         alone(lines, AsCompleted, 1, AtMost(130.0), " ns"),
         alone(lines, Memory, 0, AtMost(CLOSURE_AND_RESULT + BESIDE), " bytes"),
         alone(lines, Idle, 0, Below(5.0), " ms"),
-        growth(lines, Subject::Ours, AtMost(1.5)),
-        growth(lines, Subject::Floor, Nothing),
+        growth(lines, FEWEST, Subject::Ours, AtMost(1.5)),
+        growth(lines, FEWEST, Subject::Floor, Nothing),
+        // Two workers wake cores that sleep deeper, which hides what many more cost.
+        growth(lines, MANY, Subject::Ours, Nothing),
         floor(lines, Scale, MOST, "bare threads"),
     ];
     outcomes.into_iter().flatten().collect()
@@ -58,10 +61,10 @@ fn alone(lines: &[Line], group: Group, case: usize, asked: Asked, unit: &'static
     Outcome::of(&ours.title(), asked, unit, ours.rounds.iter().flatten().copied().collect())
 }
 
-/// How much more a task costs with the most workers than with the fewest.
-fn growth(lines: &[Line], subject: Subject, asked: Asked) -> Option<Outcome> {
+/// How much more a task costs with the most workers than with fewer.
+fn growth(lines: &[Line], fewer: usize, subject: Subject, asked: Asked) -> Option<Outcome> {
     let of = |case| find(of_case(lines, Group::Scale, case)?, subject);
-    let (few, many) = (of(FEWEST)?, of(MOST)?);
+    let (few, many) = (of(fewer)?, of(MOST)?);
     let what = format!("{} / {}, {}", many.title(), few.case().name, subject.name());
     Outcome::of(&what, asked, "x", ratios(many, Some(few)))
 }

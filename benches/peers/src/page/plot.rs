@@ -30,6 +30,7 @@ pub(super) fn all(readings: &Readings, folder: &Path) -> Drawn {
         y: "speed-up",
         level: Some(1.0),
         logarithmic: false,
+        legend: SeriesLabelPosition::UpperLeft,
     }
     .draw(&folder.join("performance-break-even.svg"), &speed_ups.collect::<Vec<_>>())?;
     Chart {
@@ -38,10 +39,18 @@ pub(super) fn all(readings: &Readings, folder: &Path) -> Drawn {
         y: "ns per item beyond the loop on two cores",
         level: None,
         logarithmic: true,
+        legend: SeriesLabelPosition::UpperRight,
     }
     .draw(&folder.join("performance-chunks.svg"), &chunks(readings))?;
-    Chart { title: "Bytes to another process and back", x: "KiB", y: "us", level: None, logarithmic: true }
-        .draw(&folder.join("performance-echo.svg"), &echo(readings))?;
+    Chart {
+        title: "Bytes to another process and back",
+        x: "KiB",
+        y: "us",
+        level: None,
+        logarithmic: true,
+        legend: SeriesLabelPosition::UpperLeft,
+    }
+    .draw(&folder.join("performance-echo.svg"), &echo(readings))?;
     bars(&folder.join("performance-peers.svg"), &panels(readings))
 }
 
@@ -59,6 +68,8 @@ struct Chart {
     level: Option<f64>,
     /// Whether y is.
     logarithmic: bool,
+    /// In a corner where no line is.
+    legend: SeriesLabelPosition,
 }
 
 impl Chart {
@@ -106,7 +117,7 @@ impl Chart {
                 }
                 chart
                     .configure_series_labels()
-                    .position(SeriesLabelPosition::UpperLeft)
+                    .position(self.legend.clone())
                     .background_style(WHITE.mix(0.8))
                     .border_style(BLACK.mix(0.3))
                     .draw()?;
@@ -177,23 +188,35 @@ struct Panel {
 struct Bar {
     name: String,
     value: f64,
-    ours: bool,
+    colour: RGBColor,
 }
+
+const OURS: RGBColor = RGBColor(31, 119, 180);
+const PEER: RGBColor = RGBColor(150, 150, 150);
+const FLOOR: RGBColor = RGBColor(215, 215, 215);
 
 fn panels(readings: &Readings) -> Vec<Panel> {
     let threads = |title, group: Group, case: usize| {
         let lines = readings.threads.iter().filter(|line| (line.group, line.case) == (group, case));
         let bar = |line: &crate::report::Line| {
-            let ours = line.subject == Subject::Ours;
-            Some(Bar { name: line.subject.name(), value: median(&line.rounds)?, ours })
+            let colour = match line.subject {
+                Subject::Ours => OURS,
+                Subject::Floor => FLOOR,
+                _ => PEER,
+            };
+            Some(Bar { name: line.subject.name(), value: median(&line.rounds)?, colour })
         };
         Panel { title, bars: lines.filter_map(bar).collect() }
     };
     let processes = |title, figure: Figure, case: usize| {
         let lines = readings.processes.iter().filter(|line| (line.figure, line.case) == (figure, case));
         let bar = |line: &crate::processes::table::Line| {
-            let ours = line.subject == ProcessSubject::Ours;
-            Some(Bar { name: line.subject.name(), value: median(&line.rounds)?, ours })
+            let colour = match line.subject {
+                ProcessSubject::Ours => OURS,
+                ProcessSubject::Chain | ProcessSubject::Floor => FLOOR,
+                _ => PEER,
+            };
+            Some(Bar { name: line.subject.name(), value: median(&line.rounds)?, colour })
         };
         Panel { title, bars: lines.filter_map(bar).collect() }
     };
@@ -250,9 +273,8 @@ where
     for (index, bar) in panel.bars.iter().enumerate() {
         let top = HEAD + BAR * index as i32;
         let end = NAMES + length(bar.value, most, width);
-        let colour = if bar.ours { RGBColor(31, 119, 180) } else { RGBColor(170, 170, 170) };
         area.draw(&Text::new(bar.name.clone(), (12, top + 4), (FONT, 13)))?;
-        area.draw(&Rectangle::new([(NAMES, top + 2), (end, top + BAR - 4)], colour.filled()))?;
+        area.draw(&Rectangle::new([(NAMES, top + 2), (end, top + BAR - 4)], bar.colour.filled()))?;
         area.draw(&Text::new(short(bar.value), (end + 6, top + 4), (FONT, 13)))?;
     }
     Ok(())
