@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::compare::Files;
 use crate::group::Group;
+use crate::page;
 use crate::processes;
 use crate::subject::Subject;
 use crate::xray;
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Threads(Options),
     /// Pools of processes: ours, procspawn, CPython's two, and floors.
     Processes(processes::Options),
+    /// Both of the first two, and docs/performance.md with its tables and plots made of them.
+    Page(page::Options),
     /// Take one reading in this process and print it; the runner's other half.
     #[command(hide = true)]
     One(Reading),

@@ -1,15 +1,21 @@
 //! What is measured: one file per question. Each says what its number is, and what its floor is.
 
 mod as_completed;
+mod break_even;
+mod budget;
 mod cold_start;
+pub(crate) mod goal;
+mod idle;
+mod map_with;
 mod memory;
 mod round_trip;
+mod scale;
 mod submit_collect;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::subject::Pool;
+use crate::subject::{Pool, Subject};
 
 #[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
@@ -20,6 +26,11 @@ pub(crate) enum Group {
     ColdStart,
     Memory,
     AsCompleted,
+    MapWith,
+    Idle,
+    Scale,
+    BreakEven,
+    Budget,
 }
 
 pub(crate) struct Case {
@@ -39,7 +50,28 @@ impl Group {
             Group::ColdStart => cold_start::CASES,
             Group::Memory => memory::CASES,
             Group::AsCompleted => as_completed::CASES,
+            Group::MapWith => map_with::CASES,
+            Group::Idle => idle::CASES,
+            Group::Scale => scale::CASES,
+            Group::BreakEven => break_even::CASES,
+            Group::Budget => budget::CASES,
         }
+    }
+
+    /// Whether there is anything to measure with this subject: a process that finds out that there isn't takes time too.
+    pub(crate) fn is_for(self, subject: Subject) -> bool {
+        match self {
+            Group::SubmitCollect | Group::RoundTrip | Group::ColdStart | Group::Memory => true,
+            Group::MapWith => matches!(subject, Subject::Ours | Subject::Rayon | Subject::Floor),
+            Group::AsCompleted | Group::Idle | Group::Scale | Group::BreakEven | Group::Budget => {
+                matches!(subject, Subject::Ours | Subject::Floor)
+            }
+        }
+    }
+
+    /// Whether ours is held against others here, not against itself.
+    pub(crate) fn is_compared(self) -> bool {
+        !matches!(self, Group::BreakEven | Group::Budget)
     }
 
     /// One reading of a case with this pool; `None` where the case means nothing for it.
@@ -49,7 +81,12 @@ impl Group {
             Group::RoundTrip => Some(round_trip::measure::<P>(case, quick)),
             Group::ColdStart => Some(cold_start::measure::<P>(quick)),
             Group::Memory => memory::measure::<P>(case, quick),
-            Group::AsCompleted => None,
+            Group::AsCompleted
+            | Group::MapWith
+            | Group::Idle
+            | Group::Scale
+            | Group::BreakEven
+            | Group::Budget => None,
         }
     }
 
@@ -58,8 +95,18 @@ impl Group {
         match self {
             Group::Memory => Some(memory::left_behind(quick)),
             Group::AsCompleted => Some(as_completed::measure(case, quick)),
-            _ => None,
+            Group::MapWith => Some(map_with::measure(case, quick)),
+            Group::Idle => Some(idle::measure(quick)),
+            Group::Scale => Some(scale::measure(case, quick)),
+            Group::BreakEven => Some(break_even::measure(case, quick)),
+            Group::Budget => Some(budget::measure(case, quick)),
+            Group::SubmitCollect | Group::RoundTrip | Group::ColdStart => None,
         }
+    }
+
+    /// What rayon has beside what every pool has.
+    pub(crate) fn rayon(self, quick: bool) -> Option<f64> {
+        (self == Group::MapWith).then(|| map_with::rayon(quick))
     }
 
     /// The same case without any pool.
@@ -70,6 +117,11 @@ impl Group {
             Group::ColdStart => Some(cold_start::floor(quick)),
             Group::Memory => memory::floor(case, quick),
             Group::AsCompleted => Some(as_completed::floor(case, quick)),
+            Group::MapWith => Some(map_with::floor(quick)),
+            Group::Idle => Some(idle::floor(quick)),
+            Group::Scale => Some(scale::floor(case, quick)),
+            Group::BreakEven => Some(break_even::floor(case, quick)),
+            Group::Budget => budget::floor(case, quick),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! cargo run --release -p peers -- threads [--json]
 //! cargo run --release -p peers -- processes [--json]      processes/: the same shape
 //! cargo run --release -p peers -- xray DIR [--json]
+//! cargo run --release -p peers -- page                    both of the first two, into docs/performance.md
 //!
 //!   runner   starts this program once per round, case and subject ──▶ one process: builds, measures, prints a number
 //!     │                                                                  group/    what is done, one file per question
@@ -19,13 +20,17 @@ mod compare;
 mod goal;
 mod group;
 mod heap;
+mod length;
+mod page;
 mod processes;
+mod processor;
 mod report;
 mod runner;
 mod strangers;
 mod subject;
 #[path = "../../../examples/xray_resize/thumbnail.rs"]
 mod thumbnail;
+mod work;
 mod xray;
 
 use std::process::ExitCode;
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Command::One(reading) => runner::one(&reading),
         Command::Processes(options) => processes::run(&options),
         Command::OneProcess(reading) => processes::one(&reading),
+        Command::Page(options) => page::run(&options),
         Command::Xray(options) => xray::run(&options),
         Command::XrayOne(reading) => xray::one(&reading),
         Command::Compare(files) => compare::run(&files),

@@ -3,11 +3,11 @@
 //! As with the threads each reading is taken by a process of its own, round after round, the subjects of a case one after
 //! the other. What is asked of ours stands in `goal`, as ratios within a round.
 
-mod figure;
+pub(crate) mod figure;
 mod floor;
-mod goal;
-mod subject;
-mod table;
+pub(crate) mod goal;
+pub(crate) mod subject;
+pub(crate) mod table;
 
 use std::collections::BTreeSet;
 use std::process::{Command, ExitCode, Stdio};
@@ -16,7 +16,7 @@ use std::{env, process, thread};
 
 use clap::{Args, ValueEnum};
 
-use crate::runner::{QUIET, order};
+use crate::runner::{QUIET, Taken, order};
 use crate::strangers::Strangers;
 use figure::Figure;
 use subject::Subject;
@@ -34,19 +34,19 @@ const NONE: &str = "none";
 pub(crate) struct Options {
     /// One JSON object per line instead of Markdown.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// How often each case is measured with each subject.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
+    pub(crate) rounds: u32,
     /// A twentieth of the work: shows that everything runs, not how fast.
     #[arg(long)]
-    quick: bool,
+    pub(crate) quick: bool,
     /// Only this figure; may be given several times.
     #[arg(long, value_name = "FIGURE")]
-    only: Vec<Figure>,
+    pub(crate) only: Vec<Figure>,
     /// Only these subjects.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
-    subjects: Vec<Subject>,
+    pub(crate) subjects: Vec<Subject>,
 }
 
 /// Which number a process is to find out.
@@ -61,6 +61,12 @@ pub(crate) struct Reading {
 }
 
 pub(crate) fn run(options: &Options) -> ExitCode {
+    let taken = take(options);
+    table::print(&taken.lines, options.json, taken.noise.filter(|cores| *cores > QUIET));
+    taken.exit_code()
+}
+
+pub(crate) fn take(options: &Options) -> Taken<Line> {
     let mut lines = lines(options, &chosen_subjects(options));
     let mut failed = BTreeSet::new();
     let start = Instant::now();
@@ -89,11 +95,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         );
     }
     lines.retain(|line| line.rounds.iter().any(Option::is_some));
-    table::print(&lines, options.json, noisiest.filter(|cores| *cores > QUIET));
-    for failure in &failed {
-        eprintln!("FAILED: {failure}");
-    }
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Taken { lines, failed, noise: noisiest }
 }
 
 /// Takes one reading here and prints it.
@@ -140,7 +142,8 @@ fn lines(options: &Options, subjects: &[Subject]) -> Vec<Line> {
             continue;
         }
         for case in 0..figure.cases().len() {
-            lines.extend(subjects.iter().map(|&subject| Line { figure, case, subject, rounds: Vec::new() }));
+            let subjects = subjects.iter().filter(|subject| figure.is_for(**subject));
+            lines.extend(subjects.map(|&subject| Line { figure, case, subject, rounds: Vec::new() }));
         }
     }
     lines

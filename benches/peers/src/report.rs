@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::group::{Case, Group};
+use crate::group::{Case, Group, goal};
 use crate::subject::Subject;
 
 /// All readings of one case with one subject, in the order of the rounds; `None` where there was none.
@@ -33,7 +33,7 @@ impl Line {
         format!("{}, {}", self.group.name(), self.case().name)
     }
 
-    fn case(&self) -> &'static Case {
+    pub(crate) fn case(&self) -> &'static Case {
         &self.group.cases()[self.case]
     }
 
@@ -64,52 +64,92 @@ pub(crate) fn print_line(line: &str) {
 fn markdown(lines: &[Line]) -> String {
     let mut text = String::new();
     for group in lines.chunk_by(|a, b| a.group == b.group) {
-        table(&mut text, group).expect("a string takes everything");
+        text += &table(group);
     }
-    verdict(&mut text, lines).expect("a string takes everything");
+    text += &verdict(lines);
+    let outcomes = goal::outcomes(lines);
+    if !outcomes.is_empty() {
+        let rounds = lines.iter().map(|line| line.rounds.len()).max().unwrap_or(0);
+        text += &format!("\n{}", crate::goal::table(&outcomes, rounds));
+    }
     text
 }
 
 /// Ours against the fastest peer and the floor, round by round: the ratio of two readings that were taken one after
 /// the other says more than that of two medians, for the machine's speed changes from minute to minute.
-fn verdict(text: &mut String, lines: &[Line]) -> std::fmt::Result {
+pub(crate) fn verdict(lines: &[Line]) -> String {
     let cases = lines.chunk_by(|a, b| (a.group, a.case) == (b.group, b.case));
+    let cases = cases.filter(|case| case[0].group.is_compared());
     let mut cases = cases.filter_map(|case| Some((case, find(case, Subject::Ours)?))).peekable();
     if cases.peek().is_none() {
-        return Ok(());
+        return String::new();
     }
-    writeln!(text, "| ours, round by round | fastest peer | ours / that peer | ours / floor |")?;
-    writeln!(text, "|---|---|---|---|")?;
+    let mut text = "| ours, round by round | fastest peer | ours / that peer | ours / floor |\n".to_owned();
+    text += "|---|---|---|---|\n";
     for (case, ours) in cases {
         let peer = fastest_peer(case);
         let name = peer.map(|peer| peer.subject.name()).unwrap_or_default();
-        let to_peer = ratio(ours, peer);
-        let to_floor = ratio(ours, find(case, Subject::Floor));
-        writeln!(text, "| {} | {name} | {to_peer} | {to_floor} |", ours.title())?;
+        let to_peer = shown(&ratios(ours, peer));
+        let to_floor = shown(&ratios(ours, find(case, Subject::Floor)));
+        text += &format!("| {} | {name} | {to_peer} | {to_floor} |\n", ours.title());
     }
-    Ok(())
+    text
 }
 
-fn ratio(ours: &Line, other: Option<&Line>) -> String {
-    let Some(other) = other else { return String::new() };
-    let pairs = ours.rounds.iter().zip(&other.rounds);
-    let ratios: Vec<f64> = pairs.filter_map(|(a, b)| Some((*a)? / (*b)?)).collect();
+/// Round by round.
+pub(crate) fn ratios(a: &Line, b: Option<&Line>) -> Vec<f64> {
+    let pairs = a.rounds.iter().zip(b.map_or(&[][..], |b| &b.rounds));
+    pairs.filter_map(|(a, b)| Some((*a)? / (*b)?)).filter(|ratio| ratio.is_finite()).collect()
+}
+
+fn shown(ratios: &[f64]) -> String {
     if ratios.is_empty() {
         return String::new();
     }
-    let Spread { median, min, max, .. } = Spread::of(ratios.into_iter());
+    let Spread { median, min, max, .. } = Spread::of(ratios.iter().copied());
     format!("{median:.2} ({min:.2}-{max:.2})")
 }
 
-fn table(text: &mut String, lines: &[Line]) -> std::fmt::Result {
-    let cases: Vec<&[Line]> = lines.chunk_by(|a, b| a.case == b.case).collect();
+/// The lines of one group: a column per case and a row per subject, or the other way round where that would be too wide.
+pub(crate) fn table(lines: &[Line]) -> String {
+    const WIDE: usize = 5;
+    let mut text = String::new();
+    let cases = lines.chunk_by(|a, b| a.case == b.case).count();
+    if cases > WIDE { a_row_per_case(&mut text, lines) } else { a_row_per_subject(&mut text, lines) }
+        .expect("a string takes everything");
+    text
+}
+
+fn subjects(lines: &[Line]) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
     for line in lines {
         if !subjects.contains(&line.subject) {
             subjects.push(line.subject);
         }
     }
+    subjects
+}
 
+fn a_row_per_case(text: &mut String, lines: &[Line]) -> std::fmt::Result {
+    let subjects = subjects(lines);
+    write!(text, "| {} |", lines[0].group.name())?;
+    for subject in &subjects {
+        write!(text, " {} |", subject.name())?;
+    }
+    writeln!(text, "\n|---|{}", "---|".repeat(subjects.len()))?;
+    for case in lines.chunk_by(|a, b| a.case == b.case) {
+        write!(text, "| {}, {} |", case[0].case().name, case[0].case().unit)?;
+        for subject in &subjects {
+            write!(text, " {} |", cell(case, *subject))?;
+        }
+        writeln!(text)?;
+    }
+    writeln!(text)
+}
+
+fn a_row_per_subject(text: &mut String, lines: &[Line]) -> std::fmt::Result {
+    let cases: Vec<&[Line]> = lines.chunk_by(|a, b| a.case == b.case).collect();
+    let subjects = subjects(lines);
     write!(text, "| {} |", lines[0].group.name())?;
     for case in &cases {
         write!(text, " {}, {} |", case[0].case().name, case[0].case().unit)?;
@@ -137,11 +177,11 @@ fn cell(case: &[Line], subject: Subject) -> String {
     }
 }
 
-fn find(case: &[Line], subject: Subject) -> Option<&Line> {
+pub(crate) fn find(case: &[Line], subject: Subject) -> Option<&Line> {
     case.iter().find(|line| line.subject == subject)
 }
 
-fn fastest_peer(case: &[Line]) -> Option<&Line> {
+pub(crate) fn fastest_peer(case: &[Line]) -> Option<&Line> {
     let peers = case.iter().filter(|line| line.subject.is_peer());
     peers.min_by(|a, b| a.row().median.total_cmp(&b.row().median))
 }
@@ -176,7 +216,7 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, Spread, ratio, short};
+    use super::{Line, Spread, ratios, short, table};
     use crate::group::Group;
     use crate::subject::Subject;
 
@@ -196,8 +236,22 @@ mod tests {
     fn ratios_are_taken_within_a_round() {
         let ours = line(Subject::Ours, &[Some(1.0), Some(10.0), None, Some(4.0)]);
         let peer = line(Subject::Rayon, &[Some(2.0), Some(20.0), Some(1.0), None]);
-        assert_eq!(ratio(&ours, Some(&peer)), "0.50 (0.50-0.50)");
-        assert_eq!(ratio(&ours, None), "");
+        assert_eq!(ratios(&ours, Some(&peer)), [0.5, 0.5]);
+        assert!(ratios(&ours, None).is_empty());
+        let nothing = line(Subject::Floor, &[Some(0.0)]);
+        assert!(ratios(&ours, Some(&nothing)).is_empty(), "a ratio to nothing says nothing");
+    }
+
+    #[test]
+    fn a_wide_group_lies_on_its_side() {
+        let lines = |group: Group| {
+            let of = |case| Line { group, case, subject: Subject::Ours, rounds: vec![Some(1.0)] };
+            table(&(0..group.cases().len()).map(of).collect::<Vec<_>>())
+        };
+        assert!(lines(Group::RoundTrip).starts_with("| round_trip | short gap, ns | short gap, p99, ns |"));
+        assert!(
+            lines(Group::Scale).starts_with("| scale | ours |\n|---|---|\n| 2 workers, ns per task | 1.00")
+        );
     }
 
     #[test]

@@ -25,11 +25,37 @@ pub(crate) const QUIET: f64 = 0.1;
 /// What a process prints for a case that its subject does not have.
 const NONE: &str = "none";
 
+/// What a run has found out.
+pub(crate) struct Taken<Line> {
+    pub(crate) lines: Vec<Line>,
+    /// Which readings failed, and why.
+    pub(crate) failed: BTreeSet<String>,
+    /// How many cores other programs kept busy in the worst round, where that is known.
+    pub(crate) noise: Option<f64>,
+}
+
+impl<Line> Taken<Line> {
+    /// Names what failed.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        for failure in &self.failed {
+            eprintln!("FAILED: {failure}");
+        }
+        if self.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
 pub(crate) fn run(options: &Options) -> ExitCode {
+    let taken = take(options);
+    report::print(&taken.lines, options.json);
+    taken.exit_code()
+}
+
+pub(crate) fn take(options: &Options) -> Taken<Line> {
     let subjects = chosen_subjects(options);
     let mut lines = lines(options, &subjects);
     let mut failed = BTreeSet::new();
     let start = Instant::now();
+    let mut noise: Option<f64> = None;
     for round in 0..options.rounds {
         let strangers = Strangers::watch();
         for case in lines.chunk_by_mut(|a, b| (a.group, a.case) == (b.group, b.case)) {
@@ -45,18 +71,16 @@ pub(crate) fn run(options: &Options) -> ExitCode {
             }
         }
         eprint!("round {} of {} done after {} s", round + 1, options.rounds, start.elapsed().as_secs());
-        match strangers.and_then(|strangers| strangers.cores()) {
+        let cores = strangers.and_then(|strangers| strangers.cores());
+        noise = noise.into_iter().chain(cores).max_by(f64::total_cmp);
+        match cores {
             Some(cores) if cores > QUIET => eprintln!("; NOISE: other programs kept {cores:.2} cores busy"),
             Some(cores) => eprintln!("; other programs kept {cores:.2} cores busy"),
             None => eprintln!(),
         }
     }
     lines.retain(|line| line.rounds.iter().any(Option::is_some));
-    report::print(&lines, options.json);
-    for failure in &failed {
-        eprintln!("FAILED: {failure}");
-    }
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Taken { lines, failed, noise }
 }
 
 /// Takes one reading here and prints it.
@@ -107,7 +131,8 @@ fn lines(options: &Options, subjects: &[Subject]) -> Vec<Line> {
             continue;
         }
         for case in 0..group.cases().len() {
-            lines.extend(subjects.iter().map(|&subject| Line { group, case, subject, rounds: Vec::new() }));
+            let subjects = subjects.iter().filter(|subject| group.is_for(**subject));
+            lines.extend(subjects.map(|&subject| Line { group, case, subject, rounds: Vec::new() }));
         }
     }
     lines

@@ -60,6 +60,17 @@ impl Subject {
     }
 }
 
+/// Those that the page compares: all but CPython's pool, which is a hundred times slower and would hide the others. Where
+/// things are only to be shown to run, one for all peers.
+pub(crate) fn comparable(quick: bool) -> Vec<Subject> {
+    if quick {
+        return vec![Subject::Ours, Subject::Rayon, Subject::Floor];
+    }
+    let mut subjects = Subject::value_variants().to_vec();
+    subjects.retain(|subject| *subject != Subject::Cpython);
+    subjects
+}
+
 /// Takes the reading in this process. `None`: this subject has no such case.
 pub(crate) fn measure(reading: &Reading) -> Result<Option<f64>, String> {
     let Reading { group, case, subject, quick } = *reading;
@@ -68,7 +79,10 @@ pub(crate) fn measure(reading: &Reading) -> Result<Option<f64>, String> {
             None => group.ours(case, quick),
             figure => figure,
         },
-        Subject::Rayon => group.measure::<rayon::Rayon>(case, quick),
+        Subject::Rayon => match group.measure::<rayon::Rayon>(case, quick) {
+            None => group.rayon(quick),
+            figure => figure,
+        },
         Subject::Threadpool => group.measure::<threadpool::Threadpool>(case, quick),
         Subject::RustyPool => group.measure::<rusty_pool::RustyPool>(case, quick),
         Subject::TokioSpawn => group.measure::<tokio::Spawn>(case, quick),

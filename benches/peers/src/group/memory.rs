@@ -103,7 +103,7 @@ pub(super) fn floor(case: usize, quick: bool) -> Option<f64> {
 
 /// Holds the tasks that pass it until it is opened.
 #[derive(Default)]
-struct Gate {
+pub(super) struct Gate {
     state: Mutex<GateState>,
     changed: Condvar,
 }
@@ -115,7 +115,7 @@ struct GateState {
 }
 
 impl Gate {
-    fn pass(&self) -> u64 {
+    pub(super) fn pass(&self) -> u64 {
         let mut state = self.state.lock().expect("no panic under the lock");
         state.waiting += 1;
         self.changed.notify_all();
@@ -123,12 +123,12 @@ impl Gate {
         0
     }
 
-    fn wait_for(&self, tasks: usize) {
+    pub(super) fn wait_for(&self, tasks: usize) {
         let state = self.state.lock().expect("no panic under the lock");
         drop(self.changed.wait_while(state, |state| state.waiting < tasks));
     }
 
-    fn open(&self) {
+    pub(super) fn open(&self) {
         self.state.lock().expect("no panic under the lock").open = true;
         self.changed.notify_all();
     }

@@ -20,12 +20,13 @@ pub(crate) const TASKS: usize = 1_000_000;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "1 producer, 2 workers", unit: "ns per task" },
+    Case { name: "8 producers, 2 workers", unit: "ns per task" },
     Case { name: "64 producers, 2 workers", unit: "ns per task" },
     Case { name: "1 producer, 64 workers", unit: "ns per task" },
 ];
 
 /// Producers and workers of each case.
-pub(crate) const SHAPES: [(usize, usize); 3] = [(1, 2), (64, 2), (1, 64)];
+pub(crate) const SHAPES: [(usize, usize); 4] = [(1, 2), (8, 2), (64, 2), (1, 64)];
 
 pub(super) fn measure<P: Pool>(case: usize, quick: bool) -> f64 {
     let (producers, workers) = SHAPES[case];

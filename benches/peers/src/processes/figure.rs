@@ -1,18 +1,21 @@
 //! What is measured: one file per question. Each says what its number is, and what its floor is. Smaller is better.
 
+mod break_even;
 mod cold_start;
 mod echo;
+mod idle;
 mod map;
 mod memory;
+mod mix;
 mod round_trip;
 mod submit_collect;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::subject::Pool;
+use super::subject::{Pool, Subject};
 
-pub(super) use map::CHUNKS;
+pub(crate) use map::lengths;
 
 #[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
@@ -24,22 +27,26 @@ pub(crate) enum Figure {
     Echo,
     ColdStart,
     Memory,
+    Mix,
+    Idle,
+    BreakEven,
 }
 
-pub(super) struct Case {
-    pub(super) name: &'static str,
-    pub(super) unit: &'static str,
+#[derive(Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
 }
 
 /// Every pool has as many workers.
-pub(super) const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 
 impl Figure {
-    pub(super) fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    pub(super) fn cases(self) -> &'static [Case] {
+    pub(crate) fn cases(self) -> &'static [Case] {
         match self {
             Figure::RoundTrip => round_trip::CASES,
             Figure::SubmitCollect => submit_collect::CASES,
@@ -47,42 +54,64 @@ impl Figure {
             Figure::Echo => echo::CASES,
             Figure::ColdStart => cold_start::CASES,
             Figure::Memory => memory::CASES,
+            Figure::Mix => mix::CASES,
+            Figure::Idle => idle::CASES,
+            Figure::BreakEven => break_even::CASES,
+        }
+    }
+
+    /// Whether there is anything to measure with this subject: a process that finds out that there isn't takes time too.
+    pub(crate) fn is_for(self, subject: Subject) -> bool {
+        match self {
+            Figure::RoundTrip | Figure::SubmitCollect | Figure::Map | Figure::Echo | Figure::ColdStart => {
+                true
+            }
+            Figure::Memory | Figure::Mix | Figure::Idle | Figure::BreakEven => {
+                matches!(subject, Subject::Ours | Subject::Floor)
+            }
         }
     }
 
     /// One reading of a case with this pool; `None` where the case means nothing for it.
-    pub(super) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
+    pub(crate) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::RoundTrip => Some(round_trip::measure::<P>(quick)),
             Figure::SubmitCollect => Some(submit_collect::measure::<P>(quick)),
             Figure::Echo => Some(echo::measure::<P>(case, quick)),
-            Figure::ColdStart => Some(cold_start::measure::<P>(case, quick)),
-            Figure::Map | Figure::Memory => None,
+            Figure::ColdStart => (case < 2).then(|| cold_start::measure::<P>(case, quick)),
+            Figure::Map | Figure::Memory | Figure::Mix | Figure::Idle | Figure::BreakEven => None,
         }
     }
 
     /// What only ours has.
-    pub(super) fn ours(self, case: usize, quick: bool) -> Option<f64> {
+    pub(crate) fn ours(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::Map => Some(map::measure(case, quick)),
             Figure::Memory => Some(memory::measure(quick)),
-            _ => None,
+            Figure::ColdStart => Some(cold_start::many(case, quick)),
+            Figure::Mix => Some(mix::measure(case, quick)),
+            Figure::Idle => Some(idle::measure(quick)),
+            Figure::BreakEven => Some(break_even::measure(case, quick)),
+            Figure::RoundTrip | Figure::SubmitCollect | Figure::Echo => None,
         }
     }
 
     /// The same without any pool.
-    pub(super) fn floor(self, case: usize, quick: bool) -> Option<f64> {
+    pub(crate) fn floor(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::RoundTrip => Some(round_trip::floor(quick)),
             Figure::SubmitCollect | Figure::Memory => None,
             Figure::Map => Some(map::floor(case, quick)),
             Figure::Echo => Some(echo::floor(case, quick)),
             Figure::ColdStart => Some(cold_start::floor(case, quick)),
+            Figure::Mix => Some(mix::floor(case, quick)),
+            Figure::Idle => Some(idle::floor(quick)),
+            Figure::BreakEven => Some(break_even::floor(case, quick)),
         }
     }
 
     /// The way through a driver, without any pool.
-    pub(super) fn chain(self, quick: bool) -> Option<f64> {
+    pub(crate) fn chain(self, quick: bool) -> Option<f64> {
         (self == Figure::RoundTrip).then(|| round_trip::chain(quick))
     }
 }

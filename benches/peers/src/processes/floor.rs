@@ -47,6 +47,15 @@ pub(super) fn spawn_and_exit() {
     assert!(status.success());
 }
 
+/// The same with so many at once.
+pub(super) fn spawn_all_and_exit(processes: usize) {
+    let start = |_| myself(&[EXIT]).spawn().expect("this program can be started");
+    let children: Vec<Child> = (0..processes).map(start).collect();
+    for mut child in children {
+        assert!(child.wait().is_ok_and(|status| status.success()));
+    }
+}
+
 /// Two processes and a socketpair.
 pub(super) struct Echo {
     socket: Option<UnixStream>,
@@ -73,6 +82,10 @@ impl Echo {
     fn receive(&mut self) {
         let mut socket = self.socket.as_ref().expect("taken only by the drop");
         socket.read_exact(&mut self.message).expect("the other process answers");
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(super) fn trip(&mut self) {

@@ -1,13 +1,13 @@
 //! What ours is to reach: ratios of readings of one round, and a few figures by themselves.
 
-use super::figure::{CHUNKS, Figure};
+use super::figure::{Figure, lengths};
 use super::subject::Subject;
 use super::table::Line;
 use crate::goal::{Asked, Outcome};
 
-pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
-    use Asked::{AtLeast, AtMost, Nothing};
-    use Figure::{ColdStart, Echo, Map, Memory, RoundTrip, SubmitCollect};
+pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
+    use Asked::{AtLeast, AtMost, Below, Nothing};
+    use Figure::{ColdStart, Echo, Idle, Map, Memory, Mix, RoundTrip, SubmitCollect};
     use Subject::{Chain, CpythonFork, CpythonForkserver, Floor, Ours, PoolFork, Procspawn};
     let of = |figure, case, subject| find(lines, figure, case, subject);
     let ours = |figure, case| of(figure, case, Ours);
@@ -19,7 +19,7 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     };
     let trip = ours(RoundTrip, 0);
     let mut outcomes = vec![
-        ratio("round trip / a bare socketpair's", AtMost(2.5), trip, of(RoundTrip, 0, Floor)),
+        ratio("round trip / a bare socketpair's", AtMost(0.8), trip, of(RoundTrip, 0, Floor)),
         ratio(
             "a bare driver chain / a bare socketpair",
             Nothing,
@@ -40,7 +40,7 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             trip,
         ),
         ratio("round trip: multiprocessing.Pool (fork) / ours", Nothing, of(RoundTrip, 0, PoolFork), trip),
-        alone("submit and collect, no chunksize", AtMost(5.0), " us a task", ours(SubmitCollect, 0), |ns| {
+        alone("submit and collect, no chunksize", AtMost(0.5), " us a task", ours(SubmitCollect, 0), |ns| {
             ns / 1e3
         }),
         ratio(
@@ -56,35 +56,44 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             ours(SubmitCollect, 0),
         ),
     ];
-    for (plain, ones, picked) in CHUNKS {
+    for length in lengths() {
         let by_median = |case: &&usize| ours(Map, **case).map_or(f64::INFINITY, |line| line.spread().median);
-        let best = picked.iter().min_by(|a, b| by_median(a).total_cmp(&by_median(b)));
+        let best = length.picked.iter().min_by(|a, b| by_median(a).total_cmp(&by_median(b)));
         let case = |case: usize| Map.cases()[case].name;
-        let best = best.copied().unwrap_or(ones);
-        for mine in [ones, plain] {
+        let best = best.copied().unwrap_or(length.ones);
+        for mine in [length.ones, length.eager] {
             let what = format!("map: {} / {}", case(mine), case(best));
-            outcomes.push(ratio(&what, AtMost(2.0), ours(Map, mine), ours(Map, best)));
+            outcomes.push(ratio(&what, AtMost(1.5), ours(Map, mine), ours(Map, best)));
         }
-        outcomes.push(ratio(
-            &format!("map: {} / the loop on two cores", case(plain)),
-            Nothing,
-            ours(Map, plain),
-            of(Map, plain, Floor),
-        ));
+        let floor = of(Map, length.eager, Floor);
+        // Against no work at all a ratio says nothing.
+        if length.name != "0 us" {
+            let what = format!("map: {} / the loop on two cores", case(length.eager));
+            outcomes.push(ratio(&what, Nothing, ours(Map, length.eager), floor));
+        }
+        let lazy = length.lazy.and_then(|lazy| ours(Map, lazy));
+        let what = format!("map: {0}, lazy / {0}, eager", length.name);
+        outcomes.push(ratio(&what, Nothing, lazy, ours(Map, length.eager)));
     }
-    outcomes.push(ratio("map: 10 us, lazy / 10 us, eager", Nothing, ours(Map, 2), ours(Map, 3)));
+    for case in 0..Mix.cases().len() {
+        let what =
+            format!("map: 2 of 1 s among 2000 of 10 us, {} / the best schedule", Mix.cases()[case].name);
+        outcomes.push(ratio(&what, AtMost(1.1), ours(Mix, case), of(Mix, case, Floor)));
+    }
     let rate = |us: f64| f64::from(16 << 20) / us / 1e3;
     outcomes.extend([
-        alone("echo of 16 MiB, serde_bytes", AtLeast(1.0), " GB/s", ours(Echo, 3), rate),
+        // Of rates, so the times are the other way round.
+        ratio("echo of 16 MiB, rate / a bare socketpair's", AtLeast(0.5), of(Echo, 3, Floor), ours(Echo, 3)),
+        alone("echo of 16 MiB, serde_bytes", Nothing, " GB/s", ours(Echo, 3), rate),
         alone("echo of 16 MiB, Vec<u8> by plain serde", Nothing, " GB/s", ours(Echo, 4), rate),
         alone("echo of 16 MiB by a bare socketpair", Nothing, " GB/s", of(Echo, 3, Floor), rate),
         ratio(
             "cold pool to first result / a bare posix_spawn and exit",
-            AtMost(3.0),
+            AtMost(1.5),
             ours(ColdStart, 0),
             of(ColdStart, 0, Floor),
         ),
-        ratio("the same beside 2 GiB", AtMost(3.0), ours(ColdStart, 1), of(ColdStart, 1, Floor)),
+        ratio("the same beside 2 GiB", AtMost(1.5), ours(ColdStart, 1), of(ColdStart, 1, Floor)),
         ratio(
             "cold start: CPython's executor (fork) / ours",
             Nothing,
@@ -92,9 +101,16 @@ pub(super) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             ours(ColdStart, 0),
         ),
         ratio("the same beside 2 GiB", Nothing, of(ColdStart, 1, CpythonFork), ours(ColdStart, 1)),
+        ratio(
+            "cold pool of 64 to a result of each / 64 of posix_spawn",
+            Nothing,
+            ours(ColdStart, 2),
+            of(ColdStart, 2, Floor),
+        ),
         alone("parent's memory while 1 M items are mapped", AtMost(1024.0), " KiB", ours(Memory, 0), |kib| {
             kib
         }),
+        alone("processor time of 10 s with nothing to do", Below(5.0), " ms", ours(Idle, 0), |ms| ms),
     ]);
     outcomes.into_iter().flatten().collect()
 }
@@ -122,11 +138,11 @@ mod tests {
             subject,
             rounds: rounds.to_vec(),
         };
-        let ours = line(Subject::Ours, &[Some(20.0), Some(60.0), None]);
+        let ours = line(Subject::Ours, &[Some(4.0), Some(12.0), None]);
         let floor = line(Subject::Floor, &[Some(10.0), Some(20.0), Some(1.0)]);
         let outcomes = outcomes(&[ours, floor]);
         assert_eq!(outcomes.len(), 1);
-        assert_eq!(outcomes[0].values, [2.0, 3.0]);
+        assert_eq!(outcomes[0].values, [0.4, 0.6]);
         assert_eq!(outcomes[0].reached, Some(true));
     }
 }

@@ -11,12 +11,12 @@ use serde::de::DeserializeOwned;
 use super::figure::Figure;
 
 /// What travels.
-pub(super) trait Portable: Serialize + DeserializeOwned + Send + 'static {}
+pub(crate) trait Portable: Serialize + DeserializeOwned + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 
 /// What every pool of processes measured here can do.
-pub(super) trait Pool: Sized {
+pub(crate) trait Pool: Sized {
     /// The claim on one result.
     type Handle<R: Portable>;
 
@@ -57,17 +57,17 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(super) fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    pub(super) fn is_python(self) -> bool {
+    pub(crate) fn is_python(self) -> bool {
         use Subject::{CpythonFork, CpythonForkserver, PoolFork, PoolForkserver};
         matches!(self, CpythonFork | CpythonForkserver | PoolFork | PoolForkserver)
     }
 
     /// Takes the reading in this process. `None`: this subject has no such case.
-    pub(super) fn measure(self, figure: Figure, case: usize, quick: bool) -> Result<Option<f64>, String> {
+    pub(crate) fn measure(self, figure: Figure, case: usize, quick: bool) -> Result<Option<f64>, String> {
         Ok(match self {
             Subject::Ours => match figure.measure::<ours::Ours>(case, quick) {
                 None => figure.ours(case, quick),
@@ -84,4 +84,15 @@ impl Subject {
             Subject::Floor => figure.floor(case, quick),
         })
     }
+}
+
+/// Those that the page compares: of CPython's pools those whose workers start by fork, its faster way. Where things are
+/// only to be shown to run, one for all peers.
+pub(crate) fn comparable(quick: bool) -> Vec<Subject> {
+    if quick {
+        return vec![Subject::Ours, Subject::Procspawn, Subject::Floor];
+    }
+    let mut subjects = Subject::value_variants().to_vec();
+    subjects.retain(|subject| !matches!(subject, Subject::CpythonForkserver | Subject::PoolForkserver));
+    subjects
 }

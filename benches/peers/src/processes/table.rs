@@ -8,14 +8,14 @@ use super::figure::{Case, Figure};
 use super::goal;
 use super::subject::Subject;
 
-pub(super) use crate::report::{Spread, print_line, short};
+pub(crate) use crate::report::{Spread, print_line, short};
 
 /// All readings of one case with one subject, in the order of the rounds; `None` where there was none.
-pub(super) struct Line {
-    pub(super) figure: Figure,
-    pub(super) case: usize,
-    pub(super) subject: Subject,
-    pub(super) rounds: Vec<Option<f64>>,
+pub(crate) struct Line {
+    pub(crate) figure: Figure,
+    pub(crate) case: usize,
+    pub(crate) subject: Subject,
+    pub(crate) rounds: Vec<Option<f64>>,
 }
 
 /// A JSON line: exactly these keys, as those of the threads.
@@ -32,15 +32,15 @@ struct Row {
 }
 
 impl Line {
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         format!("{}, {}", self.figure.name(), self.case().name)
     }
 
-    pub(super) fn spread(&self) -> Spread {
+    pub(crate) fn spread(&self) -> Spread {
         Spread::of(self.rounds.iter().flatten().copied())
     }
 
-    fn case(&self) -> &'static Case {
+    pub(crate) fn case(&self) -> &'static Case {
         &self.figure.cases()[self.case]
     }
 
@@ -51,7 +51,7 @@ impl Line {
     }
 }
 
-pub(super) fn print(lines: &[Line], json: bool, noise: Option<f64>) {
+pub(crate) fn print(lines: &[Line], json: bool, noise: Option<f64>) {
     if json {
         for line in lines {
             print_line(&serde_json::to_string(&line.row()).expect("a row is plain numbers and names"));
@@ -72,13 +72,19 @@ fn markdown(lines: &[Line], noise: Option<f64>) -> String {
     text += &crate::goal::table(&goal::outcomes(lines), rounds);
     for figure in lines.chunk_by(|a, b| a.figure == b.figure) {
         text.push('\n');
-        table(&mut text, figure).expect("a string takes everything");
+        text += &table(figure);
     }
     text
 }
 
 /// A row per case, a column per subject.
-fn table(text: &mut String, lines: &[Line]) -> std::fmt::Result {
+pub(crate) fn table(lines: &[Line]) -> String {
+    let mut text = String::new();
+    write_table(&mut text, lines).expect("a string takes everything");
+    text
+}
+
+fn write_table(text: &mut String, lines: &[Line]) -> std::fmt::Result {
     let mut subjects: Vec<Subject> = Vec::new();
     for line in lines {
         if !subjects.contains(&line.subject) {

@@ -22,7 +22,7 @@ def task(i):
 
 
 def submit_collect():
-    producers, workers = [(1, 2), (64, 2), (1, 64)][case]
+    producers, workers = [(1, 2), (8, 2), (64, 2), (1, 64)][case]
     share = amount(100_000) // producers
 
     def produce():

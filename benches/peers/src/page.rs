@@ -1,0 +1,103 @@
+//! docs/performance.md, its plots, and the summary in the README: takes the readings, keeps them, and writes what is made
+//! of them between the marks in the text, which is written by hand.
+//!
+//! ```text
+//!   part           a group of readings, taken or read back    target/performance/threads-scale.jsonl
+//!     │            with the circumstances they were taken in
+//!     ▼
+//!   table, plot    ──▶ block                                  <!-- generated: NAME --> ... <!-- end -->
+//! ```
+
+mod block;
+mod circumstances;
+mod part;
+mod plot;
+mod speed_up;
+mod table;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use part::{Part, Readings};
+
+/// Where the pages lie, seen from the root of the repository.
+const DOCS: &str = "docs";
+const PAGES: [&str; 2] = ["docs/performance.md", "README.md"];
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Take only these again, the others as they were kept: threads, processes, or a part such as processes-map.
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Take only what was not kept yet.
+    #[arg(long)]
+    reuse: bool,
+    /// How often each case is measured with each subject [default: threads 5, processes 3, with --quick 1].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// A twentieth of the work: shows that everything runs, not how fast.
+    #[arg(long, requires = "out")]
+    quick: bool,
+    /// A folder for the pages and plots, in place of those in the repository.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where the readings are kept, from one run to the next.
+    #[arg(long, value_name = "DIR", default_value = "target/performance")]
+    keep: PathBuf,
+}
+
+/// To be run from the root of the repository.
+pub(crate) fn run(options: &Options) -> ExitCode {
+    match write(options) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    // Before anything is measured: a page that isn't there would be noticed a quarter of an hour too late.
+    let texts = PAGES.map(|page| fs::read_to_string(page).map_err(|error| format!("{page}: {error}")));
+    let chosen = part::chosen(&options.only)?;
+    // Readings of a quick run are none: they never lie among the others.
+    let keep = if options.quick { options.keep.join("quick") } else { options.keep.clone() };
+    fs::create_dir_all(&keep)?;
+
+    let mut code = ExitCode::SUCCESS;
+    for part in Part::all() {
+        let file = part.file(&keep);
+        if chosen.contains(&part) && !(options.reuse && file.exists()) {
+            eprintln!("{}", part.name());
+            if !part.take(options.rounds, options.quick, &file)? {
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    let readings = Readings::read(&keep)?;
+
+    let docs = options.out.clone().unwrap_or_else(|| PathBuf::from(DOCS));
+    fs::create_dir_all(&docs)?;
+    plot::all(&readings, &docs)?;
+    for (page, text) in PAGES.into_iter().zip(texts) {
+        let place = place(page, options.out.as_deref());
+        let text = block::fill(&text?, |name| table::block(name, &readings))
+            .map_err(|error| format!("{page}: {error}"))?;
+        fs::write(&place, text)?;
+        eprintln!("written: {}", place.display());
+    }
+    Ok(code)
+}
+
+fn place(page: &str, out: Option<&Path>) -> PathBuf {
+    let page = Path::new(page);
+    match (out, page.file_name()) {
+        (Some(out), Some(name)) => out.join(name),
+        _ => page.to_owned(),
+    }
+}
