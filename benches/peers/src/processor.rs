@@ -1,7 +1,7 @@
 //! How long the cores worked for a process, in nanoseconds: the kernel's ticks would be too coarse for one that idles.
 
-use std::fs;
 use std::time::Duration;
+use std::{fs, io};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -14,9 +14,11 @@ pub(crate) fn own() -> Duration {
 /// The threads that another process has now. `None` where the kernel doesn't say.
 pub(crate) fn of(pid: u32) -> Option<Duration> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    let each =
-        threads.map(|thread| running(&fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?));
-    each.sum()
+    // One that ended since the folder was read has no file any more.
+    let read =
+        |thread: io::Result<fs::DirEntry>| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok();
+    let each: Option<Vec<Duration>> = threads.filter_map(read).map(|text| running(&text)).collect();
+    each.filter(|each| !each.is_empty()).map(|each| each.iter().sum())
 }
 
 /// Of a `schedstat`: nanoseconds on a core, nanoseconds of waiting for one, turns.

@@ -78,8 +78,9 @@ impl Chart {
         if points().count() == 0 {
             return Ok(());
         }
-        let x = points().map(|point| point.0).fold(f64::INFINITY, f64::min)
-            ..points().map(|point| point.0).fold(0.0, f64::max);
+        // A little wider than the points: a label that lies on the edge is lost to rounding.
+        let x = points().map(|point| point.0).fold(f64::INFINITY, f64::min) * 0.99
+            ..points().map(|point| point.0).fold(0.0, f64::max) * 1.01;
         let most = points().map(|point| point.1).fold(0.0, f64::max);
         let least = points().map(|point| point.1).fold(f64::INFINITY, f64::min);
 

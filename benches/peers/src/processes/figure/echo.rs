@@ -42,8 +42,8 @@ pub(super) fn measure<P: Pool>(case: usize, quick: bool) -> f64 {
 }
 
 fn goes(case: usize, quick: bool, echo: impl Fn(Vec<u8>) -> Vec<u8>) -> f64 {
-    let goes = amount(GOES[case], quick);
-    let times = (0..goes + 2).map(|go| {
+    let warm_up = warm_up(quick);
+    let times = (0..amount(GOES[case], quick) + warm_up).map(|go| {
         let sent = vec![go as u8; SIZES[case]];
         let start = Instant::now();
         let back = echo(sent);
@@ -51,15 +51,21 @@ fn goes(case: usize, quick: bool, echo: impl Fn(Vec<u8>) -> Vec<u8>) -> f64 {
         assert_eq!((back.len(), back.last()), (SIZES[case], Some(&(go as u8))));
         taken.as_nanos() as f64 / 1e3
     });
-    median(times.skip(2).collect())
+    median(times.skip(warm_up).collect())
+}
+
+/// The first ones find cold memory.
+fn warm_up(quick: bool) -> usize {
+    if quick { 0 } else { 2 }
 }
 
 pub(super) fn floor(case: usize, quick: bool) -> f64 {
     let mut echo = Echo::start(SIZES[case]);
-    let times = (0..amount(GOES[case], quick) + 2).map(|_| {
+    let warm_up = warm_up(quick);
+    let times = (0..amount(GOES[case], quick) + warm_up).map(|_| {
         let start = Instant::now();
         echo.trip();
         start.elapsed().as_nanos() as f64 / 1e3
     });
-    median(times.skip(2).collect())
+    median(times.skip(warm_up).collect())
 }
