@@ -4,6 +4,7 @@
 
 use super::task::{Portable, failing};
 use crate::error::{TaskError, TaskFailure};
+use crate::remote::codec::Arrived;
 use crate::remote::{self, decode_argument, outcome};
 
 /// Runs a `fn(A) -> R`.
@@ -13,7 +14,7 @@ use crate::remote::{self, decode_argument, outcome};
 /// `function` is a `fn(A) -> R`.
 pub(super) unsafe fn call<A: Portable, R: Portable>(
     function: *const (),
-    argument: &[u8],
+    argument: Arrived<'_>,
     reply: &mut Vec<u8>,
 ) {
     // SAFETY: our caller says so.
@@ -26,7 +27,7 @@ pub(super) unsafe fn call<A: Portable, R: Portable>(
 /// # Safety
 ///
 /// `function` is a `fn(A) -> Result<T, E>`.
-pub(super) unsafe fn try_call<A, T, E>(function: *const (), argument: &[u8], reply: &mut Vec<u8>)
+pub(super) unsafe fn try_call<A, T, E>(function: *const (), argument: Arrived<'_>, reply: &mut Vec<u8>)
 where
     A: Portable,
     T: Portable,
@@ -44,7 +45,7 @@ where
 /// `function` is a `fn(A) -> R`.
 pub(super) unsafe fn map_call<A: Portable, R: Portable>(
     function: *const (),
-    argument: &[u8],
+    argument: Arrived<'_>,
     reply: &mut Vec<u8>,
 ) {
     // SAFETY: our caller says so.
@@ -57,7 +58,7 @@ pub(super) unsafe fn map_call<A: Portable, R: Portable>(
 /// # Safety
 ///
 /// `function` is a `fn(A) -> Result<T, E>`.
-pub(super) unsafe fn try_map_call<A, T, E>(function: *const (), argument: &[u8], reply: &mut Vec<u8>)
+pub(super) unsafe fn try_map_call<A, T, E>(function: *const (), argument: Arrived<'_>, reply: &mut Vec<u8>)
 where
     A: Portable,
     T: Portable,
@@ -70,7 +71,7 @@ where
 
 /// Each result is written as soon as it is there and then dropped: a chunk's results are in memory once.
 fn each<A: Portable, R: Portable>(
-    argument: &[u8],
+    argument: Arrived<'_>,
     f: impl Fn(A) -> Result<R, TaskError>,
     reply: &mut Vec<u8>,
 ) {

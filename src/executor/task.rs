@@ -9,6 +9,8 @@ use crate::future::state::Phase;
 use crate::future::{Future, TaskOptions};
 use crate::id::FutureId;
 #[cfg(feature = "process")]
+use crate::remote::codec::Arrived;
+#[cfg(feature = "process")]
 use crate::remote::parcel::{Header, Parcel, Route};
 #[cfg(feature = "process")]
 use crate::remote::{self, outcome, parcel};
@@ -272,7 +274,7 @@ impl<A: Portable, R: Portable> Work<R> for Call<A, R> {
     }
 
     #[cfg(feature = "process")]
-    fn decode(outcome: &[u8]) -> Result<R, TaskError> {
+    fn decode(outcome: Arrived<'_>) -> Result<R, TaskError> {
         outcome::read(outcome)
     }
 }
@@ -297,7 +299,7 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
     }
 
     #[cfg(feature = "process")]
-    fn decode(outcome: &[u8]) -> Result<T, TaskError> {
+    fn decode(outcome: Arrived<'_>) -> Result<T, TaskError> {
         outcome::read(outcome)
     }
 }
@@ -323,7 +325,7 @@ impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
     }
 
     #[cfg(feature = "process")]
-    fn decode(outcome: &[u8]) -> Result<ChunkResults<R>, TaskError> {
+    fn decode(outcome: Arrived<'_>) -> Result<ChunkResults<R>, TaskError> {
         outcome::read_all(outcome)
     }
 }
@@ -349,7 +351,7 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<ChunkResults<T>> for TryMapC
     }
 
     #[cfg(feature = "process")]
-    fn decode(outcome: &[u8]) -> Result<ChunkResults<T>, TaskError> {
+    fn decode(outcome: Arrived<'_>) -> Result<ChunkResults<T>, TaskError> {
         outcome::read_all(outcome)
     }
 }

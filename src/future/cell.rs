@@ -26,6 +26,8 @@ use crate::error::{CodecError, Rejected, Stage};
 use crate::error::{Panicked, TaskError};
 use crate::id::FutureId;
 #[cfg(feature = "process")]
+use crate::remote::codec::Arrived;
+#[cfg(feature = "process")]
 use crate::remote::parcel::Route;
 use crate::sync::Mutex;
 use std::sync::{Arc, OnceLock};
@@ -46,7 +48,7 @@ pub(crate) trait Work<T>: Send {
 
     /// Reads what another process made of it.
     #[cfg(feature = "process")]
-    fn decode(_: &[u8]) -> Result<T, TaskError>
+    fn decode(_: Arrived<'_>) -> Result<T, TaskError>
     where
         Self: Sized,
     {
@@ -158,7 +160,7 @@ pub(crate) trait AnyCell: Send + Sync {
     /// Keeps what another process made of it as the outcome. The caller has claimed or dispatched the task, and
     /// publishes the phase that this returns.
     #[cfg(feature = "process")]
-    fn complete(&self, outcome: &[u8]) -> Phase;
+    fn complete(&self, outcome: Arrived<'_>) -> Phase;
 
     fn extra(&self) -> &dyn Extra;
 
@@ -291,7 +293,7 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     }
 
     #[cfg(feature = "process")]
-    fn complete(&self, outcome: &[u8]) -> Phase {
+    fn complete(&self, outcome: Arrived<'_>) -> Phase {
         if !W::IS_PORTABLE {
             return self.put(Err(TaskError::Rejected(Rejected::NotPortable)));
         }

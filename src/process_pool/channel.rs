@@ -41,18 +41,59 @@ pub(super) struct Inbox {
     pub(super) buffer: Vec<u8>,
     /// Bytes of `buffer` that were handed out.
     taken: usize,
+    /// What is to lie apart in large frames, if anything.
+    find: Option<Find>,
+    /// Whether `find` was asked of the frame on its way in.
+    has_looked: bool,
+    /// What lies apart of the frame on its way in.
+    apart: Option<Apart>,
+    /// The same of the frame that was handed out last.
+    handed_out: Option<Apart>,
+}
+
+/// Says, by the beginning of a frame's body, which part of it is to lie apart.
+pub(super) type Find = fn(&Head, &[u8]) -> Option<Range<usize>>;
+
+/// A part of a large body that was received in memory of its own.
+pub(super) struct Apart {
+    /// Where in the rest of the body it belongs.
+    pub(super) at: usize,
+    len: usize,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Apart {
+    fn is_whole(&self) -> bool {
+        self.bytes.len() >= self.len
+    }
 }
 
 /// Room that an inbox starts with.
 pub(super) const ROOM: usize = 64 << 10;
 
 impl Inbox {
+    /// One in which a part of large frames lies apart.
+    pub(super) fn finding(find: Find) -> Self {
+        Inbox { find: Some(find), ..Inbox::default() }
+    }
+
     /// Takes what the stream has, once.
     pub(super) fn fill(&mut self, stream: &impl Stream, wait: Wait) -> io::Result<Filled> {
+        self.look()?;
         self.make_room()?;
-        match stream.receive(&mut self.buffer, wait) {
+        let into = match &mut self.apart {
+            Some(apart) if !apart.is_whole() => &mut apart.bytes,
+            _ => &mut self.buffer,
+        };
+        match stream.receive(into, wait) {
             Ok(0) => Ok(Filled::End),
-            Ok(_) => Ok(Filled::Some),
+            Ok(_) => {
+                // Memory may have more room than was asked for: what is behind the part goes where it belongs.
+                if let Some(apart) = &mut self.apart {
+                    self.buffer.extend(apart.bytes.drain(apart.len.min(apart.bytes.len())..));
+                }
+                Ok(Filled::Some)
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Nothing),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Filled::End),
             Err(error) => Err(error),
@@ -62,32 +103,81 @@ impl Inbox {
     /// The next whole frame, if there is one: its head, and where its body lies until the next `fill`.
     pub(super) fn next(&mut self) -> Result<Option<(Head, Range<usize>)>, Garbled> {
         let Some(head) = self.head()? else { return Ok(None) };
+        if self.apart.as_ref().is_some_and(|apart| !apart.is_whole()) {
+            return Ok(None);
+        }
         let start = self.taken + HEAD;
-        let Some(end) = start.checked_add(head.len).filter(|end| *end <= self.buffer.len()) else {
+        let len = head.len - self.len_apart();
+        let Some(end) = start.checked_add(len).filter(|end| *end <= self.buffer.len()) else {
             return Ok(None);
         };
         self.taken = end;
+        self.has_looked = false;
+        self.handed_out = self.apart.take();
         Ok(Some((head, start..end)))
     }
 
-    /// The bytes of a body that `next` gave.
+    /// The bytes of a body that `next` gave, but for what lies apart.
     pub(super) fn body(&self, body: Range<usize>) -> &[u8] {
         &self.buffer[body]
+    }
+
+    /// What lies apart of the body that `next` gave last.
+    pub(super) fn take_apart(&mut self) -> Option<Apart> {
+        self.handed_out.take()
     }
 
     fn head(&self) -> Result<Option<Head>, Garbled> {
         self.buffer.get(self.taken..self.taken + HEAD).map(Head::from_bytes).transpose()
     }
 
+    fn len_apart(&self) -> usize {
+        self.apart.as_ref().map_or(0, |apart| apart.len)
+    }
+
+    /// Asks once of each large frame, when its beginning is there, whether a part of it is to lie apart.
+    fn look(&mut self) -> io::Result<()> {
+        const LARGE: usize = 256 << 10;
+        const BEGINNING: usize = 4 << 10;
+        let (Some(find), false, Ok(Some(head))) = (self.find, self.has_looked, self.head()) else {
+            return Ok(());
+        };
+        let start = self.taken + HEAD;
+        let have = self.buffer.len() - start;
+        if head.len < LARGE || have < BEGINNING {
+            return Ok(());
+        }
+        self.has_looked = true;
+        let found = find(&head, &self.buffer[start..])
+            .filter(|part| part.start <= part.end && part.end <= head.len && part.start <= have);
+        if let Some(part) = found {
+            let mut bytes = Vec::new();
+            let here = start + part.start..start + part.end.min(have);
+            bytes.try_reserve_exact(here.len())?;
+            bytes.extend(self.buffer.drain(here));
+            self.apart = Some(Apart { at: part.start, len: part.len(), bytes });
+        }
+        Ok(())
+    }
+
     fn make_room(&mut self) -> io::Result<()> {
+        if let Some(Apart { len, bytes, .. }) = &mut self.apart
+            && bytes.len() < *len
+        {
+            if bytes.capacity() == bytes.len() {
+                bytes.try_reserve_exact(more(*len - bytes.len(), bytes.len().max(ROOM)))?;
+            }
+            return Ok(());
+        }
         if self.taken == self.buffer.len() {
             reuse(&mut self.buffer);
             self.taken = 0;
         }
         let have = self.buffer.len() - self.taken;
         let wanted = match self.head() {
-            // Up to three times as much again as is there already: a length alone takes no memory.
-            Ok(Some(head)) => head.len.saturating_add(HEAD).saturating_sub(have).min(have.saturating_mul(3)),
+            Ok(Some(head)) => {
+                more((head.len - self.len_apart()).saturating_add(HEAD).saturating_sub(have), have)
+            }
             _ => 0,
         };
         let wanted = wanted.max(HEAD);
@@ -99,6 +189,11 @@ impl Inbox {
         }
         Ok(())
     }
+}
+
+/// Room for what is missing, up to three times as much again as is there already: a length alone takes no memory.
+fn more(missing: usize, have: usize) -> usize {
+    missing.min(have.saturating_mul(3))
 }
 
 /// Bytes on their way out.

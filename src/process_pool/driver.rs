@@ -5,7 +5,7 @@
 //! are those of `PAGE.md`, section "Driver".
 
 use super::book::{Book, Life, Step};
-use super::channel::{Filled, Wait};
+use super::channel::{Apart, Filled, Wait};
 use super::desk::{Reason, Sentence};
 use super::launch::{Failure, Worker, launch};
 use super::message::{Garbled, Kind};
@@ -14,6 +14,7 @@ use super::record::Record;
 use super::sys::{self, Bell, Exit, Signal};
 use crate::error::{Broken, TaskError, TimeLimit, WorkerDied};
 use crate::id::FutureId;
+use crate::remote::codec::{Arrived, Bulk};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -278,7 +279,7 @@ impl<'p> Driver<'p> {
             None => inbox.fill(&self.worker.door.socket, Wait::No).unwrap_or(Filled::End),
             Some(_) => Filled::End,
         };
-        let mut replies: Vec<(Record, Range<usize>)> = Vec::new();
+        let mut replies: Vec<(Record, Range<usize>, Option<Apart>)> = Vec::new();
         let mut small: Vec<(Record, Range<usize>)> = Vec::new();
         let mut heard = Ok(filled);
         self.heard.clear();
@@ -294,7 +295,7 @@ impl<'p> Driver<'p> {
             };
             match frame.0.kind {
                 Kind::Reply => match book.collect(self.desk, frame.0.a, frame.0.b) {
-                    Ok(record) => replies.push((record, frame.1)),
+                    Ok(record) => replies.push((record, frame.1, inbox.take_apart())),
                     Err(garbled) => {
                         heard = Err(garbled);
                         break;
@@ -316,8 +317,12 @@ impl<'p> Driver<'p> {
         // A nap must not let the worker run dry.
         self.is_brisk = small.len() > 1 && book.desks[self.desk].all_waiting() > small.len();
         drop(book);
-        for (record, body) in replies {
-            self.pool.complete(record, self.worker.inbox.body(body));
+        for (record, body, apart) in replies {
+            let body = self.worker.inbox.body(body);
+            match apart.map(|apart| (apart.at, Bulk::new(apart.bytes))) {
+                Some((at, bulk)) => self.pool.complete(record, Arrived::with_bulk(body, at, &bulk)),
+                None => self.pool.complete(record, body),
+            }
         }
         for (record, body) in small {
             self.pool.complete(record, &self.heard[body]);

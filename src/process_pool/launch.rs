@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -111,7 +112,7 @@ pub(super) fn launch(
     let child =
         Child::new(process.id(), recipe.own_group).map_err(refused("a worker could not be watched"))?;
     started(child.pid());
-    let mut coming = Coming { child, socket, inbox: Inbox::default(), bell, deadline, is_wanted };
+    let mut coming = Coming { child, socket, inbox: Inbox::finding(find_bulk), bell, deadline, is_wanted };
     coming.hear(Kind::Hello, |head, body| {
         if head.a == PROTOCOL && body == Fingerprint::own().as_bytes() {
             return Ok(());
@@ -138,6 +139,11 @@ pub(super) fn launch(
     }
     let Coming { child, socket, inbox, .. } = coming;
     Ok(Worker { child, door: Arc::new(Door::new(socket)), inbox, page: Arc::new(page) })
+}
+
+/// What of a worker's frame is to lie apart: the large string of a result.
+fn find_bulk(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
+    (head.kind == Kind::Reply).then(|| outcome::find_bulk(beginning)).flatten()
 }
 
 /// A worker that has been started and is not up yet.

@@ -141,6 +141,9 @@ impl Welcome {
 }
 
 /// Appends a task to a batch's body.
+/// The bytes of a length.
+pub(super) const LENGTH: usize = 8;
+
 pub(super) fn put_length(body: &mut Vec<u8>, len: usize) {
     body.extend_from_slice(&(len as u64).to_le_bytes());
 }

@@ -15,6 +15,7 @@ use crate::future::cell::{Aftermath, Entry, fail_claimed, publish, publish_here}
 use crate::future::home::{Home, HomeId, Listen};
 use crate::future::state::{Phase, Snapshot};
 use crate::id::FutureId;
+use crate::remote::codec::Arrived;
 use crate::remote::{outcome, parcel};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, channel, one_processor, thread};
@@ -161,7 +162,7 @@ impl Pool {
     // ---- tasks out ----------------------------------------------------------------------------------
 
     /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
-    pub(super) fn complete(self: &Arc<Self>, record: Record, reply: &[u8]) {
+    pub(super) fn complete<'a>(self: &Arc<Self>, record: Record, reply: impl Into<Arrived<'a>>) {
         let entry = record.into_entry();
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),

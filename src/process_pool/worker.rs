@@ -10,17 +10,20 @@
 
 use super::buffer::reuse;
 use super::channel::{Filled, Inbox, Stream, Wait, send_all};
-use super::message::{Garbled, HEAD, Head, Kind, PROTOCOL, Welcome, get};
+use super::message::{Garbled, HEAD, Head, Kind, LENGTH, PROTOCOL, Welcome};
 use super::page::{LAST_WORDS, Page};
 use super::ring::Ring;
 use super::sys::{self, Mapping, Socket};
 use crate::contain::{Told, contain, on_panic};
 use crate::error::{Panicked, TaskError};
+use crate::remote::codec::{Arrived, Bulk};
 use crate::remote::execute_into;
 use crate::remote::function::Fingerprint;
 use crate::remote::outcome;
+use crate::remote::parcel::Header;
 use crate::sync::{OnceLock, Patience, thread};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +99,7 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
         unsafe { execute_into(&welcome.initializer, reply.body()) };
         reply.send(stream, Kind::Ready, 0, 0)?;
     }
-    let mut inbox = Inbox::default();
+    let mut inbox = Inbox::finding(find_bulk);
     let patience = Patience::new();
     let mut through = 0;
     let mut unrung = false;
@@ -129,7 +132,13 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
         if head.kind != Kind::Batch {
             return Err(io::Error::other("not a batch"));
         }
-        unrung |= run_batch(stream, page, head, inbox.body(body), &mut through, &mut reply)?;
+        let apart = inbox.take_apart().map(|apart| (apart.at, Bulk::new(apart.bytes)));
+        let body = inbox.body(body);
+        let body = match &apart {
+            Some((at, bulk)) => Arrived::with_bulk(body, *at, bulk),
+            None => body.into(),
+        };
+        unrung |= run_batch(stream, page, head, body, &mut through, &mut reply)?;
     }
 }
 
@@ -157,7 +166,7 @@ fn run_batch(
     stream: &impl Stream,
     page: &Page,
     head: Head,
-    body: &[u8],
+    body: Arrived<'_>,
     through: &mut u32,
     reply: &mut Reply,
 ) -> io::Result<bool> {
@@ -169,13 +178,13 @@ fn run_batch(
     while let Some(index) = claim.begin() {
         let mut parcel = None;
         while at <= index {
-            parcel = get(&mut rest);
+            parcel = task(&mut rest);
             at += 1;
         }
-        let Some((flags, parcel)) = parcel.filter(|_| index < tasks).and_then(<[u8]>::split_first) else {
+        let Some((&[flags], parcel)) = parcel.filter(|_| index < tasks).and_then(|task| task.front(1)) else {
             return Err(io::Error::other("a batch shorter than it says"));
         };
-        if *flags & RING_WHEN_BEGUN != 0 {
+        if flags & RING_WHEN_BEGUN != 0 {
             ring(stream)?;
         }
         // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
@@ -194,6 +203,25 @@ fn run_batch(
     *through = through.wrapping_add(1);
     page.pass(*through);
     Ok(true)
+}
+
+/// Takes the next task of a batch: its flags and its parcel.
+fn task<'a>(rest: &mut Arrived<'a>) -> Option<Arrived<'a>> {
+    let (len, behind) = rest.front(LENGTH)?;
+    let len = usize::try_from(u64::from_le_bytes(len.try_into().ok()?)).ok()?;
+    let (task, behind) = behind.split(len)?;
+    *rest = behind;
+    Some(task)
+}
+
+/// What of a batch is to lie apart: the large string of a task that travels alone.
+fn find_bulk(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
+    const PARCEL: usize = LENGTH + 1;
+    if head.kind != Kind::Batch || head.b != 1 {
+        return None;
+    }
+    let found = Header::find_bulk(beginning.get(PARCEL..)?)?;
+    Some(found.start + PARCEL..found.end.checked_add(PARCEL)?)
 }
 
 /// Set before a parcel whose beginning the parent wants to hear of: its time is limited.

@@ -14,6 +14,7 @@ pub(crate) mod parcel;
 
 use crate::contain::contain;
 use crate::error::{CodecError, Panicked, Stage, TaskError};
+use codec::Arrived;
 use function::{Elsewhere, Offset};
 use parcel::{BadParcel, Header, Route};
 use serde_core::Serialize;
@@ -58,7 +59,7 @@ pub unsafe fn execute(parcel: &[u8]) -> Vec<u8> {
 /// # Safety
 ///
 /// As [`execute`].
-pub(crate) unsafe fn execute_into(parcel: &[u8], reply: &mut Vec<u8>) {
+pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mut Vec<u8>) {
     let header = Header::read(parcel);
     outcome::begin(header.as_ref().ok().map(|(header, _)| header), reply);
     let resolved = header.and_then(|(header, argument)| {
@@ -81,7 +82,7 @@ pub(crate) unsafe fn execute_into(parcel: &[u8], reply: &mut Vec<u8>) {
 /// # Safety
 ///
 /// The function has the type that the runner was compiled for.
-pub(crate) type Runner = unsafe fn(function: *const (), argument: &[u8], reply: &mut Vec<u8>);
+pub(crate) type Runner = unsafe fn(function: *const (), argument: Arrived<'_>, reply: &mut Vec<u8>);
 
 /// Which code a call is. Fails for a function that lives in a shared library.
 pub(crate) fn route(runner: Runner, function: *const ()) -> Result<Route, TaskError> {
@@ -109,7 +110,7 @@ pub(crate) fn encode_argument<A: Serialize>(argument: &A, out: &mut Vec<u8>) -> 
 }
 
 /// Decodes an argument in the worker; the error is the task's outcome.
-pub(crate) fn decode_argument<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, TaskError> {
+pub(crate) fn decode_argument<A: DeserializeOwned>(bytes: Arrived<'_>) -> Result<A, TaskError> {
     let bad = |reason| TaskError::Codec(CodecError::new(Stage::DecodeArgument, reason));
     contain(|| codec::decode(bytes))
         .map_err(|panic| bad(format!("`{}` panicked: {}", std::any::type_name::<A>(), panic.message())))?

@@ -7,12 +7,13 @@
 //! An outcome is one byte that says which kind, and what belongs to it. A chunk's is a list of outcomes, each with its
 //! length before it, so that one item that can't be decoded costs that item.
 
-use super::codec;
+use super::codec::{self, Arrived};
 use super::parcel::{Header, number};
 use crate::contain::{Panic, contain};
 use crate::error::{Broken, CodecError, Failed, Panicked, Stage, TaskError};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
+use std::ops::Range;
 
 const MAGIC: [u8; 4] = *b"cfr1";
 
@@ -25,6 +26,7 @@ mod tag {
     pub(super) const PANICKED: u8 = 2;
     pub(super) const CODEC: u8 = 3;
     pub(super) const REFUSED: u8 = 4;
+    pub(super) const CHUNK: u8 = 5;
 }
 
 /// Begins a reply to the parcel with this header; without one, to nobody in particular.
@@ -37,20 +39,29 @@ pub(crate) fn begin(header: Option<&Header>, reply: &mut Vec<u8>) {
 }
 
 /// The outcome in a reply to the task `id` of the process `nonce`.
-pub(crate) fn open(reply: &[u8], nonce: u64, id: u64) -> Result<&[u8], TaskError> {
+pub(crate) fn open<'a>(reply: impl Into<Arrived<'a>>, nonce: u64, id: u64) -> Result<Arrived<'a>, TaskError> {
     let bad = |what: &str| Err(TaskError::Codec(CodecError::new(Stage::DecodeResult, what)));
-    let Some((head, outcome)) = reply.split_at_checked(HEADER) else {
+    let Some((head, outcome)) = reply.into().front(HEADER) else {
         return bad("the reply is too short");
     };
     if head[..4] != MAGIC {
         return bad("these bytes are no reply");
     }
     // A parcel that couldn't be read is answered to nobody; whoever holds the task is who sent it.
-    let anonymous = (number(head, 8), number(head, 16)) == (0, 0) && outcome.first() == Some(&tag::REFUSED);
+    let anonymous =
+        (number(head, 8), number(head, 16)) == (0, 0) && outcome.bytes().first() == Some(&tag::REFUSED);
     if (number(head, 8), number(head, 16)) != (nonce, id) && !anonymous {
         return bad("the reply belongs to another task");
     }
     Ok(outcome)
+}
+
+/// Where the first large string of a result lies, if the reply's beginning shows it.
+pub(crate) fn find_bulk(beginning: &[u8]) -> Option<Range<usize>> {
+    const VALUE: usize = HEADER + 1;
+    let is_value = beginning.get(HEADER) == Some(&tag::DONE);
+    let found = is_value.then(|| codec::find_bulk(&beginning[VALUE..])).flatten()?;
+    Some(found.start + VALUE..found.end.checked_add(VALUE)?)
 }
 
 /// Writes what a call gave. A result that can't be encoded becomes an error that says so.
@@ -114,9 +125,9 @@ pub(crate) fn write_refusal(why: &str, reply: &mut Vec<u8>) {
 }
 
 /// Reads an outcome. Bytes that are none are an error like any other.
-pub(crate) fn read<R: DeserializeOwned>(outcome: &[u8]) -> Result<R, TaskError> {
+pub(crate) fn read<'a, R: DeserializeOwned>(outcome: impl Into<Arrived<'a>>) -> Result<R, TaskError> {
     let bad = |reason: String| TaskError::Codec(CodecError::new(Stage::DecodeResult, reason));
-    let Some((&tag, rest)) = outcome.split_first() else { return Err(bad("the reply is empty".into())) };
+    let Some((&[tag], rest)) = outcome.into().front(1) else { return Err(bad("the reply is empty".into())) };
     if tag == tag::DONE {
         let panicked =
             |panic: Panic| bad(format!("`{}` panicked: {}", std::any::type_name::<R>(), panic.message()));
@@ -152,7 +163,7 @@ pub(crate) fn write_all<R: Serialize>(
     outcomes: impl ExactSizeIterator<Item = Result<R, TaskError>>,
     reply: &mut Vec<u8>,
 ) {
-    reply.push(tag::DONE);
+    reply.push(tag::CHUNK);
     reply.extend_from_slice(&(outcomes.len() as u64).to_le_bytes());
     for outcome in outcomes {
         let at = reply.len();
@@ -164,24 +175,29 @@ pub(crate) fn write_all<R: Serialize>(
 }
 
 /// Reads the outcomes of a chunk.
-pub(crate) fn read_all<R: DeserializeOwned>(outcome: &[u8]) -> Result<Vec<Result<R, TaskError>>, TaskError> {
-    if outcome.first() != Some(&tag::DONE) {
+pub(crate) fn read_all<'a, R: DeserializeOwned>(
+    outcome: impl Into<Arrived<'a>>,
+) -> Result<Vec<Result<R, TaskError>>, TaskError> {
+    let outcome = outcome.into();
+    let Some((&[tag::CHUNK], mut rest)) = outcome.front(1) else {
         return Err(read::<R>(outcome).err().unwrap_or_else(cut));
-    }
-    let mut rest = &outcome[1..];
-    let mut take = |len: usize| -> Result<&[u8], TaskError> {
-        let (taken, left) = rest.split_at_checked(len).ok_or_else(cut)?;
-        rest = left;
-        Ok(taken)
     };
-    let count = number(take(8)?, 0);
+    let count = length(&mut rest)?;
     // Each outcome has a length before it: no more of them than bytes.
-    let mut outcomes = Vec::with_capacity(usize::try_from(count).map_err(|_| cut())?.min(outcome.len() / 8));
+    let mut outcomes = Vec::with_capacity(count.min(outcome.len() / 8));
     for _ in 0..count {
-        let len = usize::try_from(number(take(8)?, 0)).map_err(|_| cut())?;
-        outcomes.push(read(take(len)?));
+        let len = length(&mut rest)?;
+        let (one, behind) = rest.split(len).ok_or_else(cut)?;
+        rest = behind;
+        outcomes.push(read(one));
     }
     if rest.is_empty() { Ok(outcomes) } else { Err(cut()) }
+}
+
+fn length(rest: &mut Arrived<'_>) -> Result<usize, TaskError> {
+    let (bytes, behind) = rest.front(8).ok_or_else(cut)?;
+    *rest = behind;
+    usize::try_from(number(bytes, 0)).map_err(|_| cut())
 }
 
 fn cut() -> TaskError {

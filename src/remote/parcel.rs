@@ -9,9 +9,11 @@
 //! The *runner* is the compiled code that decodes the argument, calls the function and encodes the result: it alone
 //! knows the types.
 
+use super::codec::{Arrived, find_bulk};
 use super::function::{Fingerprint, Offset};
 use crate::id::FutureId;
 use std::fmt;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 const MAGIC: [u8; 4] = *b"cfp1";
@@ -93,6 +95,12 @@ impl Header {
         out.extend_from_slice(&(argument as u64).to_le_bytes());
     }
 
+    /// Where the first large string of the argument lies, if the parcel's beginning shows it.
+    pub(crate) fn find_bulk(beginning: &[u8]) -> Option<Range<usize>> {
+        let found = find_bulk(beginning.get(Self::LEN..)?)?;
+        Some(found.start + Self::LEN..found.end.checked_add(Self::LEN)?)
+    }
+
     /// Makes a parcel, or the beginning of one, the next try.
     pub(crate) fn try_again(parcel: &mut [u8]) {
         let attempt = &mut parcel[4..8];
@@ -101,8 +109,8 @@ impl Header {
     }
 
     /// Reads a parcel: what it says and its argument.
-    pub(crate) fn read(parcel: &[u8]) -> Result<(Header, &[u8]), BadParcel> {
-        let Some((head, argument)) = parcel.split_at_checked(Self::LEN) else { return Err(BadParcel::Cut) };
+    pub(crate) fn read<'a>(parcel: impl Into<Arrived<'a>>) -> Result<(Header, Arrived<'a>), BadParcel> {
+        let Some((head, argument)) = parcel.into().front(Self::LEN) else { return Err(BadParcel::Cut) };
         if head[..4] != MAGIC {
             return Err(BadParcel::NoParcel);
         }
@@ -176,7 +184,7 @@ mod tests {
         let (sent, parcel) = (header(), Parcel::new(&header(), b"argument"));
         let (read, argument) = Header::read(parcel.as_bytes()).expect("whole");
         assert_eq!((read.attempt, read.route, read.nonce), (3, sent.route, sent.nonce));
-        assert_eq!((argument, parcel.attempt()), (&b"argument"[..], 3));
+        assert_eq!((argument.bytes(), parcel.attempt()), (&b"argument"[..], 3));
         let mut bytes = parcel.into_bytes();
         Header::try_again(&mut bytes);
         assert_eq!(Header::read(&bytes).expect("whole").0.attempt, 4);
@@ -186,12 +194,12 @@ mod tests {
     fn what_is_no_parcel_says_why() {
         let bytes = Parcel::new(&header(), b"argument").into_bytes();
         for cut in 0..bytes.len() {
-            assert_eq!(Header::read(&bytes[..cut]), Err(BadParcel::Cut));
+            assert_eq!(Header::read(&bytes[..cut]).err(), Some(BadParcel::Cut));
         }
-        assert_eq!(Header::read(&[&bytes[..], b"!"].concat()), Err(BadParcel::Cut));
-        assert_eq!(Header::read(&[0; 100]), Err(BadParcel::NoParcel));
+        assert_eq!(Header::read(&[&bytes[..], b"!"].concat()).err(), Some(BadParcel::Cut));
+        assert_eq!(Header::read(&[0; 100]).err(), Some(BadParcel::NoParcel));
         let mut foreign = bytes;
         foreign[45] ^= 1;
-        assert_eq!(Header::read(&foreign), Err(BadParcel::Foreign));
+        assert_eq!(Header::read(&foreign).err(), Some(BadParcel::Foreign));
     }
 }

@@ -3,7 +3,8 @@
 use crate::house::{NAME, alone, in_own_process, scale, set_limit};
 use crate::support::eventually;
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Future, ProcessPoolBuilder};
+use concurrent_futures::{Future, MapOptions, ProcessPoolBuilder};
+use serde_bytes::ByteBuf;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -85,6 +86,11 @@ fn values_of_every_size() {
         for size in sizes {
             let text = "x".repeat(size);
             assert!(pool.submit(echo, text.clone()).result().unwrap() == text, "{size}");
+            let bytes = ByteBuf::from(text);
+            assert!(pool.submit(|bytes: ByteBuf| bytes, bytes.clone()).result().unwrap() == bytes, "{size}");
+            let chunks = MapOptions::new().chunksize(2);
+            let echoed = pool.map_with(chunks, |bytes: ByteBuf| bytes, vec![bytes.clone(); 2]);
+            assert!(echoed.map(Result::unwrap).all(|echo| echo == bytes), "{size}");
         }
     });
 }

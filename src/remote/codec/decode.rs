@@ -1,8 +1,9 @@
 //! Bytes to value. The bytes are input, not trust.
 
+use super::arrived::{Arrived, Bulk};
 use super::error::Error;
 use super::wire::{MAX_DEPTH, read_varint, tag, width};
-use serde_core::de::value::BorrowedStrDeserializer;
+use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
 use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
     VariantAccess, Visitor,
@@ -12,6 +13,8 @@ use serde_core::forward_to_deserialize_any;
 pub(super) struct Decoder<'de> {
     /// What is not read yet.
     input: &'de [u8],
+    /// A string that lies apart, and how many bytes of the input stand behind it.
+    bulk: Option<(usize, &'de Bulk)>,
     names: Vec<&'de str>,
     /// The tag that the elements of the run being read leave out, else zero.
     run: u8,
@@ -25,15 +28,16 @@ pub(super) struct Decoder<'de> {
 }
 
 impl<'de> Decoder<'de> {
-    pub(super) fn new(input: &'de [u8]) -> Self {
-        Decoder { input, names: Vec::new(), run: 0, depth: MAX_DEPTH, owed: 0, failure: None }
+    pub(super) fn new(arrived: Arrived<'de>) -> Self {
+        let (input, bulk) = (arrived.bytes(), arrived.bulk());
+        Decoder { input, bulk, names: Vec::new(), run: 0, depth: MAX_DEPTH, owed: 0, failure: None }
     }
 
     /// An impl that swallows the error of one of its parts must not pass when that part was left half read.
     pub(super) fn finish(self) -> Result<(), Error> {
         match (self.failure, self.input.len()) {
             (Some(failure), _) => Err(Error::new(failure)),
-            (None, 0) => Ok(()),
+            (None, 0) if self.bulk.is_none() => Ok(()),
             (None, left) => Err(Error::new(format_args!("{left} bytes of it were not read"))),
         }
     }
@@ -92,10 +96,42 @@ impl<'de> Decoder<'de> {
         Ok(())
     }
 
+    /// Of a string of so many bytes, whose length was just read: its bytes, if they lie apart.
+    fn bulk(&mut self, len: usize) -> Result<Option<Vec<u8>>, Error> {
+        match self.bulk {
+            Some((behind, bulk)) if behind == self.input.len() => {
+                if len != bulk.len() {
+                    return Err(self.fail("a string came apart that has another length"));
+                }
+                self.bulk = None;
+                Ok(Some(bulk.take()))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn text(&mut self) -> Result<&'de str, Error> {
         let len = self.number()?;
+        self.text_of(len)
+    }
+
+    fn text_of(&mut self, len: usize) -> Result<&'de str, Error> {
         let bytes = self.bytes(len)?;
-        std::str::from_utf8(bytes).map_err(|_| self.fail("a text is not UTF-8"))
+        std::str::from_utf8(bytes).map_err(|_| self.no_text())
+    }
+
+    #[cold]
+    fn no_text(&mut self) -> Error {
+        self.fail("a text is not UTF-8")
+    }
+
+    /// A text that is a value.
+    fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        let len = self.number()?;
+        match self.bulk(len)? {
+            Some(bytes) => visitor.visit_string(String::from_utf8(bytes).map_err(|_| self.no_text())?),
+            None => visitor.visit_borrowed_str(self.text_of(len)?),
+        }
     }
 
     #[inline]
@@ -235,12 +271,19 @@ impl<'de> Decoder<'de> {
             tag::F32 => visitor.visit_f64(widened(f32::from_le_bytes(self.array()?))),
             tag::F64 => visitor.visit_f64(f64::from_le_bytes(self.array()?)),
             tag::CHAR => visitor.visit_char(self.char()?),
-            tag::STR => visitor.visit_borrowed_str(self.text()?),
+            tag::STR => self.string(visitor),
             tag::UNIT | tag::NONE => visitor.visit_unit(),
             tag::SOME => self.inside(|decoder| decoder.any(visitor)),
             // JSON knows no bytes, but arrays of numbers.
             tag::BYTES => {
-                let count = self.count(1)?;
+                let count = self.number()?;
+                if let Some(bytes) = self.bulk(count)? {
+                    let mut numbers = SeqDeserializer::new(bytes.into_iter());
+                    let value = visitor.visit_seq(&mut numbers)?;
+                    numbers.end()?;
+                    return Ok(value);
+                }
+                self.fits(count, 1)?;
                 self.seq(tag::U8, count, visitor)
             }
             tag::SEQ => {
@@ -325,7 +368,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.take(tag::STR) {
-            return visitor.visit_borrowed_str(self.text()?);
+            return self.string(visitor);
         }
         self.other(visitor)
     }
@@ -355,7 +398,10 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.take(tag::BYTES) {
             let len = self.number()?;
-            return visitor.visit_borrowed_bytes(self.bytes(len)?);
+            return match self.bulk(len)? {
+                Some(bytes) => visitor.visit_byte_buf(bytes),
+                None => visitor.visit_borrowed_bytes(self.bytes(len)?),
+            };
         }
         self.other(visitor)
     }

@@ -19,10 +19,12 @@
 //! | on the way | file |
 //! |---|---|
 //! | tags, numbers, limits | `wire.rs` |
+//! | bytes of which some lie apart | `arrived.rs` |
 //! | value to bytes | `encode.rs`, names to numbers in `names.rs` |
 //! | bytes to value | `decode.rs` |
 //! | the wrapper for what only `serde_json` can carry | `json.rs` |
 
+mod arrived;
 mod decode;
 mod encode;
 mod error;
@@ -31,6 +33,7 @@ mod json;
 mod names;
 mod wire;
 
+pub(crate) use arrived::{Arrived, Bulk, find_bulk};
 use decode::Decoder;
 use encode::Encoder;
 use serde_core::Serialize;
@@ -54,15 +57,15 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -
     Ok(())
 }
 
-/// Reads back the one value that `bytes` hold, all of them.
+/// Reads back the one value that `bytes` hold, all of them. A string that lies apart is the value's then.
 ///
 /// Any bytes may come: they never cause a panic, a deep recursion, or an allocation out of proportion to their number.
 ///
 /// # Errors
 ///
 /// Names the type and what to do.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    let mut decoder = Decoder::new(bytes);
+pub(crate) fn decode<'a, T: DeserializeOwned>(bytes: impl Into<Arrived<'a>>) -> Result<T, String> {
+    let mut decoder = Decoder::new(bytes.into());
     let value = T::deserialize(&mut decoder).map_err(|error| advice::<T>("decoded", error))?;
     decoder.finish().map_err(|error| advice::<T>("decoded", error))?;
     Ok(value)

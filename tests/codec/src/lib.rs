@@ -2,8 +2,10 @@
 
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
+use std::ops::Range;
 
 #[path = "../../../src/remote/codec/mod.rs"]
+#[expect(dead_code, reason = "what the formats around a value need of it")]
 mod codec;
 
 pub use codec::Json;
@@ -16,6 +18,18 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Resul
 /// As in the crate.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     codec::decode(bytes)
+}
+
+/// Where a value's first large string lies, by the value's beginning.
+pub fn find_bulk(beginning: &[u8]) -> Option<Range<usize>> {
+    codec::find_bulk(beginning)
+}
+
+/// As [`decode`], of bytes of which some came apart.
+pub fn decode_apart<T: DeserializeOwned>(bytes: &[u8], apart: Range<usize>) -> Result<T, String> {
+    let bulk = codec::Bulk::new(bytes[apart.clone()].to_vec());
+    let rest = [&bytes[..apart.start], &bytes[apart.end..]].concat();
+    codec::decode(codec::Arrived::with_bulk(&rest, apart.start, &bulk))
 }
 
 /// The value alone in a buffer.

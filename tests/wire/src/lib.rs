@@ -28,7 +28,7 @@ pub use stream::{is_head, is_welcome, lying, read as read_frames, reply, welcome
 
 /// The outcome in a reply to task `id` of process `nonce`.
 pub fn open(reply: &[u8], nonce: u64, id: u64) -> Result<&[u8], TaskError> {
-    remote::outcome::open(reply, nonce, id)
+    remote::outcome::open(reply, nonce, id).map(|outcome| outcome.bytes())
 }
 
 /// One task's outcome.
@@ -65,5 +65,5 @@ pub fn parcel(argument: &[u8]) -> Vec<u8> {
 
 /// The argument in a parcel, or why bytes are none.
 pub fn unpack(parcel: &[u8]) -> Result<&[u8], String> {
-    remote::parcel::Header::read(parcel).map(|(_, argument)| argument).map_err(|bad| bad.to_string())
+    remote::parcel::Header::read(parcel).map(|(_, argument)| argument.bytes()).map_err(|bad| bad.to_string())
 }
