@@ -5,11 +5,12 @@ use crate::error::{Panicked, TaskError, TimedOut};
 use crate::future::Future;
 use crate::future::waiting::deadline_after;
 use crate::wait::AsCompleted;
-use std::collections::{VecDeque, vec_deque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::vec;
 
 use super::batch::{Batch, Pace};
 use super::options::MapOptions;
@@ -131,7 +132,7 @@ pub struct MapWith<'e, I: Iterator, R> {
     in_air: usize,
     pending: Pending<I::Item, R>,
     /// The rest of the chunk that is being yielded.
-    results: vec_deque::IntoIter<Result<R, TaskError>>,
+    results: vec::IntoIter<Result<R, TaskError>>,
 }
 
 /// What the results of one chunk are called.
@@ -215,7 +216,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             chunks: Chunks::new(options, workers, pace),
             in_air: 0,
             pending,
-            results: VecDeque::new().into_iter(),
+            results: Vec::new().into_iter(),
         };
         map.fill();
         map
@@ -280,7 +281,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         let Some(first) = chunks.0.front_mut() else { return false };
         let done = first.batch.as_ref().map_or(Vec::new(), |batch| batch.take_done());
         first.len -= done.len();
-        self.results = VecDeque::from(done).into_iter();
+        self.results = done.into_iter();
         self.results.len() > 0
     }
 }
@@ -288,7 +289,12 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
 impl<I: Iterator, R: Send> Iterator for MapWith<'_, I, R> {
     type Item = Result<R, TaskError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(next) = self.results.next() {
+            self.in_air -= 1;
+            return Some(next);
+        }
         // Without a deadline no wait runs out.
         Deadline::next_until(self, None).ok().flatten()
     }
@@ -309,9 +315,9 @@ impl<I: Iterator, R> fmt::Debug for MapWith<'_, I, R> {
 }
 
 /// The results of a chunk; an error of the whole task is the error of each of its items.
-fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> VecDeque<Result<R, TaskError>> {
+fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> ChunkResults<R> {
     match outcome {
-        Ok(results) => results.into(),
+        Ok(results) => results,
         Err(error) => (0..len).map(|_| Err(error.clone())).collect(),
     }
 }
