@@ -126,7 +126,7 @@ impl<F: Cancel> Drop for Remaining<F> {
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
     input: std::iter::Fuse<I>,
-    submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<I::Item, R> + Send + 'e>,
+    submit: Submit<'e, I::Item, R>,
     chunks: Chunks,
     /// Taken from the input, not yet yielded.
     in_air: usize,
@@ -134,6 +134,9 @@ pub struct MapWith<'e, I: Iterator, R> {
     /// The rest of the chunk that is being yielded.
     results: vec::IntoIter<Result<R, TaskError>>,
 }
+
+/// Hands items to the executor, as one task.
+pub(crate) type Submit<'e, A, R> = Box<dyn FnMut(Vec<A>) -> Chunk<A, R> + Send + 'e>;
 
 /// What the results of one chunk are called.
 pub(crate) type ChunkResults<R> = Vec<Result<R, TaskError>>;
@@ -203,7 +206,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         workers: usize,
         pace: Option<Arc<Pace>>,
         input: I,
-        submit: Box<dyn FnMut(Vec<I::Item>) -> Chunk<I::Item, R> + Send + 'e>,
+        submit: Submit<'e, I::Item, R>,
     ) -> Self {
         let pending = if options.unordered {
             Pending::Unordered(Unordered(Some(AsCompleted::new())))
