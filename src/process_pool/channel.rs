@@ -103,17 +103,20 @@ impl Inbox {
     /// The next whole frame, if there is one: its head, and where its body lies until the next `fill`.
     pub(super) fn next(&mut self) -> Result<Option<(Head, Range<usize>)>, Garbled> {
         let Some(head) = self.head()? else { return Ok(None) };
-        if self.apart.as_ref().is_some_and(|apart| !apart.is_whole()) {
-            return Ok(None);
-        }
         let start = self.taken + HEAD;
-        let len = head.len - self.len_apart();
+        let len = match &self.apart {
+            None => head.len,
+            Some(apart) if apart.is_whole() => head.len - apart.len,
+            Some(_) => return Ok(None),
+        };
         let Some(end) = start.checked_add(len).filter(|end| *end <= self.buffer.len()) else {
             return Ok(None);
         };
         self.taken = end;
         self.has_looked = false;
-        self.handed_out = self.apart.take();
+        if self.apart.is_some() || self.handed_out.is_some() {
+            self.handed_out = self.apart.take();
+        }
         Ok(Some((head, start..end)))
     }
 
@@ -139,9 +142,8 @@ impl Inbox {
     fn look(&mut self) -> io::Result<()> {
         const LARGE: usize = 256 << 10;
         const BEGINNING: usize = 4 << 10;
-        let (Some(find), false, Ok(Some(head))) = (self.find, self.has_looked, self.head()) else {
-            return Ok(());
-        };
+        let Some(find) = self.find.filter(|_| !self.has_looked) else { return Ok(()) };
+        let Ok(Some(head)) = self.head() else { return Ok(()) };
         let start = self.taken + HEAD;
         let have = self.buffer.len() - start;
         if head.len < LARGE || have < BEGINNING {
