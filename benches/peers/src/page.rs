@@ -63,7 +63,10 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 
 fn write(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     // Before anything is measured: a page that isn't there would be noticed a quarter of an hour too late.
-    let texts = PAGES.map(|page| fs::read_to_string(page).map_err(|error| format!("{page}: {error}")));
+    let read = |page: &str| fs::read_to_string(page).map_err(|error| format!("{page}: {error}"));
+    for page in PAGES {
+        read(page)?;
+    }
     let chosen = part::chosen(&options.only)?;
     // Readings of a quick run are none: they never lie among the others.
     let keep = if options.quick { options.keep.join("quick") } else { options.keep.clone() };
@@ -84,9 +87,10 @@ fn write(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let docs = options.out.clone().unwrap_or_else(|| PathBuf::from(DOCS));
     fs::create_dir_all(&docs)?;
     plot::all(&readings, &docs)?;
-    for (page, text) in PAGES.into_iter().zip(texts) {
+    for page in PAGES {
         let place = place(page, options.out.as_deref());
-        let text = block::fill(&text?, |name| table::block(name, &readings))
+        // Read again: whoever writes the page may have done so while others measured.
+        let text = block::fill(&read(page)?, |name| table::block(name, &readings))
             .map_err(|error| format!("{page}: {error}"))?;
         fs::write(&place, text)?;
         eprintln!("written: {}", place.display());
