@@ -1,7 +1,7 @@
 //! [`Batch`]: short items that share a task, and can be parted again.
 //!
-//! Where nobody gave a chunksize but room for many, a lazy map on threads lets items share a task once they have turned out to be short: a
-//! task costs some 200 ns, and a call may take 20. What a map of single items promises stays true:
+//! Where nobody gave a chunksize but room for many, a lazy map on threads lets items share a task once they have turned out
+//! to be short: a task costs some 200 ns, and a call may take 20. What a map of single items promises stays true:
 //!
 //! - *An item that takes long holds up no other.* Whoever waits for a batch for long [parts](Batch::part) all of them: what
 //!   is done is handed out, what has not begun goes back to tasks of its own, and only the item that runs stays.

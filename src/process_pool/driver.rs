@@ -318,11 +318,8 @@ impl<'p> Driver<'p> {
         self.is_brisk = small.len() > 1 && book.desks[self.desk].all_waiting() > small.len();
         drop(book);
         for (record, body, apart) in replies {
-            let body = self.worker.inbox.body(body);
-            match apart.map(|apart| (apart.at, Bulk::new(apart.bytes))) {
-                Some((at, bulk)) => self.pool.complete(record, Arrived::with_bulk(body, at, &bulk)),
-                None => self.pool.complete(record, body),
-            }
+            let bulk = apart.map(|apart| Bulk::new(apart.at, apart.bytes));
+            self.pool.complete(record, Arrived::with_bulk(self.worker.inbox.body(body), bulk.as_ref()));
         }
         for (record, body) in small {
             self.pool.complete(record, &self.heard[body]);

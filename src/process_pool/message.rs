@@ -140,10 +140,10 @@ impl Welcome {
     }
 }
 
-/// Appends a task to a batch's body.
 /// The bytes of a length.
 pub(super) const LENGTH: usize = 8;
 
+/// Appends the length that stands before a part of a body.
 pub(super) fn put_length(body: &mut Vec<u8>, len: usize) {
     body.extend_from_slice(&(len as u64).to_le_bytes());
 }

@@ -3,7 +3,7 @@
 use super::buffer::Large;
 use super::channel::Part;
 use super::message::{Head, Kind, put_length};
-use super::worker::RING_WHEN_BEGUN;
+use super::worker::{PARCEL_AT, RING_WHEN_BEGUN};
 use crate::error::TaskError;
 use crate::future::cell::{Entry, Kept};
 use crate::future::state::Phase;
@@ -131,9 +131,6 @@ impl Record {
         }
     }
 }
-
-/// What stands before a parcel in a batch: its length and the flags.
-const PARCEL_AT: usize = 8 + 1;
 
 /// A task's part of a batch, or the beginning of it, before `argument` bytes of which `small` are here.
 fn framed(header: &Header, is_limited: bool, argument: usize, small: &[u8]) -> Box<[u8]> {

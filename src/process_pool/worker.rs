@@ -132,12 +132,8 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
         if head.kind != Kind::Batch {
             return Err(io::Error::other("not a batch"));
         }
-        let apart = inbox.take_apart().map(|apart| (apart.at, Bulk::new(apart.bytes)));
-        let body = inbox.body(body);
-        let body = match &apart {
-            Some((at, bulk)) => Arrived::with_bulk(body, *at, bulk),
-            None => body.into(),
-        };
+        let bulk = inbox.take_apart().map(|apart| Bulk::new(apart.at, apart.bytes));
+        let body = Arrived::with_bulk(inbox.body(body), bulk.as_ref());
         unrung |= run_batch(stream, page, head, body, &mut through, &mut reply)?;
     }
 }
@@ -216,13 +212,15 @@ fn task<'a>(rest: &mut Arrived<'a>) -> Option<Arrived<'a>> {
 
 /// What of a batch is to lie apart: the large string of a task that travels alone.
 fn find_bulk(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
-    const PARCEL: usize = LENGTH + 1;
     if head.kind != Kind::Batch || head.b != 1 {
         return None;
     }
-    let found = Header::find_bulk(beginning.get(PARCEL..)?)?;
-    Some(found.start + PARCEL..found.end.checked_add(PARCEL)?)
+    let found = Header::find_bulk(beginning.get(PARCEL_AT..)?)?;
+    Some(found.start + PARCEL_AT..found.end.checked_add(PARCEL_AT)?)
 }
+
+/// What stands before a parcel in a batch: its length and the flags.
+pub(super) const PARCEL_AT: usize = LENGTH + 1;
 
 /// Set before a parcel whose beginning the parent wants to hear of: its time is limited.
 pub(super) const RING_WHEN_BEGUN: u8 = 1;

@@ -11,13 +11,15 @@ use std::ops::Range;
 
 /// The bytes of a string that lies apart, until a value takes them.
 pub(crate) struct Bulk {
+    /// Where in the bytes it belongs.
+    at: usize,
     len: usize,
     bytes: Cell<Vec<u8>>,
 }
 
 impl Bulk {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Bulk { len: bytes.len(), bytes: Cell::new(bytes) }
+    pub(crate) fn new(at: usize, bytes: Vec<u8>) -> Self {
+        Bulk { at, len: bytes.len(), bytes: Cell::new(bytes) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,9 +46,9 @@ impl<'a, B: AsRef<[u8]> + ?Sized> From<&'a B> for Arrived<'a> {
 }
 
 impl<'a> Arrived<'a> {
-    /// With a string that belongs `at` some place in the bytes.
-    pub(crate) fn with_bulk(bytes: &'a [u8], at: usize, bulk: &'a Bulk) -> Self {
-        Arrived { bytes, bulk: (at <= bytes.len()).then_some((at, bulk)) }
+    /// With a string, if one lies apart.
+    pub(crate) fn with_bulk(bytes: &'a [u8], bulk: Option<&'a Bulk>) -> Self {
+        Arrived { bytes, bulk: bulk.filter(|bulk| bulk.at <= bytes.len()).map(|bulk| (bulk.at, bulk)) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -178,8 +180,8 @@ mod tests {
 
     #[test]
     fn a_string_apart_goes_with_the_half_it_lies_in() {
-        let bulk = Bulk::new(vec![9; 10]);
-        let all = Arrived::with_bulk(b"abcdef", 4, &bulk);
+        let bulk = Bulk::new(4, vec![9; 10]);
+        let all = Arrived::with_bulk(b"abcdef", Some(&bulk));
         assert_eq!(all.len(), 16);
         let sizes =
             |len| all.split(len).map(|(front, rest)| (front.len(), front.bulk().is_some(), rest.len()));
@@ -191,6 +193,6 @@ mod tests {
         assert_eq!(sizes(17), None);
         assert_eq!(all.front(4).map(|(front, rest)| (front, rest.len())), Some((&b"abcd"[..], 12)));
         assert!(all.front(14).is_none());
-        assert!(Arrived::with_bulk(b"abc", 4, &bulk).bulk().is_none());
+        assert!(Arrived::with_bulk(b"abc", Some(&bulk)).bulk().is_none());
     }
 }

@@ -27,9 +27,9 @@ pub fn find_bulk(beginning: &[u8]) -> Option<Range<usize>> {
 
 /// As [`decode`], of bytes of which some came apart.
 pub fn decode_apart<T: DeserializeOwned>(bytes: &[u8], apart: Range<usize>) -> Result<T, String> {
-    let bulk = codec::Bulk::new(bytes[apart.clone()].to_vec());
+    let bulk = codec::Bulk::new(apart.start, bytes[apart.clone()].to_vec());
     let rest = [&bytes[..apart.start], &bytes[apart.end..]].concat();
-    codec::decode(codec::Arrived::with_bulk(&rest, apart.start, &bulk))
+    codec::decode(codec::Arrived::with_bulk(&rest, Some(&bulk)))
 }
 
 /// The value alone in a buffer.
