@@ -7,13 +7,18 @@
 //! order of its own (a hash map) come from here as well. What only counts or caches (ids, statistics) uses [`plain`]
 //! atomics in both builds: nothing waits on it, and it would only widen the models.
 //!
-//! `tests/loom` is where the other half is compiled.
+//! `tests/loom` is where the other half is compiled. `tests/delays` compiles the real ones with a chance of a delay at
+//! each use ([`delay`]).
 
 #[cfg(not(concurrent_futures_loom))]
 pub(crate) use real::*;
 
 #[cfg(concurrent_futures_loom)]
 pub(crate) use model::*;
+
+#[cfg(concurrent_futures_delays)]
+#[path = "sync/delayed.rs"]
+mod delayed;
 
 /// What no protocol rests on; the same under loom.
 pub(crate) mod plain {
@@ -25,11 +30,23 @@ pub(crate) mod plain {
 mod real {
     #[cfg(feature = "process")]
     pub(crate) use crossbeam_channel as channel;
+    #[cfg(not(concurrent_futures_delays))]
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::collections::HashMap;
-    pub(crate) use std::sync::{OnceLock, atomic};
+    pub(crate) use std::sync::OnceLock;
+    #[cfg(not(concurrent_futures_delays))]
+    pub(crate) use std::sync::atomic;
     pub(crate) use std::thread_local;
 
+    #[cfg(concurrent_futures_delays)]
+    pub(crate) use super::delayed::{Condvar, Mutex, MutexGuard, atomic, delay, thread};
+
+    /// A point at which another thread or process may come in between, and no primitive from here marks it: nothing,
+    /// but where delays are compiled in.
+    #[cfg(all(feature = "process", not(concurrent_futures_delays)))]
+    pub(crate) fn delay() {}
+
+    #[cfg(not(concurrent_futures_delays))]
     pub(crate) mod thread {
         pub(crate) use std::thread::{Builder, JoinHandle};
 

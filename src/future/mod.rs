@@ -237,7 +237,8 @@ impl<T> Future<T> {
 
     /// Has `f` called once when the task is done, whatever its outcome, after every wait was told. It runs on the thread
     /// that ends the task: the worker, or the one that cancels; if the task is done already, here and now. Several run
-    /// in the order in which they were added. A panic in one is logged; the others run.
+    /// in the order in which they were added; one that is added while they run doesn't wait for them. A panic in one is
+    /// logged; the others run.
     ///
     /// Callbacks that resolve other futures nest up to 64 deep; deeper ones are run a little later by the outermost.
     pub fn add_done_callback(&self, f: impl FnOnce(&Completion) + Send + 'static) {

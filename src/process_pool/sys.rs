@@ -4,6 +4,7 @@
 
 use super::channel::{Stream, Wait};
 use super::page::Page;
+use crate::sync::delay;
 use crate::sync::plain::{AtomicBool, AtomicU32, Ordering};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -64,6 +65,7 @@ impl Socket {
         let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
         control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds));
         let flags = QUIETLY | SendFlags::DONTWAIT;
+        delay();
         Ok(rustix::net::sendmsg(&self.fd, &[IoSlice::new(bytes)], &mut control, flags)?)
     }
 
@@ -133,9 +135,13 @@ impl AsFd for Socket {
 
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     loop {
+        delay();
         match call() {
             Err(Errno::INTR) => {}
-            other => return other,
+            other => {
+                delay();
+                return other;
+            }
         }
     }
 }
@@ -159,11 +165,13 @@ impl Bell {
     }
 
     pub(super) fn ring(&self) {
+        delay();
         // Fails only when it has been rung 2^64 times.
         let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
     }
 
     pub(super) fn clear(&self) {
+        delay();
         let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
     }
 }
@@ -431,6 +439,7 @@ impl Child {
         if self.reaped.get().is_some() {
             return;
         }
+        delay();
         match self.signal_by_handle(signal) {
             Ok(()) | Err(Errno::SRCH) => {}
             // Not reaped yet, so the number is still its.
@@ -593,6 +602,7 @@ pub(super) fn sleep(
         socket.map_or_else(stand_in, |socket| PollFd::new(socket, interest)),
         child.and_then(Child::handle).map_or_else(stand_in, |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
     ];
+    delay();
     if rustix::event::poll(&mut fds, timeout.as_ref()).is_err() {
         return Awake::default();
     }

@@ -34,6 +34,9 @@ pub(crate) const UNSAFE: &[&str] = &[
 /// The one door to locks, atomics, channels and threads.
 const DOOR: &str = "src/sync.rs";
 
+/// The leaf behind it that no other build has: the same primitives, with delays.
+const DELAYED: &str = "src/sync/delayed.rs";
+
 /// What of `std::sync` blocks nobody and is no part of a protocol that loom must see.
 const HARMLESS: &[&str] = &["Arc", "Weak", "Once", "OnceLock", "LazyLock"];
 
@@ -142,13 +145,20 @@ fn layers(source: &Source, exported: &HashMap<String, String>) -> Vec<Finding> {
 
 fn door(source: &Source) -> Vec<Finding> {
     const INSTEAD: &str = "take it from crate::sync, so that loom sees it";
-    if source.path == DOOR {
+    if source.path == DOOR || source.path == DELAYED {
         return Vec::new();
     }
     let paths = source.named().into_iter().filter(|named| {
         let parts: Vec<&str> = named.parts.iter().map(String::as_str).collect();
         match parts.as_slice() {
-            ["parking_lot" | "crossbeam_channel" | "loom" | "concurrent_futures_loom", ..] => true,
+            [
+                "parking_lot"
+                | "crossbeam_channel"
+                | "loom"
+                | "concurrent_futures_loom"
+                | "concurrent_futures_delays",
+                ..,
+            ] => true,
             ["std" | "core", "sync", rest @ ..] => rest.first().is_none_or(|item| !HARMLESS.contains(item)),
             // `use std::thread;` would let `thread::spawn` through under another name.
             ["std", "thread"] => true,

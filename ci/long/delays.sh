@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The stamped suite with a chance of a delay at every lock, atomic operation, wake-up and message, one seed after the other.
+#
+# ci/long/delays.sh [first seed] [last seed] [tests whose name contains this]
+#
+# 100 seeds without arguments: under ten minutes. A thousand are ten such parts: 1 100, 101 200, ... Ends at the first run
+# that isn't green, and says its seed; the same seed makes the same delays, though not the same run. What a delay can be
+# is in src/sync/delayed.rs.
+set -euo pipefail
+source "$(dirname "$0")/../common.sh"
+first="${1:-1}"
+last="${2:-$((first + 99))}"
+filter="${3:-suite::}"
+program=$(cargo test --no-run --package delayed-tests --test it --message-format short 2>&1 | tee /dev/stderr |
+    sed -n 's/.*Executable .*it\/main\.rs (\(.*\))$/\1/p')
+program=$PWD/$program
+mkdir -p target/delays
+cd tests/delays
+for seed in $(seq "$first" "$last"); do
+    log=../../target/delays/$seed.log
+    # Tests wait more than they work: more at a time than there are processors.
+    if ! CONCURRENT_FUTURES_DELAYS=$seed "$program" --test-threads 8 "$filter" >"$log" 2>&1; then
+        cat "$log"
+        echo "seed $seed failed: CONCURRENT_FUTURES_DELAYS=$seed; its log is target/delays/$seed.log" >&2
+        exit 1
+    fi
+    rm "$log"
+done
+echo "seeds $first to $last: green, $SECONDS s"

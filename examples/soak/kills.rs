@@ -1,0 +1,109 @@
+//! The end of exactly one running task, asked for at the moment when it ends by itself.
+//!
+//! Whoever kills the process that a task ran in a moment ago kills the task that runs there now. Here tasks lie close
+//! before and behind the one that is to be hit, in the same worker; none of them may ever be.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use concurrent_futures::prelude::*;
+use concurrent_futures::{Future, ProcessPoolExecutor, TaskError, TaskOptions, WorkerOutput};
+
+use crate::dice::Dice;
+use crate::report::Report;
+
+/// Pools that race side by side.
+const POOLS: u32 = 3;
+
+/// Neighbours in front and behind.
+const NEIGHBOURS: u32 = 3;
+
+/// How long a victim lasts, at most.
+const LONGEST_US: u32 = 300;
+
+fn work((number, micros): (u32, u32)) -> u32 {
+    spin(Duration::from_micros(micros.into()));
+    number
+}
+
+fn spin(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        black_box(until);
+    }
+}
+
+pub(crate) fn run(races: u32, seed: u64) -> Report {
+    let mut report = Report::new("kills: the running task, at the moment of its end");
+    let parts: Vec<Report> = thread::scope(|scope| {
+        let part = |n: u32| {
+            let races = races / POOLS + u32::from(n < races % POOLS);
+            scope.spawn(move || race(races, seed ^ u64::from(n) << 32))
+        };
+        let racing: Vec<_> = (0..POOLS).map(part).collect();
+        racing.into_iter().map(|part| part.join().expect("a part counts")).collect()
+    });
+    parts.into_iter().for_each(|part| report.add(part));
+    report
+}
+
+fn race(races: u32, seed: u64) -> Report {
+    let mut report = Report::new("");
+    let mut dice = Dice::new(seed);
+    let builder = ProcessPoolExecutor::builder().max_workers(1).stderr(WorkerOutput::Null);
+    let pool = builder.build().expect("a pool");
+    for number in 0..races {
+        let micros = 20 + dice.throw(LONGEST_US);
+        let before: Vec<_> = (0..NEIGHBOURS).map(|n| pool.submit(work, (n, 5))).collect();
+        let by_time = number % 2 == 1;
+        let victim = if by_time {
+            // Its limit is its own length, give or take.
+            let limit = Duration::from_micros((micros + dice.throw(80)).saturating_sub(40).into());
+            pool.submit_with(TaskOptions::new().timeout(limit), work, (number, micros))
+        } else {
+            pool.submit(work, (number, micros))
+        };
+        let behind: Vec<_> = (0..NEIGHBOURS).map(|n| pool.submit(work, (n, 5))).collect();
+        let mut asked = by_time;
+        if !by_time {
+            while !victim.is_running() && !victim.is_done() {
+                std::hint::spin_loop();
+            }
+            spin(Duration::from_micros(dice.throw(micros).into()));
+            asked = victim.kill();
+        }
+        judge_victim(victim, number, by_time, asked, &mut report);
+        for (n, neighbour) in (0..NEIGHBOURS).zip(before).chain((0..NEIGHBOURS).zip(behind)) {
+            match neighbour.result_timeout(Duration::from_secs(60)) {
+                Ok(Ok(result)) if result == n => {}
+                Ok(Ok(result)) => report.is_wrong(format!("race {number}: a neighbour got {result}")),
+                Ok(Err(error)) => report.is_wrong(format!("race {number} hit a neighbour: {error}")),
+                Err(_) => report.is_wrong(format!("race {number}: a neighbour is lost")),
+            }
+        }
+    }
+    report.count("races", races.into());
+    if pool.join_timeout(Duration::from_secs(30)).is_err() {
+        report.is_wrong("the pool doesn't end");
+    }
+    report
+}
+
+fn judge_victim(victim: Future<u32>, number: u32, by_time: bool, asked: bool, report: &mut Report) {
+    match victim.result_timeout(Duration::from_secs(60)) {
+        Ok(Ok(result)) => {
+            report
+                .count(if asked { "asked to end, and done before" } else { "done before anybody asked" }, 1);
+            if result != number {
+                report.is_wrong(format!("race {number} got {result}"));
+            }
+        }
+        Ok(Err(TaskError::TimedOut(_))) if by_time => report.count("ended by their limit", 1),
+        Ok(Err(TaskError::WorkerDied(died))) if asked && !by_time && died.signal() == Some(9) => {
+            report.count("ended by kill", 1);
+        }
+        Ok(Err(error)) => report.is_wrong(format!("race {number}: {error}")),
+        Err(_) => report.is_wrong(format!("race {number}: the task is lost")),
+    }
+}

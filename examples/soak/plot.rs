@@ -1,0 +1,73 @@
+//! Memory and descriptors over time, as SVG.
+
+use std::error::Error;
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use crate::mix::Sample;
+
+const SIZE: (u32, u32) = (760, 560);
+const FONT: &str = "sans-serif";
+
+/// A line of the plot.
+struct Line {
+    name: &'static str,
+    value: fn(&Sample) -> f64,
+}
+
+/// Draws two panels, one above the other.
+pub(crate) fn draw(path: &Path, samples: &[Sample]) -> Result<(), Box<dyn Error>> {
+    let area = SVGBackend::new(path, SIZE).into_drawing_area();
+    area.fill(&WHITE)?;
+    let (above, below) = area.split_vertically(280);
+    let memory = [
+        Line { name: "this process", value: |sample| sample.house.memory as f64 / 1e6 },
+        Line { name: "its workers together", value: |sample| sample.house.memory_of_children as f64 / 1e6 },
+    ];
+    panel(&above, "Resident memory, MB", &memory, samples)?;
+    let counts = [
+        Line { name: "descriptors", value: |sample| sample.house.descriptors as f64 },
+        Line { name: "threads", value: |sample| sample.house.threads as f64 },
+        Line { name: "children", value: |sample| sample.house.children as f64 },
+        Line { name: "shared pages", value: |sample| sample.house.pages as f64 },
+    ];
+    panel(&below, "Descriptors, threads, children, shared pages", &counts, samples)?;
+    area.present()?;
+    Ok(())
+}
+
+fn panel(
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
+    title: &str,
+    lines: &[Line],
+    samples: &[Sample],
+) -> Result<(), Box<dyn Error>> {
+    let minutes = |sample: &Sample| sample.seconds / 60.0;
+    let end = samples.iter().map(minutes).fold(0.01, f64::max);
+    let values = lines.iter().flat_map(|line| samples.iter().map(line.value));
+    let most = values.fold(1.0, f64::max) * 1.2;
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, (FONT, 16))
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0.0..end, 0.0..most)?;
+    chart.configure_mesh().x_desc("minutes").light_line_style(WHITE).draw()?;
+    for (index, line) in lines.iter().enumerate() {
+        let colour = Palette99::pick(index).to_rgba();
+        let points = samples.iter().map(|sample| (minutes(sample), (line.value)(sample)));
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(1)))?
+            .label(line.name)
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .label_font((FONT, 12))
+        .draw()?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Pictures resized by processes: some are cut off, some are none, some end their worker.
+
+use std::fs;
+use std::path::Path;
+
+use concurrent_futures::prelude::*;
+use concurrent_futures::{MapOptions, TaskError, WorkerOutput};
+
+use crate::chest;
+use crate::dice::Dice;
+use crate::report::Report;
+use crate::thumbnail::{Order, image_resize};
+
+const WORKERS: usize = 4;
+
+/// Drawings to choose from.
+const DRAWINGS: u64 = 6;
+
+const SIZE: u32 = 64;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Good,
+    CutOff,
+    Empty,
+    Noise,
+    Missing,
+    Crash,
+}
+
+impl Kind {
+    fn draw(dice: &mut Dice) -> Self {
+        match dice.throw(20) {
+            0 => Kind::CutOff,
+            1 => Kind::Empty,
+            2 => Kind::Noise,
+            3 => Kind::Missing,
+            4 => Kind::Crash,
+            _ => Kind::Good,
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Kind::CutOff => "cut.jpg",
+            Kind::Empty => "empty.jpg",
+            Kind::Noise => "noise.jpg",
+            Kind::Missing => "missing.jpg",
+            Kind::Good | Kind::Crash => "",
+        }
+    }
+}
+
+pub(crate) fn run(pictures: u32, seed: u64) -> Report {
+    let mut report = Report::new("xrays: 4 processes, one picture in four is broken or ends its worker");
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = write_pictures(folder.path(), seed);
+    let expected: Vec<Vec<u8>> =
+        first.iter().map(|order| image_resize(order.clone()).expect("it is whole").pixels).collect();
+
+    let mut dice = Dice::new(seed);
+    let plan: Vec<(Kind, usize)> =
+        (0..pictures).map(|_| (Kind::draw(&mut dice), dice.throw(DRAWINGS as u32) as usize)).collect();
+    let orders = plan.iter().map(|(kind, drawing)| match kind {
+        Kind::Good | Kind::Crash => Order { crash: *kind == Kind::Crash, ..first[*drawing].clone() },
+        _ => Order { path: folder.path().join(kind.file()), size: SIZE, crash: false },
+    });
+    let pool = ProcessPoolExecutor::builder()
+        .max_workers(WORKERS)
+        .stderr(WorkerOutput::Null)
+        .build()
+        .expect("a pool");
+    let options = MapOptions::new().buffersize(4 * WORKERS);
+    let mut outcomes = pool.try_map_with(options, image_resize, orders);
+    for (kind, drawing) in &plan {
+        let Some(outcome) = outcomes.next() else {
+            report.is_wrong("the results end too early");
+            break;
+        };
+        match (kind, outcome) {
+            (Kind::Good, Ok(thumbnail)) if thumbnail.pixels == expected[*drawing] => {
+                report.count("resized", 1)
+            }
+            (Kind::Crash, Err(TaskError::WorkerDied(_))) => {
+                report.count("ended their worker, and told of", 1)
+            }
+            (Kind::CutOff | Kind::Empty | Kind::Noise | Kind::Missing, Err(TaskError::Failed(_))) => {
+                report.count("broken, and told of", 1);
+            }
+            (_, Ok(thumbnail)) => report.is_wrong(format!("{} has other pixels, or any", thumbnail.name)),
+            (_, Err(error)) => report.is_wrong(error.to_string()),
+        }
+    }
+    if outcomes.next().is_some() {
+        report.is_wrong("more results than pictures");
+    }
+    report
+}
+
+/// Writes the drawings and the broken files; the orders for the drawings.
+fn write_pictures(folder: &Path, seed: u64) -> Vec<Order> {
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).expect("a file can be written");
+        path
+    };
+    let drawing = |number| {
+        let path = write(&format!("{number}.jpg"), &chest::draw(seed, number));
+        Order { path, size: SIZE, crash: false }
+    };
+    let drawings: Vec<Order> = (0..DRAWINGS).map(drawing).collect();
+    let whole = fs::read(&drawings[0].path).expect("it was written");
+    write(Kind::CutOff.file(), &whole[..whole.len() / 2]);
+    write(Kind::Empty.file(), &[]);
+    let mut dice = Dice::new(seed);
+    let noise: Vec<u8> = (0..10_000).map(|_| dice.throw(256) as u8).collect();
+    write(Kind::Noise.file(), &noise);
+    drawings
+}
