@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Future, ReturnWhen, Shutdown, TaskError, WhenFull, as_completed, wait_timeout};
+use concurrent_futures::{
+    Future, Rejected, ReturnWhen, Shutdown, TaskError, WhenFull, as_completed, wait_timeout,
+};
 
 use crate::dice::Dice;
 use crate::report::{OnPurpose, Report};
@@ -212,7 +214,12 @@ impl<'a> Producer<'a> {
             Ok(result) if result == number => {}
             Err(TaskError::Panicked(_)) => {}
             Err(TaskError::Cancelled) => more(&self.counts.cancelled),
-            Err(TaskError::Rejected(_)) => more(&self.counts.rejected),
+            Err(TaskError::Rejected(why)) => {
+                more(&self.counts.rejected);
+                if matches!(why, Rejected::ShutDown) {
+                    self.pool = self.slot.pool();
+                }
+            }
             other => self.wrong.push(format!("task {number} gave {other:?}")),
         }
     }
