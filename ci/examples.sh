@@ -38,6 +38,10 @@ for path in examples/*.rs examples/*/main.rs; do
             done
             ;;
         custom_executor) run custom_executor "wait" ;;
+        soak)
+            run soak "nothing left behind" --minutes 0.1 --out "$out/soak.svg"
+            grep -q "</svg>" "$out/soak.svg"
+            ;;
         weather_fetch)
             run weather_fetch "days" --days 6 --latency 0.1 --interval 60 --sequential 2 --out "$out/weather.json"
             [ -s "$out/weather.json" ]

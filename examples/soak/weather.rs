@@ -49,7 +49,7 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
         workers: WORKERS,
         timeout: Duration::from_secs(10),
         // Some days are given up: they must be told of.
-        retries: 3,
+        retries: 1,
         first_wait: Duration::from_millis(1),
         rate: None,
     };
