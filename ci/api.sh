@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the library shows to others is what docs/public-api.txt says, line by line, so that a change of it is seen in
-# review.
+# review. And a feature only adds to it: without any, no line is there that isn't there with all.
 #
 #   ci/api.sh            compares
 #   ci/api.sh --update   writes the file anew
@@ -15,20 +15,29 @@ listing=docs/public-api.txt
 mkdir -p target/ci
 cat >target/ci/rustdoc <<'RUSTDOC'
 #!/bin/sh
-RUSTC_BOOTSTRAP=1 exec "${REAL_RUSTDOC:-rustdoc}" "$@"
+RUSTC_BOOTSTRAP=1 exec "$REAL_RUSTDOC" "$@"
 RUSTDOC
 chmod +x target/ci/rustdoc
-REAL_RUSTDOC="${RUSTDOC:-rustdoc}" RUSTDOC="$PWD/target/ci/rustdoc" RUSTDOCFLAGS='' \
-    cargo rustdoc --quiet --package concurrent-futures --lib --all-features -- -Z unstable-options --output-format json
+export REAL_RUSTDOC="${RUSTDOC:-rustdoc}"
+export RUSTDOC="$PWD/target/ci/rustdoc"
 
-# 3: another compiler's format.
-status=0
-cargo run --quiet --package ci-api -- target/doc/concurrent_futures.json >target/ci/public-api.txt || status=$?
-if [ "$status" = 3 ]; then
-    skip "api: $(rustdoc --version) writes another format than ci/api reads, so nobody compared the public face with $listing"
-    exit 0
-fi
-[ "$status" = 0 ] || exit "$status"
+# face FEATURES FILE
+face() {
+    # Links are ci/docs.sh's: without features some lead nowhere.
+    cargo rustdoc --quiet --package concurrent-futures --lib "$1" -- -A rustdoc::broken_intra_doc_links \
+        -Z unstable-options --output-format json
+    local status=0
+    cargo run --quiet --package ci-api -- target/doc/concurrent_futures.json >"$2" || status=$?
+    # Another compiler's format.
+    if [ "$status" = 3 ]; then
+        skip "api: $("$REAL_RUSTDOC" --version) writes a format that ci/api doesn't read, so nobody compared the public face with $listing"
+        exit 0
+    fi
+    return "$status"
+}
+
+face --no-default-features target/ci/public-api-none.txt
+face --all-features target/ci/public-api.txt
 
 if [ "${1:-}" = --update ]; then
     cp target/ci/public-api.txt "$listing"
@@ -36,4 +45,11 @@ elif ! diff -U0 "$listing" target/ci/public-api.txt; then
     echo "the public face has changed (- listed, + found): if that is meant, ci/api.sh --update, and the CHANGELOG" >&2
     exit 1
 fi
-echo "$(wc -l <"$listing") lines"
+
+changed=$(comm -23 <(sort target/ci/public-api-none.txt) <(sort target/ci/public-api.txt))
+if [ -n "$changed" ]; then
+    echo "without features these lines are there, and with all they aren't:" >&2
+    echo "$changed" >&2
+    exit 1
+fi
+echo "$(wc -l <"$listing") lines, $(wc -l <target/ci/public-api-none.txt) of them without any feature"
