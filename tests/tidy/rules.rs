@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Where `unsafe` may stand. On the side of the threads the scope's lifetime is the only reason; on that of the
-/// processes it is code named by an address, and the system.
+/// processes it is code named by an address, and the system. Each has a row in SECURITY.md, with how often.
 pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/runner.rs",
     "src/process_pool/entry.rs",
