@@ -14,3 +14,11 @@ metadata() {
     cargo metadata --format-version 1 --all-features >target/ci/metadata.json
     cargo run --quiet --package ci-metadata -- "$@" <target/ci/metadata.json
 }
+
+# Another crate's program, of exactly this version, under target/tools; does nothing where it is there already. Optimised
+# lightly, since it is built for one run more often than for many. A build that was interrupted goes on where it was.
+tool() {
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        CARGO_PROFILE_RELEASE_DEBUG=0 cargo install --quiet --locked --root target/tools \
+        --target-dir target/tools/build "$1" --version "=$2"
+}

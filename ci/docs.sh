@@ -14,7 +14,7 @@ cargo test --package concurrent-futures --doc --all-features
 
 # Every file in docs/ has a README link to it and every relative link in the guide leads somewhere.
 status=0
-for page in README.md docs/*.md; do
+for page in README.md SECURITY.md docs/*.md; do
     dir=$(dirname "$page")
     # `](target)` without a scheme; the part after # is a heading, not a file.
     while read -r target; do

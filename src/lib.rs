@@ -108,8 +108,10 @@ pub mod prelude {
     #[cfg(feature = "process")]
     pub use crate::ProcessPoolExecutor;
     pub use crate::{
-        Executor, ExecutorExt as _, ReturnWhen, ThreadPoolExecutor, Waitable as _, as_completed, wait,
+        Executor, ExecutorExt as _, ReturnWhen, ThreadPoolExecutor, Waitable as _, as_completed,
     };
+    // By its full path: `crate::wait` is the module too, which documentation would then show as if it were public.
+    pub use crate::wait::wait;
 }
 
 /// The guide's programs, run as documentation tests.

@@ -6,6 +6,8 @@
 mod lexer;
 #[path = "tidy/rules.rs"]
 mod rules;
+#[path = "tidy/security.rs"]
+mod security;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -31,6 +33,41 @@ fn lists_name_files_that_exist() {
             "{path} is listed in tests/tidy/rules.rs and isn't there: strike it out"
         );
     }
+}
+
+#[test]
+fn security_counts_the_unsafe_that_is_there() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
+    let found = security::table(&text, &sources());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn security_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
+    let cited = security::cited(&text);
+    assert!(cited.len() > 10, "only {} tests were found in SECURITY.md", cited.len());
+    for cited in cited {
+        assert!(
+            exists(&cited),
+            "SECURITY.md: there is no {cited:?}; if its binary is new, list it in BINARIES"
+        );
+    }
+}
+
+fn exists(cited: &security::Cited<'_>) -> bool {
+    let Some((_, place)) = security::BINARIES.iter().find(|(binary, _)| *binary == cited.binary) else {
+        return false;
+    };
+    let place = root().join(place);
+    let files = if place.is_dir() { rust_files(&place) } else { vec![place.clone()] };
+    files.iter().any(|file| {
+        let below = file.strip_prefix(&place).unwrap_or(file);
+        let below: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+        let below: Vec<&str> = below.iter().map(AsRef::as_ref).collect();
+        let text = fs::read_to_string(file).unwrap_or_default();
+        cited.is_in(&below) && text.contains(&format!("fn {}(", cited.test))
+    })
 }
 
 fn root() -> &'static Path {

@@ -696,7 +696,7 @@ pub(super) fn is_secure_start() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mapping, memory_file, unnamed_file};
+    use super::{Errno, Mapping, Socket, io, memory_file, unnamed_file};
     use crate::sync::thread;
 
     #[test]
@@ -712,6 +712,30 @@ mod tests {
             let flags = rustix::io::fcntl_getfd(&file).expect("flags");
             assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
         }
+    }
+
+    #[test]
+    fn the_ends_of_a_socket_are_for_nobody_else() {
+        let (ours, theirs) = Socket::pair().expect("a pair");
+        for end in [&ours.fd, &theirs] {
+            let flags = rustix::io::fcntl_getfd(end).expect("flags");
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_page_cannot_be_cut_short_by_the_other_side() {
+        if rustix::fs::memfd_create(c"probe", rustix::fs::MemfdFlags::ALLOW_SEALING).is_err() {
+            let _ = io::Write::write_all(
+                &mut io::stderr(),
+                b"SKIPPED: memfd is refused here, so nobody tried to cut the page short\n",
+            );
+            return;
+        }
+        let (page, file) = Mapping::create().expect("a page");
+        assert_eq!(rustix::fs::ftruncate(&file, 0), Err(Errno::PERM));
+        assert_eq!(page.claim(0).load().limit, 0);
     }
 
     #[test]
