@@ -98,7 +98,8 @@ impl<T> Future<T> {
     }
 
     /// Cancels the task if it has not begun; true if it is cancelled now, or was before. A cancelled task's closure and
-    /// argument are dropped here, and every wait for it ends. Doesn't wait.
+    /// argument are dropped here, and every wait for it ends. Doesn't wait: where another thread cancels it at this very
+    /// moment, or shuts its pool down, the task is done a little after this returned true, when that thread is through.
     ///
     /// # Examples
     ///

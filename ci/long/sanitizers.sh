@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The behaviour and crash tests of the delayed build (tests/delays) under a sanitizer.
+#
+# ci/long/sanitizers.sh thread|address|leak [it|crash] [tests whose name contains this]
+#
+# Sanitizers are unstable in the compiler, which RUSTC_BOOTSTRAP lets a stable one do. What isn't rebuilt is the standard
+# library: its generic code is compiled with ours and so is seen, the rest of it is not. For AddressSanitizer that only
+# means fewer checks. ThreadSanitizer doesn't see what happens before what inside it; where that makes a report that is
+# none, ci/long/sanitizers.supp names the function and says why. A worker is the same program, so it is watched as well,
+# and what the sanitizer says of one ends it: its task fails, and with it the test.
+#
+# Left out are tests of two kinds: those that bound the address space, of which a sanitizer takes terabytes for itself,
+# and those that measure the stack or go to its end, since its frames are several times as large.
+set -euo pipefail
+source "$(dirname "$0")/../common.sh"
+
+kind="${1:?thread, address or leak}"
+binaries="${2:-it crash}"
+filter="${3:-}"
+case $kind in
+thread | address | leak) ;;
+*) echo "no such sanitizer here: $kind; thread, address or leak" >&2; exit 2 ;;
+esac
+host=$(rustc -vV | sed -n 's/^host: //p')
+left_out=(
+    # Paths in what is compared: here they begin with ../
+    contract:: a_panic_says_what_where_and_who
+    # The address space.
+    too_much_memory that_cannot_be_had memory_past_the_limit workers_that_cannot_start eats_memory
+    # The stack.
+    a_long_chain_of_nested stack_overflow small_stack
+)
+skips=()
+for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
+
+export RUSTC_BOOTSTRAP=1
+export RUSTFLAGS="-Zsanitizer=$kind -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes"
+log=target/sanitizers/$kind.log
+mkdir -p target/sanitizers
+export ASAN_OPTIONS="detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
+export TSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers.supp halt_on_error=0 exitcode=66 second_deadlock_stack=1"
+export RUST_BACKTRACE=0
+
+failed=0
+for binary in $binaries; do
+    program=$(cargo test --target "$host" --target-dir "target/sanitizers/$kind" --no-run --package delayed-tests \
+        --test "$binary" --message-format short 2>&1 | tee /dev/stderr | sed -n 's/.*Executable .* (\(.*\))$/\1/p')
+    program=$PWD/$program
+    (cd tests/delays && timeout 580 "$program" --test-threads 4 "${skips[@]}" "$filter") 2>&1 | tee "$log" |
+        grep -a -e '^test result' -e FAILED -e 'SUMMARY' -e 'it hangs' || true
+    status=${PIPESTATUS[0]}
+    if [ "$status" -ne 0 ] || grep -qa 'SUMMARY: \|it hangs' "$log"; then
+        echo "$kind, $binary: FAILED, exit code $status; the whole log is $log" >&2
+        failed=1
+        cp "$log" "target/sanitizers/$kind-$binary.log"
+    else
+        echo "$kind, $binary: nothing found"
+    fi
+done
+exit "$failed"
