@@ -77,6 +77,19 @@ pub(crate) fn output(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().expect("a program to run")
 }
 
+/// The lines that `start` prints in a situation; none, said aloud, where the machine doesn't let it be made.
+#[track_caller]
+pub(crate) fn lines_if_permitted(arguments: &[&str], untried: &str) -> Option<Vec<String>> {
+    let lines = lines(arguments);
+    match lines.first().and_then(|line| line.strip_prefix("not permitted: ")) {
+        Some(why) => {
+            skip(&format!("{untried} ({why})"));
+            None
+        }
+        None => Some(lines),
+    }
+}
+
 /// The lines that `start` prints in a situation.
 #[track_caller]
 pub(crate) fn lines(arguments: &[&str]) -> Vec<String> {
