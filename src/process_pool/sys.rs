@@ -47,8 +47,7 @@ impl Socket {
     /// Two connected ends, that no program started from here inherits by accident.
     pub(super) fn pair() -> io::Result<(Socket, OwnedFd)> {
         let pair = || std::os::unix::net::UnixStream::pair();
-        let (ours, theirs) =
-            above_stdio(pair, |(ours, theirs)| ours.as_raw_fd().min(theirs.as_raw_fd()))?;
+        let (ours, theirs) = above_stdio(pair, |(ours, theirs)| ours.as_raw_fd().min(theirs.as_raw_fd()))?;
         Ok((Socket::from_fd(ours.into()), theirs.into()))
     }
 
@@ -710,7 +709,8 @@ pub(super) fn is_stdin_of_parent() -> bool {
         // SAFETY: a valid place for such an answer, and its length.
         let told = unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, option, place, &raw mut len) } == 0;
         let parent = rustix::process::Pid::as_raw(rustix::process::getppid());
-        told && peer.pid == parent
+        // Some stand-ins for the kernel name whoever asks.
+        told && (peer.pid == parent || peer.pid.cast_unsigned() == std::process::id())
     }
     #[cfg(not(target_os = "linux"))]
     rustix::net::getpeername(rustix::stdio::stdin()).is_ok()

@@ -1,5 +1,6 @@
 //! Where the folders for temporary things are full, or can't be written.
 
+use concurrent_futures::{ExecutorExt, ProcessPoolExecutor};
 use std::ffi::CString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -60,12 +61,9 @@ fn spoil(folder: &str, how: &str) -> bool {
 }
 
 /// Takes everything but an empty folder away from a program that has built its pool.
-pub fn leave_for_an_empty_root() {
-    use concurrent_futures::{ExecutorExt, ProcessPoolExecutor};
+pub fn leave_for_an_empty_root(empty: &str) {
     let pool = ProcessPoolExecutor::new(1);
-    let empty = std::env::temp_dir().join(format!("start-empty-{}", std::process::id()));
-    std::fs::create_dir_all(&empty).expect("a folder");
-    let root = CString::new(empty.to_str().expect("a plain path")).expect("no zero in it");
+    let root = CString::new(empty).expect("no zero in it");
     // SAFETY: a valid text.
     let moved = unsafe { libc::unshare(libc::CLONE_FS) == 0 && libc::chroot(root.as_ptr()) == 0 };
     let error = std::io::Error::last_os_error();
@@ -76,6 +74,21 @@ pub fn leave_for_an_empty_root() {
         }
     } else {
         println!("not permitted: {error}");
-        let _ = std::fs::remove_dir(&empty);
     }
+}
+
+/// Has tasks print to a disk that is full.
+pub fn print_to_a_full_one() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let pool = ProcessPoolExecutor::builder().max_workers(1).stdout(full).build().expect("a pool");
+    let print: fn(u32) -> u32 = |n| {
+        println!("a line that has no room");
+        n
+    };
+    match pool.submit(print, 1).result() {
+        Ok(_) => println!("printed"),
+        Err(error) => println!("error: {error}"),
+    }
+    println!("next: {:?}", pool.submit(|n: u32| n + 1, 1).result().ok());
+    println!("deaths {}", pool.stats().deaths);
 }

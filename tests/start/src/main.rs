@@ -53,7 +53,8 @@ fn main() -> ExitCode {
         }
         ["closed", numbers, output, report] => stdio::with_closed(numbers, output, report),
         ["disk", how, ref rest @ ..] => disk::make(how, rest),
-        ["empty-root"] => disk::leave_for_an_empty_root(),
+        ["empty-root", folder] => disk::leave_for_an_empty_root(folder),
+        ["full-output"] => disk::print_to_a_full_one(),
         ["few-descriptors"] => edges::few_descriptors(),
         ["few-processes"] => edges::few_processes(),
         ["little-memory", more] => edges::little_memory(more.parse().expect("a number")),
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
             sandbox::refuse(calls);
             sandbox::kill();
         }
+        ["error"] => sandbox::first_error(),
         ["without", calls, "error"] => {
             sandbox::refuse(calls);
             sandbox::first_error();

@@ -16,7 +16,7 @@ pub fn tell_mark() {
 
 /// Starts this program as a child of this one, under the name, with the standard input that this one has.
 pub fn pass_on(name: &str) {
-    let status = Command::new("/proc/self/exe").arg0(name).arg("check").status().expect("a program");
+    let status = Command::new("/proc/self/exe").arg0(name).arg("refusal").status().expect("a program");
     println!("{:?}", status.code());
 }
 

@@ -54,13 +54,8 @@ fn each_number_of_processes_and_threads() {
         for cause in causes {
             assert!(processes.iter().any(|line| line.contains(cause)), "{cause}: {processes:#?}");
         }
-        assert_eq!(
-            threads[0],
-            format!(
-                "1 threads: right 0, {:?}",
-                [format!("the pool is broken: no worker thread could be started: {refused} (os error 11)")]
-            )
-        );
+        let start = "1 threads: right 0, {\"the pool is broken: no worker thread could be started: ";
+        assert!(threads[0].starts_with(start) && threads[0].contains(refused), "{threads:#?}");
         assert!(threads[1..].iter().all(|line| line.ends_with(RIGHT)), "{threads:#?}");
     });
 }

@@ -1,6 +1,6 @@
 //! Strangers: a worker works for the process that started it and for nobody else, and nobody else gets at its socket.
 
-use crate::program::{Folder, Program, START, kill, limit, lines, run, skip};
+use crate::program::{Folder, Program, START, kill, limit, lines, patiently, run, skip};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ fn mark() -> String {
 /// This program under a worker's name.
 fn disguised(mark: &str) -> Command {
     let mut command = Command::new(START);
-    command.arg0(mark).arg("check");
+    command.arg0(mark).arg("refusal");
     command
 }
 
@@ -110,7 +110,7 @@ fn names_that_are_nearly_a_workers() {
             "x".repeat(100_000),
         ];
         for name in names {
-            assert_eq!(run(disguised(&name).stdin(Stdio::null())), "checked\n", "{name:.80?}");
+            assert_eq!(run(disguised(&name).stdin(Stdio::null())), "built\nno child\n", "{name:.80?}");
         }
         assert_eq!(lines(&["nameless"]), ["checked"]);
     });
@@ -145,14 +145,15 @@ fn an_environment_full_of_traps() {
         program.env("NOT_TEXT", std::ffi::OsString::from_vec(vec![0xff, 0xfe, b'=']));
         program.env("LONG", "y".repeat(120_000));
         assert_eq!(run(&mut program), "checked\n");
-        // One for which no thread can be started: not of ours, and not by anybody else.
         for odd in ["0", "nonsense", "-1"] {
-            assert_eq!(
-                run(Command::new(START).arg("check").env("RUST_MIN_STACK", odd)),
-                "checked\n",
-                "{odd}"
-            );
+            let mut program = Command::new(START);
+            assert_eq!(run(program.arg("check").env("RUST_MIN_STACK", odd)), "checked\n", "{odd}");
         }
+        // One for which no thread can be started by anybody.
+        let mut program = Command::new(START);
+        let said = run(program.arg("error").env("RUST_MIN_STACK", u64::MAX.to_string()));
+        let why = "error: the pool is broken: no thread could be had to drive a worker: Invalid argument";
+        assert!(said.starts_with(why), "{said}");
     });
 }
 
@@ -160,7 +161,7 @@ fn an_environment_full_of_traps() {
 #[test]
 fn another_process_does_not_get_at_the_socket() {
     limit(|| {
-        let mut program = Program::start(&["hold", "idle"]);
+        let program = Program::start(&["hold", "idle"]);
         let worker = program.number("worker");
         assert_eq!(program.line(), "held");
         let table = fs::read_to_string("/proc/net/unix").expect("a table");
@@ -203,8 +204,10 @@ fn a_setuid_program_under_a_workers_name() {
         }
         fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).expect("a setuid bit");
         let (ours, theirs) = UnixStream::pair().expect("a pair");
-        let said = Command::new(&program).arg0(&mark).arg("refusal").stdin(OwnedFd::from(theirs)).output();
-        let said = said.expect("a program");
+        let mut command = Command::new(&program);
+        command.arg0(&mark).arg("refusal").stdin(OwnedFd::from(theirs));
+        let said = patiently(|| command.output());
+        drop(command);
         let text = String::from_utf8_lossy(&said.stdout);
         let mut heard = Vec::new();
         (&ours).read_to_end(&mut heard).expect("the end");
