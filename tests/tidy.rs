@@ -33,6 +33,40 @@ fn lists_name_files_that_exist() {
     }
 }
 
+/// A page that says "held by this test" must not outlive the test.
+#[test]
+fn pages_name_tests_that_exist() {
+    let page = "docs/surroundings.md";
+    let text = fs::read_to_string(root().join(page)).expect("the page");
+    // In backquotes, as `package/binary: module::test`.
+    let named = text.split('`').skip(1).step_by(2).filter_map(|code| {
+        let (binary, test) = code.split_once(": ")?;
+        let is_name = |text: &str| {
+            text.split("::").all(|part| {
+                !part.is_empty()
+                    && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            })
+        };
+        (binary.contains('/') && is_name(test)).then_some((binary, test))
+    });
+    let mut count = 0;
+    for (binary, test) in named {
+        count += 1;
+        let (module, name) = test.rsplit_once("::").unwrap_or(("", test));
+        let path = match binary {
+            "concurrent-futures/crash" => format!("tests/crash/{module}.rs"),
+            "start/start" => format!("tests/start/tests/it/{module}.rs"),
+            "wire/execute" | "wire/wire" if module.is_empty() => {
+                format!("tests/wire/tests/{}.rs", &binary["wire/".len()..])
+            }
+            _ => panic!("{page} names {binary}: {test}; say here where such tests lie"),
+        };
+        let source = fs::read_to_string(root().join(&path)).unwrap_or_default();
+        assert!(source.contains(&format!("fn {name}(")), "{page} names {test}, which isn't in {path}");
+    }
+    assert!(count > 50, "{page} names {count} tests: they are not found any more");
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

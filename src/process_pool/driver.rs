@@ -306,7 +306,9 @@ impl<'p> Driver<'p> {
                 },
                 // Something has changed in the page; it is looked at anyway.
                 Kind::Bell => self.has_limits = true,
-                Kind::Sorry => self.excuse = Some(excuse(inbox.body(frame.1))),
+                Kind::Sorry if book.desks[self.desk].results == 0 => {
+                    self.excuse = Some(excuse(inbox.body(frame.1)));
+                }
                 _ => {
                     heard = Err(Garbled("a message out of turn"));
                     break;

@@ -150,6 +150,7 @@ fn above_stdio<T, E>(
 }
 
 /// The same for one that is made by a call of the system.
+#[cfg(target_os = "linux")]
 fn one_above_stdio(make: impl Fn() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
     above_stdio(make, OwnedFd::as_raw_fd)
 }

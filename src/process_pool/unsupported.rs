@@ -183,6 +183,10 @@ pub(super) fn take_stdin() -> io::Result<Fd> {
     refuse()
 }
 
+pub(super) fn nowhere() -> io::Result<Fd> {
+    refuse()
+}
+
 pub(super) fn is_stdin_of_parent() -> bool {
     false
 }

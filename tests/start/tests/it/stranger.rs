@@ -45,6 +45,8 @@ fn a_worker_listens_to_its_parent_alone() {
     limit(|| {
         let mark = mark();
         let (ours, theirs) = UnixStream::pair().expect("a pair");
+        // One that listens all the same has nothing to wait for.
+        ours.shutdown(std::net::Shutdown::Write).expect("it is open");
         let said = Command::new(START).args(["pass-on", &mark]).stdin(OwnedFd::from(theirs)).output();
         let said = said.expect("a program");
         let complaint = String::from_utf8_lossy(&said.stderr);
