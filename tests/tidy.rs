@@ -56,8 +56,8 @@ fn pages_name_tests_that_exist() {
         let path = match binary {
             "concurrent-futures/crash" => format!("tests/crash/{module}.rs"),
             "start/start" => format!("tests/start/tests/it/{module}.rs"),
-            "wire/execute" | "wire/wire" if module.is_empty() => {
-                format!("tests/wire/tests/{}.rs", &binary["wire/".len()..])
+            "wire-tests/execute" | "wire-tests/wire" if module.is_empty() => {
+                format!("tests/wire/tests/{}.rs", &binary["wire-tests/".len()..])
             }
             _ => panic!("{page} names {binary}: {test}; say here where such tests lie"),
         };

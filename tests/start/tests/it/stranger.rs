@@ -206,6 +206,7 @@ fn a_setuid_program_under_a_workers_name() {
         }
         fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).expect("a setuid bit");
         let (ours, theirs) = UnixStream::pair().expect("a pair");
+        ours.shutdown(std::net::Shutdown::Write).expect("it is open");
         let mut command = Command::new(&program);
         command.arg0(&mark).arg("refusal").stdin(OwnedFd::from(theirs));
         let said = patiently(|| command.output());
