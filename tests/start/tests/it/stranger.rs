@@ -54,7 +54,7 @@ fn a_worker_listens_to_its_parent_alone() {
         assert!(complaint.contains(REFUSAL), "{complaint}");
         let mut heard = Vec::new();
         (&ours).read_to_end(&mut heard).expect("the end");
-        assert_eq!(heard, [], "it spoke to a stranger");
+        assert_eq!(heard, b"", "it spoke to a stranger");
     });
 }
 
@@ -217,7 +217,7 @@ fn a_setuid_program_under_a_workers_name() {
         if heard.first() == Some(&1) {
             return skip("setuid bits have no effect in the temporary folder (nosuid), so none was tried");
         }
-        assert_eq!(heard, []);
+        assert_eq!(heard, b"");
         assert!(text.starts_with("refused: ") && text.contains("a setuid bit"), "{text}");
     });
 }
