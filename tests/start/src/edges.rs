@@ -41,7 +41,13 @@ fn summary(results: impl Iterator<Item = Result<u32, TaskError>>) -> String {
     }
 }
 
-fn set_limit(which: libc::__rlimit_resource_t, to: u64) {
+/// What limits are numbered by.
+#[cfg(target_env = "gnu")]
+type Which = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Which = libc::c_int;
+
+fn set_limit(which: Which, to: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid place for a limit.
     assert_eq!(unsafe { libc::getrlimit(which, &raw mut limit) }, 0);
