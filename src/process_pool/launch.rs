@@ -107,7 +107,8 @@ pub(super) fn launch(
     let (page, memory) =
         Mapping::create().map_err(refused("no memory to share with a worker could be had"))?;
     let mut command = recipe.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
-    let process = command.spawn().map_err(|error| Failure::Start(not_started(&error)))?;
+    let process =
+        sys::with_stdio_taken(|| command.spawn()).map_err(|error| Failure::Start(not_started(&error)))?;
     // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
     drop(command);
     let child =

@@ -4,7 +4,7 @@
 
 use super::channel::{Stream, Wait};
 use super::page::Page;
-use crate::sync::plain::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, Ordering};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -153,6 +153,34 @@ fn above_stdio<T, E>(
 #[cfg(target_os = "linux")]
 fn one_above_stdio(make: impl Fn() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
     above_stdio(make, OwnedFd::as_raw_fd)
+}
+
+/// Calls `start` while the numbers of standard input, output and error all belong to somebody. Starting a process takes
+/// descriptors for a moment (musl has a pipe by which it hears of failures): with one of those numbers, what the program
+/// prints meanwhile would be taken for an answer.
+pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
+    static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // A fork may have been made while somebody held the lock, who isn't there to let go of it.
+    const LONG: Duration = Duration::from_secs(1);
+    let is_closed = |fd: BorrowedFd<'_>| rustix::io::fcntl_getfd(fd).is_err();
+    let closed = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()].map(is_closed);
+    // They may be open since another thread is in here right now: it has said so before.
+    if closed == [false; 3] && !WAS_CLOSED.load(Ordering::SeqCst) {
+        return start();
+    }
+    WAS_CLOSED.store(true, Ordering::SeqCst);
+    let _turn = ONE_AT_A_TIME.try_lock_for(LONG);
+    let mut low = Vec::new();
+    // As well as can be: without `/dev/null`, or a descriptor for it, they stay as they are.
+    while let Ok(file) = File::options().read(true).write(true).open("/dev/null")
+        && file.as_raw_fd() <= libc::STDERR_FILENO
+    {
+        low.push(file);
+    }
+    let started = start();
+    drop(low);
+    started
 }
 
 /// Where nothing is read from and what is written is gone.

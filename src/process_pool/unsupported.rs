@@ -183,6 +183,10 @@ pub(super) fn take_stdin() -> io::Result<Fd> {
     refuse()
 }
 
+pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}
+
 pub(super) fn nowhere() -> io::Result<Fd> {
     refuse()
 }
