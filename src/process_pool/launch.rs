@@ -58,8 +58,7 @@ impl Output {
     fn stdio(&self) -> io::Result<Stdio> {
         Ok(match self {
             Output::Inherit => Stdio::inherit(),
-            // Not `Stdio::null`, which may get the number of one that the program has closed, and be mistaken for it.
-            Output::Null => sys::nowhere()?.into(),
+            Output::Null => Stdio::null(),
             Output::File(file) => file.try_clone()?.into(),
         })
     }

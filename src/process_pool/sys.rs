@@ -183,12 +183,6 @@ pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-/// Where nothing is read from and what is written is gone.
-pub(super) fn nowhere() -> io::Result<OwnedFd> {
-    let open = || File::options().read(true).write(true).open("/dev/null");
-    Ok(above_stdio(open, File::as_raw_fd)?.into())
-}
-
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     loop {
         match call() {

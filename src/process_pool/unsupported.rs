@@ -187,10 +187,6 @@ pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
     start()
 }
 
-pub(super) fn nowhere() -> io::Result<Fd> {
-    refuse()
-}
-
 pub(super) fn is_stdin_of_parent() -> bool {
     false
 }
