@@ -7,7 +7,7 @@
 use super::book::{Book, Life, Step};
 use super::channel::{Apart, Filled, Wait};
 use super::desk::{Reason, Sentence};
-use super::launch::{Failure, Worker, launch};
+use super::launch::{Failure, Worker, excuse, launch};
 use super::message::{Garbled, Kind};
 use super::pool::Pool;
 use super::record::Record;
@@ -126,6 +126,8 @@ struct Driver<'p> {
     is_brisk: bool,
     /// Replies out of the ring, end to end.
     heard: Vec<u8>,
+    /// What it said that it could not come up for.
+    excuse: Option<String>,
 }
 
 /// What ended a turn.
@@ -151,6 +153,7 @@ impl<'p> Driver<'p> {
             weight,
             is_brisk: false,
             heard: Vec::new(),
+            excuse: None,
         }
     }
 
@@ -303,6 +306,9 @@ impl<'p> Driver<'p> {
                 },
                 // Something has changed in the page; it is looked at anyway.
                 Kind::Bell => self.has_limits = true,
+                Kind::Sorry if book.desks[self.desk].results == 0 => {
+                    self.excuse = Some(excuse(inbox.body(frame.1)));
+                }
                 _ => {
                     heard = Err(Garbled("a message out of turn"));
                     break;
@@ -516,9 +522,10 @@ impl<'p> Driver<'p> {
 
     fn died(&self, exit: Exit, sentence: Option<&Sentence>) -> WorkerDied {
         let died = with_exit(WorkerDied::new(self.worker.child.pid()), exit);
-        match sentence {
-            Some(Sentence::Garbled(why)) => died.with_cause(format!("it was killed since {why}")),
-            _ => match exit.likely_cause() {
+        match (&self.excuse, sentence) {
+            (Some(excuse), _) => died.with_cause(excuse),
+            (None, Some(Sentence::Garbled(why))) => died.with_cause(format!("it was killed since {why}")),
+            (None, _) => match exit.likely_cause() {
                 Some(cause) => died.with_cause(cause),
                 None => died,
             },

@@ -106,7 +106,8 @@ pub(super) fn launch(
     let (page, memory) =
         Mapping::create().map_err(refused("no memory to share with a worker could be had"))?;
     let mut command = recipe.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
-    let process = command.spawn().map_err(refused("a worker process could not be started"))?;
+    let process =
+        sys::with_stdio_taken(|| command.spawn()).map_err(|error| Failure::Start(not_started(&error)))?;
     // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
     drop(command);
     let child =
@@ -141,6 +142,26 @@ pub(super) fn launch(
     Ok(Worker { child, door: Arc::new(Door::new(socket)), inbox, page: Arc::new(page) })
 }
 
+/// Why no process came of it. The system's own words leave open which file is missing.
+fn not_started(error: &io::Error) -> String {
+    let text = format!("a worker process could not be started: {error}");
+    let program = sys::program();
+    match program.as_ref().map(|program| (program, std::fs::symlink_metadata(program))) {
+        Ok((program, Err(_))) => {
+            format!("{text}; workers are started from {}, which can't be read here", program.display())
+        }
+        _ => text,
+    }
+}
+
+/// What a worker said that can't come up.
+pub(super) fn excuse(said: &[u8]) -> String {
+    /// A worker that has gone mad may say more.
+    const MOST: usize = 500;
+    let said = String::from_utf8_lossy(&said[..said.len().min(MOST)]);
+    format!("a worker could not come up: {said}")
+}
+
 /// What of a worker's frame is to lie apart: the large string of a result.
 fn find_bulk(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
     (head.kind == Kind::Reply).then(|| outcome::find_bulk(beginning)).flatten()
@@ -167,6 +188,9 @@ impl<W: Fn() -> bool> Coming<'_, W> {
             match self.inbox.next() {
                 Ok(Some((head, body))) if head.kind == kind => {
                     return understand(head, self.inbox.body(body));
+                }
+                Ok(Some((head, body))) if head.kind == Kind::Sorry => {
+                    return Err(Failure::Start(excuse(self.inbox.body(body))));
                 }
                 Ok(Some(_)) => return Err(Failure::Start("a worker spoke out of turn".into())),
                 Err(garbled) => {

@@ -12,6 +12,7 @@
 //! | batch | parent | number, tasks | for each task its length (8) and its parcel |
 //! | reply | worker | batch, index | the reply |
 //! | bell | worker | -, - | nothing: look at the page |
+//! | sorry | worker | -, - | why it can't come up: the last thing that it says |
 //!
 //! Bytes from a worker are input, not trust: whatever doesn't fit is an error, and no length is believed before bytes
 //! of that length are there.
@@ -34,6 +35,7 @@ pub(super) enum Kind {
     Batch,
     Reply,
     Bell,
+    Sorry,
 }
 
 /// The head of a frame.
@@ -68,6 +70,7 @@ impl Head {
             4 => Kind::Batch,
             5 => Kind::Reply,
             6 => Kind::Bell,
+            7 => Kind::Sorry,
             _ => return Err(Garbled("a frame of no known kind")),
         };
         if bytes[1..4] != [0; 3] || bytes[12..16] != [0; 4] {
@@ -88,6 +91,13 @@ impl fmt::Display for Garbled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "it sent {}, which no worker does", self.0)
     }
+}
+
+/// What a worker says that can't come up: its frame.
+pub(super) fn sorry(why: &str) -> Vec<u8> {
+    let mut frame = Head::new(Kind::Sorry, 0, 0, why.len()).to_bytes().to_vec();
+    frame.extend_from_slice(why.as_bytes());
+    frame
 }
 
 /// What a worker is told before its first task.
@@ -171,7 +181,9 @@ mod tests {
 
     #[test]
     fn heads_there_and_back() {
-        for kind in [Kind::Hello, Kind::Welcome, Kind::Ready, Kind::Batch, Kind::Reply, Kind::Bell] {
+        for kind in
+            [Kind::Hello, Kind::Welcome, Kind::Ready, Kind::Batch, Kind::Reply, Kind::Bell, Kind::Sorry]
+        {
             let head = Head::new(kind, 7, u32::MAX, 1 << 40);
             assert_eq!(Head::from_bytes(&head.to_bytes()), Ok(head));
         }

@@ -5,7 +5,7 @@
 use super::channel::{Stream, Wait};
 use super::page::Page;
 use crate::sync::delay;
-use crate::sync::plain::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, Ordering};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -47,7 +47,8 @@ pub(super) struct Socket {
 impl Socket {
     /// Two connected ends, that no program started from here inherits by accident.
     pub(super) fn pair() -> io::Result<(Socket, OwnedFd)> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let pair = || std::os::unix::net::UnixStream::pair();
+        let (ours, theirs) = above_stdio(pair, |(ours, theirs)| ours.as_raw_fd().min(theirs.as_raw_fd()))?;
         Ok((Socket::from_fd(ours.into()), theirs.into()))
     }
 
@@ -133,6 +134,57 @@ impl AsFd for Socket {
     }
 }
 
+/// Makes descriptors with numbers above those of standard input, output and error. Where the program has closed one of
+/// these, the next descriptor gets its number, and what the program prints would go there: into a worker's socket, say.
+fn above_stdio<T, E>(
+    make: impl Fn() -> Result<T, E>,
+    lowest: impl Fn(&T) -> std::os::fd::RawFd,
+) -> Result<T, E> {
+    // Held meanwhile, so that the next ones get other numbers. What is printed to them reaches nobody.
+    let mut low = Vec::new();
+    loop {
+        let made = make()?;
+        if lowest(&made) > libc::STDERR_FILENO {
+            return Ok(made);
+        }
+        low.push(made);
+    }
+}
+
+/// The same for one that is made by a call of the system.
+#[cfg(target_os = "linux")]
+fn one_above_stdio(make: impl Fn() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
+    above_stdio(make, OwnedFd::as_raw_fd)
+}
+
+/// Calls `start` while the numbers of standard input, output and error all belong to somebody. Starting a process takes
+/// descriptors for a moment (musl has a pipe by which it hears of failures): with one of those numbers, what the program
+/// prints meanwhile would be taken for an answer.
+pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
+    static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // A fork may have been made while somebody held the lock, who isn't there to let go of it.
+    const LONG: Duration = Duration::from_secs(1);
+    let is_closed = |fd: BorrowedFd<'_>| rustix::io::fcntl_getfd(fd).is_err();
+    let closed = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()].map(is_closed);
+    // They may be open since another thread is in here right now: it has said so before.
+    if closed == [false; 3] && !WAS_CLOSED.load(Ordering::SeqCst) {
+        return start();
+    }
+    WAS_CLOSED.store(true, Ordering::SeqCst);
+    let _turn = ONE_AT_A_TIME.try_lock_for(LONG);
+    let mut low = Vec::new();
+    // As well as can be: without `/dev/null`, or a descriptor for it, they stay as they are.
+    while let Ok(file) = File::options().read(true).write(true).open("/dev/null")
+        && file.as_raw_fd() <= libc::STDERR_FILENO
+    {
+        low.push(file);
+    }
+    let started = start();
+    drop(low);
+    started
+}
+
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     loop {
         delay();
@@ -161,7 +213,8 @@ pub(super) struct Bell {
 impl Bell {
     pub(super) fn new() -> io::Result<Self> {
         use rustix::event::EventfdFlags;
-        Ok(Bell { event: rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Bell { event: one_above_stdio(|| rustix::event::eventfd(0, flags))? })
     }
 
     pub(super) fn ring(&self) {
@@ -179,7 +232,8 @@ impl Bell {
 #[cfg(not(target_os = "linux"))]
 impl Bell {
     pub(super) fn new() -> io::Result<Self> {
-        let (reader, writer) = rustix::pipe::pipe()?;
+        let (reader, writer) =
+            above_stdio(rustix::pipe::pipe, |(reader, writer)| reader.as_raw_fd().min(writer.as_raw_fd()))?;
         for end in [&reader, &writer] {
             rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
             rustix::fs::fcntl_setfl(end, rustix::fs::OFlags::NONBLOCK)?;
@@ -227,6 +281,7 @@ impl Mapping {
         rustix::fs::ftruncate(&file, PAGE_BYTES as u64)?;
         #[cfg(target_os = "linux")]
         {
+            reserve(&file)?;
             // Nobody can shorten it under the other's feet. Not every fallback file can be sealed.
             use rustix::fs::SealFlags;
             let _ = rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW);
@@ -275,17 +330,29 @@ impl Drop for Mapping {
     }
 }
 
+/// Has the memory behind a file set aside now: where there is none (a full `/dev/shm`) the first touch of a page would end
+/// this process by SIGBUS.
+#[cfg(target_os = "linux")]
+fn reserve(file: &OwnedFd) -> rustix::io::Result<()> {
+    use rustix::fs::FallocateFlags;
+    match retry(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, PAGE_BYTES as u64)) {
+        // An old kernel, a strict sandbox: then it has to be risked.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => Ok(()),
+        other => other,
+    }
+}
+
 /// A file that lives in memory and has no name.
 fn memory_file() -> io::Result<OwnedFd> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::MemfdFlags;
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        if let Ok(file) = rustix::fs::memfd_create(c"concurrent-futures", flags) {
+        if let Ok(file) = one_above_stdio(|| rustix::fs::memfd_create(c"concurrent-futures", flags)) {
             return Ok(file);
         }
     }
-    unnamed_file()
+    above_stdio(unnamed_file, OwnedFd::as_raw_fd)
 }
 
 /// The same where memfd is refused (an old kernel, a strict sandbox) or unknown: shared memory with a name, which is
@@ -540,7 +607,7 @@ impl Exit {
 
 #[cfg(target_os = "linux")]
 fn handle_of(pid: Pid) -> Option<OwnedFd> {
-    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+    one_above_stdio(|| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -647,12 +714,68 @@ pub(super) fn block_signals() {
 }
 
 /// The socket that was passed as standard input, moved out of the way: what reads standard input finds nothing there.
+///
+/// Standard output and error are nowhere if the parent had closed them, and not whatever is opened next: what a task
+/// prints would go there.
 pub(super) fn take_stdin() -> io::Result<OwnedFd> {
-    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
-    let null = File::open("/dev/null")?;
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), libc::STDERR_FILENO + 1)?;
+    let open = || File::options().read(true).write(true).open("/dev/null");
+    let mut null = open()?;
+    while null.as_raw_fd() <= libc::STDERR_FILENO {
+        // It stays open, and also in programs that a task starts.
+        rustix::io::fcntl_setfd(&null, rustix::io::FdFlags::empty())?;
+        std::mem::forget(null);
+        null = open()?;
+    }
     rustix::stdio::dup2_stdin(&null)?;
     Ok(socket)
 }
+
+/// Whether standard input is a socket that this process's parent has made. A worker listens to nobody else.
+pub(super) fn is_stdin_of_parent() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut len = size_of_val(&peer) as libc::socklen_t;
+        let place = (&raw mut peer).cast();
+        let (socket, option) = (libc::STDIN_FILENO, libc::SO_PEERCRED);
+        // SAFETY: a valid place for such an answer, and its length.
+        let told = unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, option, place, &raw mut len) } == 0;
+        let parent = rustix::process::Pid::as_raw(rustix::process::getppid());
+        // Some stand-ins for the kernel name whoever asks.
+        told && (peer.pid == parent || peer.pid.cast_unsigned() == std::process::id())
+    }
+    #[cfg(not(target_os = "linux"))]
+    rustix::net::getpeername(rustix::stdio::stdin()).is_ok()
+}
+
+/// Sends a few bytes to whoever started this process, before `take_stdin`.
+pub(super) fn say_by_stdin(bytes: &[u8]) {
+    // It can't be told to anybody that this could not be told.
+    let _ = rustix::net::send(rustix::stdio::stdin(), bytes, QUIETLY | SendFlags::DONTWAIT);
+}
+
+/// Writes a line to standard error, in one piece.
+pub(super) fn complain(line: &str) {
+    let _ = rustix::io::write(rustix::stdio::stderr(), format!("{line}\n").as_bytes());
+}
+
+/// Makes this process go before its parent when memory runs out: one task is less than all of them.
+pub(super) fn go_first_without_memory() {
+    /// Half of what there is: only a parent that holds more than that is taken before an idle worker.
+    #[cfg(target_os = "linux")]
+    const AHEAD: i32 = 500;
+    #[cfg(target_os = "linux")]
+    if let Ok(text) = std::fs::read_to_string(OOM_SCORE)
+        && let Ok(score) = text.trim().parse::<i32>()
+    {
+        // A process may always raise its own. Where it can't, the kernel picks by size alone.
+        let _ = std::fs::write(OOM_SCORE, score.saturating_add(AHEAD).min(1000).to_string());
+    }
+}
+
+#[cfg(target_os = "linux")]
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// Names the main thread, which is what `ps` and `top` show; the system keeps 15 bytes.
 pub(super) fn set_process_name(name: &str) {

@@ -10,7 +10,7 @@
 
 use super::buffer::reuse;
 use super::channel::{Filled, Inbox, Stream, Wait, send_all};
-use super::message::{Garbled, HEAD, Head, Kind, LENGTH, PROTOCOL, Welcome};
+use super::message::{Garbled, HEAD, Head, Kind, LENGTH, PROTOCOL, Welcome, sorry};
 use super::page::{LAST_WORDS, Page};
 use super::ring::Ring;
 use super::sys::{self, Mapping, Socket};
@@ -44,28 +44,49 @@ pub(super) fn ancestry() -> &'static [u64] {
 /// Becomes the worker: never returns.
 pub(super) fn run() -> ! {
     sys::take_over_signals();
-    let socket = sys::take_stdin().map(Socket::from_fd).unwrap_or_else(|_| sys::exit_now(LOST));
-    let (welcome, page) = greet(&socket).unwrap_or_else(|_| sys::exit_now(LOST));
+    if !sys::is_stdin_of_parent() {
+        sys::complain(
+            "concurrent-futures: this program was started under the name of a worker, and by no pool; \
+             start it under its own name",
+        );
+        sys::exit_now(LOST);
+    }
+    let socket = sys::take_stdin().map(Socket::from_fd).unwrap_or_else(|error| {
+        sys::say_by_stdin(&sorry(&format!("no descriptor for it could be had: {error}")));
+        sys::exit_now(LOST);
+    });
+    let socket = Arc::new(socket);
+    sys::go_first_without_memory();
+    let (welcome, page) = greet(&socket).unwrap_or_else(|error| give_up(&*socket, &error.to_string()));
     sys::set_process_name(&short(&welcome.name));
     let (parent, name) = (welcome.parent, welcome.name.clone());
-    let limited = welcome.address_space.map_or(Ok(()), sys::limit_address_space);
+    if let Some(Err(error)) = welcome.address_space.map(sys::limit_address_space) {
+        give_up(&*socket, &format!("its memory could not be bounded: {error}"));
+    }
     let welcome = SELF.get_or_init(|| welcome);
     let page = Arc::new(page);
     if cfg!(panic = "abort") {
         let page = page.clone();
         on_panic(move |told| leave_last_words(&page, told));
     }
+    let stream = socket.clone();
     let body = move || {
-        let served = limited.and_then(|()| serve(&socket, &page, welcome));
+        let served = serve(&*stream, &page, welcome);
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
     let thread = thread::Builder::new().name(name).stack_size(sys::main_stack_size());
-    if thread.spawn(body).is_err() {
-        sys::exit_now(LOST);
+    if let Err(error) = thread.spawn(body) {
+        give_up(&*socket, &format!("no thread for its tasks could be had: {error}"));
     }
     sys::wait_for_orphanhood(parent);
     sys::exit_now(LOST);
+}
+
+/// Tells the parent why there will be no worker.
+fn give_up(stream: &impl Stream, why: &str) -> ! {
+    let _ = send_all(stream, &sorry(why));
+    sys::exit_now(LOST)
 }
 
 /// Says hello and waits to be told what to do. The parent says nothing before.
@@ -76,8 +97,9 @@ fn greet(socket: &Socket) -> io::Result<(Welcome, Mapping)> {
     let mut bytes = [0; HEAD];
     let (got, page) = socket.receive_with_fd(&mut bytes)?;
     let head = Head::from_bytes(&bytes).ok().filter(|head| got == HEAD && head.kind == Kind::Welcome);
-    let (Some(head), Some(page)) = (head, page) else {
-        return Err(io::Error::other("no welcome"));
+    let Some(head) = head else { return Err(io::Error::other("it was not welcomed")) };
+    let Some(page) = page else {
+        return Err(io::Error::other("no descriptor for the memory that it shares could be had"));
     };
     let mut body = Vec::with_capacity(head.len);
     while body.len() < head.len {

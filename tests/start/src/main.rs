@@ -3,9 +3,15 @@
 // Named before the others: see start-late.
 extern crate start_late;
 
+mod disk;
+mod edges;
 mod life;
+mod memory;
 mod sandbox;
 mod signals;
+mod stdio;
+mod storm;
+mod stranger;
 mod terminal;
 
 use concurrent_futures::{ExecutorExt, ProcessPoolExecutor};
@@ -45,6 +51,21 @@ fn main() -> ExitCode {
             start::check();
             println!("checked");
         }
+        ["closed", numbers, output, report] => stdio::with_closed(numbers, output, report),
+        ["disk", how, ref rest @ ..] => disk::make(how, rest),
+        ["empty-root", folder] => disk::leave_for_an_empty_root(folder),
+        ["full-output"] => disk::print_to_a_full_one(),
+        ["few-descriptors"] => edges::few_descriptors(),
+        ["few-processes"] => edges::few_processes(),
+        ["little-memory", more] => edges::little_memory(more.parse().expect("a number")),
+        ["little-stack", ref rest @ ..] => edges::little_stack(rest),
+        ["on-a-little-stack"] => edges::on_a_little_stack(),
+        ["scores"] => memory::scores(),
+        ["devour", group] => memory::devour(group),
+        ["storm"] => storm::endure(),
+        ["mark"] => stranger::tell_mark(),
+        ["pass-on", name] => stranger::pass_on(name),
+        ["nameless"] => stranger::become_nameless(),
         ["one-processor"] => sandbox::on_one_processor(),
         ["without", calls, "hold", "many"] => {
             sandbox::refuse(calls);
@@ -58,6 +79,7 @@ fn main() -> ExitCode {
             sandbox::refuse(calls);
             sandbox::kill();
         }
+        ["error"] => sandbox::first_error(),
         ["without", calls, "error"] => {
             sandbox::refuse(calls);
             sandbox::first_error();

@@ -228,7 +228,7 @@ proptest! {
         bytes[0] = kind;
         bytes[1..4].fill(0);
         bytes[12..16].fill(0);
-        prop_assert_eq!(is_head(&bytes), (1..=6).contains(&kind));
+        prop_assert_eq!(is_head(&bytes), (1..=7).contains(&kind));
     }
 
     #[test]

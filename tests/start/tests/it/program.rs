@@ -74,7 +74,32 @@ pub(crate) fn run(command: &mut Command) -> String {
 }
 
 pub(crate) fn output(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().expect("a program to run")
+    command.stdin(Stdio::null());
+    patiently(|| command.output())
+}
+
+/// Starts a program. A copy that was just written is busy as long as a process that another test has started meanwhile
+/// holds its descriptor, until that one goes on to its own program.
+pub(crate) fn patiently<T>(mut start: impl FnMut() -> std::io::Result<T>) -> T {
+    loop {
+        match start() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            other => return other.expect("a program"),
+        }
+    }
+}
+
+/// The lines that `start` prints in a situation; none, said aloud, where the machine doesn't let it be made.
+#[track_caller]
+pub(crate) fn lines_if_permitted(arguments: &[&str], untried: &str) -> Option<Vec<String>> {
+    let lines = lines(arguments);
+    match lines.first().and_then(|line| line.strip_prefix("not permitted: ")) {
+        Some(why) => {
+            skip(&format!("{untried} ({why})"));
+            None
+        }
+        None => Some(lines),
+    }
 }
 
 /// The lines that `start` prints in a situation.
@@ -96,16 +121,7 @@ impl Program {
 
     pub(crate) fn spawn(command: &mut Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = loop {
-            match command.spawn() {
-                // A copy that was just written, and a process that another test has started meanwhile and that still
-                // holds the descriptor, until it goes on to its own program.
-                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                    std::thread::yield_now()
-                }
-                other => break other.expect("a program"),
-            }
-        };
+        let mut child = patiently(|| command.spawn());
         let stdout = child.stdout.take().expect("a pipe");
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {

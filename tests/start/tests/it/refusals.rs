@@ -4,6 +4,7 @@
 use crate::program::{Folder, Program, START, limit, lines, run, skip};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -74,6 +75,35 @@ fn under_a_setuid_bit() {
         let output = run(Command::new(&program).arg("refusal"));
         if output.starts_with("built") {
             return skip("setuid bits have no effect in the temporary folder (nosuid), so none was tried");
+        }
+        assert_refused(&output, MORE_RIGHTS);
+    });
+}
+
+/// `cap_net_raw+ep`, as `setcap` writes it, for a user who has no such right.
+#[test]
+fn with_file_capabilities() {
+    limit(|| {
+        const NOBODY: u32 = 65534;
+        const NET_RAW: u32 = 13;
+        let folder = Folder::new("capabilities");
+        let program = folder.copy("program");
+        // Revision 2 and the effective bit, then what is permitted and what is inheritable, the lower halves first.
+        let words = [0x0200_0001, 1 << NET_RAW, 0, 0, 0_u32];
+        let value: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+        let path = std::ffi::CString::new(program.to_str().expect("a plain path")).expect("no zero in it");
+        let name = c"security.capability";
+        // SAFETY: valid texts, and a value of that length.
+        let set =
+            unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+        if set != 0 {
+            return skip("only root can give a program capabilities, so none were tried");
+        }
+        let output = run(Command::new(&program).arg("refusal").uid(NOBODY).gid(NOBODY));
+        if output.starts_with("built") {
+            return skip(
+                "file capabilities have no effect in the temporary folder (nosuid), so none were tried",
+            );
         }
         assert_refused(&output, MORE_RIGHTS);
     });
