@@ -4,12 +4,19 @@
 //! is played with every way to end a pool. What holds in all of them: the call comes back (on a worker of the pool, or in
 //! the last moments of its thread, without waiting for anything), every future is done, and nothing is left.
 
-use crate::support::{Gate, LIMIT, Live, SOON, eventually, limit, sleeps, this_thread};
+use crate::support::{
+    Bomb, Gate, LIMIT, Live, SOON, eventually, hold, keep_log, limit, sleeps, this_thread, times_logged, was_logged,
+};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Future, Rejected, Shutdown, TaskError, WhenFull};
+use concurrent_futures::{
+    Failed, Future, InlineExecutor, MapOptions, Promise, Rejected, Shutdown, TaskError, WhenFull, promise,
+};
 use std::cell::RefCell;
+use std::future::Future as _;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -417,4 +424,251 @@ from! {
     an_unwinding_task_of_its_own: UnwindingTask
     a_thread_locals_destructor: ThreadsLocal
     a_workers_thread_locals_destructor: WorkersLocal
+}
+
+#[test]
+fn an_inline_executor_by_its_own_task() {
+    limit(LIMIT, || {
+        let inline = Arc::new(InlineExecutor::new());
+        let inner = inline.clone();
+        let task = inline.spawn(move || {
+            Executor::shutdown(&*inner, Shutdown::CancelQueued);
+            inner.spawn(|| 1).result()
+        });
+        let shut = |outcome| matches!(outcome, Err(TaskError::Rejected(Rejected::ShutDown)));
+        assert!(shut(task.result().unwrap()), "what runs goes on, what comes is refused");
+        assert!(shut(inline.spawn(|| 1).result()));
+        // The last handle, in a task of its own.
+        let inline = Arc::new(InlineExecutor::new());
+        let (inner, (sender, receiver)) = (inline.clone(), mpsc::channel());
+        thread::spawn(move || {
+            let same = inline.clone();
+            let task = same.spawn(move || drop(inline));
+            drop(same);
+            sender.send(task.result()).unwrap();
+        });
+        drop(inner);
+        receiver.recv().unwrap().unwrap();
+    });
+}
+
+// ---- a pool that is used where things end ----------------------------------------------------------
+
+/// Does something with a pool when it is dropped, and then says that it came through.
+struct Uses(Arc<ThreadPoolExecutor>, mpsc::Sender<()>);
+
+impl Drop for Uses {
+    fn drop(&mut self) {
+        let Uses(pool, sender) = self;
+        assert_eq!(pool.spawn(|| 1).result().unwrap(), 1);
+        assert_eq!(pool.map(|n: u32| n, 0..10).map(Result::unwrap).sum::<u32>(), 45);
+        assert_eq!(as_completed((0..10).map(|n| pool.spawn(move || n))).count(), 10);
+        assert!(pool.spawn(|| panic!("on purpose, in a destructor")).result().is_err() || thread::panicking());
+        assert_eq!(pool.scope(|s| s.spawn(|| 2).result().unwrap()), 2);
+        let told = Gate::new();
+        let tells = told.clone();
+        let future = pool.spawn(|| ());
+        future.add_done_callback(move |_| tells.open());
+        assert!(future.result_timeout(SOON).is_ok());
+        told.wait();
+        sender.send(()).unwrap();
+    }
+}
+
+thread_local! {
+    static USES: RefCell<Option<Uses>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_thread_locals_destructor_may_use_a_pool() {
+    limit(LIMIT, || {
+        let pool = Arc::new(ThreadPoolExecutor::new(1));
+        let (sender, receiver) = mpsc::channel();
+        let uses = Uses(pool.clone(), sender);
+        let thread = thread::spawn(move || {
+            // First, so that it is destroyed last: after what the library keeps for this thread.
+            let (other, (sender, _receiver)) = (uses.0.clone(), mpsc::channel());
+            USES.set(Some(uses));
+            drop(Uses(other, sender.clone()));
+        });
+        receiver.recv_timeout(SOON).unwrap();
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_workers_thread_locals_destructor_may_use_its_pool() {
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::builder().max_workers(1).keep_alive(Duration::from_millis(1));
+        let pool = Arc::new(pool.build().unwrap());
+        let (sender, receiver) = mpsc::channel();
+        let uses = Uses(pool.clone(), sender);
+        pool.spawn(move || USES.set(Some(uses))).result().unwrap();
+        // Its worker leaves, and another one takes what it submits then.
+        receiver.recv_timeout(SOON).unwrap();
+    });
+}
+
+#[test]
+fn an_unwinding_task_may_use_its_pool() {
+    limit(LIMIT, || {
+        let pool = Arc::new(ThreadPoolExecutor::new(1));
+        let (sender, receiver) = mpsc::channel();
+        let uses = Uses(pool.clone(), sender);
+        let task = pool.spawn(move || {
+            let _uses = uses;
+            panic!("on purpose, with more to do");
+        });
+        assert!(matches!(task.result(), Err::<(), _>(TaskError::Panicked(_))));
+        receiver.recv_timeout(SOON).unwrap();
+    });
+}
+
+/// Else it would see `thread::panicking`, and a pool that it drops would cancel its tasks.
+#[test]
+fn an_unwinding_waiter_runs_no_other_task_on_its_stack() {
+    struct Asks(Arc<ThreadPoolExecutor>, mpsc::Sender<bool>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.1.send(self.0.spawn(thread::panicking).result().unwrap()).unwrap();
+        }
+    }
+    limit(LIMIT, || {
+        let pool = Arc::new(ThreadPoolExecutor::new(1));
+        let (sender, receiver) = mpsc::channel();
+        let asks = Asks(pool.clone(), sender);
+        let task = pool.spawn(move || {
+            let _asks = asks;
+            panic!("on purpose, and somebody asks");
+        });
+        task.wait();
+        assert_eq!(receiver.recv_timeout(SOON), Ok(false));
+    });
+}
+
+// ---- destructors that panic: those of drops.rs are not here -----------------------------------------
+
+/// A pool whose only worker is the same before and after.
+fn survives(harm: impl FnOnce(&ThreadPoolExecutor)) {
+    let pool = ThreadPoolExecutor::new(1);
+    let worker = pool.spawn(|| thread::current().id()).result().unwrap();
+    harm(&pool);
+    assert_eq!(pool.spawn(|| thread::current().id()).result().unwrap(), worker, "the worker died");
+}
+
+#[test]
+fn a_wakers_destructor_that_panics() {
+    struct Wakes(Gate, Bomb);
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.open();
+        }
+    }
+    limit(LIMIT, || {
+        keep_log();
+        survives(|pool| {
+            let (held, woken) = (hold(pool), Gate::new());
+            let mut future = pool.spawn(|| 7);
+            let waker = Waker::from(Arc::new(Wakes(woken.clone(), Bomb)));
+            assert!(Pin::new(&mut future).poll(&mut Context::from_waker(&waker)).is_pending());
+            // Its last reference is the pool's.
+            drop(waker);
+            held.release();
+            woken.wait();
+            assert_eq!(future.result().unwrap(), 7);
+        });
+        assert!(was_logged(&["ERROR", "a waker panicked", "a bomb was dropped"]));
+    });
+}
+
+#[test]
+fn an_initializers_and_an_exit_hooks_destructor_that_panic() {
+    limit(LIMIT, || {
+        keep_log();
+        let pool = |start: &Arc<Bomb>, exit: &Arc<Bomb>, live: &Live| {
+            let (start, exit, token) = (start.clone(), exit.clone(), live.token());
+            let builder = ThreadPoolExecutor::builder().max_workers(2).initializer(move || _ = (&start, &token));
+            builder.on_exit(move || _ = &exit).build().unwrap()
+        };
+        for detaches in [false, true] {
+            let (start, exit, live) = (Arc::new(Bomb), Arc::new(Bomb), Live::new());
+            let pool = pool(&start, &exit, &live);
+            drop((start, exit));
+            let held = detaches.then(|| hold(&pool));
+            let done = pool.spawn(|| 1);
+            match held {
+                // Dropped by its owner, who hears nothing of it.
+                None => drop(pool),
+                // Dropped by the last of its threads.
+                Some(held) => {
+                    pool.detach();
+                    held.release();
+                }
+            }
+            assert_eq!(done.result().unwrap(), 1);
+            eventually(|| live.count() == 0);
+        }
+        eventually(|| times_logged(&["ERROR", "hook of a pool panicked", "a bomb was dropped"]) >= 4);
+    });
+}
+
+#[test]
+fn the_error_of_a_late_callback_whose_destructor_panics() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("a bomb")]
+    struct Explosive(Bomb);
+    /// Deeper than callbacks nest: the last ones are called by the first one's thread, when it comes back.
+    const DEEP: usize = 100;
+    limit(LIMIT, || {
+        survives(|pool| {
+            let (sender, receiver) = mpsc::channel();
+            let (mut next, last) = promise::<()>();
+            last.add_done_callback(move |done| sender.send(done.error().is_some()).unwrap());
+            last.detach();
+            for _ in 0..DEEP {
+                let (promise, future) = promise::<()>();
+                let behind: Promise<()> = std::mem::replace(&mut next, promise);
+                future.add_done_callback(move |_| {
+                    behind.set_exception(TaskError::Failed(Failed::new(Explosive(Bomb))));
+                });
+                future.detach();
+            }
+            pool.spawn(move || next.set_result(())).result().unwrap();
+            assert_eq!(receiver.recv_timeout(SOON), Ok(true));
+        });
+    });
+}
+
+#[test]
+fn the_destructors_of_a_maps_items_that_panic() {
+    limit(LIMIT, || {
+        survives(|pool| {
+            // As tasks of their own, and some to a task; run, and given up.
+            let run: Vec<_> = pool.map(drop::<Bomb>, (0..3).map(|_| Bomb)).collect();
+            assert!(run.iter().all(|outcome| matches!(outcome, Err(TaskError::Panicked(_)))));
+            let options = MapOptions::new().chunksize(2).buffersize(4);
+            let run: Vec<_> = pool.map_with(options, drop::<Bomb>, (0..6).map(|_| Bomb)).collect();
+            assert!(run.iter().all(|outcome| matches!(outcome, Err(TaskError::Panicked(_)))));
+            let held = hold(pool);
+            drop(pool.map(drop::<Bomb>, (0..3).map(|_| Bomb)));
+            drop(pool.map_with(MapOptions::new().chunksize(2), drop::<Bomb>, (0..6).map(|_| Bomb)));
+            held.release();
+        });
+    });
+}
+
+#[test]
+fn an_inline_executor_and_destructors_that_panic() {
+    limit(LIMIT, || {
+        let inline = InlineExecutor::new();
+        let told = |outcome| matches!(outcome, Err::<(), _>(TaskError::Panicked(panic)) if panic.message() == "a bomb was dropped");
+        assert!(told(inline.submit(drop::<Bomb>, Bomb).result()));
+        let bomb = Bomb;
+        assert!(told(inline.spawn(move || _ = &bomb).result()));
+        drop(inline.spawn(|| std::panic::panic_any(Bomb)).result());
+        Executor::shutdown(&inline, Shutdown::Drain);
+        // A refused task's argument.
+        let refused = inline.submit(drop::<Bomb>, Bomb).result();
+        assert!(matches!(refused, Err(TaskError::Rejected(Rejected::ShutDown))), "{refused:?}");
+    });
 }
