@@ -164,7 +164,10 @@ impl Place {
                     let future = pool.submit(|_: Carried| (), Carried(Some(ender)));
                     drop(pool);
                     let outcome = future.result();
-                    assert!(is_shut_down(&outcome) || matches!(outcome, Err(TaskError::Broken(_))), "{outcome:?}");
+                    assert!(
+                        is_shut_down(&outcome) || matches!(outcome, Err(TaskError::Broken(_))),
+                        "{outcome:?}"
+                    );
                 });
             }
             Place::Result => {
@@ -204,15 +207,8 @@ enum State {
     Broken,
 }
 
-const STATES: [State; 7] = [
-    State::Fresh,
-    State::Idle,
-    State::Busy,
-    State::Full,
-    State::Awaited,
-    State::Starting,
-    State::Broken,
-];
+const STATES: [State; 7] =
+    [State::Fresh, State::Idle, State::Busy, State::Full, State::Awaited, State::Starting, State::Broken];
 
 const WORKERS: usize = 2;
 const QUEUED: usize = 6;
@@ -351,9 +347,7 @@ impl Site {
         let (one, all, any) = (two(), two(), two());
         let waiters: [Box<dyn FnOnce() -> Vec<Outcome> + Send>; 3] = [
             Box::new(|| one.into_iter().map(Future::result).collect()),
-            Box::new(|| {
-                wait(all, ReturnWhen::AllCompleted).done.into_iter().map(Future::result).collect()
-            }),
+            Box::new(|| wait(all, ReturnWhen::AllCompleted).done.into_iter().map(Future::result).collect()),
             Box::new(|| as_completed(any).map(Future::result).collect()),
         ];
         let (sender, threads) = mpsc::channel();
@@ -655,7 +649,8 @@ fn an_error_whose_text_panics() {
     alone(LIMIT, || {
         survives(|pool| {
             let outcome = pool.try_submit(|()| Err::<(), _>(Unspeakable), ()).result();
-            let told = matches!(&outcome, Err(TaskError::Panicked(panic)) if panic.message() == "no words for it");
+            let told =
+                matches!(&outcome, Err(TaskError::Panicked(panic)) if panic.message() == "no words for it");
             assert!(told, "{outcome:?}");
         });
     });
@@ -680,7 +675,9 @@ fn the_destructor_of_a_value_read_by_half_that_panics() {
         survives(|pool| {
             let argument = Half(Bomb(Some(pool.stats().workers[0].pid.unwrap())), 1);
             let outcome = pool.submit(|_: Half| (), argument).result();
-            assert!(matches!(&outcome, Err(TaskError::Codec(error)) if error.stage() == Stage::DecodeArgument));
+            assert!(
+                matches!(&outcome, Err(TaskError::Codec(error)) if error.stage() == Stage::DecodeArgument)
+            );
         });
     });
 }
@@ -705,7 +702,10 @@ fn an_initializers_argument_whose_destructor_panics() {
         // There: the initializer has panicked.
         let pool = builder(1).initializer(|_: Bomb| (), Bomb(None)).build();
         let broken = pool.unwrap().submit(next, 1).result();
-        assert!(matches!(&broken, Err(TaskError::Broken(why)) if why.to_string().contains("a bomb")), "{broken:?}");
+        assert!(
+            matches!(&broken, Err(TaskError::Broken(why)) if why.to_string().contains("a bomb")),
+            "{broken:?}"
+        );
     });
 }
 
@@ -727,7 +727,10 @@ fn a_panic_in_a_destructor_of_a_task_that_unwinds() {
         let twice = pool.submit(twice, ());
         let others: Vec<_> = (0..20).map(|n| pool.submit(next, n)).collect();
         let outcome = twice.result();
-        assert!(matches!(&outcome, Err(TaskError::WorkerDied(died)) if died.signal() == Some(libc::SIGABRT)), "{outcome:?}");
+        assert!(
+            matches!(&outcome, Err(TaskError::WorkerDied(died)) if died.signal() == Some(libc::SIGABRT)),
+            "{outcome:?}"
+        );
         assert!(others.into_iter().zip(1..).all(|(future, n)| future.result().unwrap() == n));
     });
 }

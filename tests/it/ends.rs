@@ -5,7 +5,8 @@
 //! the last moments of its thread, without waiting for anything), every future is done, and nothing is left.
 
 use crate::support::{
-    Bomb, Gate, LIMIT, Live, SOON, eventually, hold, keep_log, limit, sleeps, this_thread, times_logged, was_logged,
+    Bomb, Gate, LIMIT, Live, SOON, eventually, hold, keep_log, limit, sleeps, this_thread, times_logged,
+    was_logged,
 };
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
@@ -167,15 +168,8 @@ enum State {
     Broken,
 }
 
-const STATES: [State; 7] = [
-    State::Fresh,
-    State::Idle,
-    State::Busy,
-    State::Full,
-    State::Awaited,
-    State::Starting,
-    State::Broken,
-];
+const STATES: [State; 7] =
+    [State::Fresh, State::Idle, State::Busy, State::Full, State::Awaited, State::Starting, State::Broken];
 
 const WORKERS: usize = 3;
 const QUEUED: usize = 6;
@@ -280,7 +274,9 @@ impl Site {
                 let any: Vec<_> = self.queued.drain(..2).collect();
                 let waiters: [Box<dyn FnOnce() -> Vec<Outcome> + Send>; 3] = [
                     Box::new(|| one.into_iter().map(Future::result).collect()),
-                    Box::new(|| wait(all, ReturnWhen::AllCompleted).done.into_iter().map(Future::result).collect()),
+                    Box::new(|| {
+                        wait(all, ReturnWhen::AllCompleted).done.into_iter().map(Future::result).collect()
+                    }),
                     Box::new(|| as_completed(any).map(Future::result).collect()),
                 ];
                 let (sender, threads) = mpsc::channel();
@@ -463,7 +459,9 @@ impl Drop for Uses {
         assert_eq!(pool.spawn(|| 1).result().unwrap(), 1);
         assert_eq!(pool.map(|n: u32| n, 0..10).map(Result::unwrap).sum::<u32>(), 45);
         assert_eq!(as_completed((0..10).map(|n| pool.spawn(move || n))).count(), 10);
-        assert!(pool.spawn(|| panic!("on purpose, in a destructor")).result().is_err() || thread::panicking());
+        assert!(
+            pool.spawn(|| panic!("on purpose, in a destructor")).result().is_err() || thread::panicking()
+        );
         assert_eq!(pool.scope(|s| s.spawn(|| 2).result().unwrap()), 2);
         let told = Gate::new();
         let tells = told.clone();
@@ -587,7 +585,8 @@ fn an_initializers_and_an_exit_hooks_destructor_that_panic() {
         keep_log();
         let pool = |start: &Arc<Bomb>, exit: &Arc<Bomb>, live: &Live| {
             let (start, exit, token) = (start.clone(), exit.clone(), live.token());
-            let builder = ThreadPoolExecutor::builder().max_workers(2).initializer(move || _ = (&start, &token));
+            let builder =
+                ThreadPoolExecutor::builder().max_workers(2).initializer(move || _ = (&start, &token));
             builder.on_exit(move || _ = &exit).build().unwrap()
         };
         for detaches in [false, true] {

@@ -96,7 +96,9 @@ pub(crate) fn eventually(what: impl Fn() -> bool) {
 
 /// Where the kernel tells of the thread that calls this; nowhere, where there is no such kernel.
 pub(crate) fn this_thread() -> PathBuf {
-    std::fs::read_link("/proc/thread-self").map(|thread| Path::new("/proc").join(thread).join("stat")).unwrap_or_default()
+    std::fs::read_link("/proc/thread-self")
+        .map(|thread| Path::new("/proc").join(thread).join("stat"))
+        .unwrap_or_default()
 }
 
 /// Whether a thread, by what [`this_thread`] gave it, waits for something. True where nobody can tell.

@@ -3,6 +3,7 @@
 // Named before the others: see start-late.
 extern crate start_late;
 
+mod ends;
 mod life;
 mod sandbox;
 mod signals;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
         ["static"] => life::leave_a_static_pool(),
         ["short-thread"] => life::build_on_a_short_thread(),
         ["forked"] => life::use_in_a_fork(),
+        ["end", "threads", situation] => ends::threads(situation),
+        ["end", _, situation] => ends::of_processes(situation),
         ["masked"] => signals::with_all_blocked(),
         ["sigchld"] => signals::with_sigchld_ignored(),
         ["worker-signals"] => signals::of_a_worker(),

@@ -2,6 +2,7 @@
 //! whose.
 
 mod death;
+mod ends;
 mod program;
 mod pty;
 mod refusals;
