@@ -1,9 +1,12 @@
 //! Holds the architecture: who may name whom, where `unsafe` may stand, what a library must not do.
 //!
-//! The rules are in `tidy/rules.rs`. A failure names the file and line, the rule, and what to do instead.
+//! The rules are in `tidy/rules.rs`. A failure names the file and line, the rule, and what to do instead. That tests which
+//! the documents name are there, `tidy/names.rs` holds.
 
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/names.rs"]
+mod names;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -31,6 +34,44 @@ fn lists_name_files_that_exist() {
             "{path} is listed in tests/tidy/rules.rs and isn't there: strike it out"
         );
     }
+}
+
+#[test]
+fn tests_that_documents_name_exist() {
+    let packages = packages();
+    let entries = fs::read_dir(root().join("docs")).expect("the documents");
+    let mut documents: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("an entry that can be read").path()).collect();
+    documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.sort();
+    let (mut count, mut missing) = (0, Vec::new());
+    for document in documents {
+        let text =
+            fs::read_to_string(&document).unwrap_or_else(|error| panic!("{}: {error}", document.display()));
+        let shown = document.strip_prefix(root()).unwrap_or(&document).display();
+        for (line, name) in names::named(&text) {
+            count += 1;
+            missing.extend(names::missing(&name, &packages).map(|why| format!("{shown}:{line}: {why}")));
+        }
+    }
+    // Guards against a check that passes because it read nothing.
+    assert!(count > 50, "only {count} tests are named in docs/*.md");
+    assert!(missing.is_empty(), "{} tests aren't there:\n{}", missing.len(), missing.join("\n"));
+}
+
+/// The workspace's packages, by name, with their folders.
+fn packages() -> Vec<(String, PathBuf)> {
+    let manifest = |folder: &Path| fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+    let quoted = |line: &str| line.split('"').nth(1).map(str::to_owned);
+    let of_workspace = manifest(root());
+    let (_, members) = of_workspace.split_once("\nmembers = [").expect("a list of members");
+    let (members, _) = members.split_once(']').expect("its end");
+    let folders = members.lines().filter_map(quoted).map(|member| root().join(member));
+    let named = |folder: PathBuf| {
+        let name = manifest(&folder).lines().find(|line| line.starts_with("name = ")).and_then(quoted);
+        (name.expect("a package has a name"), folder)
+    };
+    std::iter::once(root().to_owned()).chain(folders).map(named).collect()
 }
 
 fn root() -> &'static Path {

@@ -422,6 +422,46 @@ from! {
     a_workers_thread_locals_destructor: WorkersLocal
 }
 
+/// On the thread that cancels, by `cancel` or by a shutdown, in whose middle the pool then ends once more.
+#[test]
+fn from_the_destructor_of_a_cancelled_task() {
+    limit(LIMIT, || {
+        for (end, by_shutdown) in ENDS.into_iter().flat_map(|end| [(end, false), (end, true)]) {
+            // Who shuts down has a handle: the last one goes later.
+            if by_shutdown && end == End::Drop {
+                continue;
+            }
+            let pool = Arc::new(ThreadPoolExecutor::new(1));
+            let held = hold(&pool);
+            let (there, go, done) = (Gate::new(), Gate::new(), Gate::new());
+            let (is_there, may_go, is_done) = (there.clone(), go.clone(), done.clone());
+            let ender = Ender { there, go, done, end, pool: Some(pool.clone()) };
+            let first = pool.spawn(move || drop(ender));
+            let second = pool.spawn(|| 2);
+            let canceller = thread::spawn(move || {
+                // But for the last handle this one outlives the destructor.
+                let pool = (end != End::Drop).then_some(pool);
+                match &pool {
+                    Some(pool) if by_shutdown => pool.shutdown(Shutdown::CancelQueued),
+                    _ => assert!(first.cancel()),
+                }
+                first.result()
+            });
+            is_there.wait();
+            may_go.open();
+            if !end.waits() {
+                is_done.wait();
+            }
+            held.release();
+            assert!(matches!(canceller.join().unwrap(), Err(TaskError::Cancelled)));
+            match second.result() {
+                Ok(2) => assert!(!by_shutdown && end != End::Cancel),
+                outcome => assert!(matches!(outcome, Err(TaskError::Cancelled)), "{outcome:?}"),
+            }
+        }
+    });
+}
+
 #[test]
 fn an_inline_executor_by_its_own_task() {
     limit(LIMIT, || {
