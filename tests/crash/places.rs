@@ -535,6 +535,51 @@ fn a_thread_locals_destructor_may_submit_and_wait() {
     });
 }
 
+/// It goes by `_exit`: what belongs to the parent's copy of a thread-local or to its exit handlers is not run once more.
+#[test]
+fn a_worker_leaves_without_destructors() {
+    struct Leaves(PathBuf);
+    impl Drop for Leaves {
+        fn drop(&mut self) {
+            leave(self.0.clone());
+        }
+    }
+    thread_local! {
+        static LEAVES: RefCell<Option<Leaves>> = const { RefCell::new(None) };
+    }
+    extern "C" fn handler() {
+        if let Some(file) = HANDLED.lock().unwrap().take() {
+            leave(file);
+        }
+    }
+    static HANDLED: Mutex<Option<PathBuf>> = Mutex::new(None);
+    fn prepare(folder: PathBuf) {
+        LEAVES.set(Some(Leaves(folder.join("thread-local"))));
+        *HANDLED.lock().unwrap() = Some(folder.join("handler"));
+        // SAFETY: a function that takes nothing and returns nothing.
+        unsafe { libc::atexit(handler) };
+    }
+    alone(LIMIT, || {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = builder(1).build().unwrap();
+        pool.submit(prepare, folder.path().to_owned()).result().unwrap();
+        drop(pool);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        // An exit that a task asks for is a real one.
+        let pool = builder(1).build().unwrap();
+        let exits = |folder: PathBuf| -> () {
+            prepare(folder);
+            std::process::exit(3)
+        };
+        let outcome = pool.submit(exits, folder.path().to_owned()).result();
+        assert!(
+            matches!(&outcome, Err(TaskError::WorkerDied(died)) if died.exit_code() == Some(3)),
+            "{outcome:?}"
+        );
+        assert!(folder.path().join("handler").exists());
+    });
+}
+
 // ---- destructors that panic ------------------------------------------------------------------------
 
 /// Its drop panics, in the process whose number it has or, with none, in all but one that unwinds.

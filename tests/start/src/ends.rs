@@ -198,6 +198,13 @@ pub fn threads(situation: &str) {
             let both = (OnDrop(|| panic!("the first")), OnDrop(|| panic!("the second")));
             pool.spawn(move || _ = &both).cancel();
         }
+        "thread-local-panics" => {
+            thread_local! {
+                static LOCAL: RefCell<Option<OnDrop<fn()>>> = const { RefCell::new(None) };
+            }
+            let pool = ThreadPoolExecutor::new(1);
+            pool.spawn(|| LOCAL.set(Some(OnDrop(|| panic!("the last moment"))))).wait();
+        }
         other => panic!("no such situation: {other}"),
     }
 }

@@ -116,3 +116,8 @@ fn threads_and_a_panic_in_a_destructor_that_unwinds() {
 fn threads_and_two_destructors_that_panic_together() {
     limit(|| End::of("threads", "two-dropped-together").is_abort("panic in a destructor during cleanup"));
 }
+
+#[test]
+fn threads_and_a_thread_locals_destructor_that_panics() {
+    limit(|| End::of("threads", "thread-local-panics").is_abort("thread local panicked on drop"));
+}
