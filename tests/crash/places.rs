@@ -1,11 +1,12 @@
 //! The end of a pool of processes from every place, in every state: as `it::ends` has it for threads. And destructors
 //! that panic, on either side.
 
-use crate::house::{NAME, alone};
+use crate::house::{NAME, alone, children};
 use crate::support::{Gate, SOON, eventually, sleeps, this_thread};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
-    Future, ProcessPoolBuilder, Rejected, Shutdown, Stage, TaskError, WhenFull, WorkerDeath, WorkerOutput,
+    Future, Portable, ProcessPoolBuilder, Rejected, Shutdown, Stage, TaskError, WhenFull, WorkerDeath,
+    WorkerOutput,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
@@ -172,7 +173,10 @@ impl Place {
             }
             Place::Result => {
                 *ARRIVES.lock().unwrap() = Some(ender);
-                pool.submit(|()| Carried(None), ()).detach();
+                unwanted(pool, |gate: PathBuf| {
+                    wait_for(gate);
+                    Carried(None)
+                });
             }
             Place::Unwinding => drop(thread::spawn(move || {
                 let _ender = ender;
@@ -233,6 +237,15 @@ fn wait_for(file: PathBuf) {
     while !file.exists() && Instant::now() < deadline {
         thread::park_timeout(Duration::from_millis(1));
     }
+}
+
+/// Has a task run that waits for a file, whose future is gone when it ends.
+fn unwanted<R: Portable>(pool: &ProcessPoolExecutor, task: fn(PathBuf) -> R) {
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, before) = (folder.path().join("unwanted"), pool.stats().finished);
+    pool.submit(task, gate.clone()).detach();
+    leave(gate);
+    eventually(|| pool.stats().finished > before);
 }
 
 /// Says that it has begun, and goes on when the gate is there.
@@ -423,6 +436,12 @@ fn play(place: Place, state: State, end: End) {
         pool.join();
         assert!(pool.stats().workers.iter().all(|worker| worker.pid.is_none()), "{cell}");
     }
+    // A drop on one of the pool's own threads waited for nobody.
+    let deadline = Instant::now() + SOON;
+    while !children().is_empty() && Instant::now() < deadline {
+        thread::park_timeout(Duration::from_micros(200));
+    }
+    assert_eq!(children(), [], "{cell}: workers were left behind");
 }
 
 /// A test for each place, which plays these states with these ends. Between them every pair that could differ: each
@@ -497,7 +516,10 @@ fn the_destructor_of_an_unwanted_result_may_wait_for_the_only_worker() {
         let pool = Arc::new(builder(1).build().unwrap());
         let (sender, receiver) = mpsc::channel();
         *WAITS.lock().unwrap() = Some((pool.clone(), sender));
-        pool.submit(|()| Waits(None), ()).detach();
+        unwanted(&pool, |gate: PathBuf| {
+            wait_for(gate);
+            Waits(None)
+        });
         assert_eq!(receiver.recv_timeout(SOON), Ok(2));
     });
 }
@@ -647,7 +669,12 @@ fn a_results_destructor_that_panics() {
             assert!(error.to_string().contains("a bomb was dropped"), "{error}");
         });
         // Here, where nobody wants it.
-        survives(|pool| pool.submit(Bomb, Some(std::process::id())).detach());
+        survives(|pool| {
+            unwanted(pool, |gate: PathBuf| {
+                wait_for(gate);
+                Bomb(Some(std::os::unix::process::parent_id()))
+            });
+        });
         // Here, where its owner drops it: it is the owner's to see.
         survives(|pool| {
             let future = pool.submit(Bomb, Some(std::process::id()));
