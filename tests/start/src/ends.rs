@@ -199,8 +199,9 @@ pub fn threads(situation: &str) {
             pool.spawn(move || _ = &both).cancel();
         }
         "thread-local-panics" => {
+            type Last = OnDrop<fn()>;
             thread_local! {
-                static LOCAL: RefCell<Option<OnDrop<fn()>>> = const { RefCell::new(None) };
+                static LOCAL: RefCell<Option<Last>> = const { RefCell::new(None) };
             }
             let pool = ThreadPoolExecutor::new(1);
             pool.spawn(|| LOCAL.set(Some(OnDrop(|| panic!("the last moment"))))).wait();
