@@ -441,7 +441,8 @@ fn play(place: Place, state: State, end: End) {
     while !children().is_empty() && Instant::now() < deadline {
         thread::park_timeout(Duration::from_micros(200));
     }
-    assert_eq!(children(), [], "{cell}: workers were left behind");
+    let left = children();
+    assert!(left.is_empty(), "{cell}: workers were left behind: {left:?}");
 }
 
 /// A test for each place, which plays these states with these ends. Between them every pair that could differ: each

@@ -565,13 +565,13 @@ fn an_unwinding_task_may_use_its_pool() {
 /// Else it would see `thread::panicking`, and a pool that it drops would cancel its tasks.
 #[test]
 fn an_unwinding_waiter_runs_no_other_task_on_its_stack() {
-    struct Asks(Arc<ThreadPoolExecutor>, mpsc::Sender<bool>);
-    impl Drop for Asks {
-        fn drop(&mut self) {
-            self.1.send(self.0.spawn(thread::panicking).result().unwrap()).unwrap();
-        }
-    }
     limit(LIMIT, || {
+        struct Asks(Arc<ThreadPoolExecutor>, mpsc::Sender<bool>);
+        impl Drop for Asks {
+            fn drop(&mut self) {
+                self.1.send(self.0.spawn(thread::panicking).result().unwrap()).unwrap();
+            }
+        }
         let pool = Arc::new(ThreadPoolExecutor::new(1));
         let (sender, receiver) = mpsc::channel();
         let asks = Asks(pool.clone(), sender);
@@ -596,13 +596,13 @@ fn survives(harm: impl FnOnce(&ThreadPoolExecutor)) {
 
 #[test]
 fn a_wakers_destructor_that_panics() {
-    struct Wakes(Gate, Bomb);
-    impl Wake for Wakes {
-        fn wake(self: Arc<Self>) {
-            self.0.open();
-        }
-    }
     limit(LIMIT, || {
+        struct Wakes(Gate, Bomb);
+        impl Wake for Wakes {
+            fn wake(self: Arc<Self>) {
+                self.0.open();
+            }
+        }
         keep_log();
         survives(|pool| {
             let (held, woken) = (hold(pool), Gate::new());
@@ -653,12 +653,12 @@ fn an_initializers_and_an_exit_hooks_destructor_that_panic() {
 
 #[test]
 fn the_error_of_a_late_callback_whose_destructor_panics() {
-    #[derive(Debug, thiserror::Error)]
-    #[error("a bomb")]
-    struct Explosive(Bomb);
-    /// Deeper than callbacks nest: the last ones are called by the first one's thread, when it comes back.
-    const DEEP: usize = 100;
     limit(LIMIT, || {
+        #[derive(Debug, thiserror::Error)]
+        #[error("a bomb")]
+        struct Explosive(Bomb);
+        /// Deeper than callbacks nest: the last ones are called by the first one's thread, when it comes back.
+        const DEEP: usize = 100;
         survives(|pool| {
             let (sender, receiver) = mpsc::channel();
             let (mut next, last) = promise::<()>();
