@@ -150,7 +150,7 @@ impl ProcessPoolExecutor {
 
     /// Closes the door and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
-    /// begins any more. What runs is not interrupted.
+    /// begins any more. What runs is not interrupted. May be called again, and from anywhere: a callback, a destructor.
     pub fn shutdown(&self, mode: Shutdown) {
         match mode {
             Shutdown::Drain => self.pool.drain(),

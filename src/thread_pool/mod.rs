@@ -110,7 +110,8 @@ impl ThreadPoolExecutor {
 
     /// Closes the door and returns at once: later submits are rejected. What is queued still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)); what runs is never
-    /// interrupted. May be called again, to cancel what a `Drain` left.
+    /// interrupted. May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
+    /// destructor. What is cancelled is dropped, and its callbacks are called, before it returns.
     pub fn shutdown(&self, mode: Shutdown) {
         self.queue.shutdown(mode);
     }

@@ -483,6 +483,23 @@ from! {
     a_drivers_thread_locals_destructor: DriversLocal [State::Fresh, State::Busy], [End::Cancel, End::Join, End::Kill, End::Drop];
 }
 
+#[test]
+fn two_joins_at_once() {
+    alone(LIMIT, || {
+        let folder = tempfile::tempdir().unwrap();
+        let (pool, begun, gate) =
+            (builder(2).build().unwrap(), folder.path().join("begun"), folder.path().join("gate"));
+        let held = pool.submit(stay, (begun.clone(), gate.clone()));
+        eventually(|| begun.exists());
+        thread::scope(|s| {
+            let joiners = [s.spawn(|| pool.join()), s.spawn(|| pool.join())];
+            leave(gate);
+            joiners.map(|joiner| joiner.join().unwrap());
+        });
+        assert!(held.is_done() && pool.stats().workers.iter().all(|worker| worker.pid.is_none()));
+    });
+}
+
 // ---- the user's code on the pool's threads ---------------------------------------------------------
 
 /// A result whose destructor waits for another task of its pool.
