@@ -1,7 +1,7 @@
 //! The end of a pool of processes from every place, in every state: as `it::ends` has it for threads. And destructors
 //! that panic, on either side.
 
-use crate::house::{NAME, alone, children};
+use crate::house::{self, NAME, children};
 use crate::support::{Gate, SOON, eventually, sleeps, this_thread};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
@@ -12,11 +12,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Panics of this process that a test wants, and that nobody needs to read.
+const WANTED: [&str; 2] = ["on purpose, with a pool in its hands", BOMB];
+const BOMB: &str = "a bomb was dropped";
+
+/// As [`house::alone`], without a word on panics that are wanted: with `RUST_BACKTRACE` set, each would leave behind what
+/// std keeps of the debug info, megabytes that would be taken for a leak.
+fn alone(limit: Duration, body: impl FnOnce() + Send + 'static) {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let all = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if panic.payload().downcast_ref::<&str>().is_none_or(|text| !WANTED.contains(text)) {
+                all(panic);
+            }
+        }));
+    });
+    house::alone(limit, body);
+}
 
 // ---- ways to end a pool ----------------------------------------------------------------------------
 
@@ -102,7 +121,9 @@ thread_local! {
 static ARRIVES: Mutex<Option<Ender>> = Mutex::new(None);
 
 /// Travels as nothing; what drops it ends a pool.
-struct Carried(Option<Ender>);
+struct Carried {
+    _ender: Option<Ender>,
+}
 
 impl Serialize for Carried {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -113,7 +134,7 @@ impl Serialize for Carried {
 impl<'de> Deserialize<'de> for Carried {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         <()>::deserialize(from)?;
-        Ok(Carried(ARRIVES.lock().unwrap().take()))
+        Ok(Carried { _ender: ARRIVES.lock().unwrap().take() })
     }
 }
 
@@ -162,7 +183,7 @@ impl Place {
             Place::Argument => {
                 let pool = pool.clone();
                 thread::spawn(move || {
-                    let future = pool.submit(|_: Carried| (), Carried(Some(ender)));
+                    let future = pool.submit(|_: Carried| (), Carried { _ender: Some(ender) });
                     drop(pool);
                     let outcome = future.result();
                     assert!(
@@ -175,12 +196,12 @@ impl Place {
                 *ARRIVES.lock().unwrap() = Some(ender);
                 unwanted(pool, |gate: PathBuf| {
                     wait_for(gate);
-                    Carried(None)
+                    Carried { _ender: None }
                 });
             }
             Place::Unwinding => drop(thread::spawn(move || {
                 let _ender = ender;
-                panic!("on purpose, with a pool in its hands");
+                std::panic::panic_any(WANTED[0]);
             })),
             Place::ThreadsLocal => drop(thread::spawn(move || LOCAL.set(Some(ender)))),
             Place::DriversLocal => {
@@ -494,7 +515,7 @@ fn two_joins_at_once() {
         thread::scope(|s| {
             let joiners = [s.spawn(|| pool.join()), s.spawn(|| pool.join())];
             leave(gate);
-            joiners.map(|joiner| joiner.join().unwrap());
+            joiners.into_iter().for_each(|joiner| joiner.join().unwrap());
         });
         assert!(held.is_done() && pool.stats().workers.iter().all(|worker| worker.pid.is_none()));
     });
@@ -635,7 +656,7 @@ impl Bomb {
 impl Drop for Bomb {
     fn drop(&mut self) {
         if self.0.is_none_or(|pid| pid == std::process::id()) && !thread::panicking() {
-            panic!("a bomb was dropped");
+            std::panic::panic_any(BOMB);
         }
     }
 }
@@ -664,7 +685,7 @@ fn an_arguments_destructor_that_panics() {
         survives(|pool| {
             let argument = Bomb(Some(pool.stats().workers[0].pid.unwrap()));
             let outcome = pool.submit(|_: Bomb| (), argument).result();
-            let told = matches!(&outcome, Err(TaskError::Panicked(panic)) if panic.message() == "a bomb was dropped");
+            let told = matches!(&outcome, Err(TaskError::Panicked(panic)) if panic.message() == BOMB);
             assert!(told, "{outcome:?}");
         });
         // In a submit that is refused.
@@ -684,7 +705,7 @@ fn a_results_destructor_that_panics() {
             let outcome = pool.submit(|()| Bomb::here(), ()).result();
             let Err(TaskError::Codec(error)) = &outcome else { panic!("{outcome:?}") };
             assert_eq!(error.stage(), Stage::EncodeResult);
-            assert!(error.to_string().contains("a bomb was dropped"), "{error}");
+            assert!(error.to_string().contains(BOMB), "{error}");
         });
         // Here, where nobody wants it.
         survives(|pool| {
