@@ -24,6 +24,8 @@ mod limits;
 mod load;
 #[path = "crash/matrix.rs"]
 mod matrix;
+#[path = "crash/places.rs"]
+mod places;
 #[path = "crash/stages.rs"]
 mod stages;
 #[path = "it/support.rs"]

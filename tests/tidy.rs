@@ -1,9 +1,12 @@
 //! Holds the architecture: who may name whom, where `unsafe` may stand, what a library must not do.
 //!
-//! The rules are in `tidy/rules.rs`. A failure names the file and line, the rule, and what to do instead.
+//! The rules are in `tidy/rules.rs`. A failure names the file and line, the rule, and what to do instead. That tests which
+//! the documents name are there, `tidy/names.rs` holds.
 
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/names.rs"]
+mod names;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/security.rs"]
@@ -43,31 +46,42 @@ fn security_counts_the_unsafe_that_is_there() {
 }
 
 #[test]
-fn security_names_tests_that_exist() {
-    let text = fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
-    let cited = security::cited(&text);
-    assert!(cited.len() > 10, "only {} tests were found in SECURITY.md", cited.len());
-    for cited in cited {
-        assert!(
-            exists(&cited),
-            "SECURITY.md: there is no {cited:?}; if its binary is new, list it in BINARIES"
-        );
+fn tests_that_documents_name_exist() {
+    let packages = packages();
+    let entries = fs::read_dir(root().join("docs")).expect("the documents");
+    let mut documents: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("an entry that can be read").path()).collect();
+    documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.push(root().join("SECURITY.md"));
+    documents.sort();
+    let (mut count, mut missing) = (0, Vec::new());
+    for document in documents {
+        let text =
+            fs::read_to_string(&document).unwrap_or_else(|error| panic!("{}: {error}", document.display()));
+        let shown = document.strip_prefix(root()).unwrap_or(&document).display();
+        for (line, name) in names::named(&text) {
+            count += 1;
+            missing.extend(names::missing(&name, &packages).map(|why| format!("{shown}:{line}: {why}")));
+        }
     }
+    // Guards against a check that passes because it read nothing.
+    assert!(count > 50, "only {count} tests are named in docs/*.md and SECURITY.md");
+    assert!(missing.is_empty(), "{} tests aren't there:\n{}", missing.len(), missing.join("\n"));
 }
 
-fn exists(cited: &security::Cited<'_>) -> bool {
-    let Some((_, place)) = security::BINARIES.iter().find(|(binary, _)| *binary == cited.binary) else {
-        return false;
+/// The workspace's packages, by name, with their folders.
+fn packages() -> Vec<(String, PathBuf)> {
+    let manifest = |folder: &Path| fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+    let quoted = |line: &str| line.split('"').nth(1).map(str::to_owned);
+    let of_workspace = manifest(root());
+    let (_, members) = of_workspace.split_once("\nmembers = [").expect("a list of members");
+    let (members, _) = members.split_once(']').expect("its end");
+    let folders = members.lines().filter_map(quoted).map(|member| root().join(member));
+    let named = |folder: PathBuf| {
+        let name = manifest(&folder).lines().find(|line| line.starts_with("name = ")).and_then(quoted);
+        (name.expect("a package has a name"), folder)
     };
-    let place = root().join(place);
-    let files = if place.is_dir() { rust_files(&place) } else { vec![place.clone()] };
-    files.iter().any(|file| {
-        let below = file.strip_prefix(&place).unwrap_or(file);
-        let below: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-        let below: Vec<&str> = below.iter().map(AsRef::as_ref).collect();
-        let text = fs::read_to_string(file).unwrap_or_default();
-        cited.is_in(&below) && text.contains(&format!("fn {}(", cited.test))
-    })
+    std::iter::once(root().to_owned()).chain(folders).map(named).collect()
 }
 
 fn root() -> &'static Path {

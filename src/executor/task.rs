@@ -3,6 +3,8 @@
 use super::map::{ChunkResults, run_chunk};
 #[cfg(feature = "process")]
 use super::runner;
+#[cfg(feature = "process")]
+use crate::contain::drop_contained;
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{self, Cell, Entry, LateOptions, Source, Work, fail_claimed, publish_here};
 use crate::future::state::Phase;
@@ -235,7 +237,7 @@ impl fmt::Debug for Task {
 /// Encodes a call that is no task: nobody has a future of it.
 #[cfg(feature = "process")]
 pub(crate) fn encode_call<A: Portable>(f: fn(A), arg: A) -> Result<Parcel, TaskError> {
-    encode_work::<()>(&Call { f, arg })
+    encode_work::<()>(Call { f, arg })
 }
 
 /// The same for one that may fail.
@@ -244,14 +246,18 @@ pub(crate) fn encode_try_call<A: Portable, E: TaskFailure>(
     f: fn(A) -> Result<(), E>,
     arg: A,
 ) -> Result<Parcel, TaskError> {
-    encode_work::<()>(&TryCall { f, arg })
+    encode_work::<()>(TryCall { f, arg })
 }
 
+/// Its argument is needed no longer then, and its drop is contained, as that of a task's argument is.
 #[cfg(feature = "process")]
-fn encode_work<T>(work: &impl Work<T>) -> Result<Parcel, TaskError> {
+fn encode_work<T>(work: impl Work<T>) -> Result<Parcel, TaskError> {
     let mut argument = Vec::new();
-    let route = work.encode(&mut argument)?;
-    Ok(Parcel::new(&Header::new(FutureId::new(), 1, route), &argument))
+    let route = work.encode(&mut argument);
+    if let Err(panic) = drop_contained(work) {
+        log::error!("the drop of an argument panicked: {}", panic.message());
+    }
+    Ok(Parcel::new(&Header::new(FutureId::new(), 1, route?), &argument))
 }
 
 /// A function and its argument: what can be encoded.

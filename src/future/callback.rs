@@ -4,7 +4,7 @@
 //! hundred thousand would overflow the stack. So they nest up to [`NESTING`] deep; beyond that they are queued on their
 //! thread and run by the outermost, in order. The futures are done at once either way, only callbacks are late.
 
-use crate::contain::contain;
+use crate::contain::{contain, drop_contained};
 use crate::error::TaskError;
 use crate::id::FutureId;
 use std::cell::{Cell, RefCell};
@@ -80,6 +80,9 @@ pub(crate) fn run_all(callbacks: Vec<Callback>, completion: &Completion) {
             LATE.try_with(|late| late.borrow_mut().pop_front()).ok().flatten()
         {
             run_one(callback, &completion);
+            if let Err(panic) = drop_contained(completion) {
+                log::error!("a drop panicked in what a done-callback was told: {}", panic.message());
+            }
         }
     }
     DEPTH.with(|cell| cell.set(depth));

@@ -150,6 +150,11 @@ pub(crate) trait AnyCell: Send + Sync {
     /// Why there is no result, of a task that is done.
     fn error(&self) -> Option<TaskError>;
 
+    /// Whether to discard the outcome runs code of the user's, which may take any time: its destructor, or the hook for
+    /// failures that nobody saw.
+    #[cfg(feature = "process")]
+    fn is_long_to_discard(&self) -> bool;
+
     fn is_portable(&self) -> bool;
 
     /// Writes the argument down for another process. The caller alone knows the task, or it holds the task's other end.
@@ -253,6 +258,15 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         match &self.inner.lock().body {
             Body::Done(Err(error)) => Some(error.clone()),
             _ => None,
+        }
+    }
+
+    #[cfg(feature = "process")]
+    fn is_long_to_discard(&self) -> bool {
+        match &self.inner.lock().body {
+            Body::Done(Ok(_)) => std::mem::needs_drop::<T>(),
+            Body::Done(Err(error)) => !matches!(error, TaskError::Cancelled),
+            Body::Ready(_) | Body::Empty => false,
         }
     }
 
@@ -479,10 +493,11 @@ impl Aftermath {
         !self.discard && self.crowd.is_none()
     }
 
-    /// Whether there are callbacks, which may do anything and take any time.
+    /// Whether there is code of the user's among it that may do anything and take any time.
     #[cfg(feature = "process")]
-    pub(crate) fn calls_back(&self) -> bool {
-        self.crowd.as_ref().is_some_and(|crowd| !crowd.callbacks.is_empty())
+    pub(crate) fn may_take_long(&self, cell: &dyn AnyCell) -> bool {
+        let calls_back = self.crowd.as_ref().is_some_and(|crowd| !crowd.callbacks.is_empty());
+        calls_back || (self.discard && cell.is_long_to_discard())
     }
 
     /// Wakes what awaits the future, runs callbacks, drops what nobody wants.

@@ -10,7 +10,7 @@ use super::hub::{Hub, Woken};
 #[cfg(feature = "process")]
 use super::state::Phase;
 use crate::sync::spin_until;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,10 +99,21 @@ pub(crate) trait Host {
 crate::sync::thread_local! {
     /// Whose worker this thread is. A thread's own destructors may run after this one's: hence `try_with` below.
     static HOST: RefCell<Option<Rc<dyn Host>>> = const { RefCell::new(None) };
+    /// Which pool's thread this is, to its very end: the worker is nobody's when its thread-locals are destroyed, and
+    /// can wait for its own end as little as before. No drop glue, so it may be read then.
+    static BELONGS_TO: Cell<Option<HomeId>> = const { Cell::new(None) };
+}
+
+/// Whether this thread was started by that pool.
+pub(crate) fn is_thread_of(home: HomeId) -> bool {
+    BELONGS_TO.with(Cell::get) == Some(home)
 }
 
 /// Makes this thread a worker of `host`'s pool, or nobody's.
 pub(crate) fn set_host(host: Option<Rc<dyn Host>>) {
+    if let Some(host) = &host {
+        BELONGS_TO.with(|cell| cell.set(Some(host.home())));
+    }
     HOST.with(|cell| *cell.borrow_mut() = host);
 }
 

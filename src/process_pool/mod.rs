@@ -80,7 +80,12 @@ use sys::Signal;
 /// statics; threads, files and locks of the parent are not there.
 ///
 /// **The end.** Dropping the pool runs what is queued and waits for the workers to leave; while its thread panics, what
-/// is queued is cancelled instead. Workers never outlive the parent, however it ends.
+/// is queued is cancelled instead, and a callback that drops the pool doesn't wait. Workers never outlive the parent,
+/// however it ends; what they ran then is lost. What happens when, from every place and in every state: `docs/ends.md`.
+///
+/// **Who runs your code here.** Arguments are written down and dropped by the thread that submits. A result is read by a
+/// thread of the pool's that serves one worker, so a `Deserialize` must not wait for a task of the same pool. Callbacks
+/// and the destructors of results that nobody wants run on a thread of their own, where they may.
 ///
 /// # Examples
 ///
@@ -145,7 +150,7 @@ impl ProcessPoolExecutor {
 
     /// Closes the door and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
-    /// begins any more. What runs is not interrupted.
+    /// begins any more. What runs is not interrupted. May be called again, and from anywhere: a callback, a destructor.
     pub fn shutdown(&self, mode: Shutdown) {
         match mode {
             Shutdown::Drain => self.pool.drain(),
@@ -153,8 +158,9 @@ impl ProcessPoolExecutor {
         }
     }
 
-    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. In
-    /// a callback of one of the pool's futures it returns at once.
+    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. On
+    /// one of the pool's own threads (in a callback, or in a destructor of a result that nobody wanted) it closes the
+    /// door and returns at once.
     pub fn join(&self) {
         self.shutdown(Shutdown::Drain);
         if !self.pool.is_served_by_this_thread() {
@@ -166,7 +172,7 @@ impl ProcessPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`StillBusy`] says which workers are still at which tasks.
+    /// [`StillBusy`] says which workers are still at which tasks. On one of the pool's own threads, at once.
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
         let deadline = deadline_after(timeout);
         self.shutdown(Shutdown::Drain);

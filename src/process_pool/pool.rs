@@ -51,7 +51,7 @@ pub(super) struct Config {
     pub(super) recipe: Recipe,
 }
 
-/// A resolved task whose callbacks are still to be called.
+/// A resolved task whose callbacks are still to be called, or whose result is to be dropped.
 type Callbacks = (Entry, Aftermath);
 
 crate::sync::thread_local! {
@@ -202,10 +202,11 @@ impl Pool {
         }
     }
 
-    /// Callbacks go to a thread of their own: one that waits for another task of this pool would hold up the very
-    /// driver that is to resolve it, or the thread that it is to hear from.
+    /// Callbacks go to a thread of their own, and so do destructors of results that nobody wants: one that waits for
+    /// another task of this pool would hold up the very driver that is to resolve it, or the thread that it is to hear
+    /// from.
     fn follow_up_elsewhere(self: &Arc<Self>, entry: Entry, after: Aftermath) {
-        if !after.calls_back() {
+        if !after.may_take_long(&*entry) {
             return finish((entry, after));
         }
         let mut callbacks = self.callbacks.lock();

@@ -39,8 +39,12 @@ impl Record {
             /// Arguments are encoded here first, so that each then takes just the bytes it needs.
             static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
-        // `Serialize` may submit tasks itself: then the inner one finds the scratch gone and makes its own.
-        let mut bytes = SCRATCH.with(|scratch| scratch.take());
+        // `Serialize` may submit tasks itself: then the inner one finds the scratch gone and makes its own. So does a
+        // submit in the destructor of another thread-local, when this one is gone for good.
+        let mut bytes = SCRATCH.try_with(RefCell::take).unwrap_or_default();
+        let put_back = |bytes| {
+            let _ = SCRATCH.try_with(|scratch| scratch.replace(bytes));
+        };
         bytes.clear();
         if bytes.capacity() == 0 {
             // The last one was large, so perhaps this one is as well.
@@ -56,9 +60,9 @@ impl Record {
         let wire = if bytes.len() < BATCH_BYTES {
             let wire = Wire::Small(framed(&header, is_limited, bytes.len(), &bytes));
             if bytes.capacity() <= 2 * BATCH_BYTES {
-                SCRATCH.with(|scratch| scratch.replace(bytes));
+                put_back(bytes);
             } else {
-                SCRATCH.with(|scratch| scratch.replace(Vec::with_capacity(64)));
+                put_back(Vec::with_capacity(64));
                 Large::keep(bytes);
             }
             wire

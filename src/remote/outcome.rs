@@ -9,7 +9,7 @@
 
 use super::codec::{self, Arrived};
 use super::parcel::{Header, number};
-use crate::contain::{Panic, contain};
+use crate::contain::{Panic, contain, drop_contained};
 use crate::error::{Broken, CodecError, Failed, Panicked, Stage, TaskError};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
@@ -84,7 +84,16 @@ pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Vec
             reply.truncate(start);
             write_error(&TaskError::Codec(CodecError::new(Stage::EncodeResult, reason)), reply);
         }
-        Err(error) => write_error(&error, reply),
+        Err(error) => {
+            let start = reply.len();
+            // Its texts are the user's code, and so is its drop.
+            if let Err(panic) = contain(|| write_error(&error, reply)) {
+                reply.truncate(start);
+                write_error(&TaskError::Panicked(Panicked::caught(panic)), reply);
+            }
+            // The panic hook has told of it, in the worker's output.
+            let _ = drop_contained(error);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::error::TaskFailure;
 use crate::executor::local::{Launch, local_verbs};
 use crate::executor::{Executor, Map, MapOptions, MapWith, Shutdown, StillBusy, Task, refuse_unsupported};
 use crate::future::cell::{Entry, fail_claimed};
-use crate::future::waiting::{deadline_after, host};
+use crate::future::waiting::{deadline_after, is_thread_of};
 use crate::future::{Future, TaskOptions};
 use queue::Queue;
 use std::fmt;
@@ -46,8 +46,9 @@ use std::time::Duration;
 /// them.
 ///
 /// **The end.** Dropping the pool runs what is queued and joins the threads, as Python's `with` block does; while its
-/// thread panics, what is queued is cancelled instead, and a worker of the same pool doesn't join. A pool in a `static`
-/// is never dropped: what is still queued when `main` returns is lost.
+/// thread panics, what is queued is cancelled instead, and a thread of the same pool doesn't join. A pool in a `static`
+/// is never dropped: what is still queued when `main` returns is lost, as it is after [`detach`](Self::detach) and
+/// `std::process::exit`. What happens when, from every place and in every state: `docs/ends.md`.
 ///
 /// Not `Clone`: `&pool`, an `Arc` or a `static` with `LazyLock` serve.
 ///
@@ -109,16 +110,18 @@ impl ThreadPoolExecutor {
 
     /// Closes the door and returns at once: later submits are rejected. What is queued still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)); what runs is never
-    /// interrupted. May be called again, to cancel what a `Drain` left.
+    /// interrupted. May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
+    /// destructor. What is cancelled is dropped, and its callbacks are called, before it returns.
     pub fn shutdown(&self, mode: Shutdown) {
         self.queue.shutdown(mode);
     }
 
-    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. In
-    /// one of the pool's own tasks it returns at once: a worker can't wait for its own end.
+    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. On
+    /// one of the pool's own threads (in a task, in a callback or a destructor that runs there) it closes the door and
+    /// returns at once: a worker can't wait for its own end.
     pub fn join(&self) {
+        self.shutdown(Shutdown::Drain);
         if !self.is_own_worker() {
-            self.shutdown(Shutdown::Drain);
             self.queue.join(None);
         }
     }
@@ -127,7 +130,7 @@ impl ThreadPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`StillBusy`] says which workers are still at which tasks. In one of the pool's own tasks, at once.
+    /// [`StillBusy`] says which workers are still at which tasks. On one of the pool's own threads, at once.
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
         let deadline = deadline_after(timeout);
         self.shutdown(Shutdown::Drain);
@@ -156,8 +159,10 @@ impl ThreadPoolExecutor {
         &self.queue
     }
 
+    /// Whether this is a thread of the pool's, even if it is no worker any more and only runs the destructors of its
+    /// thread-locals.
     fn is_own_worker(&self) -> bool {
-        host().is_some_and(|host| host.home() == self.queue.id)
+        is_thread_of(self.queue.id)
     }
 }
 

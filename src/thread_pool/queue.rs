@@ -46,6 +46,7 @@
 use super::builder::Config;
 use super::stats::{Counters, Slot, Stats};
 use super::worker;
+use crate::contain::drop_contained;
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::{Shutdown, WhenFull};
 use crate::future::cell::{Entry, fail_claimed, publish_here};
@@ -855,6 +856,13 @@ impl Home for Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         self.id.unregister();
+        // On whatever thread was the last: the owner's, which may be unwinding, or a worker's.
+        let hooks = (self.config.initializer.take(), self.config.on_exit.take());
+        for dropped in [drop_contained(hooks.0), drop_contained(hooks.1)] {
+            if let Err(panic) = dropped {
+                log::error!("the drop of a hook of a pool panicked: {}", panic.message());
+            }
+        }
     }
 }
 

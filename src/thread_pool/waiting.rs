@@ -2,8 +2,8 @@
 //!
 //! | the waiter | does |
 //! |---|---|
-//! | can't go on without this queued task, no time limit, stack has room (`result`, `wait` for all, `map`'s next, a scope's end) | claims it as a worker would, and runs it in place |
-//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack is nearly spent | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
+//! | can't go on without this queued task, no time limit, stack has room and doesn't unwind (`result`, `wait` for all, `map`'s next, a scope's end) | claims it as a worker would, and runs it in place |
+//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack is nearly spent or unwinds | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
 //!
 //! In place only what the waiter can't do without: a lock held below would deadlock on that task on any pool. A task
 //! that it *could* do without must not run there, since it may want that lock; nor one with a limit, since it can't be
@@ -64,7 +64,8 @@ impl Host for Worker {
     }
 
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
-        if what.needs_all() && deadline.is_none() {
+        // Not on a stack that unwinds: the task would see `thread::panicking`, and a pool that it drops would cancel.
+        if what.needs_all() && deadline.is_none() && !std::thread::panicking() {
             self.run_needed(what);
             if what.is_done() {
                 return Ending::Done;

@@ -10,6 +10,7 @@ mod bounded;
 mod callbacks;
 mod contract;
 mod drops;
+mod ends;
 mod errors;
 mod future;
 mod initializer;

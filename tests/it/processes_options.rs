@@ -1,9 +1,7 @@
 //! Every option of the builder, and what it refuses.
 
-use crate::processes_support::{
-    Signals, builder, exists, is_alive, pid, pids, sleeps, square, stay, this_thread,
-};
-use crate::support::{Gate, LIMIT, eventually, limit};
+use crate::processes_support::{Signals, builder, exists, is_alive, pid, pids, square, stay};
+use crate::support::{Gate, LIMIT, eventually, limit, sleeps, this_thread};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{BuildError, Panicked, Rejected, TaskError, WhenFull, WorkerOutput, WorkerState};
 use serde::{Deserialize, Serialize};

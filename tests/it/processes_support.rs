@@ -95,16 +95,6 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
-/// Where the kernel tells of the thread that calls this.
-pub(crate) fn this_thread() -> PathBuf {
-    std::path::Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap()).join("stat")
-}
-
-/// Whether a thread, by what [`this_thread`] gave it, waits for something.
-pub(crate) fn sleeps(thread: &std::path::Path) -> bool {
-    std::fs::read_to_string(thread).is_ok_and(|stat| stat.contains(") S "))
-}
-
 /// The processes that this pool has.
 pub(crate) fn pids(pool: &ProcessPoolExecutor) -> Vec<u32> {
     pool.stats().workers.iter().filter_map(|worker| worker.pid).collect()

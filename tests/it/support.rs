@@ -1,6 +1,7 @@
 //! What the tests share: the time limit, gates in place of sleeps, tokens that count drops, a log that can be read.
 
 use concurrent_futures::{Future, ThreadPoolExecutor};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, Once};
@@ -91,6 +92,18 @@ pub(crate) fn eventually(what: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "it did not come true");
         thread::park_timeout(Duration::from_micros(200));
     }
+}
+
+/// Where the kernel tells of the thread that calls this; nowhere, where there is no such kernel.
+pub(crate) fn this_thread() -> PathBuf {
+    std::fs::read_link("/proc/thread-self")
+        .map(|thread| Path::new("/proc").join(thread).join("stat"))
+        .unwrap_or_default()
+}
+
+/// Whether a thread, by what [`this_thread`] gave it, waits for something. True where nobody can tell.
+pub(crate) fn sleeps(thread: &Path) -> bool {
+    thread.as_os_str().is_empty() || std::fs::read_to_string(thread).is_ok_and(|stat| stat.contains(") S "))
 }
 
 /// Counts the live tokens it made.

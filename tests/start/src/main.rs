@@ -5,6 +5,7 @@ extern crate start_late;
 
 mod disk;
 mod edges;
+mod ends;
 mod life;
 mod memory;
 mod sandbox;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         ["static"] => life::leave_a_static_pool(),
         ["short-thread"] => life::build_on_a_short_thread(),
         ["forked"] => life::use_in_a_fork(),
+        ["end", "threads", situation] => ends::threads(situation),
+        ["end", _, situation] => ends::of_processes(situation),
         ["masked"] => signals::with_all_blocked(),
         ["sigchld"] => signals::with_sigchld_ignored(),
         ["worker-signals"] => signals::of_a_worker(),

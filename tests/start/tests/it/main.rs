@@ -4,6 +4,7 @@
 mod death;
 mod disk;
 mod edges;
+mod ends;
 mod memory;
 mod preload;
 mod program;
