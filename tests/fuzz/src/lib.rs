@@ -3,6 +3,8 @@
 //! Three run them: libFuzzer (`fuzz_targets`, where `cargo fuzz` is installed), a loop without coverage (`cases`), and
 //! `cargo test`, which has time for the corpus and a few thousand cases more.
 
+// `cargo test --lib` would look for the tests beside those sources, where they are not.
+#![cfg(not(test))]
 #![expect(
     dead_code,
     unused_imports,
