@@ -7,7 +7,6 @@ use crate::executor::Task;
 use crate::future::Future;
 use crate::process_pool::book::{Book, Policy};
 use crate::process_pool::channel::{Inbox, Wait, send_all};
-use crate::process_pool::desk::Reason;
 use crate::process_pool::door::Door;
 use crate::process_pool::launch::{Output, Recipe, Worker};
 use crate::process_pool::message::{Head, Kind, get};
@@ -15,7 +14,6 @@ use crate::process_pool::pool::{Config, Pool};
 use crate::process_pool::sys::{Bell, Child, Mapping, Socket};
 use crate::remote::{outcome, parcel};
 use crate::sync::thread::{Builder, JoinHandle};
-use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,31 +172,6 @@ fn who_talks_nonsense_is_killed_and_told_so() {
     let Err(TaskError::WorkerDied(died)) = within(one) else { panic!("its worker was killed") };
     assert_eq!(died.signal(), Some(9));
     assert!(died.to_string().contains("no known kind"), "{died}");
-}
-
-/// It talks without end: what is asked of its driver is done all the same.
-#[test]
-fn who_never_stops_talking_is_killed_when_that_is_asked_for() {
-    let mut stage = Stage::new();
-    let one = stage.submit(1);
-    stage.run(0, 2);
-    // Whole frames, so that three may talk at once.
-    let bells = Head::new(Kind::Bell, 0, 0, 0).to_bytes().repeat(1000);
-    let talkers: Vec<_> = (0..3)
-        .map(|_| {
-            let socket = Socket::from_fd(stage.socket.as_fd().try_clone_to_owned().expect("a descriptor"));
-            let bells = bells.clone();
-            // Until nobody is there who reads.
-            let talk = move || while send_all(&socket, &bells).is_ok() {};
-            Builder::new().spawn(talk).expect("a thread")
-        })
-        .collect();
-    let wake = stage.pool.book.lock().kill(one.id(), Reason::Asked);
-    stage.pool.wake_all(wake);
-    let Err(TaskError::WorkerDied(died)) = within(one) else { panic!("it was killed") };
-    assert_eq!(died.signal(), Some(9));
-    stage.driver.join().expect("no panic");
-    talkers.into_iter().for_each(|talker| talker.join().expect("no panic"));
 }
 
 #[test]
