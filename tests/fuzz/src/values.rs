@@ -173,6 +173,17 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     add("address", [0, 0], written(&std::net::SocketAddr::from(([127, 0, 0, 1], 80))));
     add("duration", [0, 0], written(&std::time::Duration::from_millis(1500)));
     add("time", [0, 0], written(&std::time::SystemTime::UNIX_EPOCH));
+    // A `Deep` in a `Deep`, whose every list claims all the bytes that follow it.
+    let (levels, padding) = (60, 3000);
+    let mut claims = Vec::new();
+    for level in 1..=levels {
+        claims.extend([23, 1, 0]);
+        claims.extend_from_slice(if level == 1 { b"\x05inner" } else { b"" });
+        let claim = padding + (levels - level) * 6;
+        claims.extend([20, 0x80 | (claim & 0x7f) as u8, (claim >> 7) as u8]);
+    }
+    claims.resize(claims.len() + padding, 0);
+    add("claims-together", [0, 0], Some(claims));
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
     for tag in 18..=25_u8 {
         add(&format!("claims-much-{tag}"), [0, 0], Some([&[tag][..], &huge, &[0; 9]].concat()));

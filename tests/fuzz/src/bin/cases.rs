@@ -28,12 +28,12 @@ struct Asked {
     seed: u64,
     targets: Vec<Target>,
     seeds: bool,
-    /// To run the one target here.
-    is_child: bool,
+    /// To run the one target here, and by this name to say where it is.
+    child: Option<u64>,
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut asked = Asked { cases: 100_000, seed: 1, targets: Vec::new(), seeds: false, is_child: false };
+    let mut asked = Asked { cases: 100_000, seed: 1, targets: Vec::new(), seeds: false, child: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || {
@@ -43,7 +43,7 @@ fn asked() -> Result<Asked, String> {
         match word.as_str() {
             "--cases" => asked.cases = number()?,
             "--seed" => asked.seed = number()?,
-            "--child" => asked.is_child = true,
+            "--child" => asked.child = Some(number()?),
             "seeds" => asked.seeds = true,
             name => asked.targets.push(target(name).ok_or_else(|| format!("there is no target {name}"))?),
         }
@@ -73,7 +73,7 @@ fn run(asked: &Asked) -> io::Result<bool> {
                 println!("{}: {} seeds", target.name, corpus::seed(target)?);
                 true
             }
-            Asked { is_child: true, .. } => child(asked, target)?,
+            Asked { child: Some(parent), .. } => child(asked, target, *parent)?,
             _ => parent(asked, target)?,
         };
     }
@@ -87,11 +87,11 @@ fn place(name: &str) -> io::Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-fn child(asked: &Asked, target: &Target) -> io::Result<bool> {
+fn child(asked: &Asked, target: &Target, parent: u64) -> io::Result<bool> {
     let limit = rustix::process::Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) };
     rustix::process::setrlimit(rustix::process::Resource::As, limit)?;
     let corpus = corpus::read(target)?;
-    let file = File::create(place(&format!("{}-at", target.name))?)?;
+    let file = File::create(place(&format!("{}-at-{parent}", target.name))?)?;
     let input = cases::by_chance(target, &corpus, asked.seed);
     let tally = cases::run(target, 0..asked.cases, LIMIT, input, |number| {
         // If it can't be written a finding is harder to have again; it is shown all the same.
@@ -110,16 +110,17 @@ fn child(asked: &Asked, target: &Target) -> io::Result<bool> {
 }
 
 fn parent(asked: &Asked, target: &Target) -> io::Result<bool> {
-    let numbers = [asked.cases.to_string(), asked.seed.to_string()];
+    let numbers = [u64::from(std::process::id()), asked.cases, asked.seed].map(|number| number.to_string());
+    let at = place(&format!("{}-at-{}", target.name, numbers[0]))?;
     let status = Command::new(std::env::current_exe()?)
         .env("RUST_BACKTRACE", "0")
-        .args(["--child", "--cases", &numbers[0], "--seed", &numbers[1], target.name])
+        .args(["--child", &numbers[0], "--cases", &numbers[1], "--seed", &numbers[2], target.name])
         .status()?;
+    let number = fs::read(&at).unwrap_or_default().try_into().map_or(0, u64::from_le_bytes);
+    let _ = fs::remove_file(&at);
     if status.success() {
         return Ok(true);
     }
-    let at = fs::read(place(&format!("{}-at", target.name))?)?;
-    let number = at.try_into().map_or(0, u64::from_le_bytes);
     let bytes = chance::case(&corpus::read(target)?, target.words, asked.seed, number);
     let kept = place(&format!("{}-{}-{number}", target.name, asked.seed))?;
     fs::write(&kept, bytes)?;
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn frames() {
-        holds("frames", 2000);
+        holds("frames", 500);
     }
 
     #[test]
@@ -156,27 +157,27 @@ mod tests {
 
     #[test]
     fn parcels() {
-        holds("parcels", 3000);
+        holds("parcels", 1500);
     }
 
     #[test]
     fn codec() {
-        holds("codec", 2000);
+        holds("codec", 600);
     }
 
     #[test]
     fn ring() {
-        holds("ring", 2000);
+        holds("ring", 1000);
     }
 
     #[test]
     fn weather() {
-        holds("weather", 2000);
+        holds("weather", 500);
     }
 
     #[test]
     fn arguments() {
-        holds("arguments", 500);
+        holds("arguments", 200);
     }
 
     /// The seeds that are kept are those that are made now.

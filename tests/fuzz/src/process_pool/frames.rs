@@ -58,9 +58,7 @@ fn body(data: &[u8]) {
         stream.resize(bytes.len() + usize::from(filler - 0xef) * 40_000, filler);
     }
     let find = [None, Some(of_reply as Find), Some(of_batch as Find), Some(of_anything as Find)];
-    for find in [None, find[usize::from(finder) % find.len()]] {
-        compare(&stream, piece.max(stream.len() / 500), find);
-    }
+    compare(&stream, piece.max(stream.len() / 500), find[usize::from(finder) % find.len()]);
     in_and_out(bytes, piece);
 }
 

@@ -461,6 +461,11 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         let scribbles = [scribble(place, 10), scribble(place, 12), scribble(place, 6)].concat();
         all.push(named(&format!("scribble-{n}"), with(&six, &[&scribbles[..], &[15, 18, 2, 2, 22]].concat())));
     }
+    // A reply that is there, whose length lies.
+    for word in 0..WORDS.len() as u8 {
+        let steps = [&six[..12], &[2, 7, 0], &scribble(7, word), &[15, 22]].concat();
+        all.push(named(&format!("length-{word}"), few(&steps)));
+    }
     // What happens between two looks: each whim is below 64.
     for whim in 0..16 {
         let steps = [&six[..], &[18, 4, 7, 0, 15, 2, 27, 0]].concat();
