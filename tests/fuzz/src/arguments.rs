@@ -18,11 +18,53 @@ pub(crate) const TARGET: Target = Target {
     name: "arguments",
     body,
     words: &[
-        "\n", "=", "--", "-", "-v", "0", "-1", "+1", "1e18", "1e19", "1e308", "-0.0", "NaN", "inf", "18446744073709551616",
-        "9223372036854775807", "0x10", " ", "\u{fffd}", "9999-12-31", "-009999-01-01", "2023-02-29", "--rate\n1/1e18",
-        "--start\n", "--days\n", "--size\n", "--timeout\n", "--latency\n", "--live\n", "--json\n", "--help\n",
-        "--version\n", "--executor\n", "all", "processes", "threads", "loop", "--workers\n", "--faults\n",
-        "--contact-sheet\n", "--out\n", "--crash-at\n", "--sample\n", "--bare-worker\n", "--api\n", "v1", "v2",
+        "\n",
+        "=",
+        "--",
+        "-",
+        "-v",
+        "0",
+        "-1",
+        "+1",
+        "1e18",
+        "1e19",
+        "1e308",
+        "-0.0",
+        "NaN",
+        "inf",
+        "18446744073709551616",
+        "9223372036854775807",
+        "0x10",
+        " ",
+        "\u{fffd}",
+        "9999-12-31",
+        "-009999-01-01",
+        "2023-02-29",
+        "--rate\n1/1e18",
+        "--start\n",
+        "--days\n",
+        "--size\n",
+        "--timeout\n",
+        "--latency\n",
+        "--live\n",
+        "--json\n",
+        "--help\n",
+        "--version\n",
+        "--executor\n",
+        "all",
+        "processes",
+        "threads",
+        "loop",
+        "--workers\n",
+        "--faults\n",
+        "--contact-sheet\n",
+        "--out\n",
+        "--crash-at\n",
+        "--sample\n",
+        "--bare-worker\n",
+        "--api\n",
+        "v1",
+        "v2",
     ],
     seeds,
 };
@@ -36,7 +78,9 @@ thread_local! {
 fn body(data: &[u8]) {
     let Some((&which, words)) = data.split_first() else { return };
     let which = usize::from(which % 2);
-    let words = [&b"program"[..]].into_iter().chain(words.split(|byte| *byte == b'\n').filter(|word| !word.is_empty()));
+    let words = [&b"program"[..]]
+        .into_iter()
+        .chain(words.split(|byte| *byte == b'\n').filter(|word| !word.is_empty()));
     // What clap keeps is its own; the texts of an error quote what they are about.
     let mut command = COMMANDS.with_borrow(|commands| commands[which].clone());
     in_proportion(data.len(), 256, 1 << 20, || {
@@ -91,7 +135,10 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     let weather = [
         ("nothing", ""),
         ("days", "--days 3 --workers 2"),
-        ("all", "--days 20000 --workers 10000 --executor threads --latency 0.5 --interval 60 --faults 0.1 --seed 7 --sequential 0 --out a.json --json -v --timeout 1e1 --retries 3 --first-wait 0 --start 2017-03-23 --rate 6/10"),
+        (
+            "all",
+            "--days 20000 --workers 10000 --executor threads --latency 0.5 --interval 60 --faults 0.1 --seed 7 --sequential 0 --out a.json --json -v --timeout 1e1 --retries 3 --first-wait 0 --start 2017-03-23 --rate 6/10",
+        ),
         ("live", "--live --api v1 --base-url http://127.0.0.1:1 --rate 12/10.5"),
         ("folder", "--serve-dir days --api v2"),
         ("conflict", "--live --latency 1"),
@@ -114,7 +161,10 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     ];
     let xray = [
         ("nothing", ""),
-        ("all", "--executor all --workers 1024 --images 100000 --seed 2 --cache c --repeat 10000 --size 1024 --sample 0 --out a.npy --contact-sheet a.png --json -v"),
+        (
+            "all",
+            "--executor all --workers 1024 --images 100000 --seed 2 --cache c --repeat 10000 --size 1024 --sample 0 --out a.npy --contact-sheet a.png --json -v",
+        ),
         ("folder", "--dir pictures --executor map"),
         ("crash", "--executor processes --crash-at 18446744073709551615"),
         ("crash-in-threads", "--executor threads --crash-at 1"),

@@ -51,20 +51,8 @@ pub fn case(corpus: &[Vec<u8>], words: &[&str], seed: u64, number: u64) -> Vec<u
 }
 
 /// Lengths and counts that were thought of by nobody.
-const EXTREMES: [u64; 12] = [
-    0,
-    1,
-    7,
-    0x7f,
-    0xff,
-    0xffff,
-    0x7fff_ffff,
-    0xffff_ffff,
-    1 << 32,
-    i64::MAX as u64,
-    u64::MAX - 7,
-    u64::MAX,
-];
+const EXTREMES: [u64; 12] =
+    [0, 1, 7, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 32, i64::MAX as u64, u64::MAX - 7, u64::MAX];
 
 /// The same as the codec writes numbers.
 const VARINTS: [&[u8]; 6] = [

@@ -166,9 +166,11 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         TaskError::Codec(CodecError::new(Stage::EncodeResult, "no")),
         TaskError::Abandoned,
     ];
-    let failed = Failed::from_elsewhere("Io".to_owned(), ["no file".to_owned(), "cause".to_owned()].into_iter());
+    let failed =
+        Failed::from_elsewhere("Io".to_owned(), ["no file".to_owned(), "cause".to_owned()].into_iter());
     let mut named = Vec::new();
-    let mut add = |name: String, how: [u8; 3], bytes: Vec<u8>| named.push((name, [&how[..], &bytes].concat()));
+    let mut add =
+        |name: String, how: [u8; 3], bytes: Vec<u8>| named.push((name, [&how[..], &bytes].concat()));
     for (n, shape) in shapes.iter().enumerate() {
         add(format!("outcome-{n}"), [0, 0, 0], written(Ok(shape.clone())));
         add(format!("reply-{n}"), [0, 30, 4], reply(&written(Ok(shape.clone()))));

@@ -14,7 +14,7 @@ thread_local! {
 struct Hand {
     /// The addresses of the pages.
     pages: Vec<Range<usize>>,
-    /// What it does at each look, from the beginning again when they are at an end: it never rests.
+    /// What it does at each look; the last of them for ever: it never rests.
     whims: Vec<u8>,
     at: usize,
 }
@@ -57,8 +57,8 @@ pub(crate) fn touch(address: usize) -> Option<Whim> {
         if !hand.pages.iter().any(|page| page.contains(&address)) {
             return None;
         }
-        let whim = *hand.whims.get(hand.at)?;
-        hand.at = (hand.at + 1) % hand.whims.len();
+        let whim = *hand.whims.get(hand.at).or(hand.whims.last())?;
+        hand.at += 1;
         (whim & 0xc0 == 0).then_some(Whim(whim))
     })
 }

@@ -137,7 +137,8 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         note: None,
     };
     let deep = |levels: usize| {
-        (0..levels).fold(Deep::default(), |inner, _| Deep { inner: vec![inner.clone()], next: Some(Box::default()) })
+        (0..levels)
+            .fold(Deep::default(), |inner, _| Deep { inner: vec![inner.clone()], next: Some(Box::default()) })
     };
     let animals = vec![
         Animal::Unit,
@@ -160,7 +161,11 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     add("options", [0, 0], written(&vec![Some(Some("a")), Some(None), None]));
     add("map", [0, 0], written(&BTreeMap::from([(1_u32, "one"), (2, "two")])));
     add("deep", [0, 0], written(&deep(4)));
-    add("deeper-than-allowed", [0, 0], Some([&[23, 1, 0, 5][..], b"inner", &[20, 1, 23, 1, 0].repeat(70)].concat()));
+    add(
+        "deeper-than-allowed",
+        [0, 0],
+        Some([&[23, 1, 0, 5][..], b"inner", &[20, 1, 23, 1, 0].repeat(70)].concat()),
+    );
     add("animals", [9, 5], written(&animals));
     add("json", [0, 0], written(&json));
     add("json-inside", [0, 0], written(&Json(json)));

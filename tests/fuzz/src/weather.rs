@@ -15,9 +15,33 @@ pub(crate) const TARGET: Target = Target {
     name: "weather",
     body,
     words: &[
-        "1e999", "-1e-999", "NaN", "null", "29", "{}", "[]", "{\"", "\"\"", "\\u0000", "\\ud800", "healthy", "\u{fffd}",
-        "2016-12-15T00:00:00+08:00", "-009999-01-01T00:00:00", "9999-12-31T23:59:60Z", "24:00", "readings", "data",
-        "timestamp", "station_id", "stationId", "value", "items", "stations", "paginationToken", "api_info",
+        "1e999",
+        "-1e-999",
+        "NaN",
+        "null",
+        "29",
+        "{}",
+        "[]",
+        "{\"",
+        "\"\"",
+        "\\u0000",
+        "\\ud800",
+        "healthy",
+        "\u{fffd}",
+        "2016-12-15T00:00:00+08:00",
+        "-009999-01-01T00:00:00",
+        "9999-12-31T23:59:60Z",
+        "24:00",
+        "readings",
+        "data",
+        "timestamp",
+        "station_id",
+        "stationId",
+        "value",
+        "items",
+        "stations",
+        "paginationToken",
+        "api_info",
     ],
     seeds,
 };
@@ -95,7 +119,9 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         )
     };
     let row2 = |minute: u32, value: &str| {
-        format!(r#"{{"timestamp":"2016-12-15T00:{minute:02}:00+08:00","data":[{{"stationId":"S1","value":{value}}}]}}"#)
+        format!(
+            r#"{{"timestamp":"2016-12-15T00:{minute:02}:00+08:00","data":[{{"stationId":"S1","value":{value}}}]}}"#
+        )
     };
     let answers = [
         ("v1", v1(&format!("[{},{}]", row1(0, "28.7"), row1(1, "28")), "healthy")),

@@ -124,7 +124,12 @@ fn parent(asked: &Asked, target: &Target) -> io::Result<bool> {
     let bytes = chance::case(&corpus::read(target)?, target.words, asked.seed, number);
     let kept = place(&format!("{}-{}-{number}", target.name, asked.seed))?;
     fs::write(&kept, bytes)?;
-    eprintln!("{}: {status} at case {number} of seed {}, kept as {}", target.name, asked.seed, kept.display());
+    eprintln!(
+        "{}: {status} at case {number} of seed {}, kept as {}",
+        target.name,
+        asked.seed,
+        kept.display()
+    );
     Ok(false)
 }
 

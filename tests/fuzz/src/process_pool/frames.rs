@@ -175,6 +175,11 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         named("large-in-small-pieces", [40, 0xf7, 1], large.clone()),
         named("large-text-apart", [255, 0xf7, 1], large),
         named("anything-apart", [255, 0xf7, 3], lying(Kind::Reply, 290_000, &anything)),
+        named("anything-apart-past-its-frame", [255, 0xf7, 3], {
+            let mut beginning = 100_u32.to_le_bytes().to_vec();
+            beginning.resize(4200, 0xff);
+            lying(Kind::Reply, 290_000, &beginning)
+        }),
         named("two-values", [255, 0, 1], [reply(0, 0, &value), reply(0, 1, &value)].concat()),
     ]
 }

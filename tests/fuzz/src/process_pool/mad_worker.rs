@@ -184,7 +184,10 @@ impl<'s> Office<'s> {
             20 => self.ask(at, next()),
             21 => self.reply_by_socket(at, next().into(), next().into()),
             22 => self.bury(at),
-            23 => drop(among(|| (seat.page.ring.hang_up(), seat.page.ring.has_news(), seat.page.ring.listen()))),
+            23 => among(|| {
+                let _ = (seat.page.ring.hang_up(), seat.page.ring.has_news());
+                seat.page.ring.listen();
+            }),
             24 => self.last_words(at),
             25 => self.condemn(at, Garbled("by the case")),
             26 => self.order(at),
@@ -199,7 +202,7 @@ impl<'s> Office<'s> {
         if self.futures.len() < MOST_TASKS {
             let (task, future) = Task::new(|n: u64| n, n);
             let options = TaskOptions::new().retries((n % 3) as u32);
-            let options = if n % 5 == 0 { options.timeout(Duration::from_secs(n)) } else { options };
+            let options = if n.is_multiple_of(5) { options.timeout(Duration::from_secs(n)) } else { options };
             let entry = task.with_options(options).into_entry();
             assert!(entry.header().word.mark_entered());
             let record = Record::new(entry).map_err(|(_, error)| error).expect("a number");
@@ -279,7 +282,9 @@ impl<'s> Office<'s> {
                 let record = self.book.collect(at, next.batch, next.index)?;
                 let start = heard.len();
                 // A reply is no longer than the most that is put in a ring.
-                in_proportion(1, 3 * <super::ring::Ring>::MOST, 4 * heard.len(), || ring.take(next, &mut heard));
+                in_proportion(1, 3 * <super::ring::Ring>::MOST, 4 * heard.len(), || {
+                    ring.take(next, &mut heard)
+                });
                 small.push((record, start..heard.len()));
             }
             Ok::<_, Garbled>(())
@@ -459,7 +464,10 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     ];
     for (n, place) in [0, 2, 3, 4, 5, 6, 7].into_iter().enumerate() {
         let scribbles = [scribble(place, 10), scribble(place, 12), scribble(place, 6)].concat();
-        all.push(named(&format!("scribble-{n}"), with(&six, &[&scribbles[..], &[15, 18, 2, 2, 22]].concat())));
+        all.push(named(
+            &format!("scribble-{n}"),
+            with(&six, &[&scribbles[..], &[15, 18, 2, 2, 22]].concat()),
+        ));
     }
     // A reply that is there, whose length lies.
     for word in 0..WORDS.len() as u8 {
