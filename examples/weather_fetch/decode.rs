@@ -84,6 +84,10 @@ fn v2(date: Date, text: &str) -> Result<Page, DecodeError> {
     Ok(Page { day: data.readings.into_day(date, data.stations), next })
 }
 
+/// Far more than there are. The table has room for each station in every row: an answer that names another in each would
+/// fill the memory.
+const MOST_STATIONS: usize = 256;
+
 /// The rows of an answer, put into the table while they are read: a list of them would be as large as the JSON.
 struct Rows(Day);
 
@@ -115,6 +119,9 @@ impl<'de> Deserialize<'de> for Rows {
                     }
                     // The time on Singapore's clocks; the offset, always +08:00, is read over.
                     let time = row.timestamp.parse().map_err(Error::custom)?;
+                    if row.readings.len().max(day.stations.len()) > MOST_STATIONS {
+                        return Err(Error::custom("more stations than the country has"));
+                    }
                     day.push(time, row.readings.iter().map(|r| (&*r.station_id, r.value)));
                 }
                 Ok(Rows(day))

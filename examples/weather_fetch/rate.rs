@@ -16,6 +16,9 @@ pub(crate) struct Rate {
     pub(crate) window: Duration,
 }
 
+/// No limit is counted by more than a day; what is far longer would be past the end of the clock.
+const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl FromStr for Rate {
     type Err = String;
 
@@ -23,7 +26,7 @@ impl FromStr for Rate {
         let parsed = text.split_once('/').and_then(|(calls, seconds)| {
             let calls = calls.parse().ok().filter(|calls| *calls > 0)?;
             let window = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
-            Some(Self { calls, window })
+            (window <= LONGEST_WINDOW).then_some(Self { calls, window })
         });
         parsed.ok_or_else(|| "write it as calls/seconds, such as 6/10".to_owned())
     }

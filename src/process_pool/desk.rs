@@ -183,10 +183,13 @@ impl Desk {
         let Some(page) = &self.page else { return Vec::new() };
         let now = page.claim(number).lower(to);
         let flight = &mut self.flights[slot(number)];
-        let limit = now.limit.max(now.begun);
-        let above = flight.records.len().min(limit as usize);
+        // Looked at again: it may have been scribbled on in between.
+        if now.begun > now.limit || now.limit != flight.limit.min(to.max(now.begun)) {
+            return Vec::new();
+        }
+        let above = flight.records.len().min(now.limit as usize);
         let recalled: Vec<Record> = flight.records.drain(above..).flatten().collect();
-        flight.limit = flight.limit.min(limit);
+        flight.limit = now.limit;
         flight.open -= recalled.len();
         if self.in_flight() == 0 {
             self.stop_clock();

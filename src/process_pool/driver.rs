@@ -36,6 +36,9 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 /// How long a driver dozes while replies come so fast that being rung for each would cost more than they do.
 const NAP: Duration = Duration::from_micros(100);
 
+/// So many looks at a stream take all that a socket holds.
+const MOST_FILLS: usize = 64;
+
 /// How often a worker's memory is looked at.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
 
@@ -423,15 +426,18 @@ impl<'p> Driver<'p> {
         if let Some(signal) = order {
             self.worker.child.signal(signal);
         }
-        let heard = loop {
+        let mut heard = Ok(Filled::Some);
+        // What was said before the recall is at most what fits into a socket; behind that nothing can begin. Somebody who
+        // goes on talking must not put off his end for ever.
+        for _ in 0..MOST_FILLS {
             if self.deaf_until.is_some() {
                 return;
             }
-            match self.hear() {
-                Ok(Filled::Some) => {}
-                other => break other,
+            heard = self.hear();
+            if heard != Ok(Filled::Some) {
+                break;
             }
-        };
+        }
         if let Err(garbled) = heard {
             return self.condemn(Sentence::Garbled(garbled.to_string()));
         }
@@ -468,9 +474,8 @@ impl<'p> Driver<'p> {
 
     /// The worker is dead: what it still said is heard, and what it leaves is settled.
     fn bury(mut self) {
-        /// A descendant of the worker may hold the socket and fill it for ever; a dead worker's own words are at most
-        /// what fits into a socket.
-        const MOST_FILLS: usize = 64;
+        // A descendant of the worker may hold the socket and fill it for ever; a dead worker's own words are at most what
+        // fits into a socket.
         for _ in 0..MOST_FILLS {
             if !matches!(self.hear(), Ok(Filled::Some)) {
                 break;

@@ -199,7 +199,8 @@ impl<W: Fn() -> bool> Coming<'_, W> {
                 Ok(None) => {}
             }
             match self.inbox.fill(&self.socket, Wait::No) {
-                Ok(Filled::Some) => {}
+                // A process that is no worker of ours may talk for ever and never say anything.
+                Ok(Filled::Some) => self.is_in_time()?,
                 Ok(Filled::Nothing) => self.wait(false)?,
                 Ok(Filled::End) | Err(_) => return Err(self.ended()),
             }
@@ -218,13 +219,15 @@ impl<W: Fn() -> bool> Coming<'_, W> {
         }
     }
 
-    fn wait(&self, for_room: bool) -> Result<(), Failure> {
-        let now = Instant::now();
-        if now >= self.deadline {
-            return Err(Failure::Start(
-                "a worker did not come up in time; `start_timeout` gives it longer".into(),
-            ));
+    fn is_in_time(&self) -> Result<(), Failure> {
+        if Instant::now() < self.deadline {
+            return Ok(());
         }
+        Err(Failure::Start("a worker did not come up in time; `start_timeout` gives it longer".into()))
+    }
+
+    fn wait(&self, for_room: bool) -> Result<(), Failure> {
+        self.is_in_time()?;
         let awake =
             sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.bell, Some(self.deadline));
         if awake.rung {
@@ -279,5 +282,40 @@ impl Recipe {
 
     pub(super) fn worker_name(&self, number: usize) -> String {
         format!("{}-{number}", self.name_prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bell, Child, Coming, Failure, Head, Inbox, Kind, Socket, Wait};
+    use crate::process_pool::channel::Stream;
+    use std::io::IoSlice;
+    use std::process::Command;
+    use std::time::Instant;
+
+    /// It begins to say something that has no end: its time is up whether it still talks or not.
+    #[test]
+    fn who_talks_past_its_time_is_not_heard_out() {
+        let mut body = Command::new("sleep").arg("600").spawn().expect("a process");
+        let (socket, theirs) = Socket::pair().expect("a socket");
+        let theirs = Socket::from_fd(theirs);
+        let head = Head::new(Kind::Hello, 0, 0, usize::MAX).to_bytes();
+        theirs.send(&[IoSlice::new(&head)], Wait::Yes).expect("room");
+        while theirs.send(&[IoSlice::new(&[7; 1000])], Wait::No).is_ok() {}
+        let bell = Bell::new().expect("a bell");
+        let mut coming = Coming {
+            child: Child::new(body.id(), false).expect("a child"),
+            socket,
+            inbox: Inbox::default(),
+            bell: &bell,
+            deadline: Instant::now(),
+            is_wanted: || true,
+        };
+        let heard = coming.hear(Kind::Hello, |_, _| Ok(()));
+        assert!(matches!(heard, Err(Failure::Start(why)) if why.contains("in time")));
+        let left = coming.socket.receive(&mut Vec::with_capacity(1), Wait::No);
+        assert!(left.is_ok_and(|left| left > 0), "it was heard out");
+        body.kill().expect("it lives");
+        body.wait().expect("it died");
     }
 }

@@ -130,16 +130,27 @@ impl Claim {
 
     /// Parent: lowers the limit to `to`, but not below what has begun. Says the word as it is now: what lies above its
     /// limit never began and never will.
+    ///
+    /// A worker gone mad that writes to the word without end doesn't hold the parent up: then the limit stays.
     pub(super) fn lower(&self, to: u32) -> Claimed {
-        let lowered = |word| {
-            let now = Claimed::unpack(word);
-            let limit = to.max(now.begun);
-            (limit < now.limit).then(|| Claimed { limit, ..now }.pack())
-        };
-        match self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, lowered) {
-            Ok(before) => lowered(before).map_or(Claimed::unpack(before), Claimed::unpack),
-            Err(now) => Claimed::unpack(now),
+        /// Each try in vain is a task begun meanwhile, which takes far longer than a try.
+        const TRIES: usize = 10_000;
+        let mut now = self.load();
+        for _ in 0..TRIES {
+            let lowered = Claimed { limit: to.max(now.begun), ..now };
+            if lowered.limit >= now.limit {
+                break;
+            }
+            let word =
+                self.0.compare_exchange(now.pack(), lowered.pack(), Ordering::AcqRel, Ordering::Acquire);
+            let Err(word) = word else { return lowered };
+            let before = std::mem::replace(&mut now, Claimed::unpack(word));
+            // No other side makes less of the one or more of the other.
+            if now.begun < before.begun || now.limit > before.limit {
+                break;
+            }
         }
+        now
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) const TOOLS: &[&str] = &[
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT-0",
+    "NCSA",
     "Unlicense",
 ];
 
