@@ -4,7 +4,7 @@
 mod given;
 
 pub(crate) use given::{
-    Condvar, HashMap, Mutex, MutexGuard, OnceLock, Patience, channel, one_processor, plain, spin_for,
+    Condvar, HashMap, Mutex, MutexGuard, OnceLock, Patience, channel, delay, one_processor, plain, spin_for,
     spin_until, thread, thread_local,
 };
 
