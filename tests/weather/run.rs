@@ -165,6 +165,7 @@ fn live_speaks_both_versions() {
                 latency: Duration::ZERO,
                 faults: Faults::default(),
                 rate: Some(RateLimit::new(rate)),
+                outages: None,
             });
             let url = server.as_ref().expect("a server").base_url();
             let folder = Folder::new();
