@@ -1,7 +1,7 @@
 //! A built example as a child process, under a time limit.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     path::PathBuf,
     process::{Child, ChildStderr, Command, Stdio},
     sync::mpsc::{self, Receiver},
@@ -106,4 +106,34 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a test again, alone in a process of its own, and there its body: no other test's threads, descriptors and memory
+/// are counted then. What it prints is passed on.
+pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
+    const MARK: &str = "EXAMPLE_TEST_ALONE";
+    if std::env::var_os(MARK).is_some_and(|test| test == *name) {
+        return body();
+    }
+    let program = std::env::current_exe().expect("the test's own path");
+    let output = Command::new(program)
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(MARK, name)
+        .output()
+        .expect("the test starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}\n{said}\n{complained}", output.status);
+    assert!(said.contains("1 passed"), "no test is called {name}:\n{said}");
+    let skipped = complained.lines().filter(|line| line.starts_with("SKIPPED"));
+    // Past the harness, which hides what a passing test prints. Where nobody reads stderr, nobody is told.
+    skipped.for_each(|line| drop(writeln!(io::stderr(), "{line}")));
+    println!("{said}");
+}
+
+/// A line of this process's status, in KiB; none where the system keeps no such file.
+pub(crate) fn status_kib(key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with(key))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }

@@ -157,7 +157,8 @@ fn summary(fetched: &Fetched, output: &Output, bytes: u64) -> String {
 /// What the server did to make it hard.
 fn weathered(tally: &Tally) -> String {
     let faults: Vec<_> = tally.faults.iter().map(|(fault, times)| format!("{times} x {fault}")).collect();
-    format!("the server's faults: {}; it was away {} times", faults.join(", "), tally.outages)
+    let (answers, faults) = (tally.answers, faults.join(", "));
+    format!("the server's faults in {answers} answers: {faults}; it was away {} times", tally.outages)
 }
 
 /// The days that came, the days that failed for good, and how long that took.

@@ -45,13 +45,18 @@ fn fetcher(options: Options) -> Fetcher {
 /// A server of ours with a reading every hour, four rows to a page.
 fn server(api: Api, dates: &[Date], faults: Faults, rate: Option<Rate>) -> Server {
     let answers = Answers::generate(api, dates, 60, 4).expect("answers");
-    let settings =
-        Settings { answers, latency: Duration::from_millis(1), faults, rate: rate.map(RateLimit::new), outages: None };
+    let settings = Settings {
+        answers,
+        latency: Duration::from_millis(1),
+        faults,
+        rate: rate.map(RateLimit::new),
+        outages: None,
+    };
     Server::start(settings).expect("a server")
 }
 
 /// Every reading is the one that was made up for its date, station and time, and none is missing.
-fn assert_right(date: Date, day: &Day) {
+pub(crate) fn assert_right(date: Date, day: &Day) {
     assert_eq!((day.date, day.times.len()), (date, 24));
     let mut seen = 0;
     for (station, (id, name, ..)) in STATIONS.iter().enumerate() {

@@ -52,6 +52,8 @@ pub(crate) struct Outages {
 /// What a server has done so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
+    /// Faulty ones and none at all among them.
+    pub(crate) answers: usize,
     /// How often each fault was committed.
     pub(crate) faults: BTreeMap<Fault, usize>,
     pub(crate) outages: usize,
@@ -146,6 +148,7 @@ fn serve(mut connection: &TcpStream, shared: &Shared, open: &Open) -> io::Result
     while let Some(request) = Request::read(&mut reader)? {
         let due = Instant::now() + shared.settings.latency;
         let fault = shared.settings.faults.draw(&request.target, shared.count(&request.target));
+        shared.tally().answers += 1;
         let mut response = shared.answer(&request, fault);
         // The other faults are in the answer already, or there was no page to spoil.
         let fault = fault.filter(|_| matches!(response.body, Body::Gzip(_)));
