@@ -130,10 +130,3 @@ pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
     skipped.for_each(|line| drop(writeln!(io::stderr(), "{line}")));
     println!("{said}");
 }
-
-/// A line of this process's status, in KiB; none where the system keeps no such file.
-pub(crate) fn status_kib(key: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with(key))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}

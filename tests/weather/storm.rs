@@ -19,7 +19,7 @@ use crate::{
     decode::Api,
     faults::assert_right,
     fetch::{Cause, FetchError, Fetcher, Options},
-    program::{in_own_process, status_kib},
+    program::in_own_process,
     server::{
         Outages, Server, Settings, Tally,
         answers::Answers,
@@ -227,4 +227,11 @@ impl House {
         }
         assert_eq!(Self::look(), *before, "something is left behind");
     }
+}
+
+/// A line of this process's status, in KiB; none where the system keeps no such file.
+fn status_kib(key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with(key))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
