@@ -68,7 +68,7 @@ impl Running {
     }
 
     /// Waits for a line on stderr that contains a text.
-    pub(crate) fn wait_for(&mut self, text: &str) {
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(self.left());
             let line =
@@ -76,7 +76,7 @@ impl Running {
             self.stderr += &line;
             self.stderr += "\n";
             if line.contains(text) {
-                return;
+                return line;
             }
         }
     }
@@ -88,6 +88,11 @@ impl Running {
         assert!(status.expect("kill").success());
     }
 
+    /// Waits for the program alone: who has its stderr from it may go on.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("the program ends").code()
+    }
+
     pub(crate) fn end(mut self) -> Ended {
         while let Ok(line) = self.lines.recv_timeout(self.left()) {
             self.stderr += &line;
@@ -95,7 +100,7 @@ impl Running {
         }
         let stdout = self.stdout.recv_timeout(self.left());
         let stdout = stdout.unwrap_or_else(|_| panic!("the program did not end:\n{}", self.stderr));
-        let code = self.child.wait().expect("the program ends").code();
+        let code = self.exit_code();
         Ended { code, stdout, stderr: std::mem::take(&mut self.stderr) }
     }
 }
