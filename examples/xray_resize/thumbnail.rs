@@ -10,10 +10,11 @@ use std::{
 use image::{ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
-/// A larger file is not read. With the picture a task then has less than a gigabyte.
+/// A larger file is not read.
 pub(crate) const MOST_BYTES: u64 = 256 << 20;
-/// A picture that takes more when it is decoded is refused by what its header says.
-const MOST_DECODED: u64 = 512 << 20;
+/// A picture that takes more when it is decoded is refused by what its header says. The decoder of a progressive JPEG needs
+/// twice as much once more; with the file, a task then has about a gigabyte.
+const MOST_DECODED: u64 = 256 << 20;
 
 /// What a worker is told to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -69,7 +69,7 @@ fn storm(rounds: Option<u64>) {
 fn large() {
     let folder = Hostile::empty();
     folder.write("wide.png", &bomb(16_000, 16_000), Fate::Good);
-    folder.write("tall.png", &bomb(4_000, 100_000), Fate::Good);
+    folder.write("tall.png", &bomb(2_000, 100_000), Fate::Good);
     folder.write("zeros.jpg", &[], Fate::Bad("can't be decoded"));
     let zeros = File::options().write(true).open(folder.hostile("zeros.jpg")).expect("a file");
     zeros.set_len(250 << 20).expect("a sparse file");
@@ -77,9 +77,10 @@ fn large() {
     resize_jpeg(&mut drawing, 10_000, 10_000);
     // It has an end, if not all that should come before.
     folder.write("stretched.jpg", &drawing, Fate::Either);
+    folder.write("coefficients.jpg", &progressive(16_000, 16_000), Fate::Either);
     folder.run("processes", &["--sample", "1"], &mut BTreeMap::new());
     let peak = children_mib();
-    println!("pictures of up to 400 million pixels: at most {peak} MiB in a process of one task");
+    println!("pictures of up to 256 million pixels: at most {peak} MiB in a process of one task");
     assert!(peak < 1024, "{peak} MiB for one task");
 }
 
@@ -403,6 +404,23 @@ fn resize_jpeg(file: &mut [u8], width: u16, height: u16) {
     let head = file.windows(2).position(|pair| matches!(pair, [0xff, 0xc0..=0xc2])).expect("a frame");
     file[head + 5..head + 7].copy_from_slice(&height.to_be_bytes());
     file[head + 7..head + 9].copy_from_slice(&width.to_be_bytes());
+}
+
+/// A JPEG whose decoder must remember each coefficient of each pixel: its one scan says of each block of 64 only, in two
+/// bits, that it is as gray as the one before.
+fn progressive(width: u16, height: u16) -> Vec<u8> {
+    let mut file = chest::draw(1, 1);
+    resize_jpeg(&mut file, width, height);
+    let head = file.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a frame");
+    file[head + 1] = 0xc2;
+    let scan = file.windows(2).position(|pair| pair == [0xff, 0xda]).expect("a scan");
+    let end = scan + 2 + usize::from(file[scan + 3]);
+    file.truncate(end);
+    file[end - 3..].fill(0); // the first coefficients only
+    let blocks = usize::from(width / 8) * usize::from(height / 8);
+    file.resize(end + blocks / 4, 0);
+    file.extend([0xff, 0xd9]);
+    file
 }
 
 /// A PNG of black pixels, a bit each: a thousandth of its size, which is an eighth of what it becomes.
