@@ -364,7 +364,7 @@ impl Hostile {
         assert_eq!(rows, listed - failed, "{kind}: thumbnails and reports are not all files");
 
         *counts.entry("resized".to_owned()).or_default() += rows;
-        for (_, cause) in &reported {
+        for cause in reported.values() {
             let cause = cause.split([':', '(']).next().unwrap_or_default().trim();
             *counts.entry(cause.to_owned()).or_default() += 1;
         }
