@@ -15,7 +15,6 @@ mod rate;
 #[expect(dead_code, reason = "only the program serves a folder")]
 mod server;
 #[path = "../examples/weather_fetch/stop.rs"]
-#[expect(dead_code, reason = "what only the program needs")]
 mod stop;
 
 use std::{hint::black_box, time::Duration};
