@@ -15,7 +15,6 @@ mod rate;
 #[expect(dead_code, reason = "only the program serves a folder")]
 mod server;
 #[path = "../examples/weather_fetch/stop.rs"]
-#[expect(dead_code, reason = "what only the program needs")]
 mod stop;
 
 use std::{hint::black_box, time::Duration};
@@ -38,8 +37,14 @@ const LATENCY: Duration = Duration::from_millis(5);
 fn weather(criterion: &mut Criterion) {
     let dates: Vec<_> = date(2017, 3, 23).series(Span::new().days(1)).take(DAYS).collect();
     let answers = Answers::generate(Api::V1, &dates, 60, usize::MAX).expect("answers");
-    let server = Server::start(Settings { answers, latency: LATENCY, faults: Faults::default(), rate: None })
-        .expect("a server on 127.0.0.1");
+    let server = Server::start(Settings {
+        answers,
+        latency: LATENCY,
+        faults: Faults::default(),
+        rate: None,
+        outages: None,
+    })
+    .expect("a server on 127.0.0.1");
     let options = Options {
         api: Api::V1,
         base_url: server.base_url(),

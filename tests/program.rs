@@ -1,7 +1,7 @@
 //! A built example as a child process, under a time limit.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     path::PathBuf,
     process::{Child, ChildStderr, Command, Stdio},
     sync::mpsc::{self, Receiver},
@@ -68,7 +68,7 @@ impl Running {
     }
 
     /// Waits for a line on stderr that contains a text.
-    pub(crate) fn wait_for(&mut self, text: &str) {
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(self.left());
             let line =
@@ -76,7 +76,7 @@ impl Running {
             self.stderr += &line;
             self.stderr += "\n";
             if line.contains(text) {
-                return;
+                return line;
             }
         }
     }
@@ -88,6 +88,11 @@ impl Running {
         assert!(status.expect("kill").success());
     }
 
+    /// Waits for the program alone: who has its stderr from it may go on.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("the program ends").code()
+    }
+
     pub(crate) fn end(mut self) -> Ended {
         while let Ok(line) = self.lines.recv_timeout(self.left()) {
             self.stderr += &line;
@@ -95,7 +100,7 @@ impl Running {
         }
         let stdout = self.stdout.recv_timeout(self.left());
         let stdout = stdout.unwrap_or_else(|_| panic!("the program did not end:\n{}", self.stderr));
-        let code = self.child.wait().expect("the program ends").code();
+        let code = self.exit_code();
         Ended { code, stdout, stderr: std::mem::take(&mut self.stderr) }
     }
 }
@@ -106,4 +111,27 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a test again, alone in a process of its own, and there its body: no other test's threads, descriptors and memory
+/// are counted then. What it prints is passed on.
+pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
+    const MARK: &str = "EXAMPLE_TEST_ALONE";
+    if std::env::var_os(MARK).is_some_and(|test| test == *name) {
+        return body();
+    }
+    let program = std::env::current_exe().expect("the test's own path");
+    let output = Command::new(program)
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(MARK, name)
+        .output()
+        .expect("the test starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}\n{said}\n{complained}", output.status);
+    assert!(said.contains("1 passed"), "no test is called {name}:\n{said}");
+    let skipped = complained.lines().filter(|line| line.starts_with("SKIPPED"));
+    // Past the harness, which hides what a passing test prints. Where nobody reads stderr, nobody is told.
+    skipped.for_each(|line| drop(writeln!(io::stderr(), "{line}")));
+    println!("{said}");
 }

@@ -26,6 +26,8 @@ mod folder;
 mod program;
 #[path = "weather/run.rs"]
 mod run;
+#[path = "weather/storm.rs"]
+mod storm;
 
 use std::{
     path::PathBuf,

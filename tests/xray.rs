@@ -16,6 +16,9 @@ mod run;
 #[cfg(unix)]
 #[path = "xray/screen.rs"]
 mod screen;
+#[cfg(unix)]
+#[path = "xray/storm.rs"]
+mod storm;
 #[path = "xray/thumbnails.rs"]
 mod thumbnails;
 

@@ -1,4 +1,4 @@
-//! Days fetched by threads from a server that fails one answer in ten.
+//! Days fetched by threads from a server that fails one answer in ten, goes away and comes back.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -13,9 +13,9 @@ use crate::decode::Api;
 use crate::fetch::{FetchError, Fetcher, Options};
 use crate::report::Report;
 use crate::server::answers::Answers;
-use crate::server::faults::Faults;
+use crate::server::faults::{ALL, Faults};
 use crate::server::weather::{Curve, STATIONS};
-use crate::server::{Server, Settings};
+use crate::server::{Outages, Server, Settings};
 use crate::stop::Stop;
 
 const WORKERS: usize = 32;
@@ -24,7 +24,7 @@ const WORKERS: usize = 32;
 const AT_ONCE: usize = 500;
 
 pub(crate) fn run(days: u32, seed: u64) -> Report {
-    let mut report = Report::new("weather: 32 threads, one answer in ten is faulty");
+    let mut report = Report::new("weather: 32 threads, one answer in ten is faulty, the server goes away once a second");
     let dates: Vec<Date> = date(2000, 1, 1).series(jiff::Span::new().days(1)).take(days as usize).collect();
     let pool = ThreadPoolExecutor::new(WORKERS);
     for (dates, seed) in dates.chunks(AT_ONCE).zip(seed..) {
@@ -38,8 +38,9 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
     let settings = Settings {
         answers,
         latency: Duration::from_millis(5),
-        faults: Faults { share: 0.1, seed, ..Faults::default() },
+        faults: Faults { share: 0.1, seed, kinds: ALL },
         rate: None,
+        outages: Some(Outages { every: Duration::from_secs(1), last: Duration::from_millis(30) }),
     };
     let server = Server::start(settings).expect("a server");
     let options = Options {
@@ -47,7 +48,7 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
         base_url: server.base_url(),
         api_key: None,
         workers: WORKERS,
-        timeout: Duration::from_secs(10),
+        timeout: Duration::from_millis(500),
         // Some days are given up: they must be told of.
         retries: 1,
         first_wait: Duration::from_millis(1),

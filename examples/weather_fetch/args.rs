@@ -41,6 +41,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0.0, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) faults: f64,
 
+    /// Let the faults be of the rude kinds too: byte by byte, without an end, no answer, a reset, no HTTP, a wrong
+    /// length; and let the server go away now and then and come back. Two of them cost a whole --timeout, so lower that
+    #[arg(long, requires = "faults")]
+    pub(crate) storm: bool,
+
     /// Which answers are the faulty ones
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -66,7 +71,7 @@ pub(crate) struct Args {
     pub(crate) serve_dir: Option<PathBuf>,
 
     /// Ask data.gov.sg, with the key in the environment's DATA_GOV_SG_API_KEY if there is one
-    #[arg(long, conflicts_with_all = ["latency", "interval", "faults", "seed"])]
+    #[arg(long, conflicts_with_all = ["latency", "interval", "faults", "storm", "seed"])]
     pub(crate) live: bool,
 
     /// The API's version; by default v1 of the embedded server, v2 of data.gov.sg

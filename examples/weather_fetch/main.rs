@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example weather_fetch                     # a server inside this program answers, 1 s a day
 //! cargo run --example weather_fetch -- --faults 0.1     # one answer in ten is faulty
+//! cargo run --example weather_fetch -- --faults 0.1 --storm --timeout 3
 //! cargo run --example weather_fetch -- --live           # data.gov.sg answers
 //! ```
 //!
@@ -42,7 +43,11 @@ use crate::{
     rate::{Rate, RateLimit},
     report::{Figures, Measured},
     screen::Screen,
-    server::{Server, Settings, answers::Answers, faults::Faults},
+    server::{
+        Outages, Server, Settings, Tally,
+        answers::Answers,
+        faults::{self, Faults},
+    },
     stop::Stop,
 };
 
@@ -113,6 +118,9 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         eprintln!("interrupted: {} of {} days were written to {place}", fetched.days.len(), dates.len());
         return Ok(ExitCode::from(INTERRUPTED));
     }
+    if let Some(server) = server.as_ref().filter(|_| args.storm) {
+        eprintln!("{}", weathered(&server.tally()));
+    }
     let figures = Figures::new(&Measured {
         days: dates.len(),
         workers: if args.executor == Kind::Loop { 1 } else { args.workers },
@@ -144,6 +152,13 @@ fn summary(fetched: &Fetched, output: &Output, bytes: u64) -> String {
     }
     let readings: usize = fetched.days.values().map(Day::readings).sum();
     format!("{days} days with {readings} readings were written to {place}, {:.1} MB", bytes as f64 / 1e6)
+}
+
+/// What the server did to make it hard.
+fn weathered(tally: &Tally) -> String {
+    let faults: Vec<_> = tally.faults.iter().map(|(fault, times)| format!("{times} x {fault}")).collect();
+    let (answers, faults) = (tally.answers, faults.join(", "));
+    format!("the server's faults in {answers} answers: {faults}; it was away {} times", tally.outages)
 }
 
 /// The days that came, the days that failed for good, and how long that took.
@@ -269,9 +284,13 @@ fn prepare(args: &Args) -> Result<(Vec<Date>, Option<Server>), Error> {
         eprintln!("the folder has {} days, not {}", dates.len(), args.days);
     }
     dates.truncate(args.days);
-    let faults = Faults { share: args.faults, seed: args.seed };
+    let kinds = if args.storm { faults::ALL } else { faults::POLITE };
+    let faults = Faults { share: args.faults, seed: args.seed, kinds };
     let rate = args.rate.map(RateLimit::new);
-    let server = Server::start(Settings { answers, latency: args.latency, faults, rate })?;
+    // It stays long enough for an answer.
+    let every = Duration::from_secs(1) + 5 * args.latency;
+    let outages = args.storm.then_some(Outages { every, last: Duration::from_millis(300) });
+    let server = Server::start(Settings { answers, latency: args.latency, faults, rate, outages })?;
     Ok((dates, Some(server)))
 }
 

@@ -18,6 +18,7 @@ mod control;
 mod jpeg;
 mod output;
 mod pictures;
+mod plain;
 mod report;
 mod run;
 mod screen;
@@ -106,7 +107,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     let failed = measured.runs.last().map_or(&[][..], |(_, outcome)| &outcome.failed);
     for (path, error) in failed.iter().chain(&pictures.closed) {
-        eprintln!("{} is missing: {error}", path.display());
+        eprintln!("{} is missing: {}", plain::path(path), plain::line(error));
     }
     Ok(ExitCode::from(u8::from(!(failed.is_empty() && pictures.closed.is_empty()))))
 }
@@ -115,7 +116,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
 fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error> {
     let pictures = match &args.dir {
         Some(dir) => Pictures::of_folder(dir)
-            .map_err(|error| format!("can't read --dir {}: {error}", dir.display()))?,
+            .map_err(|error| format!("can't read --dir {}: {error}", plain::path(dir)))?,
         None => {
             let folder = args.cache.clone().unwrap_or_else(pictures::default_cache);
             let executor = run::pool(Kind::Processes, args.workers())?;
@@ -123,8 +124,8 @@ fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error>
         }
     };
     if let (0, Some(dir)) = (pictures.len(), &args.dir) {
-        let closed = pictures.closed.iter().map(|(path, error)| format!("; {} {error}", path.display()));
-        return Err(format!("there is no image in {}{}", dir.display(), closed.collect::<String>()).into());
+        let closed = pictures.closed.iter().map(|(path, error)| format!("; {} {error}", plain::path(path)));
+        return Err(format!("there is no image in {}{}", plain::path(dir), closed.collect::<String>()).into());
     }
     let pictures = pictures.repeated(args.repeat);
     match args.crash_at {
@@ -155,7 +156,10 @@ fn run_all(
         kind => vec![kind],
     };
     // Once from the disk, so that it is in nobody's time.
-    pictures.paths().take(pictures.distinct()).for_each(|path| drop(fs::read(path)));
+    for path in pictures.paths().take(pictures.distinct()) {
+        // What can't be read is a task's error.
+        let _ = thumbnail::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+    }
 
     // The baseline: the whole loop if it is asked for, else a sample of it.
     let sample = match kinds[0] {

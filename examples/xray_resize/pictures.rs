@@ -9,7 +9,12 @@ use concurrent_futures::{MapOptions, prelude::*};
 use image::ImageFormat;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, chest, screen::Screen, stop::Stop, thumbnail::Order};
+use crate::{
+    Error, chest,
+    screen::Screen,
+    stop::Stop,
+    thumbnail::{self, Order},
+};
 
 /// Drawings of another age must not be taken for today's: counted up with each change of `chest.rs`.
 const DRAWN_BY: &str = "v1";
@@ -17,6 +22,7 @@ const DRAWN_BY: &str = "v1";
 #[derive(Clone)]
 pub(crate) struct File {
     pub(crate) path: PathBuf,
+    /// None where it will not be read.
     pub(crate) bytes: u64,
 }
 
@@ -141,7 +147,8 @@ impl Pictures {
 
 impl File {
     fn new(path: PathBuf) -> io::Result<Self> {
-        let bytes = fs::metadata(&path)?.len();
+        let found = fs::metadata(&path)?;
+        let bytes = if thumbnail::check(&found).is_ok() { found.len() } else { 0 };
         Ok(Self { path, bytes })
     }
 }

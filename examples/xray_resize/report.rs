@@ -78,7 +78,7 @@ impl Measured {
 
     /// For all images. Decoding takes the longer the larger a file is, so it is the bytes that count.
     fn loop_seconds(&self) -> f64 {
-        self.baseline * self.images.bytes as f64 / self.sample.bytes as f64
+        self.baseline * self.images.bytes.max(1) as f64 / self.sample.bytes.max(1) as f64
     }
 
     pub(crate) fn table(&self) -> Result<String, fmt::Error> {

@@ -14,6 +14,7 @@ use crate::{
     args::Kind,
     output::Outputs,
     pictures::Pictures,
+    plain,
     screen::Screen,
     stop::Stop,
     thumbnail::{Order, Thumbnail, image_resize},
@@ -134,7 +135,7 @@ impl Tally<'_> {
                 self.outcome.done += 1;
             }
             Err(error) => {
-                self.screen.log(|| format!("failed     {}: {error}", path.display()));
+                self.screen.log(|| format!("failed     {}: {error}", plain::path(path)));
                 self.outcome.failed.push((path.to_owned(), error.to_string()));
             }
         }

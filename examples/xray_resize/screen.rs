@@ -4,6 +4,8 @@ use std::{fmt, time::Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::plain;
+
 /// Writes to stderr, and draws only where that is a terminal.
 pub(crate) struct Screen {
     bar: ProgressBar,
@@ -45,7 +47,7 @@ impl Screen {
     /// One line for `--verbose`: when, what.
     pub(crate) fn log(&self, text: impl FnOnce() -> String) {
         if self.verbose {
-            let line = format!("{:8.3} s  {}", self.start.elapsed().as_secs_f64(), text());
+            let line = format!("{:8.3} s  {}", self.start.elapsed().as_secs_f64(), plain::line(&text()));
             self.bar.suspend(|| eprintln!("{line}"));
         }
     }

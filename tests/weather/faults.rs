@@ -45,13 +45,18 @@ fn fetcher(options: Options) -> Fetcher {
 /// A server of ours with a reading every hour, four rows to a page.
 fn server(api: Api, dates: &[Date], faults: Faults, rate: Option<Rate>) -> Server {
     let answers = Answers::generate(api, dates, 60, 4).expect("answers");
-    let settings =
-        Settings { answers, latency: Duration::from_millis(1), faults, rate: rate.map(RateLimit::new) };
+    let settings = Settings {
+        answers,
+        latency: Duration::from_millis(1),
+        faults,
+        rate: rate.map(RateLimit::new),
+        outages: None,
+    };
     Server::start(settings).expect("a server")
 }
 
 /// Every reading is the one that was made up for its date, station and time, and none is missing.
-fn assert_right(date: Date, day: &Day) {
+pub(crate) fn assert_right(date: Date, day: &Day) {
     assert_eq!((day.date, day.times.len()), (date, 24));
     let mut seen = 0;
     for (station, (id, name, ..)) in STATIONS.iter().enumerate() {
@@ -90,7 +95,7 @@ fn both_shapes_arrive_unharmed() {
 fn every_kind_of_fault_is_overcome() {
     within(100, || {
         let dates = days(12);
-        let faults = Faults { share: 0.4, seed: 7 };
+        let faults = Faults { share: 0.4, seed: 7, ..Faults::default() };
         for api in [Api::V1, Api::V2] {
             let server = server(api, &dates, faults, None);
             let fetcher = fetcher(options(api, server.base_url()));
@@ -115,7 +120,7 @@ fn every_kind_of_fault_is_overcome() {
 fn what_never_passes_is_reported_with_its_cause() {
     within(60, || {
         let dates = days(1);
-        let server = server(Api::V1, &dates, Faults { share: 1.0, seed: 1 }, None);
+        let server = server(Api::V1, &dates, Faults { share: 1.0, seed: 1, ..Faults::default() }, None);
         let fetcher = fetcher(Options { retries: 1, ..options(Api::V1, server.base_url()) });
         let error = fetcher.day(dates[0]).expect_err("always faulty").to_string();
         assert!(error.ends_with("(attempt 2)"), "{error}");

@@ -155,6 +155,20 @@ fn with_faults_each_day_is_written_or_reported_and_none_twice() {
 }
 
 #[test]
+fn a_storm_is_weathered_and_told() {
+    within(70, || {
+        let folder = Folder::new();
+        let storm = ["--days", "40", "--faults", "0.3", "--storm", "--timeout", "0.5", "--sequential", "0"];
+        let ended = folder.run(&quick(&[&storm[..], &["--retries", "20", "--first-wait", "0.01"]].concat()));
+        assert_eq!((ended.code, folder.dates()), (Some(0), names(40)), "{ended:?}");
+        assert!(
+            ended.stderr.contains("the server's faults in ") && ended.stderr.contains("not HTTP"),
+            "{ended:?}"
+        );
+    });
+}
+
+#[test]
 fn live_speaks_both_versions() {
     within(130, || {
         for (api, name) in [(Api::V1, "v1"), (Api::V2, "v2")] {
@@ -165,6 +179,7 @@ fn live_speaks_both_versions() {
                 latency: Duration::ZERO,
                 faults: Faults::default(),
                 rate: Some(RateLimit::new(rate)),
+                outages: None,
             });
             let url = server.as_ref().expect("a server").base_url();
             let folder = Folder::new();
@@ -198,6 +213,7 @@ fn wrong_arguments_are_explained() {
             (&["--workers", "0"][..], "1..=10000"),
             (&["--days", "many"], "--days"),
             (&["--faults", "2"], "from 0 to 1"),
+            (&["--storm"], "--faults"),
             (&["--latency", "-1"], "--latency"),
             (&["--latency", "60"], "raise the time-out"),
             (&["--rate", "6"], "such as 6/10"),

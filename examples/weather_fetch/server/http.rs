@@ -65,6 +65,8 @@ pub(crate) struct Response<'a> {
     pub(crate) status: &'static str,
     /// Each with its line end.
     pub(crate) headers: &'static str,
+    /// How much too long `Content-Length` says that the body is; 0 in an honest answer.
+    pub(crate) excess: isize,
     pub(crate) body: Body<'a>,
 }
 
@@ -89,7 +91,7 @@ impl Response<'_> {
         let head = format!(
             "HTTP/1.1 {}\r\nContent-Type: application/json\r\n{encoding}Content-Length: {}\r\n{}Connection: {connection}\r\n\r\n",
             self.status,
-            body.len(),
+            body.len().saturating_add_signed(self.excess),
             self.headers,
         );
         Ok([head.as_bytes(), body].concat())

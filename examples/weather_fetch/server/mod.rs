@@ -7,16 +7,14 @@
 pub(crate) mod answers;
 pub(crate) mod faults;
 pub(crate) mod http;
+mod shift;
 pub(crate) mod weather;
 
 use std::{
-    collections::HashMap,
-    io::{self, BufReader, Write},
+    collections::{BTreeMap, HashMap},
+    io::{self, BufReader, Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -27,11 +25,9 @@ use self::{
     answers::Answers,
     faults::{Fault, Faults},
     http::{Body, Request, Response},
+    shift::{Open, Shift},
 };
-use crate::{decode::Api, rate::RateLimit};
-
-/// Enough for the frames of a connection's thread, in the dev profile too.
-const STACK: usize = 128 * 1024;
+use crate::{decode::Api, rate::RateLimit, stop::Stop};
 
 /// Everything an answer depends on.
 pub(crate) struct Settings {
@@ -41,20 +37,44 @@ pub(crate) struct Settings {
     pub(crate) faults: Faults,
     /// Calls beyond it are answered by 429.
     pub(crate) rate: Option<RateLimit>,
+    pub(crate) outages: Option<Outages>,
+}
+
+/// A server that goes away, with all its connections, and comes back to the same port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outages {
+    /// It serves for so long at a time,
+    pub(crate) every: Duration,
+    /// and is away for so long.
+    pub(crate) last: Duration,
+}
+
+/// What a server has done so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Faulty ones and none at all among them.
+    pub(crate) answers: usize,
+    /// How often each fault was committed.
+    pub(crate) faults: BTreeMap<Fault, usize>,
+    pub(crate) outages: usize,
 }
 
 /// Serves until it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: Option<thread::JoinHandle<()>>,
+    over: Stop,
+    /// The one shift of a server that stays,
+    shift: Option<Shift>,
+    /// or who sends it away and calls it back.
+    keeper: Option<thread::JoinHandle<()>>,
 }
 
 struct Shared {
     settings: Settings,
     /// How often each question was asked.
     attempts: Mutex<HashMap<String, u32>>,
-    closed: AtomicBool,
+    tally: Mutex<Tally>,
 }
 
 impl Server {
@@ -62,67 +82,150 @@ impl Server {
     pub(crate) fn start(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let shared =
-            Arc::new(Shared { settings, attempts: Mutex::default(), closed: AtomicBool::new(false) });
-        let accepting = thread::Builder::new().name("server".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || accept(&listener, &shared)
-        })?;
-        Ok(Self { address, shared, accepting: Some(accepting) })
+        let outages = settings.outages;
+        let shared = Arc::new(Shared { settings, attempts: Mutex::default(), tally: Mutex::default() });
+        let (over, shift) = (Stop::default(), Shift::begin(listener, &shared)?);
+        let mut server = Self { address, shared, over, shift: None, keeper: None };
+        match outages {
+            None => server.shift = Some(shift),
+            Some(outages) => {
+                let (shared, over) = (Arc::clone(&server.shared), server.over.clone());
+                let keeper = thread::Builder::new().name("keeper".to_owned());
+                server.keeper = Some(keeper.spawn(move || keep(shift, address, outages, &shared, &over))?);
+            }
+        }
+        Ok(server)
     }
 
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
+
+    /// What it has done so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.shared.tally().clone()
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::Relaxed);
-        drop(TcpStream::connect(self.address)); // wakes the accepting thread
-        if let Some(accepting) = self.accepting.take() {
+        self.over.raise();
+        if let Some(keeper) = self.keeper.take() {
             // A thread that panicked has said so already.
-            let _ = accepting.join();
+            let _ = keeper.join();
         }
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for connection in listener.incoming() {
-        if shared.closed.load(Ordering::Relaxed) {
+/// Goes away and comes back until it is over.
+fn keep(mut shift: Shift, address: SocketAddr, outages: Outages, shared: &Arc<Shared>, over: &Stop) {
+    loop {
+        over.sleep(outages.every);
+        if over.is_raised() {
             return;
         }
-        let Ok(connection) = connection else { continue };
-        let shared = Arc::clone(shared);
-        // Where the system has no thread left the connection is dropped: the client asks again.
-        let _ = thread::Builder::new().name("connection".to_owned()).stack_size(STACK).spawn(move || {
-            // An error is the client's going away; it shows there.
-            let _ = serve(connection, &shared);
-        });
+        drop(shift);
+        shared.tally().outages += 1;
+        over.sleep(outages.last);
+        shift = loop {
+            if over.is_raised() {
+                return;
+            }
+            let begun = TcpListener::bind(address).and_then(|listener| Shift::begin(listener, shared));
+            match begun {
+                Ok(shift) => break shift,
+                // Somebody else has the port for the moment: a caller whose own port it happened to become, say.
+                Err(_) => over.sleep(Duration::from_millis(10)),
+            }
+        };
     }
 }
 
-/// Answers one request after the other until the client hangs up.
-fn serve(mut connection: TcpStream, shared: &Shared) -> io::Result<()> {
+/// Answers one request after the other until the client hangs up, or the shift ends.
+fn serve(mut connection: &TcpStream, shared: &Shared, open: &Open) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let mut reader = BufReader::with_capacity(2048, connection.try_clone()?);
+    let mut reader = BufReader::with_capacity(2048, connection);
     while let Some(request) = Request::read(&mut reader)? {
         let due = Instant::now() + shared.settings.latency;
         let fault = shared.settings.faults.draw(&request.target, shared.count(&request.target));
-        let response = shared.answer(&request, fault);
-        let cut_off = fault == Some(Fault::CutOff) && matches!(response.body, Body::Gzip(_));
+        shared.tally().answers += 1;
+        let mut response = shared.answer(&request, fault);
+        // The other faults are in the answer already, or there was no page to spoil.
+        let fault = fault.filter(|_| matches!(response.body, Body::Gzip(_)));
+        response.excess = match fault {
+            Some(Fault::TooLong) => EXCESS,
+            Some(Fault::TooShort) => -EXCESS,
+            _ => 0,
+        };
         let bytes = response.to_bytes(&request)?;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        if cut_off {
-            connection.write_all(&bytes[..bytes.len() / 2])?;
-            return connection.shutdown(Shutdown::Both);
+        open.over.sleep(due.saturating_duration_since(Instant::now()));
+        match fault {
+            // At once: two small packets would wake the client twice.
+            None | Some(Fault::TooShort) => connection.write_all(&bytes)?,
+            Some(Fault::Crumbs) => drip(connection, &bytes, shared.settings.latency, open)?,
+            Some(fault) => return spoil(connection, &bytes, fault, open),
         }
-        connection.write_all(&bytes)?; // at once: two small packets would wake the client twice
-        if !request.keep_alive {
+        if open.over.is_raised() || !request.keep_alive {
             break;
         }
     }
     Ok(())
+}
+
+/// How far a wrong `Content-Length` is off.
+const EXCESS: isize = 100;
+/// Between two bytes of an answer that never ends.
+const TRICKLE: Duration = Duration::from_millis(20);
+
+/// A fault that the connection doesn't survive.
+fn spoil(mut connection: &TcpStream, bytes: &[u8], fault: Fault, open: &Open) -> io::Result<()> {
+    match fault {
+        Fault::CutOff => connection.write_all(&bytes[..bytes.len() / 2])?,
+        Fault::TooLong => connection.write_all(bytes)?,
+        Fault::Garbage => connection.write_all(b"\x00\xff<1>\x1b[31m Mon 23.9 Tue 24.1\r\n\r\n")?,
+        Fault::Reset => return reset(connection),
+        Fault::Trickle => {
+            for byte in &bytes[..bytes.len() - 1] {
+                connection.write_all(std::slice::from_ref(byte))?;
+                open.over.sleep(TRICKLE);
+                if open.over.is_raised() {
+                    break;
+                }
+            }
+            hold(connection);
+        }
+        _ => hold(connection),
+    }
+    connection.shutdown(Shutdown::Both)
+}
+
+/// Waits until the client has had enough.
+fn hold(mut connection: &TcpStream) {
+    while let Ok(1..) = connection.read(&mut [0; 64]) {}
+}
+
+/// Byte by byte, in so much time.
+fn drip(mut connection: &TcpStream, bytes: &[u8], time: Duration, open: &Open) -> io::Result<()> {
+    const PAUSES: usize = 16;
+    for part in bytes.chunks(bytes.len().div_ceil(PAUSES)) {
+        for byte in part {
+            connection.write_all(std::slice::from_ref(byte))?;
+        }
+        open.over.sleep(time / PAUSES as u32);
+    }
+    Ok(())
+}
+
+/// Lets the connection end by a reset, as soon as nobody holds it any more.
+#[cfg(all(unix, feature = "process"))]
+fn reset(connection: &TcpStream) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_linger(connection, Some(Duration::ZERO))?)
+}
+
+/// Only the system can, and here is no crate to ask it: an end without an answer.
+#[cfg(not(all(unix, feature = "process")))]
+fn reset(connection: &TcpStream) -> io::Result<()> {
+    connection.shutdown(Shutdown::Both)
 }
 
 impl Shared {
@@ -134,9 +237,13 @@ impl Shared {
         *count - 1
     }
 
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn answer(&self, request: &Request, fault: Option<Fault>) -> Response<'_> {
         let Settings { answers, rate, .. } = &self.settings;
-        let plain = |status, body| Response { status, headers: "", body: Body::Plain(body) };
+        let plain = |status, body| Response { status, headers: "", excess: 0, body: Body::Plain(body) };
         if request.method != "GET" {
             return plain("405 Method Not Allowed", "{}");
         }
@@ -160,13 +267,17 @@ impl Shared {
         let Some(page) = page.and_then(|page| answers.pages(date)?.get(page)) else {
             return plain("404 Not Found", NOT_FOUND);
         };
+        if let Some(fault) = fault {
+            *self.tally().faults.entry(fault).or_default() += 1;
+        }
         match fault {
             Some(Fault::TooMany) => {
                 Response { headers: "Retry-After: 1\r\n", ..plain("429 Too Many Requests", TOO_MANY) }
             }
             Some(Fault::Internal) => plain("500 Internal Server Error", "{}"),
             Some(Fault::Empty) => plain("200 OK", answers::empty(answers.api)),
-            Some(Fault::CutOff) | None => Response { status: "200 OK", headers: "", body: Body::Gzip(page) },
+            // What else may go wrong, goes wrong on the way.
+            _ => Response { body: Body::Gzip(page), ..plain("200 OK", "") },
         }
     }
 }

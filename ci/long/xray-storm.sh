@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# 50 hostile folders, each with 40 drawings spoilt at random besides what can be thought of, resized by processes, threads
+# and a loop: every file is resized or reported, once, and all three agree. Then pictures as large as may be. Prints what
+# came, and the memory that it took.
+#
+# ci/long/xray-storm.sh [rounds]
+#
+# A few minutes, and the build.
+set -euo pipefail
+source "$(dirname "$0")/../common.sh"
+cargo build --release --example xray_resize
+XRAY_STORM="${1:-50}" cargo test --release --test xray storm:: -- --nocapture
