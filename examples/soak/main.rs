@@ -46,7 +46,6 @@ mod rate;
 #[expect(dead_code, reason = "only the program serves a folder")]
 mod server;
 #[path = "../weather_fetch/stop.rs"]
-#[expect(dead_code, reason = "nobody stops a storm")]
 mod stop;
 #[path = "../xray_resize/thumbnail.rs"]
 mod thumbnail;

@@ -24,7 +24,8 @@ const WORKERS: usize = 32;
 const AT_ONCE: usize = 500;
 
 pub(crate) fn run(days: u32, seed: u64) -> Report {
-    let mut report = Report::new("weather: 32 threads, one answer in ten is faulty, the server goes away once a second");
+    let mut report =
+        Report::new("weather: 32 threads, one answer in ten is faulty, the server goes away once a second");
     let dates: Vec<Date> = date(2000, 1, 1).series(jiff::Span::new().days(1)).take(days as usize).collect();
     let pool = ThreadPoolExecutor::new(WORKERS);
     for (dates, seed) in dates.chunks(AT_ONCE).zip(seed..) {
