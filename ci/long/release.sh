@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# All behaviour once more in release: `ci/test-release.sh` has a part of it.
+# All behaviour and the whole programs once more in release: races and stack depths differ from debug.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
 cargo test --release --package concurrent-futures --lib --test it --test crash
+cargo test --release --package face-tests --test programs_threads --test programs_processes
