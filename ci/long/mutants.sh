@@ -4,8 +4,8 @@
 # ci/long/mutants.sh [name ...]
 #
 # Each file in ci/long/mutants/ is one mutant: a comment that names the rule and the tests that must fail (`loom`,
-# `stress`, `programs` or `start` and filters), then an edit of one source file as a sed script. A mutant runs in a copy
-# of the tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor
+# `stress`, `programs`, `start`, `crash`, `lib` for unit tests, `cases` for the fuzzed ones, and filters), then an edit of
+# one source file as a sed script. A mutant runs in a copy of the tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor
 # survived: loom finds deadlocks and the stress tests end by themselves. An edit that changes nothing is an error: the
 # code has moved on.
 set -eu
@@ -31,9 +31,12 @@ for mutant in "$root"/ci/long/mutants/*.sed; do
     tests=$(sed -n 's/^# tests: [a-z]* //p' "$mutant")
     expected=$(sed -n 's/^# expect: //p' "$mutant")
     case "$suite" in
-    loom) package=loom-models binary=models ;;
-    stress | programs) package=model-tests binary=$suite ;;
-    start) package=start binary=start ;;
+    loom) package=loom-models target="--test models" ;;
+    stress | programs) package=model-tests target="--test $suite" ;;
+    start) package=start target="--test start" ;;
+    crash) package=concurrent-futures target="--test crash" ;;
+    lib) package=concurrent-futures target=--lib ;;
+    cases) package=fuzz-tests target="--bin cases" ;;
     *) echo "$mutant: no suite" >&2; exit 2 ;;
     esac
     cp "$copy/$file" "$copy/original"
@@ -44,13 +47,14 @@ for mutant in "$root"/ci/long/mutants/*.sed; do
         continue
     fi
     log="$copy/$name.log"
-    if ! (cd "$copy" && cargo test $quick -q -p "$package" --test "$binary" --no-run) > "$log" 2>&1; then
+    # shellcheck disable=SC2086 # two words
+    if ! (cd "$copy" && cargo test $quick -q -p "$package" $target --no-run) > "$log" 2>&1; then
         say "$name" BROKEN "it does not compile: $(grep -m1 '^error' "$log" || true)"
         failures=$((failures + 1))
     else
         status=0
-        # shellcheck disable=SC2086 # filters are words
-        (cd "$copy" && timeout "$seconds" cargo test $quick -q -p "$package" --test "$binary" -- $tests) \
+        # shellcheck disable=SC2086 # several words each
+        (cd "$copy" && timeout "$seconds" cargo test $quick -q -p "$package" $target -- $tests) \
             > "$log" 2>&1 || status=$?
         why=$(grep -a -m1 -e 'model FAILED' -e '^test .* FAILED' -e 'panicked at' -e 'not through' "$log" || true)
         case "$status" in
