@@ -8,7 +8,9 @@ use std::fs;
 pub(crate) struct House {
     /// Resident memory of this process, in bytes.
     pub(crate) memory: u64,
-    /// The same of its children together; what they share with it counts in both.
+    /// Of it what was asked for and not given back.
+    pub(crate) in_use: u64,
+    /// Resident memory of its children together; what they share with it counts in both.
     pub(crate) memory_of_children: u64,
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
@@ -23,6 +25,7 @@ impl House {
         let threads = entries("/proc/self/task");
         House {
             memory: resident("self"),
+            in_use: crate::memory::in_use(),
             memory_of_children: children.iter().map(|pid| resident(&pid.to_string())).sum(),
             // Without the one that reads the folder.
             descriptors: entries("/proc/self/fd").saturating_sub(1),

@@ -22,6 +22,7 @@ mod deaths;
 mod dice;
 mod house;
 mod kills;
+mod memory;
 mod mix;
 mod plot;
 mod report;

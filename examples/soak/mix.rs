@@ -45,6 +45,8 @@ pub(crate) fn run(time: Duration, seed: u64) -> (Vec<Report>, Vec<Sample>) {
     let now = House::look();
     end.count("kilobytes of memory at the beginning", before.memory >> 10);
     end.count("kilobytes of memory at the end", now.memory >> 10);
+    end.count("kilobytes of these in use at the beginning", before.in_use >> 10);
+    end.count("kilobytes of these in use at the end", now.in_use >> 10);
     reports.push(end);
     (reports, samples.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -24,9 +24,10 @@ pub(crate) fn draw(path: &Path, samples: &[Sample]) -> Result<(), Box<dyn Error>
     let (above, below) = area.split_vertically(280);
     let memory = [
         Line { name: "this process", value: |sample| sample.house.memory as f64 / 1e6 },
+        Line { name: "of it in use", value: |sample| sample.house.in_use as f64 / 1e6 },
         Line { name: "its workers together", value: |sample| sample.house.memory_of_children as f64 / 1e6 },
     ];
-    panel(&above, "Resident memory, MB", &memory, samples)?;
+    panel(&above, "Memory, MB: resident, and in use", &memory, samples)?;
     let counts = [
         Line { name: "descriptors", value: |sample| sample.house.descriptors as f64 },
         Line { name: "threads", value: |sample| sample.house.threads as f64 },
