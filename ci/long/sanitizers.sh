@@ -35,24 +35,23 @@ for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
 
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=$kind -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes"
-log=target/sanitizers/$kind.log
 mkdir -p target/sanitizers
 export ASAN_OPTIONS="detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
 export TSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers.supp halt_on_error=0 exitcode=66 second_deadlock_stack=1"
-export RUST_BACKTRACE=0
+export RUST_BACKTRACE=0 TEST_PATIENCE=10
 
 failed=0
 for binary in $binaries; do
     program=$(cargo test --target "$host" --target-dir "target/sanitizers/$kind" --no-run --package delayed-tests \
         --test "$binary" --message-format short 2>&1 | tee /dev/stderr | sed -n 's/.*Executable .* (\(.*\))$/\1/p')
     program=$PWD/$program
-    (cd tests/delays && timeout 580 "$program" --test-threads 4 "${skips[@]}" "$filter") 2>&1 | tee "$log" |
-        grep -a -e '^test result' -e FAILED -e 'SUMMARY' -e 'it hangs' || true
-    status=${PIPESTATUS[0]}
-    if [ "$status" -ne 0 ] || grep -qa 'SUMMARY: \|it hangs' "$log"; then
+    log=target/sanitizers/$kind-$binary.log
+    status=0
+    (cd tests/delays && timeout 580 "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
+    grep -a -e '^test result' -e '\.\.\. FAILED' -e '^SUMMARY' -e 'it hangs' "$log" || true
+    if [ "$status" -ne 0 ] || grep -qa -e '^SUMMARY: ' -e 'it hangs' "$log"; then
         echo "$kind, $binary: FAILED, exit code $status; the whole log is $log" >&2
         failed=1
-        cp "$log" "target/sanitizers/$kind-$binary.log"
     else
         echo "$kind, $binary: nothing found"
     fi

@@ -11,12 +11,18 @@ use std::time::{Duration, Instant};
 /// Long enough for any test on a busy machine, short enough to notice a hang.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// How many times as long everything may take: set where a build is slow on purpose, as under a sanitizer.
+fn patience() -> u32 {
+    std::env::var("TEST_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// A time after which something that should take no time has failed.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Runs `body` on a thread of its own; ends the whole process if it takes longer than `limit`, since a thread that hangs
 /// can't be ended otherwise.
 pub(crate) fn limit(limit: Duration, body: impl FnOnce() + Send + 'static) {
+    let limit = patience() * limit;
     let name = thread::current().name().unwrap_or("a test").to_owned();
     let (over, ended) = mpsc::channel::<()>();
     let body = move || {
@@ -87,7 +93,7 @@ impl Held {
 /// Looks until `what` holds. For facts that nobody announces, such as a number in `stats`.
 #[track_caller]
 pub(crate) fn eventually(what: impl Fn() -> bool) {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + patience() * SOON;
     while !what() {
         assert!(Instant::now() < deadline, "it did not come true");
         thread::park_timeout(Duration::from_micros(200));

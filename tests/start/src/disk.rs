@@ -40,7 +40,18 @@ fn is_apart() -> bool {
 
 /// Makes the folders `full` or `readonly` for this process, then becomes this program again with other arguments.
 pub fn make(how: &str, arguments: &[&str]) {
-    let made = is_apart() && FOLDERS.into_iter().all(|folder| spoil(folder, how));
+    let program = std::env::current_exe().expect("a program");
+    let has_the_program = |folder: &&str| {
+        let has = program.starts_with(folder);
+        if has {
+            eprintln!(
+                "SKIPPED: {folder} was not made {how}: this program lies in it, and is needed to start workers"
+            );
+        }
+        has
+    };
+    let made = is_apart()
+        && FOLDERS.into_iter().filter(|folder| !has_the_program(folder)).all(|folder| spoil(folder, how));
     if !made {
         println!("not permitted: {}", std::io::Error::last_os_error());
         return;
