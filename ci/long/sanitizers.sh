@@ -28,7 +28,7 @@ left_out=(
     # The address space.
     too_much_memory that_cannot_be_had memory_past_the_limit workers_that_cannot_start eats_memory
     # The stack.
-    a_long_chain_of_nested stack_overflow small_stack
+    a_long_chain_of_nested a_chain_of_100_000 a_chain_on_a_worker stack_overflow small_stack stack_size
 )
 skips=()
 for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
