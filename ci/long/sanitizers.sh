@@ -6,7 +6,7 @@
 # Sanitizers are unstable in the compiler, which RUSTC_BOOTSTRAP lets a stable one do. What isn't rebuilt is the standard
 # library: its generic code is compiled with ours and so is seen, the rest of it is not. For AddressSanitizer that only
 # means fewer checks. ThreadSanitizer doesn't see what happens before what inside it; where that makes a report that is
-# none, ci/long/sanitizers.supp names the function and says why. A worker is the same program, so it is watched as well,
+# none, ci/long/sanitizers-thread.supp names the function and says why. A worker is the same program, so it is watched as well,
 # and what the sanitizer says of one ends it: its task fails, and with it the test.
 #
 # Left out are tests of two kinds: those that bound the address space, of which a sanitizer takes terabytes for itself,
@@ -28,7 +28,7 @@ left_out=(
     # The address space.
     too_much_memory that_cannot_be_had memory_past_the_limit workers_that_cannot_start eats_memory
     # The stack.
-    a_long_chain_of_nested a_chain_of_100_000 a_chain_on_a_worker stack_overflow small_stack stack_size
+    a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow small_stack stack_size
 )
 skips=()
 for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
@@ -37,7 +37,8 @@ export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=$kind -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes"
 mkdir -p target/sanitizers
 export ASAN_OPTIONS="detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
-export TSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers.supp halt_on_error=0 exitcode=66 second_deadlock_stack=1"
+export LSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers-leak.supp print_suppressions=0"
+export TSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers-thread.supp halt_on_error=0 exitcode=66 second_deadlock_stack=1"
 export RUST_BACKTRACE=0 TEST_PATIENCE=10
 
 failed=0
