@@ -11,7 +11,7 @@ source "$(dirname "$0")/../common.sh"
 first="${1:-1}"
 last="${2:-$((first + 99))}"
 filter="${3:-suite::}"
-program=$(cargo test --no-run --package delayed-tests --test it --message-format short 2>&1 | tee /dev/stderr |
+program=$(cargo test --no-run --package delayed-tests --test it --message-format short 2>&1 | tee >(cat >&2) |
     sed -n 's/.*Executable .*it\/main\.rs (\(.*\))$/\1/p')
 program=$PWD/$program
 mkdir -p target/delays

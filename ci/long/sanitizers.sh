@@ -44,7 +44,7 @@ export RUST_BACKTRACE=0 TEST_PATIENCE=10
 failed=0
 for binary in $binaries; do
     program=$(cargo test --target "$host" --target-dir "target/sanitizers/$kind" --no-run --package delayed-tests \
-        --test "$binary" --message-format short 2>&1 | tee /dev/stderr | sed -n 's/.*Executable .* (\(.*\))$/\1/p')
+        --test "$binary" --message-format short 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable .* (\(.*\))$/\1/p')
     program=$PWD/$program
     log=target/sanitizers/$kind-$binary.log
     status=0

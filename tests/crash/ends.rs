@@ -135,7 +135,11 @@ fn kills_that_race_with_the_end_of_a_task() {
     alone(LIMIT, || {
         let pool = pool(2).build().unwrap();
         let mut killed = 0;
-        for round in 0..40_u32 {
+        // Until one was hit at least: on a busy machine most come too late.
+        for round in 0_u32.. {
+            if round >= 40 && killed > 0 {
+                break;
+            }
             let tasks: Vec<Future<u32>> = (0..24)
                 .map(|n| {
                     pool.submit(
@@ -163,7 +167,6 @@ fn kills_that_race_with_the_end_of_a_task() {
                 }
             }
         }
-        assert!(killed > 0);
     });
 }
 
