@@ -9,7 +9,7 @@
 # none, ci/long/sanitizers-thread.supp names the function and says why. A worker is the same program, so it is watched as well,
 # and what the sanitizer says of one ends it: its task fails, and with it the test.
 #
-# Left out are tests of two kinds: those that bound the address space, of which a sanitizer takes terabytes for itself,
+# Left out are tests of two kinds: those that bound or weigh memory, of which a sanitizer takes terabytes for itself,
 # and those that measure the stack or go to its end, since its frames are several times as large.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
@@ -26,7 +26,7 @@ left_out=(
     # Paths in what is compared: here they begin with ../
     contract:: a_panic_says_what_where_and_who
     # The address space.
-    too_much_memory that_cannot_be_had memory_past_the_limit workers_that_cannot_start eats_memory
+    too_much_memory a_worker_that_has_grown that_cannot_be_had memory_past_the_limit workers_that_cannot_start eats_memory
     # The stack.
     a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow small_stack stack_size
 )
