@@ -10,10 +10,8 @@
 
 use std::cell::Cell;
 use std::sync::LazyLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-pub(crate) use std::sync::atomic::AtomicU64 as Counter;
 
 /// One point in so many is delayed; of those most by a turn of the scheduler, the others by a sleep.
 const ONE_IN: u64 = 24;
@@ -29,7 +27,7 @@ static SEED: LazyLock<u64> = LazyLock::new(|| {
 });
 
 /// How many threads have come here.
-static THREADS: Counter = Counter::new(0);
+static THREADS: AtomicU64 = AtomicU64::new(0);
 
 std::thread_local! {
     /// Marsaglia's xorshift; 0 before the first throw.
