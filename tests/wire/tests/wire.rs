@@ -4,49 +4,16 @@
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use wire_tests::{
     CodecError, Panicked, Stage, TaskError, is_head, is_welcome, lying, open, parcel, read, read_all,
     read_frames, reply, unpack, welcome, write, write_all,
 };
 
-/// Notes how much each thread has at a time, and at most, and the most it asked for at once.
-struct Counting;
+#[path = "../../counting.rs"]
+mod counting;
 
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(by: isize) {
-    // A thread that ends frees things after its cells are gone.
-    let _ = HELD.try_with(|held| {
-        held.set(held.get() + by);
-        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
-    });
-}
-
-// SAFETY: everything is the system allocator's; only numbers are noted beside it, and noting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(layout.size())));
-        // SAFETY: as our caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as our caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::{HELD, LARGEST, MOST};
 
 /// What may be allocated for so many bytes: a few times as much in all, beside what any message costs; and at once no
 /// more than the bytes themselves, beside that, where no factor says why it is more.
