@@ -140,15 +140,17 @@ fn above_stdio<T, E>(
     make: impl Fn() -> Result<T, E>,
     lowest: impl Fn(&T) -> std::os::fd::RawFd,
 ) -> Result<T, E> {
-    // Held meanwhile, so that the next ones get other numbers. What is printed to them reaches nobody.
-    let mut low = Vec::new();
-    loop {
-        let made = make()?;
-        if lowest(&made) > libc::STDERR_FILENO {
-            return Ok(made);
+    with_stdio_taken(|| {
+        // Held meanwhile, so that the next ones get other numbers, should those have been let go of after all.
+        let mut low = Vec::new();
+        loop {
+            let made = make()?;
+            if lowest(&made) > libc::STDERR_FILENO {
+                return Ok(made);
+            }
+            low.push(made);
         }
-        low.push(made);
-    }
+    })
 }
 
 /// The same for one that is made by a call of the system.
@@ -157,10 +159,13 @@ fn one_above_stdio(make: impl Fn() -> rustix::io::Result<OwnedFd>) -> rustix::io
     above_stdio(make, OwnedFd::as_raw_fd)
 }
 
-/// Calls `start` while the numbers of standard input, output and error all belong to somebody. Starting a process takes
-/// descriptors for a moment (musl has a pipe by which it hears of failures): with one of those numbers, what the program
-/// prints meanwhile would be taken for an answer.
-pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
+/// Calls `make` while the numbers of standard input, output and error all belong to somebody, so that what is made gets
+/// others. Starting a process takes descriptors for a moment (musl has a pipe by which it hears of failures): with one
+/// of those numbers, what the program prints meanwhile would be taken for an answer.
+///
+/// Whatever takes a descriptor here goes through this, one at a time where a number is free: a descriptor that is held
+/// at such a number for a moment makes it look taken to another thread, which then gets it when that moment is over.
+pub(super) fn with_stdio_taken<T>(make: impl FnOnce() -> T) -> T {
     static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     // A fork may have been made while somebody held the lock, who isn't there to let go of it.
@@ -169,7 +174,7 @@ pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
     let closed = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()].map(is_closed);
     // They may be open since another thread is in here right now: it has said so before.
     if closed == [false; 3] && !WAS_CLOSED.load(Ordering::SeqCst) {
-        return start();
+        return make();
     }
     WAS_CLOSED.store(true, Ordering::SeqCst);
     let _turn = ONE_AT_A_TIME.try_lock_for(LONG);
@@ -180,9 +185,9 @@ pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
     {
         low.push(file);
     }
-    let started = start();
+    let made = make();
     drop(low);
-    started
+    made
 }
 
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
@@ -630,7 +635,7 @@ pub(super) fn wait_for_orphanhood(parent: u32) {
 
 /// Bytes of memory that a process holds; 0 where that can't be told.
 pub(super) fn resident_bytes(pid: u32) -> u64 {
-    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok();
+    let pages = with_stdio_taken(|| std::fs::read_to_string(format!("/proc/{pid}/statm"))).ok();
     let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64
 }

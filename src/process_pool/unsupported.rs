@@ -183,8 +183,8 @@ pub(super) fn take_stdin() -> io::Result<Fd> {
     refuse()
 }
 
-pub(super) fn with_stdio_taken<T>(start: impl FnOnce() -> T) -> T {
-    start()
+pub(super) fn with_stdio_taken<T>(make: impl FnOnce() -> T) -> T {
+    make()
 }
 
 pub(super) fn is_stdin_of_parent() -> bool {
