@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# The behaviour and crash tests of the delayed build (tests/delays) under a sanitizer.
+# The behaviour and crash tests under a sanitizer, which watches the parent and each worker.
 #
 # ci/long/sanitizers.sh thread|address|leak [it|crash] [tests whose name contains this]
 #
 # Sanitizers are unstable in the compiler, which RUSTC_BOOTSTRAP lets a stable one do. What isn't rebuilt is the standard
 # library: its generic code is compiled with ours and so is seen, the rest of it is not. For AddressSanitizer that only
 # means fewer checks. ThreadSanitizer doesn't see what happens before what inside it; where that makes a report that is
-# none, ci/long/sanitizers-thread.supp names the function and says why. A worker is the same program, so it is watched as well,
-# and what the sanitizer says of one ends it: its task fails, and with it the test.
+# none, ci/long/sanitizers-thread.supp names the function and says why. A worker is the same program; what the sanitizer
+# says of one ends it: its task fails, and with it the test.
+#
+# Of the packages that have these tests tests/delays depends on the least. `it` runs with its delays: more orders of events
+# to look at. `crash` starts thousands of processes, which is slow enough without.
 #
 # Left out are tests of two kinds: those that bound or weigh memory, of which a sanitizer takes terabytes for itself,
 # and those that measure the stack or go to its end, since its frames are several times as large.
@@ -36,9 +39,11 @@ for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=$kind -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes"
 mkdir -p target/sanitizers
-export ASAN_OPTIONS="detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
+# Workers die of these signals on purpose, and as the kernel sees it.
+signals="handle_segv=0 handle_sigbus=0 handle_abort=0 handle_sigill=0 handle_sigfpe=0 handle_sigtrap=0"
+export ASAN_OPTIONS="$signals detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
 export LSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers-leak.supp print_suppressions=0"
-export TSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers-thread.supp halt_on_error=0 exitcode=66 second_deadlock_stack=1"
+export TSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-thread.supp halt_on_error=0 exitcode=66 second_deadlock_stack=1"
 export RUST_BACKTRACE=0 TEST_PATIENCE=10
 
 failed=0
@@ -48,6 +53,8 @@ for binary in $binaries; do
     program=$PWD/$program
     log=target/sanitizers/$kind-$binary.log
     status=0
+    unset CONCURRENT_FUTURES_DELAYS
+    [ "$binary" = crash ] || export CONCURRENT_FUTURES_DELAYS=1
     (cd tests/delays && timeout 580 "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
     grep -a -e '^test result' -e '\.\.\. FAILED' -e '^SUMMARY' -e 'it hangs' "$log" || true
     if [ "$status" -ne 0 ] || grep -qa -e '^SUMMARY: ' -e 'it hangs' "$log"; then

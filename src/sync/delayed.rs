@@ -6,7 +6,7 @@
 //! points are marked too.
 //!
 //! The dice are seeded by `CONCURRENT_FUTURES_DELAYS`, a number, and in each thread by the order in which threads come
-//! here. The scheduler still has its say, so a seed makes the delays again and not the run.
+//! here. The scheduler still has its say, so a seed makes the delays again and not the run. Without it nothing dawdles.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -22,9 +22,8 @@ const SLEEPS_ONE_IN: u64 = 8;
 /// The longest sleep. Longer than any spin of the crate, shorter than any of its time limits.
 const LONGEST_US: u64 = 300;
 
-static SEED: LazyLock<u64> = LazyLock::new(|| {
-    std::env::var("CONCURRENT_FUTURES_DELAYS").ok().and_then(|text| text.parse().ok()).unwrap_or_default()
-});
+static SEED: LazyLock<Option<u64>> =
+    LazyLock::new(|| std::env::var("CONCURRENT_FUTURES_DELAYS").ok().and_then(|text| text.parse().ok()));
 
 /// How many threads have come here.
 static THREADS: AtomicU64 = AtomicU64::new(0);
@@ -37,12 +36,15 @@ std::thread_local! {
 /// A marked point.
 #[inline(never)]
 pub(crate) fn delay() {
+    let Some(seed) = *SEED else {
+        return;
+    };
     // No thread-local any more: the thread is at its end.
     let _ = DICE.try_with(|dice| {
         let mut state = dice.get();
         if state == 0 {
             let thread = THREADS.fetch_add(1, Ordering::Relaxed);
-            state = (*SEED ^ (thread << 32) ^ u64::from(std::process::id()))
+            state = (seed ^ (thread << 32) ^ u64::from(std::process::id()))
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15)
                 .max(1);
         }
