@@ -18,12 +18,17 @@ set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
 kind="${1:?thread, address or leak}"
-binaries="${2:-it crash}"
+binaries="${2:-crash it}"
 filter="${3:-}"
 case $kind in
 thread | address | leak) ;;
 *) echo "no such sanitizer here: $kind; thread, address or leak" >&2; exit 2 ;;
 esac
+# Without it no report is left out by its name.
+command -v llvm-symbolizer >/dev/null || {
+    echo "llvm-symbolizer is missing: apt-get install llvm" >&2
+    exit 1
+}
 host=$(rustc -vV | sed -n 's/^host: //p')
 left_out=(
     # Paths in what is compared: here they begin with ../
@@ -43,7 +48,7 @@ mkdir -p target/sanitizers
 signals="handle_segv=0 handle_sigbus=0 handle_abort=0 handle_sigill=0 handle_sigfpe=0 handle_sigtrap=0"
 export ASAN_OPTIONS="$signals detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
 export LSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers-leak.supp print_suppressions=0"
-export TSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-thread.supp halt_on_error=0 exitcode=66 second_deadlock_stack=1"
+export TSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-thread.supp halt_on_error=0 exitcode=66 atexit_sleep_ms=0 second_deadlock_stack=1"
 export RUST_BACKTRACE=0 TEST_PATIENCE=10
 
 failed=0
@@ -53,9 +58,9 @@ for binary in $binaries; do
     program=$PWD/$program
     log=target/sanitizers/$kind-$binary.log
     status=0
-    unset CONCURRENT_FUTURES_DELAYS
-    [ "$binary" = crash ] || export CONCURRENT_FUTURES_DELAYS=1
-    (cd tests/delays && timeout 580 "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
+    delays=$([ "$binary" = crash ] || echo CONCURRENT_FUTURES_DELAYS=1)
+    # shellcheck disable=SC2086 # nothing or one word
+    (cd tests/delays && timeout 580 env $delays "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
     grep -a -e '^test result' -e '\.\.\. FAILED' -e '^SUMMARY' -e 'it hangs' "$log" || true
     if [ "$status" -ne 0 ] || grep -qa -e '^SUMMARY: ' -e 'it hangs' "$log"; then
         echo "$kind, $binary: FAILED, exit code $status; the whole log is $log" >&2

@@ -91,11 +91,14 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn look() -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let helpers = all_children().into_iter().filter(|child| is_a_sanitizers(*child));
+        let not_ours: Vec<_> =
+            helpers.flat_map(|child| ["0", "1"].map(|fd| descriptor(format!("/proc/{child}/fd/{fd}")))).collect();
         let mut descriptors: Vec<String> = fs::read_dir("/proc/self/fd")
             .unwrap()
             // The folder's own descriptor is gone by the time that it is asked for.
-            .filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.to_string_lossy().into_owned()))
-            .filter(|target| !target.ends_with("/fd"))
+            .filter_map(|entry| descriptor(entry.ok()?.path()))
+            .filter(|target| !target.ends_with("/fd") && !not_ours.contains(&Some(target.clone())))
             .collect();
         descriptors.sort();
         House {
@@ -116,8 +119,22 @@ impl House {
     }
 }
 
+/// What a descriptor is, by its place below `/proc`.
+fn descriptor(path: impl AsRef<std::path::Path>) -> Option<String> {
+    Some(fs::read_link(path).ok()?.to_string_lossy().into_owned())
+}
+
 /// The children of this process, zombies too.
 pub(crate) fn children() -> Vec<u32> {
+    all_children().into_iter().filter(|child| !is_a_sanitizers(*child)).collect()
+}
+
+/// Whether it looks up names for the reports of a sanitizer, which starts it when it has the first one: ci/long/sanitizers.sh.
+fn is_a_sanitizers(child: u32) -> bool {
+    fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.starts_with("llvm-symbolizer"))
+}
+
+fn all_children() -> Vec<u32> {
     let mut children = Vec::new();
     for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
         let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
