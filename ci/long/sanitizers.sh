@@ -47,7 +47,7 @@ mkdir -p target/sanitizers
 # Workers die of these signals on purpose, and as the kernel sees it.
 signals="handle_segv=0 handle_sigbus=0 handle_abort=0 handle_sigill=0 handle_sigfpe=0 handle_sigtrap=0"
 export ASAN_OPTIONS="$signals detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
-export LSAN_OPTIONS="suppressions=$PWD/ci/long/sanitizers-leak.supp print_suppressions=0"
+export LSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-leak.supp print_suppressions=0"
 export TSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-thread.supp halt_on_error=0 exitcode=66 atexit_sleep_ms=0 second_deadlock_stack=1"
 export RUST_BACKTRACE=0 TEST_PATIENCE=10
 

@@ -3,5 +3,5 @@
 # tests: loom two_producers one_producer
 /fn push_unbounded/,/^    }/ {
     s/let mut inbox = self.inbox.lock();/let ask = self.inbox.lock().ask; let mut inbox = self.inbox.lock();/
-    /let ask = inbox.ask;/d
+    s/(inbox.ask, inbox.busy)/(ask, inbox.busy)/
 }
