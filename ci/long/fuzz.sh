@@ -30,5 +30,5 @@ for target in "${targets[@]}"; do
     # The first folder is the one that grows.
     cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/libfuzzer "$target" \
         "target/fuzz/corpus/$target" "tests/fuzz/corpus/$target" -- \
-        -max_total_time="${amount:-120}" -timeout=10 -rss_limit_mb=4096 -max_len=4096 -print_final_stats=1
+        -max_total_time="${amount:-60}" -timeout=10 -rss_limit_mb=4096 -max_len=4096 -print_final_stats=1
 done

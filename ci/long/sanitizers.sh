@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The behaviour and crash tests under a sanitizer, which watches the parent and each worker.
+# The tests under a sanitizer, which watches the parent and each worker.
 #
-# ci/long/sanitizers.sh thread|address|leak [it|crash] [tests whose name contains this]
+# ci/long/sanitizers.sh thread|address|leak [lib|it|crash|programs|stress ...] [-- tests whose name contains this]
+#
+# `lib` are the unit tests, `it` how the crate behaves, `crash` what deaths cost, `programs` and `stress` those of tests/model.
 #
 # Sanitizers are unstable in the compiler, which RUSTC_BOOTSTRAP lets a stable one do. What isn't rebuilt is the standard
 # library: its generic code is compiled with ours and so is seen, the rest of it is not. For AddressSanitizer that only
@@ -9,8 +11,8 @@
 # none, ci/long/sanitizers-thread.supp names the function and says why. A worker is the same program; what the sanitizer
 # says of one ends it: its task fails, and with it the test.
 #
-# Of the packages that have these tests tests/delays depends on the least. `it` runs with its delays: more orders of events
-# to look at. `crash` starts thousands of processes, which is slow enough without.
+# Of the packages that have the first three tests/delays depends on the least. `it` runs with its delays: more orders of
+# events to look at. `crash` starts thousands of processes, which is slow enough without.
 #
 # Left out are tests of two kinds: those that bound or weigh memory, of which a sanitizer takes terabytes for itself,
 # and those that measure the stack or go to its end, since its frames are several times as large.
@@ -18,8 +20,17 @@ set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
 kind="${1:?thread, address or leak}"
-binaries="${2:-crash it}"
-filter="${3:-}"
+shift
+binaries=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case $1 in
+    lib | it | crash | programs | stress) binaries+=("$1") ;;
+    *) echo "no such tests here: $1; lib, it, crash, programs or stress" >&2; exit 2 ;;
+    esac
+    shift
+done
+[ ${#binaries[@]} -gt 0 ] || binaries=(lib it crash programs stress)
+filter="${2:-}"
 case $kind in
 thread | address | leak) ;;
 *) echo "no such sanitizer here: $kind; thread, address or leak" >&2; exit 2 ;;
@@ -33,10 +44,11 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 left_out=(
     # Paths in what is compared: here they begin with ../
     contract:: a_panic_says_what_where_and_who
-    # The address space.
+    # The address space, or the memory in use.
     too_much_memory a_worker_that_has_grown that_cannot_be_had memory_past_the_limit workers_that_cannot_start eats_memory
+    cancel_behind_a_long_task
     # The stack.
-    a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow small_stack stack_size
+    a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow small_stack stack_size room_runs_out stack_nearly_spent
 )
 skips=()
 for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
@@ -52,13 +64,19 @@ export TSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-thread.supp h
 export RUST_BACKTRACE=0 TEST_PATIENCE=10
 
 failed=0
-for binary in $binaries; do
-    program=$(cargo test --target "$host" --target-dir "target/sanitizers/$kind" --no-run --package delayed-tests \
-        --test "$binary" --message-format short 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable .* (\(.*\))$/\1/p')
+for binary in "${binaries[@]}"; do
+    case $binary in
+    lib) package=delayed-tests target=--lib ;;
+    it | crash) package=delayed-tests target="--test $binary" ;;
+    *) package=model-tests target="--test $binary" ;;
+    esac
+    # shellcheck disable=SC2086 # one or two words
+    program=$(cargo test --target "$host" --target-dir "target/sanitizers/$kind" --no-run --package $package $target \
+        --message-format short 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable .* (\(.*\))$/\1/p')
     program=$PWD/$program
     log=target/sanitizers/$kind-$binary.log
     status=0
-    delays=$([ "$binary" = crash ] || echo CONCURRENT_FUTURES_DELAYS=1)
+    delays=$([ "$binary" != it ] || echo CONCURRENT_FUTURES_DELAYS=1)
     # shellcheck disable=SC2086 # nothing or one word
     (cd tests/delays && timeout 580 env $delays "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
     grep -a -e '^test result' -e '\.\.\. FAILED' -e '^SUMMARY' -e 'it hangs' "$log" || true
