@@ -92,8 +92,9 @@ impl House {
     pub(crate) fn look() -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let helpers = all_children().into_iter().filter(|child| is_a_sanitizers(*child));
-        let not_ours: Vec<_> =
-            helpers.flat_map(|child| ["0", "1"].map(|fd| descriptor(format!("/proc/{child}/fd/{fd}")))).collect();
+        let not_ours: Vec<_> = helpers
+            .flat_map(|child| ["0", "1"].map(|fd| descriptor(format!("/proc/{child}/fd/{fd}"))))
+            .collect();
         let mut descriptors: Vec<String> = fs::read_dir("/proc/self/fd")
             .unwrap()
             // The folder's own descriptor is gone by the time that it is asked for.
