@@ -171,7 +171,16 @@ pub(crate) fn state_of(pid: u32) -> Option<char> {
     state_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The same of the thread that runs the tasks of a worker.
+/// Whether nothing of a process runs any more: it has ended or was stopped, with every thread. Its first thread may be
+/// over while another one, killed already, still gets through what its system call has room for.
+pub(crate) fn is_at_rest(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| state_in(&fs::read_to_string(thread.path().join("stat")).ok()?))
+        .all(|state| "ZXT".contains(state))
+}
+
+/// The state of the thread that runs the tasks of a worker.
 pub(crate) fn state_of_task_thread(pid: u32) -> Option<char> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
     let thread =

@@ -113,7 +113,7 @@ impl Plan {
         // Its last word comes before its panic's payload is dropped.
         let ends_the_process = self.fault == Fault::PanicBomb;
         let is_done = || !ends_the_process && self.was_told("done");
-        eventually(|| is_done() || matches!(house::state_of(pid), None | Some('Z' | 'T')));
+        eventually(|| is_done() || house::is_at_rest(pid));
     }
 }
 
