@@ -7,7 +7,7 @@ use std::{
     process, thread,
 };
 
-use image::{ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
 /// A larger file is not read.
@@ -73,8 +73,13 @@ pub(crate) fn image_resize(order: Order) -> Result<Thumbnail, ImageError> {
         return Err(ImageError::CutOff);
     }
     drop(bytes);
-    let gray = decoded.into_luma8();
-    let pixels = xray_pixels::resize(gray.as_raw(), gray.dimensions(), order.size)
+    let dimensions = (decoded.width(), decoded.height());
+    let gray = match decoded {
+        // What most colourful files are, by the formula that Pillow has.
+        DynamicImage::ImageRgb8(picture) => xray_pixels::gray(picture.as_raw()),
+        other => other.into_luma8().into_raw(),
+    };
+    let pixels = xray_pixels::resize(&gray, dimensions, order.size)
         .map_err(|error| ImageError::Resize(error.to_string()))?;
     let name = order.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let thread = thread::current().name().unwrap_or_default().to_owned();

@@ -39,6 +39,16 @@ fn pixels_are_pillows() {
     });
 }
 
+/// Six colours and what Pillow's `convert("L")` gives for them; those that are gray already, all of them.
+#[test]
+fn gray_is_pillows() {
+    let rgb = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [1, 2, 3], [254, 255, 253], [77, 77, 77]];
+    assert_eq!(xray_pixels::gray(rgb.as_flattened()), [76, 150, 29, 2, 254, 77]);
+    for level in 0..=255 {
+        assert_eq!(xray_pixels::gray(&[level; 3]), [level]);
+    }
+}
+
 #[test]
 fn a_cut_file_is_an_error_wherever_it_is_cut() {
     within(60, || {
