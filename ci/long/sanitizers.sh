@@ -3,7 +3,8 @@
 #
 # ci/long/sanitizers.sh thread|address|leak [lib|it|crash|programs|stress ...] [-- tests whose name contains this]
 #
-# `lib` are the unit tests, `it` how the crate behaves, `crash` what deaths cost, `programs` and `stress` those of tests/model.
+# `lib` are the unit tests, `it` how the crate behaves, `crash` what deaths cost, `programs` and `stress` those of
+# tests/model.
 #
 # Sanitizers are unstable in the compiler, which RUSTC_BOOTSTRAP lets a stable one do. What isn't rebuilt is the standard
 # library: its generic code is compiled with ours and so is seen, the rest of it is not. For AddressSanitizer that only
@@ -45,10 +46,11 @@ left_out=(
     # Paths in what is compared: here they begin with ../
     contract:: a_panic_says_what_where_and_who
     # The address space, or the memory in use.
-    too_much_memory a_worker_that_has_grown that_cannot_be_had memory_past_the_limit workers_that_cannot_start eats_memory
-    cancel_behind_a_long_task
+    too_much_memory a_worker_that_has_grown that_cannot_be_had memory_past_the_limit workers_that_cannot_start
+    eats_memory cancel_behind_a_long_task
     # The stack.
-    a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow small_stack stack_size room_runs_out stack_nearly_spent
+    a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow
+    small_stack stack_size room_runs_out stack_nearly_spent
 )
 skips=()
 for name in "${left_out[@]}"; do skips+=(--skip "$name"); done

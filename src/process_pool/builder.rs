@@ -315,7 +315,7 @@ fn check_platform() -> Result<(), String> {
         let program = std::fs::read_link("/proc/self/exe").map_err(|error| {
             format!("workers are started from /proc/self/exe, which can't be read: {error}")
         })?;
-        let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+        let maps = sys::with_stdio_taken(|| std::fs::read("/proc/self/maps")).unwrap_or_default();
         if let Some(loaded) = file_at(&maps, entry::address())
             && loaded != program
         {

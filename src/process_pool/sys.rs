@@ -163,8 +163,9 @@ fn one_above_stdio(make: impl Fn() -> rustix::io::Result<OwnedFd>) -> rustix::io
 /// others. Starting a process takes descriptors for a moment (musl has a pipe by which it hears of failures): with one
 /// of those numbers, what the program prints meanwhile would be taken for an answer.
 ///
-/// Whatever takes a descriptor here goes through this, one at a time where a number is free: a descriptor that is held
-/// at such a number for a moment makes it look taken to another thread, which then gets it when that moment is over.
+/// Whatever takes a descriptor for a pool goes through this, one at a time where a number is free: a descriptor that is
+/// held at such a number for a moment makes it look taken to another thread, which then gets it when that moment is over.
+/// What the program itself opens and closes meanwhile, nobody can see.
 pub(super) fn with_stdio_taken<T>(make: impl FnOnce() -> T) -> T {
     static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

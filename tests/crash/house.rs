@@ -130,7 +130,8 @@ pub(crate) fn children() -> Vec<u32> {
     all_children().into_iter().filter(|child| !is_a_sanitizers(*child)).collect()
 }
 
-/// Whether it looks up names for the reports of a sanitizer, which starts it when it has the first one: ci/long/sanitizers.sh.
+/// Whether it looks up names for the reports of a sanitizer, which starts it when it has the first one:
+/// ci/long/sanitizers.sh.
 fn is_a_sanitizers(child: u32) -> bool {
     fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.starts_with("llvm-symbolizer"))
 }
