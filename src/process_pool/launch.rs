@@ -58,7 +58,7 @@ impl Output {
     fn stdio(&self) -> io::Result<Stdio> {
         Ok(match self {
             Output::Inherit => Stdio::inherit(),
-            Output::Null => Stdio::null(),
+            Output::Null => sys::nowhere()?.into(),
             Output::File(file) => file.try_clone()?.into(),
         })
     }

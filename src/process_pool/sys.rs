@@ -159,6 +159,15 @@ fn one_above_stdio(make: impl Fn() -> rustix::io::Result<OwnedFd>) -> rustix::io
     above_stdio(make, OwnedFd::as_raw_fd)
 }
 
+/// Where what nobody wants goes. Not `Stdio::null`, which would be opened while a process is started, at any number.
+pub(super) fn nowhere() -> io::Result<File> {
+    above_stdio(open_null, File::as_raw_fd)
+}
+
+fn open_null() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/null")
+}
+
 /// Calls `make` while the numbers of standard input, output and error all belong to somebody, so that what is made gets
 /// others. Starting a process takes descriptors for a moment (musl has a pipe by which it hears of failures): with one
 /// of those numbers, what the program prints meanwhile would be taken for an answer.
@@ -181,7 +190,7 @@ pub(super) fn with_stdio_taken<T>(make: impl FnOnce() -> T) -> T {
     let _turn = ONE_AT_A_TIME.try_lock_for(LONG);
     let mut low = Vec::new();
     // As well as can be: without `/dev/null`, or a descriptor for it, they stay as they are.
-    while let Ok(file) = File::options().read(true).write(true).open("/dev/null")
+    while let Ok(file) = open_null()
         && file.as_raw_fd() <= libc::STDERR_FILENO
     {
         low.push(file);
@@ -725,13 +734,12 @@ pub(super) fn block_signals() {
 /// prints would go there.
 pub(super) fn take_stdin() -> io::Result<OwnedFd> {
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), libc::STDERR_FILENO + 1)?;
-    let open = || File::options().read(true).write(true).open("/dev/null");
-    let mut null = open()?;
+    let mut null = open_null()?;
     while null.as_raw_fd() <= libc::STDERR_FILENO {
         // It stays open, and also in programs that a task starts.
         rustix::io::fcntl_setfd(&null, rustix::io::FdFlags::empty())?;
         std::mem::forget(null);
-        null = open()?;
+        null = open_null()?;
     }
     rustix::stdio::dup2_stdin(&null)?;
     Ok(socket)

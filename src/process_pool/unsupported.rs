@@ -183,6 +183,10 @@ pub(super) fn take_stdin() -> io::Result<Fd> {
     refuse()
 }
 
+pub(super) fn nowhere() -> io::Result<File> {
+    refuse()
+}
+
 pub(super) fn with_stdio_taken<T>(make: impl FnOnce() -> T) -> T {
     make()
 }
