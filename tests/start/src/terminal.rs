@@ -115,7 +115,8 @@ pub fn job(what: &str, gate: &str) {
     };
     let future = pool.submit(task, gate.to_owned());
     if handles_interrupt || what == "plain" {
-        while !future.is_running() {
+        // A task whose child was interrupted at once may be over by the first look.
+        while !(future.is_running() || future.is_done()) {
             std::thread::yield_now();
         }
         println!("running");
