@@ -1,0 +1,5 @@
+//! Failures that are remembered: refused once is not refused for ever.
+
+use crate::Instance;
+
+pub(crate) const INSTANCES: &[Instance] = &[];
