@@ -12,6 +12,7 @@ mod c_numbers;
 mod d_strings;
 mod e_accepted_work;
 mod f_remembered_failures;
+mod further_reports;
 mod g_stack;
 mod h_size;
 mod i_waiting_in_tasks;
@@ -67,6 +68,7 @@ pub const KINDS: &[(&str, &[Instance])] = &[
     ("j_worker_start", j_worker_start::INSTANCES),
     ("k_worker_end", k_worker_end::INSTANCES),
     ("m_locks_and_limits", m_locks_and_limits::INSTANCES),
+    ("further_reports", further_reports::INSTANCES),
 ];
 
 /// Every instance with its full name, `kind::name`.
