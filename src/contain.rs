@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
@@ -85,6 +86,18 @@ pub(crate) fn drop_contained<T>(value: T) -> Result<(), Panic> {
     } else {
         Ok(())
     }
+}
+
+/// What the user's `Display` writes; if it panics, what it wrote until then, and that it did.
+pub(crate) fn text(shown: &dyn fmt::Display) -> String {
+    let mut text = String::new();
+    if let Err(panic) = contain_any(&mut || {
+        // An error of its own ends the text as well, as in every `to_string` that doesn't panic at it.
+        let _ = write!(text, "{shown}");
+    }) {
+        let _ = write!(text, "(its text could not be written: a panic: {})", panic.message());
+    }
+    text
 }
 
 /// [`contain`], compiled once: there is a drop for each type of each task, and a call through a pointer is nothing beside

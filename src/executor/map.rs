@@ -4,6 +4,7 @@ use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError, TimedOut};
 use crate::future::Future;
 use crate::future::waiting::deadline_after;
+use crate::logging;
 use crate::wait::AsCompleted;
 use std::collections::VecDeque;
 use std::fmt;
@@ -101,7 +102,7 @@ impl<A, R> Cancel for Chunk<A, R> {
         if let Some(batch) = &self.batch
             && let Err(panic) = drop_contained(batch.part())
         {
-            log::error!("a drop panicked in what a map left behind: {}", panic.message());
+            logging::error(format_args!("a drop panicked in what a map left behind: {}", panic.message()));
         }
     }
 }

@@ -54,6 +54,7 @@ use crate::future::home::{Home, HomeId};
 use crate::future::hub::Hub;
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting;
+use crate::logging;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
 use std::collections::{BTreeSet, VecDeque};
@@ -711,16 +712,17 @@ impl Queue {
         state.threads -= 1;
         state.starting -= 1;
         self.remove_slot(&mut state, slot);
-        if !std::mem::replace(&mut state.refused, true) {
-            log::warn!(
-                "the system refused a worker thread, the pool goes on with {}: {error}",
-                state.threads
-            );
-        }
+        let is_first = !std::mem::replace(&mut state.refused, true);
+        let what =
+            format!("the system refused a worker thread, the pool goes on with {}: {error}", state.threads);
         if state.threads == 0 {
             self.break_pool(state, Broken::with_source("no worker thread could be started", error));
         } else {
             self.leave(state);
+        }
+        // The logger is the user's: told once the lock is let go of.
+        if is_first {
+            logging::warn(format_args!("{what}"));
         }
     }
 
@@ -860,7 +862,7 @@ impl Drop for Queue {
         let hooks = (self.config.initializer.take(), self.config.on_exit.take());
         for dropped in [drop_contained(hooks.0), drop_contained(hooks.1)] {
             if let Err(panic) = dropped {
-                log::error!("the drop of a hook of a pool panicked: {}", panic.message());
+                logging::error(format_args!("the drop of a hook of a pool panicked: {}", panic.message()));
             }
         }
     }

@@ -10,13 +10,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("id", &["sync"]),
     ("contain", &["sync"]),
-    ("error", &["sync", "id", "contain"]),
-    ("remote", &["sync", "id", "contain", "error"]),
-    ("future", &["sync", "id", "contain", "error", "remote"]),
-    ("wait", &["sync", "id", "contain", "error", "future"]),
-    ("executor", &["sync", "id", "contain", "error", "remote", "future", "wait"]),
-    ("thread_pool", &["sync", "id", "contain", "error", "future", "wait", "executor"]),
-    ("process_pool", &["sync", "id", "contain", "error", "remote", "future", "wait", "executor"]),
+    ("logging", &["sync", "contain"]),
+    ("error", &["sync", "id", "contain", "logging"]),
+    ("remote", &["sync", "id", "contain", "logging", "error"]),
+    ("future", &["sync", "id", "contain", "logging", "error", "remote"]),
+    ("wait", &["sync", "id", "contain", "logging", "error", "future"]),
+    ("executor", &["sync", "id", "contain", "logging", "error", "remote", "future", "wait"]),
+    ("thread_pool", &["sync", "id", "contain", "logging", "error", "future", "wait", "executor"]),
+    ("process_pool", &["sync", "id", "contain", "logging", "error", "remote", "future", "wait", "executor"]),
 ];
 
 /// Where `unsafe` may stand. On the side of the threads the scope's lifetime is the only reason; on that of the
@@ -42,6 +43,9 @@ const HARMLESS: &[&str] = &["Arc", "Weak", "Once", "OnceLock", "LazyLock"];
 
 /// The one door to `catch_unwind`.
 const CONTAIN: &str = "src/contain.rs";
+
+/// The one door to the program's logger.
+const LOGGING: &str = "src/logging.rs";
 
 /// What is wrong, where, and what to do instead.
 #[derive(Debug)]
@@ -72,6 +76,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
                 unsafe_places(source),
                 safety_comments(source),
                 catching(source),
+                logger(source),
                 noise(source),
                 unwraps(source),
                 pointer_impls(source),
@@ -261,6 +266,20 @@ fn catching(source: &Source) -> Vec<Finding> {
     caught.map(|token| finding(source, token.line, "contain", what.clone(), "call crate::contain")).collect()
 }
 
+/// The logger is the user's code: called elsewhere it could panic into a worker, or be called with a lock held.
+fn logger(source: &Source) -> Vec<Finding> {
+    if source.path == LOGGING {
+        return Vec::new();
+    }
+    let named = source.named().into_iter().filter(|named| named.parts[0] == "log");
+    named
+        .map(|named| {
+            let what = format!("`{}` outside {LOGGING}", named.parts.join("::"));
+            finding(source, named.line, "logger", what, "call crate::logging, with no lock held")
+        })
+        .collect()
+}
+
 fn noise(source: &Source) -> Vec<Finding> {
     const MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg", "todo", "unimplemented"];
     let code = &source.code;
@@ -268,7 +287,7 @@ fn noise(source: &Source) -> Vec<Finding> {
     for (at, token) in code.iter().enumerate() {
         if MACROS.contains(&token.text.as_str()) && code.get(at + 1).is_some_and(|next| next.text == "!") {
             let what = format!("`{}!` in a library", token.text);
-            found.push(finding(source, token.line, "quiet", what, "return an error, or use `log`"));
+            found.push(finding(source, token.line, "quiet", what, "return an error, or use crate::logging"));
         }
     }
     for named in source
@@ -489,6 +508,17 @@ mod tests {
     fn panics_are_caught_in_one_place() {
         breaks("2:contain", "src/thread_pool/worker.rs", "use std::panic::catch_unwind;");
         passes("src/contain.rs", "use std::panic::catch_unwind;");
+    }
+
+    #[test]
+    fn the_logger_is_called_in_one_place() {
+        breaks("2:logger", "src/future/cell.rs", "fn f() { log::error!(\"x\") }");
+        breaks("2:logger", "src/thread_pool/queue.rs", "use log::warn;");
+        breaks("2:logger", "src/thread_pool/queue.rs", "use ::log::{self as diary};");
+        breaks("2:logger", "src/process_pool/driver.rs", "fn f() { ::log::logger().flush() }");
+        breaks("2:logger", "src/process_pool/driver.rs", "use log as diary;");
+        passes("src/logging.rs", "use log::Level; fn f() { log::log!(Level::Warn, \"x\") }");
+        passes("src/future/cell.rs", "use crate::logging; fn f(logged: u8) { logging::warn(logged) }");
     }
 
     #[test]
