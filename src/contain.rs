@@ -1,9 +1,13 @@
 //! The one door to `catch_unwind`: whatever belongs to the user runs in here.
 //!
-//! Tasks, callbacks, initializers, hooks, and the *drops* of closures, arguments, results and panic payloads: each may
-//! panic, and none may take a worker thread with it. What can't be contained is a panic inside a `Drop` that already
-//! runs because of a panic: Rust aborts the process there.
+//! Tasks, callbacks, initializers, hooks, the logger, texts of errors, and the *drops* of closures, arguments, results and
+//! panic payloads: each may panic, and none may take a worker thread with it. None may find a lock of the crate's held:
+//! it may come back in by any door. Where debug assertions are, that is asserted.
+//!
+//! What can't be contained: a panic that leaves a `Drop` which runs because of another panic, a panic in the program's
+//! panic hook, and one in a thread-local's destructor. Rust ends the process there.
 
+use crate::sync::assert_unlocked;
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
@@ -47,6 +51,7 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
+        assert_unlocked();
         if let Some(payload) = self.0.take()
             && let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
         {
@@ -58,6 +63,7 @@ impl Drop for Payload {
 
 /// Runs `f`; a panic in it comes back as a value.
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    assert_unlocked();
     install_hook();
     let outer = DEPTH.get();
     DEPTH.set(outer + 1);

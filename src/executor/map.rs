@@ -38,7 +38,10 @@ pub struct Map<R> {
 
 impl<R> Map<R> {
     pub(crate) fn new(futures: impl IntoIterator<Item = Future<R>>) -> Self {
-        Map { futures: Remaining(futures.into_iter().collect()) }
+        // Theirs from the first on: an input that panics takes the call with it, and what has not begun is cancelled.
+        let mut all = Remaining(VecDeque::new());
+        all.0.extend(futures);
+        Map { futures: all }
     }
 
     /// A time limit for the whole iteration, from this call: one `Err` at the deadline, then the end, and what has not

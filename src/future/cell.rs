@@ -376,6 +376,11 @@ fn phase_of<T>(outcome: &Result<T, TaskError>) -> Phase {
     }
 }
 
+/// Drops what a task left behind.
+pub(crate) fn drop_left<T>(cell: &dyn AnyCell, left: T) {
+    log_panic_in_drop(cell, drop_contained(left));
+}
+
 fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {
     if let Err(panic) = dropped {
         let id = cell.header().id;
