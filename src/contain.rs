@@ -1,12 +1,17 @@
 //! The one door to `catch_unwind`: whatever belongs to the user runs in here.
 //!
-//! Tasks, callbacks, initializers, hooks, and the *drops* of closures, arguments, results and panic payloads: each may
-//! panic, and none may take a worker thread with it. What can't be contained is a panic inside a `Drop` that already
-//! runs because of a panic: Rust aborts the process there.
+//! Tasks, callbacks, initializers, hooks, the logger, texts of errors, and the *drops* of closures, arguments, results and
+//! panic payloads: each may panic, and none may take a worker thread with it. None may find a lock of the crate's held:
+//! it may come back in by any door. Where debug assertions are, that is asserted.
+//!
+//! What can't be contained: a panic that leaves a `Drop` which runs because of another panic, a panic in the program's
+//! panic hook, and one in a thread-local's destructor. Rust ends the process there.
 
+use crate::sync::assert_unlocked;
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
@@ -46,6 +51,7 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
+        assert_unlocked();
         if let Some(payload) = self.0.take()
             && let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
         {
@@ -57,6 +63,7 @@ impl Drop for Payload {
 
 /// Runs `f`; a panic in it comes back as a value.
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    assert_unlocked();
     install_hook();
     let outer = DEPTH.get();
     DEPTH.set(outer + 1);
@@ -85,6 +92,18 @@ pub(crate) fn drop_contained<T>(value: T) -> Result<(), Panic> {
     } else {
         Ok(())
     }
+}
+
+/// What the user's `Display` writes; if it panics, what it wrote until then, and that it did.
+pub(crate) fn text(shown: &dyn fmt::Display) -> String {
+    let mut text = String::new();
+    if let Err(panic) = contain_any(&mut || {
+        // An error of its own ends the text as well, as in every `to_string` that doesn't panic at it.
+        let _ = write!(text, "{shown}");
+    }) {
+        let _ = write!(text, "(its text could not be written: a panic: {})", panic.message());
+    }
+    text
 }
 
 /// [`contain`], compiled once: there is a drop for each type of each task, and a call through a pointer is nothing beside

@@ -41,8 +41,8 @@
 //!
 //! # Layout
 //!
-//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`; `error`; [`remote`] (a
-//! task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
+//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`, `logging`; `error`;
+//! [`remote`] (a task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
 //! `process_pool`.
 //!
 //! # Features
@@ -65,6 +65,7 @@ mod error;
 mod executor;
 mod future;
 mod id;
+mod logging;
 #[cfg(feature = "process")]
 mod process_pool;
 #[cfg(feature = "process")]

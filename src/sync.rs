@@ -7,6 +7,9 @@
 //! order of its own (a hash map) come from here as well. What only counts or caches (ids, statistics) uses [`plain`]
 //! atomics in both builds: nothing waits on it, and it would only widen the models.
 //!
+//! Where debug assertions are, each thread's locks are counted, so that [`assert_unlocked`] can hold that none is held
+//! while code of the user's runs. In a release the primitives are the libraries' own.
+//!
 //! `tests/loom` is where the other half is compiled. `tests/delays` compiles the real ones with a chance of a delay at
 //! each use ([`delay`]).
 
@@ -20,17 +23,31 @@ pub(crate) use model::*;
 #[path = "sync/delayed.rs"]
 mod delayed;
 
+#[cfg(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays))))]
+#[path = "sync/counted.rs"]
+mod counted;
+
+/// Without the count there is nothing to hold.
+#[cfg(not(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays)))))]
+#[inline(always)]
+pub(crate) fn assert_unlocked() {}
+
 /// What no protocol rests on; the same under loom.
 pub(crate) mod plain {
+    #[cfg(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays))))]
+    pub(crate) use super::counted::Mutex;
+    #[cfg(not(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays)))))]
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 }
 
 #[cfg(not(concurrent_futures_loom))]
 mod real {
+    #[cfg(all(debug_assertions, not(concurrent_futures_delays)))]
+    pub(crate) use super::counted::{Condvar, Mutex, MutexGuard, assert_unlocked};
     #[cfg(feature = "process")]
     pub(crate) use crossbeam_channel as channel;
-    #[cfg(not(concurrent_futures_delays))]
+    #[cfg(not(any(debug_assertions, concurrent_futures_delays)))]
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::collections::HashMap;
     pub(crate) use std::sync::OnceLock;

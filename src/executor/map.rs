@@ -4,6 +4,7 @@ use crate::clock::deadline_after;
 use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError, TimedOut};
 use crate::future::Future;
+use crate::logging;
 use crate::wait::AsCompleted;
 use std::collections::VecDeque;
 use std::fmt;
@@ -37,7 +38,10 @@ pub struct Map<R> {
 
 impl<R> Map<R> {
     pub(crate) fn new(futures: impl IntoIterator<Item = Future<R>>) -> Self {
-        Map { futures: Remaining(futures.into_iter().collect()) }
+        // Theirs from the first on: an input that panics takes the call with it, and what has not begun is cancelled.
+        let mut all = Remaining(VecDeque::new());
+        all.0.extend(futures);
+        Map { futures: all }
     }
 
     /// A time limit for the whole iteration, from this call: one `Err` at the deadline, then the end, and what has not
@@ -101,7 +105,7 @@ impl<A, R> Cancel for Chunk<A, R> {
         if let Some(batch) = &self.batch
             && let Err(panic) = drop_contained(batch.part())
         {
-            log::error!("a drop panicked in what a map left behind: {}", panic.message());
+            logging::error(format_args!("a drop panicked in what a map left behind: {}", panic.message()));
         }
     }
 }

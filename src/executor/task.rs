@@ -11,6 +11,8 @@ use crate::future::state::Phase;
 use crate::future::{Future, TaskOptions};
 use crate::id::FutureId;
 #[cfg(feature = "process")]
+use crate::logging;
+#[cfg(feature = "process")]
 use crate::remote::codec::Arrived;
 #[cfg(feature = "process")]
 use crate::remote::parcel::{Header, Parcel, Route};
@@ -255,7 +257,7 @@ fn encode_work<T>(work: impl Work<T>) -> Result<Parcel, TaskError> {
     let mut argument = Vec::new();
     let route = work.encode(&mut argument);
     if let Err(panic) = drop_contained(work) {
-        log::error!("the drop of an argument panicked: {}", panic.message());
+        logging::error(format_args!("the drop of an argument panicked: {}", panic.message()));
     }
     Ok(Parcel::new(&Header::new(FutureId::new(), 1, route?), &argument))
 }

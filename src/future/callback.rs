@@ -7,6 +7,7 @@
 use crate::contain::{contain, drop_contained};
 use crate::error::TaskError;
 use crate::id::FutureId;
+use crate::logging;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
@@ -81,7 +82,10 @@ pub(crate) fn run_all(callbacks: Vec<Callback>, completion: &Completion) {
         {
             run_one(callback, &completion);
             if let Err(panic) = drop_contained(completion) {
-                log::error!("a drop panicked in what a done-callback was told: {}", panic.message());
+                logging::error(format_args!(
+                    "a drop panicked in what a done-callback was told: {}",
+                    panic.message()
+                ));
             }
         }
     }
@@ -91,6 +95,10 @@ pub(crate) fn run_all(callbacks: Vec<Callback>, completion: &Completion) {
 fn run_one(callback: Callback, completion: &Completion) {
     if let Err(panic) = contain(|| callback(completion)) {
         let location = panic.location.as_deref().unwrap_or("an unknown place");
-        log::error!("a done-callback of task {} panicked at {location}: {}", completion.id, panic.message());
+        logging::error(format_args!(
+            "a done-callback of task {} panicked at {location}: {}",
+            completion.id,
+            panic.message()
+        ));
     }
 }

@@ -25,6 +25,7 @@ use crate::contain::{contain, drop_contained};
 use crate::error::{CodecError, Rejected, Stage};
 use crate::error::{Panicked, TaskError};
 use crate::id::FutureId;
+use crate::logging;
 #[cfg(feature = "process")]
 use crate::remote::codec::Arrived;
 #[cfg(feature = "process")]
@@ -375,10 +376,15 @@ fn phase_of<T>(outcome: &Result<T, TaskError>) -> Phase {
     }
 }
 
+/// Drops what a task left behind.
+pub(crate) fn drop_left<T>(cell: &dyn AnyCell, left: T) {
+    log_panic_in_drop(cell, drop_contained(left));
+}
+
 fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {
     if let Err(panic) = dropped {
         let id = cell.header().id;
-        log::error!("a drop panicked in what task {id} left behind: {}", panic.message());
+        logging::error(format_args!("a drop panicked in what task {id} left behind: {}", panic.message()));
     }
 }
 
@@ -506,7 +512,7 @@ impl Aftermath {
             let Crowd { wakers, callbacks, on_kill, .. } = *crowd;
             for (_, waker) in wakers {
                 if let Err(panic) = contain(|| waker.wake()) {
-                    log::error!("a waker panicked: {}", panic.message());
+                    logging::error(format_args!("a waker panicked: {}", panic.message()));
                 }
             }
             if !callbacks.is_empty() {

@@ -127,7 +127,8 @@ impl<T> Future<T> {
     /// Waits until the task is done, without reading its result. Blocks the thread.
     ///
     /// Inside a worker whose stack is nearly spent, when not even a thread can be had to go on with, it returns although
-    /// the task is not done: waiting on could only end the process.
+    /// the task is not done: waiting on could only end the process. So it does in a waker or a logger that is called on a
+    /// pool of processes' own thread, for a task of that pool: it would wait for its own thread.
     pub fn wait(&self) {
         // Exhausted is all that can come instead of Done; the caller sees it by is_done.
         let _ = self.wait_until(None);
@@ -361,9 +362,12 @@ impl<T> std::future::Future for Future<T> {
         if !header.word.load().is_resolved() {
             let waker = cx.waker().clone();
             match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
-                // The old waker is dropped here, without the lock.
-                Ok(_old) => return Poll::Pending,
-                Err(_resolved_meanwhile) => {}
+                // Without the lock; and a waker's drop is not the poll's to panic of.
+                Ok(old) => {
+                    cell::drop_left(self.any(), old);
+                    return Poll::Pending;
+                }
+                Err(resolved_meanwhile) => cell::drop_left(self.any(), resolved_meanwhile),
             }
         }
         match self.source().take() {
@@ -404,7 +408,8 @@ impl<T> Drop for Future<T> {
             }
         } else if before.is_watched() {
             let any: &dyn AnyCell = &*cell;
-            drop(any.take_from_crowd(|crowd| crowd.remove_waker(OWNER)));
+            // The owner may be unwinding, and the waker's drop is another's code.
+            cell::drop_left(any, any.take_from_crowd(|crowd| crowd.remove_waker(OWNER)));
         }
     }
 }
@@ -428,7 +433,6 @@ fn debug(f: &mut fmt::Formatter<'_>, name: &str, result: &str, cell: &dyn AnyCel
 
 fn exhausted() -> TaskError {
     TaskError::Broken(Broken::new(
-        "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
-         give the pool a larger stack_size, or nest less",
+        waiting::host().map_or("this wait could never end", |host| host.why_exhausted()),
     ))
 }

@@ -1,6 +1,6 @@
 //! [`SharedFuture`]: one result for many readers.
 
-use super::cell::{AnyCell, Entry};
+use super::cell::{AnyCell, Entry, drop_left};
 use super::waiting::Watched;
 use super::watchers::WakerKey;
 use super::{Completion, Future, State, callback, debug};
@@ -207,8 +207,12 @@ impl<'a, T> std::future::Future for SharedWait<'a, T> {
         let (source, key) = (&self.future.inner.source, self.key);
         if !source.is_done() {
             let waker = cx.waker().clone();
-            if let Ok(_old) = source.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(key, waker)) {
-                return Poll::Pending;
+            match source.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(key, waker)) {
+                Ok(old) => {
+                    drop_left(source.any(), old);
+                    return Poll::Pending;
+                }
+                Err(resolved_meanwhile) => drop_left(source.any(), resolved_meanwhile),
             }
         }
         Poll::Ready(match source.error() {
@@ -222,7 +226,8 @@ impl<T> Drop for SharedWait<'_, T> {
     fn drop(&mut self) {
         let source = &self.future.inner.source;
         if !source.is_done() {
-            drop(source.any().take_from_crowd(|crowd| crowd.remove_waker(self.key)));
+            let waker = source.any().take_from_crowd(|crowd| crowd.remove_waker(self.key));
+            drop_left(source.any(), waker);
         }
     }
 }

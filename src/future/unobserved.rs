@@ -6,6 +6,7 @@
 use crate::contain::contain;
 use crate::error::TaskError;
 use crate::id::FutureId;
+use crate::logging;
 use crate::sync::plain::Mutex;
 use std::sync::Arc;
 
@@ -45,10 +46,12 @@ pub(crate) fn report(id: FutureId, error: &TaskError) {
     let hook = HOOK.lock().clone();
     let reported = contain(|| match hook {
         Some(hook) => hook(&id, error),
-        None => log::error!("task {id} failed and nobody asked for its result: {}", Chain(error)),
+        None => {
+            logging::error(format_args!("task {id} failed and nobody asked for its result: {}", Chain(error)))
+        }
     });
     if let Err(panic) = reported {
-        log::error!("the hook for unobserved failures panicked: {}", panic.message());
+        logging::error(format_args!("the hook for unobserved failures panicked: {}", panic.message()));
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::Instant;
 pub(crate) enum Ending {
     Done,
     TimedOut,
-    /// The worker's stack is nearly spent and no thread can be had: going on could only overflow it.
+    /// Going on could only overflow the worker's stack, or wait for this very thread.
     Exhausted,
 }
 
@@ -89,6 +89,12 @@ pub(crate) trait Host {
 
     /// Waits as one of its workers.
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending;
+
+    /// What to do about a wait that ended as [`Ending::Exhausted`].
+    fn why_exhausted(&self) -> &'static str {
+        "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
+         give the pool a larger stack_size, or nest less"
+    }
 
     /// The worker is about to wait for something of the user's.
     fn begin_blocking(&self);

@@ -15,6 +15,7 @@ use super::sys::{self, Bell, Exit, Signal};
 use crate::clock::{self, deadline_after, is_over};
 use crate::error::{Broken, TaskError, TimeLimit, WorkerDied};
 use crate::id::FutureId;
+use crate::logging;
 use crate::remote::codec::{Arrived, Bulk};
 use std::ops::Range;
 use std::sync::Arc;
@@ -100,7 +101,7 @@ fn give_up(pool: &Arc<Pool>, desk: usize, failure: Failure) {
         Failure::NotWanted => return,
         Failure::Initializer(error) => Some(Broken::with_source("the initializer failed in a worker", error)),
         Failure::Start(why) => {
-            log::warn!("{why}");
+            logging::warn(format_args!("{why}"));
             let broken = Broken::new(format!("no worker can be started: {why}"));
             pool.book.lock().note_failed_start(desk).then_some(broken)
         }

@@ -14,12 +14,14 @@ use crate::executor::WhenFull;
 use crate::future::cell::{Aftermath, Entry, fail_claimed, publish, publish_here};
 use crate::future::home::{Home, HomeId, Listen};
 use crate::future::state::{Phase, Snapshot};
+use crate::future::waiting::{self, Ending, Host, Wait, set_host};
 use crate::id::FutureId;
 use crate::remote::codec::Arrived;
 use crate::remote::{outcome, parcel};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, channel, one_processor, thread};
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,36 @@ type Callbacks = (Entry, Aftermath);
 crate::sync::thread_local! {
     /// The pool that this thread belongs to, as a driver or as its caller of callbacks.
     static SERVES: Cell<Option<HomeId>> = const { Cell::new(None) };
+    /// The pool in whose queue this thread holds a place, while it encodes what is to go there.
+    static HOLDS_PLACE: Cell<Option<HomeId>> = const { Cell::new(None) };
+}
+
+/// On a driver's thread code of the user's runs that is not to be handed on: a waker, the logger. If it waits there for a
+/// task of the pool it may hold up the very thread that is to resolve it, so the wait ends at once, with an error. One
+/// with a limit ends by itself.
+struct Driving(HomeId);
+
+impl Host for Driving {
+    fn home(&self) -> HomeId {
+        self.0
+    }
+
+    fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
+        if deadline.is_none() && what.concerns(self.0) {
+            Ending::Exhausted
+        } else {
+            waiting::sleep(what, deadline)
+        }
+    }
+
+    fn why_exhausted(&self) -> &'static str {
+        "a waker or a logger waited for a task of the pool of processes on whose own thread it was called, which is the \
+         thread that resolves the task; wait elsewhere, or with a time limit"
+    }
+
+    fn begin_blocking(&self) {}
+
+    fn end_blocking(&self) {}
 }
 
 impl Pool {
@@ -100,7 +132,11 @@ impl Pool {
             }
         }
         entry.header().home.set(self.id);
+        // `Serialize` is the user's, and may submit to this pool. A place is held meanwhile: with one place, or as many
+        // such threads as places, waiting for another would be waiting for themselves.
+        let outer = HOLDS_PLACE.replace(Some(self.id));
         let encoded = Record::new(entry);
+        HOLDS_PLACE.set(outer);
         let mut book = self.book.lock();
         book.reserved -= 1;
         let refused = match encoded {
@@ -143,6 +179,7 @@ impl Pool {
             match when_full {
                 // Whoever makes room never waits for it.
                 WhenFull::Block if self.is_served_by_this_thread() => break,
+                WhenFull::Block if HOLDS_PLACE.get() == Some(self.id) => break,
                 WhenFull::Block => self.room.wait(&mut book),
                 WhenFull::Reject => return Admission::Refused(TaskError::Rejected(Rejected::Full)),
                 WhenFull::CallerRuns => return Admission::RunHere,
@@ -265,6 +302,7 @@ impl Pool {
         let pool = self.clone();
         let run = move || {
             SERVES.set(Some(pool.id));
+            set_host(Some(Rc::new(Driving(pool.id))));
             driver::run(&pool, desk);
             pool.leave();
         };

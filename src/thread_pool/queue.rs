@@ -47,7 +47,7 @@ use super::builder::Config;
 use super::stats::{Counters, Slot, Stats};
 use super::worker;
 use crate::clock;
-use crate::contain::drop_contained;
+use crate::contain::{Panic, drop_contained};
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::{Shutdown, WhenFull};
 use crate::future::cell::{Entry, fail_claimed, publish_here};
@@ -55,6 +55,7 @@ use crate::future::home::{Home, HomeId};
 use crate::future::hub::Hub;
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting;
+use crate::logging;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
 use std::collections::{BTreeSet, VecDeque};
@@ -712,16 +713,17 @@ impl Queue {
         state.threads -= 1;
         state.starting -= 1;
         self.remove_slot(&mut state, slot);
-        if !std::mem::replace(&mut state.refused, true) {
-            log::warn!(
-                "the system refused a worker thread, the pool goes on with {}: {error}",
-                state.threads
-            );
-        }
+        let is_first = !std::mem::replace(&mut state.refused, true);
+        let what =
+            format!("the system refused a worker thread, the pool goes on with {}: {error}", state.threads);
         if state.threads == 0 {
             self.break_pool(state, Broken::with_source("no worker thread could be started", error));
         } else {
             self.leave(state);
+        }
+        // The logger is the user's: told once the lock is let go of.
+        if is_first {
+            logging::warn(format_args!("{what}"));
         }
     }
 
@@ -735,13 +737,15 @@ impl Queue {
     }
 
     fn break_pool(&self, mut state: MutexGuard<'_, State>, broken: Broken) {
-        let taken = {
+        let (taken, before) = {
             let mut inbox = self.inbox.lock();
-            inbox.closed = Some(Closed::Broken(broken.clone()));
+            let before = inbox.closed.replace(Closed::Broken(broken.clone()));
             state.broken = true;
-            Self::take_all(&mut state, &mut inbox)
+            (Self::take_all(&mut state, &mut inbox), before)
         };
         self.tell_everybody(state);
+        // What it was broken of before holds an error of the user's.
+        log_panic_in_drop("an earlier failure", drop_contained(before));
         let failed = self.resolve(taken, |entry| {
             let before = entry.header().word.claim();
             before.map(|before| (before, TaskError::Broken(broken.clone())))
@@ -860,10 +864,16 @@ impl Drop for Queue {
         // On whatever thread was the last: the owner's, which may be unwinding, or a worker's.
         let hooks = (self.config.initializer.take(), self.config.on_exit.take());
         for dropped in [drop_contained(hooks.0), drop_contained(hooks.1)] {
-            if let Err(panic) = dropped {
-                log::error!("the drop of a hook of a pool panicked: {}", panic.message());
-            }
+            log_panic_in_drop("a hook", dropped);
         }
+        let closed = self.inbox.lock().closed.take();
+        log_panic_in_drop("the failure", drop_contained(closed));
+    }
+}
+
+fn log_panic_in_drop(what: &str, dropped: Result<(), Panic>) {
+    if let Err(panic) = dropped {
+        logging::error(format_args!("the drop of {what} of a pool panicked: {}", panic.message()));
     }
 }
 

@@ -24,9 +24,10 @@ use super::worker::Worker;
 use crate::clock::is_over;
 use crate::future::cell::Entry;
 use crate::future::home::HomeId;
-use crate::future::hub::Woken;
+use crate::future::hub::{Hub, Woken};
 use crate::future::state::Snapshot;
 use crate::future::waiting::{self, Ending, Host, Wait, Watched};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs `f`, which waits for something that is not a task of this worker's pool: a lock, another pool, the network. The
@@ -137,7 +138,9 @@ impl Worker {
         let hub = deadline.is_none().then(|| what.hub().clone());
         self.slot.begin_blocked();
         self.queue.begin_blocked(needed, hub.as_ref());
-        let slept = loop {
+        // To its end in any case: a `Waitable` of the user's, asked for what could run here, may panic.
+        let _blocked = Blocked { worker: self, hub: hub.as_ref() };
+        loop {
             if what.is_done() {
                 break Slept::Ended(Ending::Done);
             }
@@ -154,10 +157,7 @@ impl Worker {
                     }
                 }
             }
-        };
-        self.queue.end_blocked(hub.as_ref());
-        self.slot.end_blocked();
-        slept
+        }
     }
 
     /// The wait's queued tasks that the pool was not told of yet, so ordered that the first comes out on top.
@@ -179,6 +179,19 @@ impl Worker {
             claimed.is_none()
         });
         claimed
+    }
+}
+
+/// A worker that counts as blocked.
+struct Blocked<'a> {
+    worker: &'a Worker,
+    hub: Option<&'a Arc<Hub>>,
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.worker.queue.end_blocked(self.hub);
+        self.worker.slot.end_blocked();
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::{Broken, Panicked};
 use crate::future::cell::{AnyCell, Entry, publish};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::set_host;
+use crate::logging;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl Queue {
         if let Some(hook) = &self.config.on_exit
             && let Err(panic) = contain(|| hook())
         {
-            log::error!("a worker's on-exit hook panicked: {}", panic.message());
+            logging::error(format_args!("a worker's on-exit hook panicked: {}", panic.message()));
         }
     }
 }

@@ -115,12 +115,13 @@ impl<W: Waitable> AsCompleted<W> {
                 Key::try_from(self.slots.len() - 1).expect("fewer than 2^32 futures at a time")
             }
         };
-        (self.left, self.total) = (self.left + 1, self.total + 1);
-        self.note_fresh(key);
         let watch = self.item(key).watch();
         if !watch.0.cell().watch(self.stream.hub(), key) {
             self.ready.push_back(key);
         }
+        // Counted once it is watched: `watch` is the user's, and what it panicked for is never waited for.
+        (self.left, self.total) = (self.left + 1, self.total + 1);
+        self.note_fresh(key);
     }
 
     /// The next one, waiting no longer than `timeout` for it. Blocks the thread. `Ok(None)` when none are left.

@@ -11,13 +11,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("id", &["sync"]),
     ("contain", &["sync"]),
-    ("error", &["sync", "id", "contain"]),
-    ("remote", &["sync", "id", "contain", "error"]),
-    ("future", &["sync", "clock", "id", "contain", "error", "remote"]),
-    ("wait", &["sync", "clock", "id", "contain", "error", "future"]),
-    ("executor", &["sync", "clock", "id", "contain", "error", "remote", "future", "wait"]),
-    ("thread_pool", &["sync", "clock", "id", "contain", "error", "future", "wait", "executor"]),
-    ("process_pool", &["sync", "clock", "id", "contain", "error", "remote", "future", "wait", "executor"]),
+    ("logging", &["sync", "contain"]),
+    ("error", &["sync", "id", "contain", "logging"]),
+    ("remote", &["sync", "id", "contain", "logging", "error"]),
+    ("future", &["sync", "clock", "id", "contain", "logging", "error", "remote"]),
+    ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
+    ("executor", &["sync", "clock", "id", "contain", "logging", "error", "remote", "future", "wait"]),
+    ("thread_pool", &["sync", "clock", "id", "contain", "logging", "error", "future", "wait", "executor"]),
+    (
+        "process_pool",
+        &["sync", "clock", "id", "contain", "logging", "error", "remote", "future", "wait", "executor"],
+    ),
 ];
 
 /// Where `unsafe` may stand. On the side of the threads the scope's lifetime is the only reason; on that of the
@@ -38,6 +42,9 @@ const DOOR: &str = "src/sync.rs";
 /// The leaf behind it that no other build has: the same primitives, with delays.
 const DELAYED: &str = "src/sync/delayed.rs";
 
+/// And the one that debug assertions bring: the same primitives, with a count of what each thread holds.
+const COUNTED: &str = "src/sync/counted.rs";
+
 /// What of `std::sync` blocks nobody and is no part of a protocol that loom must see.
 const HARMLESS: &[&str] = &["Arc", "Weak", "Once", "OnceLock", "LazyLock"];
 
@@ -46,6 +53,8 @@ const CONTAIN: &str = "src/contain.rs";
 
 /// The one place where a duration is added to an instant.
 const CLOCK: &str = "src/clock.rs";
+/// The one door to the program's logger.
+const LOGGING: &str = "src/logging.rs";
 
 /// What is wrong, where, and what to do instead.
 #[derive(Debug)]
@@ -77,6 +86,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
                 safety_comments(source),
                 catching(source),
                 instants(source),
+                logger(source),
                 noise(source),
                 unwraps(source),
                 pointer_impls(source),
@@ -150,7 +160,7 @@ fn layers(source: &Source, exported: &HashMap<String, String>) -> Vec<Finding> {
 
 fn door(source: &Source) -> Vec<Finding> {
     const INSTEAD: &str = "take it from crate::sync, so that loom sees it";
-    if source.path == DOOR || source.path == DELAYED {
+    if [DOOR, DELAYED, COUNTED].contains(&source.path.as_str()) {
         return Vec::new();
     }
     let paths = source.named().into_iter().filter(|named| {
@@ -301,6 +311,20 @@ fn instants(source: &Source) -> Vec<Finding> {
         .collect()
 }
 
+/// The logger is the user's code: called elsewhere it could panic into a worker, or be called with a lock held.
+fn logger(source: &Source) -> Vec<Finding> {
+    if source.path == LOGGING {
+        return Vec::new();
+    }
+    let named = source.named().into_iter().filter(|named| named.parts[0] == "log");
+    named
+        .map(|named| {
+            let what = format!("`{}` outside {LOGGING}", named.parts.join("::"));
+            finding(source, named.line, "logger", what, "call crate::logging, with no lock held")
+        })
+        .collect()
+}
+
 fn noise(source: &Source) -> Vec<Finding> {
     const MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg", "todo", "unimplemented"];
     let code = &source.code;
@@ -308,7 +332,7 @@ fn noise(source: &Source) -> Vec<Finding> {
     for (at, token) in code.iter().enumerate() {
         if MACROS.contains(&token.text.as_str()) && code.get(at + 1).is_some_and(|next| next.text == "!") {
             let what = format!("`{}!` in a library", token.text);
-            found.push(finding(source, token.line, "quiet", what, "return an error, or use `log`"));
+            found.push(finding(source, token.line, "quiet", what, "return an error, or use crate::logging"));
         }
     }
     for named in source
@@ -550,6 +574,17 @@ mod tests {
             "fn f() { start.elapsed() + d; Instant::now() >= at; g(Instant::now(), 1 + 2) }",
         );
         passes("src/wait/mod.rs", &format!("#[cfg(test)] mod tests {{ {sum} }}"));
+    }
+
+    #[test]
+    fn the_logger_is_called_in_one_place() {
+        breaks("2:logger", "src/future/cell.rs", "fn f() { log::error!(\"x\") }");
+        breaks("2:logger", "src/thread_pool/queue.rs", "use log::warn;");
+        breaks("2:logger", "src/thread_pool/queue.rs", "use ::log::{self as diary};");
+        breaks("2:logger", "src/process_pool/driver.rs", "fn f() { ::log::logger().flush() }");
+        breaks("2:logger", "src/process_pool/driver.rs", "use log as diary;");
+        passes("src/logging.rs", "use log::Level; fn f() { log::log!(Level::Warn, \"x\") }");
+        passes("src/future/cell.rs", "use crate::logging; fn f(logged: u8) { logging::warn(logged) }");
     }
 
     #[test]

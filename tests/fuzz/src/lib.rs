@@ -25,6 +25,8 @@ mod executor;
 mod future;
 #[path = "../../../src/id.rs"]
 mod id;
+#[path = "../../../src/logging.rs"]
+mod logging;
 #[path = "../../../src/remote/mod.rs"]
 mod remote;
 #[path = "../../../src/wait/mod.rs"]

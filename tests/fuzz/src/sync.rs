@@ -4,8 +4,8 @@
 mod given;
 
 pub(crate) use given::{
-    Condvar, HashMap, Mutex, MutexGuard, OnceLock, Patience, channel, delay, one_processor, plain, spin_for,
-    spin_until, thread, thread_local,
+    Condvar, HashMap, Mutex, MutexGuard, OnceLock, Patience, assert_unlocked, channel, delay, one_processor,
+    plain, spin_for, spin_until, thread, thread_local,
 };
 
 pub(crate) mod atomic {
