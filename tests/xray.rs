@@ -5,11 +5,17 @@
 mod chest;
 #[path = "../examples/xray_resize/jpeg.rs"]
 mod jpeg;
+#[cfg(unix)]
+#[path = "../examples/common/place.rs"]
+mod place;
 #[path = "../examples/xray_resize/thumbnail.rs"]
 mod thumbnail;
 
 #[path = "xray/drawings.rs"]
 mod drawings;
+#[cfg(unix)]
+#[path = "xray/places.rs"]
+mod places;
 mod program;
 #[path = "xray/run.rs"]
 mod run;

@@ -18,6 +18,8 @@ mod control;
 mod jpeg;
 mod output;
 mod pictures;
+#[path = "../common/place.rs"]
+mod place;
 mod plain;
 mod report;
 mod run;

@@ -1,15 +1,17 @@
 //! The files that thumbnails go to: each whole or not at all, and in place only at the end.
 
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use image::{GrayImage, ImageFormat};
-use tempfile::NamedTempFile;
 
-use crate::thumbnail::Thumbnail;
+use crate::{
+    place::{Draft, Place},
+    thumbnail::Thumbnail,
+};
 
 /// Takes the thumbnails of one run.
 #[derive(Default)]
@@ -50,15 +52,16 @@ impl Outputs {
 
     /// The files that must go when the program is left at once.
     pub(crate) fn temporary(&self) -> Vec<PathBuf> {
-        let npy = self.npy.iter().map(|npy| npy.file.get_ref().path());
-        npy.chain(self.sheet.iter().map(|sheet| sheet.file.path())).map(Path::to_owned).collect()
+        let npy = self.npy.iter().map(|npy| npy.file.get_ref());
+        let all = npy.chain(self.sheet.iter().map(|sheet| &sheet.file));
+        all.filter_map(Draft::temporary).map(Path::to_owned).collect()
     }
 }
 
 /// NumPy's file of one array, `images x size x size` bytes: a header of fixed length and row after row behind it, so that
 /// only a buffer of it is ever in memory. The number of rows is filled in at the end.
 struct Npy {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<Draft>,
     target: PathBuf,
     size: u32,
     rows: usize,
@@ -69,7 +72,7 @@ const HEADER: usize = 128;
 
 impl Npy {
     fn new(path: &Path, size: u32) -> Result<Self, OutputError> {
-        let mut file = BufWriter::with_capacity(256 * 1024, temporary(path)?);
+        let mut file = BufWriter::with_capacity(256 * 1024, begin(path)?);
         file.write_all(&[0; HEADER]).map_err(|error| OutputError::new(path, error))?;
         Ok(Self { file, target: path.to_owned(), size, rows: 0 })
     }
@@ -89,7 +92,7 @@ impl Npy {
         let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&header));
         written
             .and_then(|()| self.file.into_inner().map_err(io::IntoInnerError::into_error))
-            .and_then(|file| persist(file, &self.target))
+            .and_then(Draft::finish)
             .map_err(|error| OutputError::new(&self.target, error))?;
         Ok(format!("{rows} x {size} x {size} bytes were written to {}", self.target.display()))
     }
@@ -97,7 +100,7 @@ impl Npy {
 
 /// All thumbnails in one picture, three columns to two rows.
 struct Sheet {
-    file: NamedTempFile,
+    file: Draft,
     target: PathBuf,
     size: u32,
     room: usize,
@@ -106,7 +109,7 @@ struct Sheet {
 
 impl Sheet {
     fn new(path: &Path, size: u32) -> Result<Self, OutputError> {
-        Ok(Self { file: temporary(path)?, target: path.to_owned(), size, room: 0, thumbnails: Vec::new() })
+        Ok(Self { file: begin(path)?, target: path.to_owned(), size, room: 0, thumbnails: Vec::new() })
     }
 
     fn take(&mut self, thumbnail: &Thumbnail) {
@@ -129,7 +132,7 @@ impl Sheet {
         let written = sheet.write_to(&mut BufWriter::new(&mut self.file), ImageFormat::Png);
         written
             .map_err(io::Error::other)
-            .and_then(|()| persist(self.file, &self.target))
+            .and_then(|()| self.file.finish())
             .map_err(|error| OutputError::new(&self.target, error))?;
         Ok(format!("{count} thumbnails were drawn into {}", self.target.display()))
     }
@@ -156,27 +159,6 @@ impl fmt::Display for OutputError {
 
 impl std::error::Error for OutputError {}
 
-/// A file beside the target, since a file can be renamed within its file system only; removed when dropped.
-fn temporary(target: &Path) -> Result<NamedTempFile, OutputError> {
-    let fitting = match fs::metadata(target) {
-        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(found) if !found.is_file() => Err(io::Error::other(
-            "the number of images is filled in at the end, which only a regular file allows",
-        )),
-        _ => Ok(()),
-    };
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".xray-").suffix(".tmp");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less what the umask takes away
-    fitting
-        .and_then(|()| builder.tempfile_in(folder.unwrap_or(Path::new("."))))
-        .map_err(|error| OutputError::new(target, error))
-}
-
-fn persist(file: NamedTempFile, target: &Path) -> io::Result<()> {
-    file.as_file().sync_all()?; // else a crash could leave the new name with no content
-    file.persist(target)?;
-    Ok(())
+fn begin(path: &Path) -> Result<Draft, OutputError> {
+    Place::new(path).and_then(Place::begin).map_err(|error| OutputError::new(path, error))
 }
