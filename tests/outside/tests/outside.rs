@@ -22,7 +22,8 @@ fn main() {
 }
 
 fn run(name: &str, panics_here: bool) -> Result<(), Failed> {
-    let program = std::env::var_os("OUTSIDE_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_outside").into());
+    let other = std::env::var_os("OUTSIDE_PROGRAM").filter(|path| !path.is_empty());
+    let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_outside").into());
     let patience = std::env::var("TEST_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut child = Command::new(program)
         .args(["run", name])
