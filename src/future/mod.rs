@@ -359,7 +359,10 @@ impl<T> std::future::Future for Future<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let header = self.header();
         if !header.word.load().is_resolved() {
-            let waker = cx.waker().clone();
+            let waker = match waiting::awaits(&*self, cx.waker()) {
+                Ok(waker) => waker,
+                Err(_) => return Poll::Ready(Err(exhausted())),
+            };
             match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
                 // The old waker is dropped here, without the lock.
                 Ok(_old) => return Poll::Pending,
@@ -427,6 +430,12 @@ fn debug(f: &mut fmt::Formatter<'_>, name: &str, result: &str, cell: &dyn AnyCel
 }
 
 fn exhausted() -> TaskError {
+    if waiting::host().is_some_and(|host| host.is_starting()) {
+        return TaskError::Broken(Broken::new(
+            "the initializer of a worker waits for a task of its own pool, and no other worker can be had to run it; let \
+             the initializer wait for nothing that only an initialized worker can do",
+        ));
+    }
     TaskError::Broken(Broken::new(
         "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
          give the pool a larger stack_size, or nest less",
