@@ -55,7 +55,8 @@ use std::time::Duration;
 ///
 /// **Threads that the system refuses.** The pool goes on with those it has, and tries again 10 ms later, then at longer
 /// intervals of up to a second: at the next submit, at the end of a task, or when a waiting worker looks again. If not
-/// one thread can be had, the pool is broken.
+/// one thread can be had, what is queued fails as [`Broken`](crate::TaskError::Broken), and so do submits until the next
+/// try.
 ///
 /// **The end.** Dropping the pool runs what is queued and joins the threads, as Python's `with` block does; while its
 /// thread panics, what is queued is cancelled instead, and a thread of the same pool doesn't join. A pool in a `static`

@@ -146,14 +146,29 @@ struct Inbox {
 enum Closed {
     ShutDown,
     Broken(Broken),
+    /// The system refused the only thread there would be: as broken until then.
+    Refused(Broken, Option<Instant>),
 }
 
 impl Closed {
     fn error(&self) -> TaskError {
         match self {
             Closed::ShutDown => TaskError::Rejected(Rejected::ShutDown),
-            Closed::Broken(broken) => TaskError::Broken(broken.clone()),
+            Closed::Broken(broken) | Closed::Refused(broken, _) => TaskError::Broken(broken.clone()),
         }
+    }
+}
+
+impl Inbox {
+    /// Why nothing is taken. A refusal ends when its time is over: then the next submit tries again.
+    fn closed(&mut self) -> Option<&Closed> {
+        if let Some(Closed::Refused(_, until)) = self.closed
+            && HAS_CLOCK
+            && clock::is_over(until)
+        {
+            self.closed = None;
+        }
+        self.closed.as_ref()
     }
 }
 
@@ -330,14 +345,16 @@ impl Await {
         &self.token
     }
 
-    /// Whether the one who polled could run it, told to look again.
-    fn could_help(&self) -> bool {
-        self.task.upgrade().is_some_and(|task| is_queued(&task))
-    }
-
-    /// The worker polls again.
-    fn help(&self) {
-        if let Err(panic) = contain(|| self.waker.wake_by_ref()) {
+    /// Has the worker poll again, if it could run the task then.
+    fn help(self: Arc<Self>) {
+        let is_queued = self.task.upgrade().is_some_and(|task| is_queued(&task));
+        // The user's waker may also be dropped here, by the last pointer to it.
+        let told = contain(move || {
+            if is_queued {
+                self.waker.wake_by_ref();
+            }
+        });
+        if let Err(panic) = told {
             log::error!("a waker panicked: {}", panic.message());
         }
     }
@@ -436,7 +453,7 @@ impl Queue {
 
     fn push_unbounded(&self, entry: Entry) {
         let mut inbox = self.inbox.lock();
-        if let Some(closed) = &inbox.closed {
+        if let Some(closed) = inbox.closed() {
             let error = closed.error();
             drop(inbox);
             return refuse(&entry, error);
@@ -471,7 +488,7 @@ impl Queue {
         let mut told = false;
         let mut state = self.state.lock();
         loop {
-            let closed = self.inbox.lock().closed.clone();
+            let closed = self.inbox.lock().closed().cloned();
             // A worker that waits for its own pool's queue while nobody is left to empty it is let in over capacity.
             let stuck = told && own && state.active() == 0 && state.sleeping == 0 && !self.can_start(&state);
             if closed.is_some() || state.live < capacity || stuck {
@@ -985,7 +1002,7 @@ impl Queue {
             Action::Start(number, is_retry) => self.start(number, is_retry),
             Action::Help(hubs, awaits) => {
                 hubs.iter().for_each(|hub| hub.help());
-                awaits.iter().filter(|wait| wait.could_help()).for_each(|wait| wait.help());
+                awaits.into_iter().for_each(Await::help);
             }
         }
     }
@@ -996,9 +1013,8 @@ impl Queue {
     fn start(&self, number: usize, is_retry: bool) {
         let name = format!("{}_{number}", self.config.thread_name_prefix);
         let slot = Slot::new(number, name.into(), is_retry);
-        let panicked = |panic: crate::contain::Panic| std::io::Error::other(panic.message());
-        let started = contain(|| self.spawn(&slot)).map_err(panicked).flatten();
-        if let Err(error) = started {
+        let started = contain(|| self.spawn(&slot));
+        if let Err(error) = started.unwrap_or_else(|panic| Err(std::io::Error::other(panic.message()))) {
             self.refused(&slot, error);
         }
     }
@@ -1023,9 +1039,11 @@ impl Queue {
         self.remove_slot(&mut state, slot);
         let is_first = state.refused.is_none();
         state.refused = Some(Refused::again(state.refused.as_ref()));
+        let until = state.refused.as_ref().and_then(|refused| refused.until);
         let left = state.threads;
         if left == 0 {
-            self.break_pool(state, Broken::with_source("no worker thread could be started", error));
+            let broken = Broken::with_source("no worker thread could be started", error);
+            self.break_pool(state, Closed::Refused(broken, until));
         } else {
             self.leave(state);
             if is_first {
@@ -1042,20 +1060,24 @@ impl Queue {
         state.lower(|state| &mut state.threads, 1);
         state.lower(|state| &mut state.starting, 1);
         self.remove_slot(&mut state, slot);
-        self.break_pool(state, broken);
+        self.break_pool(state, Closed::Broken(broken));
     }
 
-    fn break_pool(&self, mut state: MutexGuard<'_, State>, broken: Broken) {
+    /// Closes the door and fails what is queued. A refusal keeps nobody out for good, and opens no door that was shut.
+    fn break_pool(&self, mut state: MutexGuard<'_, State>, why: Closed) {
+        let error = why.error();
         let taken = {
             let mut inbox = self.inbox.lock();
-            inbox.closed = Some(Closed::Broken(broken.clone()));
-            state.broken = true;
+            state.broken |= matches!(why, Closed::Broken(_));
+            if state.broken || !state.closed {
+                inbox.closed = Some(why);
+            }
             Self::take_all(&mut state, &mut inbox)
         };
         self.tell_everybody(state);
         let failed = self.resolve(taken, |entry| {
             let before = entry.header().word.claim();
-            before.map(|before| (before, TaskError::Broken(broken.clone())))
+            before.map(|before| (before, error.clone()))
         });
         self.counters.add_failed(failed);
     }
@@ -1067,7 +1089,9 @@ impl Queue {
         state.closed = true;
         let taken = {
             let mut inbox = self.inbox.lock();
-            inbox.closed.get_or_insert(Closed::ShutDown);
+            if !matches!(inbox.closed, Some(Closed::Broken(_))) {
+                inbox.closed = Some(Closed::ShutDown);
+            }
             match mode {
                 Shutdown::Drain => Vec::new(),
                 Shutdown::CancelQueued => Self::take_all(&mut state, &mut inbox),

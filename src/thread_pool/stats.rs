@@ -19,8 +19,9 @@ pub struct Stats {
     pub queued: usize,
     /// Tasks that are being run.
     pub running: usize,
-    /// Tasks that began and now wait: for another task, in one of our waits or in `blocking`, or because their worker
-    /// runs, in place, the task they wait for.
+    /// Tasks that began and now wait: for another task, in one of our waits or in `blocking`, for a place in the pool's own
+    /// full queue, for another task of the pool that they polled, or because their worker runs, in place, the task they
+    /// wait for.
     pub blocked: usize,
     /// Tasks that gave a result.
     pub finished: u64,

@@ -125,6 +125,11 @@ impl Worker {
                 *self.worker.awaits.borrow_mut() = below;
             }
         }
+        // Nearly always. A panic doesn't come here: the task is contained, and so is what follows it.
+        if self.slot.holds() == 0 && self.awaits.borrow().is_empty() {
+            run();
+            return self.forget_awaits();
+        }
         let below = std::mem::take(&mut *self.awaits.borrow_mut());
         let paused = (self.slot.holds() > 0).then(|| self.queue.pause(&self.slot, &below));
         let _above = Above { worker: self, below, paused };

@@ -2,7 +2,7 @@
 
 use crate::Instance;
 use crate::support::{Gate, SOON, soon};
-use concurrent_futures::{ReturnWhen, ThreadPoolExecutor, blocking, wait};
+use concurrent_futures::{ReturnWhen, TaskError, ThreadPoolExecutor, WhenFull, blocking, wait};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -11,6 +11,7 @@ pub(crate) const INSTANCES: &[Instance] = &[
     Instance::new("threads_come_back_when_tasks_end", &[], threads_come_back_when_tasks_end),
     Instance::new("a_refused_spare_comes_later", &[], a_refused_spare_comes_later),
     Instance::new("a_waiter_tries_again_by_itself", &[], a_waiter_tries_again_by_itself),
+    Instance::new("not_one_thread_and_then_some", &[], not_one_thread_and_then_some),
     Instance::new("refused_again_and_again", &[], refused_again_and_again),
 ];
 
@@ -143,6 +144,35 @@ fn a_waiter_tries_again_by_itself() {
     set_limit(before);
     assert_eq!(*first.result().expect("it ran"), Ok(1));
     assert_eq!(second.result().expect("it ran"), 1);
+}
+
+/// Tasks fail with the system's error while there is not one thread, and run as soon as there may be one.
+fn not_one_thread_and_then_some() {
+    for bounded in [false, true] {
+        let builder = ThreadPoolExecutor::builder().max_workers(2).stack_size(STACK);
+        let builder = if bounded { builder.queue_capacity(1, WhenFull::Block) } else { builder };
+        let pool = builder.build().expect("good numbers");
+        let before = allow_stacks(0);
+        for _ in 0..3 {
+            let error = pool.spawn(|| ()).result().expect_err("no thread is to be had");
+            assert!(matches!(error, TaskError::Broken(_)), "{error:?}");
+            assert!(error.to_string().contains("no worker thread could be started"), "{error}");
+        }
+        set_limit(before);
+        assert!(soon(|| pool.spawn(|| ()).result().is_ok()));
+        let tasks: Vec<_> = (0..10).map(|n| pool.spawn(move || n)).collect();
+        assert!(tasks.into_iter().enumerate().all(|(n, task)| task.result().expect("it ran") == n));
+        pool.join_timeout(SOON).expect("every worker ends");
+        assert!(matches!(pool.spawn(|| ()).result(), Err(TaskError::Rejected(_))));
+    }
+    // A door that was shut stays shut.
+    let pool = pool(1);
+    let before = allow_stacks(0);
+    assert!(pool.spawn(|| ()).result().is_err());
+    pool.join_timeout(SOON).expect("there is no worker");
+    set_limit(before);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(matches!(pool.spawn(|| ()).result(), Err(TaskError::Rejected(_))));
 }
 
 /// Threads are refused and to be had by turns: all tasks run, and at the end there are as many as ever.

@@ -344,8 +344,10 @@ fn polled_and_given_up() {
         let own = pool.clone();
         let parent = pool.spawn(move || {
             let mut child = own.spawn(|| 1);
-            let _ = Pin::new(&mut child).poll(&mut Context::from_waker(Waker::noop()));
-            child
+            match Pin::new(&mut child).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => Future::ready(result),
+                Poll::Pending => child,
+            }
         });
         let child = parent.result().expect("it ran");
         assert_eq!(child.result().expect("child"), 1);
