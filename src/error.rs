@@ -757,6 +757,12 @@ pub enum BuildError {
     /// `max_tasks_per_child(0)`.
     #[error("a worker must be good for at least one task: max_tasks_per_child is 0")]
     NoTasks,
+    /// A `stack_size` that no address space has room for.
+    #[error("no thread can have a stack of {0} bytes: stack_size is larger than the address space")]
+    StackSize(usize),
+    /// A `thread_name_prefix` with a NUL in it.
+    #[error("no thread can have this name: thread_name_prefix {0:?} contains a NUL")]
+    ThreadName(String),
     /// The initializer's argument can't be sent to the workers.
     #[error("the initializer can't be sent to the workers: {0}")]
     Initializer(String),

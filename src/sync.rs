@@ -63,6 +63,9 @@ mod real {
     #[cfg(all(feature = "process", not(concurrent_futures_delays)))]
     pub(crate) fn delay() {}
 
+    /// Whether time passes: what was put off until later may be tried again.
+    pub(crate) const HAS_CLOCK: bool = true;
+
     #[cfg(not(concurrent_futures_delays))]
     pub(crate) mod thread {
         pub(crate) use std::thread::{Builder, JoinHandle};
@@ -177,6 +180,9 @@ mod model {
 
     pub(crate) use loom::sync::atomic;
     pub(crate) use thread_local_of_loom as thread_local;
+
+    /// loom has none: what is put off stays put off, or a run could not be repeated.
+    pub(crate) const HAS_CLOCK: bool = false;
 
     /// loom's mutex behind parking_lot's interface.
     #[derive(Debug, Default)]

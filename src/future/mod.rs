@@ -360,7 +360,10 @@ impl<T> std::future::Future for Future<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let header = self.header();
         if !header.word.load().is_resolved() {
-            let waker = cx.waker().clone();
+            let waker = match waiting::awaits(&*self, cx.waker()) {
+                Ok(waker) => waker,
+                Err(_) => return Poll::Ready(Err(exhausted())),
+            };
             match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
                 // Without the lock; and a waker's drop is not the poll's to panic of.
                 Ok(old) => {

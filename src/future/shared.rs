@@ -1,9 +1,9 @@
 //! [`SharedFuture`]: one result for many readers.
 
 use super::cell::{AnyCell, Entry, drop_left};
-use super::waiting::Watched;
+use super::waiting::{self, Watched};
 use super::watchers::WakerKey;
-use super::{Completion, Future, State, callback, debug};
+use super::{Completion, Future, State, callback, debug, exhausted};
 use crate::error::{TaskError, TimedOut};
 use crate::id::FutureId;
 use crate::sync::OnceLock;
@@ -206,7 +206,10 @@ impl<'a, T> std::future::Future for SharedWait<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (source, key) = (&self.future.inner.source, self.key);
         if !source.is_done() {
-            let waker = cx.waker().clone();
+            let waker = match waiting::awaits(self.future, cx.waker()) {
+                Ok(waker) => waker,
+                Err(_) => return Poll::Ready(Err(exhausted())),
+            };
             match source.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(key, waker)) {
                 Ok(old) => {
                     drop_left(source.any(), old);

@@ -11,9 +11,11 @@ use super::hub::{Hub, Woken};
 use super::state::Phase;
 use crate::clock::is_over;
 use crate::sync::spin_until;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 /// How a wait ended.
@@ -22,7 +24,8 @@ use std::time::Instant;
 pub(crate) enum Ending {
     Done,
     TimedOut,
-    /// Going on could only overflow the worker's stack, or wait for this very thread.
+    /// No thread can be had to run what is waited for, and the waiter can't: its stack is nearly spent, or it is a worker
+    /// that is not initialized yet. Going on could only overflow the stack, or wait for ever.
     Exhausted,
 }
 
@@ -83,24 +86,28 @@ pub(crate) trait Watched {
     fn entry(&self) -> Entry;
 }
 
-/// The pool whose worker a thread is.
-pub(crate) trait Host {
+/// The pool whose worker a thread is. `Any`: the pool finds its own worker again.
+pub(crate) trait Host: Any {
     fn home(&self) -> HomeId;
 
     /// Waits as one of its workers.
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending;
 
     /// What to do about a wait that ended as [`Ending::Exhausted`].
-    fn why_exhausted(&self) -> &'static str {
-        "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
-         give the pool a larger stack_size, or nest less"
-    }
+    fn why_exhausted(&self) -> &'static str;
 
     /// The worker is about to wait for something of the user's.
     fn begin_blocking(&self);
 
     /// It goes on.
     fn end_blocking(&self);
+
+    /// One of its pool's tasks was polled on this thread, and is not done: the worker may be about to sleep in whatever
+    /// polls, which nobody can see. Gives the waker to leave behind. The task may be done when it returns. `Err`: nobody
+    /// can run it.
+    fn awaits(&self, _task: &dyn Watched, waker: &Waker) -> Result<Waker, Ending> {
+        Ok(waker.clone())
+    }
 }
 
 crate::sync::thread_local! {
@@ -121,11 +128,21 @@ pub(crate) fn set_host(host: Option<Rc<dyn Host>>) {
     if let Some(host) = &host {
         BELONGS_TO.with(|cell| cell.set(Some(host.home())));
     }
-    HOST.with(|cell| *cell.borrow_mut() = host);
+    // The one before is dropped when the borrow is over: it may be the last pointer to a pool, whose hooks are the user's.
+    let _before = HOST.with(|cell| cell.replace(host));
 }
 
 pub(crate) fn host() -> Option<Rc<dyn Host>> {
     HOST.try_with(|host| host.borrow().clone()).ok().flatten()
+}
+
+/// The waker to leave behind in a task that was polled and is not done. A poll on a thread of the task's own pool is a wait
+/// that the pool is told of, see [`Host::awaits`].
+pub(crate) fn awaits(task: &dyn Watched, waker: &Waker) -> Result<Waker, Ending> {
+    match host().filter(|host| task.cell().header().home.is(host.home())) {
+        Some(host) => host.awaits(task, waker),
+        None => Ok(waker.clone()),
+    }
 }
 
 /// Waits, on whatever thread this is.

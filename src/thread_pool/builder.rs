@@ -64,14 +64,15 @@ impl ThreadPoolBuilder {
     }
 
     /// Threads are called `{prefix}_{n}`, n from 0. By default `ThreadPoolExecutor-{m}`, m counting pools. Linux shows
-    /// the first 15 bytes.
+    /// the first 15 bytes. [`build`](ThreadPoolBuilder::build) refuses a NUL in it, which no system takes in a name.
     pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.thread_name_prefix = Some(prefix.into());
         self
     }
 
     /// Bytes of stack for each worker; 2 MiB by default. Tasks with results of hundreds of kilobytes by value want more,
-    /// or a `Box`.
+    /// or a `Box`. The system rounds it up to what it needs at least. A size that it has no memory for is refused when the
+    /// first worker starts, and each future says so.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -85,6 +86,10 @@ impl ThreadPoolBuilder {
 
     /// Runs in each worker before its first task. If it panics the pool is broken: every queued future and every later
     /// submit gets [`TaskError::Broken`](crate::TaskError::Broken), with the panic as its source.
+    ///
+    /// An initializer may wait for a task of its own pool. That task never runs in this worker, which is not initialized
+    /// yet: another worker runs it, beyond `max_workers` if need be. If the initializer of every further worker waits as
+    /// well, nobody ever could: then the waits end with `Broken`.
     pub fn initializer(self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.try_initializer(move || {
             f();
@@ -116,7 +121,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Runs in each worker when it ends, after its last task.
+    /// Runs in each worker when it ends, after its last task. The thread is no worker any more: what it submits to the pool
+    /// and waits for, another worker runs.
     pub fn on_exit(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_exit = Some(Arc::new(f));
         self
@@ -132,7 +138,8 @@ impl ThreadPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`], where a number is 0 that can't be.
+    /// [`BuildError`] if `max_workers` or the queue's capacity is 0, the stack is larger than any address space, or the
+    /// name prefix contains a NUL.
     pub fn build(self) -> Result<ThreadPoolExecutor, BuildError> {
         let max_workers = self.max_workers.unwrap_or_else(default_workers);
         if max_workers == 0 {
@@ -141,10 +148,18 @@ impl ThreadPoolBuilder {
         if matches!(self.capacity, Some((0, _))) {
             return Err(BuildError::NoCapacity);
         }
+        let stack_size = self.stack_size.unwrap_or(STACK_SIZE);
+        if isize::try_from(stack_size).is_err() {
+            return Err(BuildError::StackSize(stack_size));
+        }
+        let thread_name_prefix = self.thread_name_prefix.unwrap_or_else(default_prefix);
+        if thread_name_prefix.contains('\0') {
+            return Err(BuildError::ThreadName(thread_name_prefix));
+        }
         let config = Config {
             max_workers,
-            thread_name_prefix: self.thread_name_prefix.unwrap_or_else(default_prefix),
-            stack_size: self.stack_size.unwrap_or(STACK_SIZE),
+            thread_name_prefix,
+            stack_size,
             initializer: self.initializer,
             on_exit: self.on_exit,
             capacity: self.capacity,

@@ -46,6 +46,18 @@ use std::time::Duration;
 /// *another* pool's future, for a [`Promise`](crate::Promise) or a lock are not seen by the pool; [`blocking`] declares
 /// them.
 ///
+/// A task may also poll futures of its own pool (`block_on`, or an executor that runs on the worker's thread). The pool
+/// can't see whether the thread sleeps then, so the worker counts as blocked from the poll until the polled task is done,
+/// its future is dropped, or the polling task ends; meanwhile one task more than `max_workers` may be active. A poll runs
+/// the task in place only if no other worker is left and the system refuses further threads; executors that can't be
+/// nested on one thread then panic in a task that uses them itself. A task that waits for another thread which polls (a
+/// runtime with threads of its own) declares that by [`blocking`].
+///
+/// **Threads that the system refuses.** The pool goes on with those it has, and tries again 10 ms later, then at longer
+/// intervals of up to a second: at the next submit, at the end of a task, or when a waiting worker looks again. If not
+/// one thread can be had, what is queued fails as [`Broken`](crate::TaskError::Broken), and so do submits until the next
+/// try.
+///
 /// **The end.** Dropping the pool runs what is queued and joins the threads, as Python's `with` block does; while its
 /// thread panics, what is queued is cancelled instead, and a thread of the same pool doesn't join. A pool in a `static`
 /// is never dropped: what is still queued when `main` returns is lost, as it is after [`detach`](Self::detach) and
@@ -70,7 +82,8 @@ pub struct ThreadPoolExecutor {
 }
 
 impl ThreadPoolExecutor {
-    /// A pool of at most `max_workers` threads; for more options, [`builder`](ThreadPoolExecutor::builder).
+    /// A pool of at most `max_workers` threads, any number up to `usize::MAX`; for more options,
+    /// [`builder`](ThreadPoolExecutor::builder).
     ///
     /// # Panics
     ///

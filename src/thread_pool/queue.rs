@@ -9,7 +9,8 @@
 //! worker    -> state { ready, urgent, threads, blocked, sleeping, starting, wakes, searching, .. }
 //! ```
 //!
-//! Words: *active* = threads - blocked - sleeping. An *entry* is one pointer to a task in one of the three lists; a
+//! Words: *active* = threads - blocked - sleeping. A thread *holds* one more of these while it is in one more wait, however
+//! they nest, and counts as blocked, once, while it holds any ([`State::hold`]). An *entry* is one pointer to a task in one of the three lists; a
 //! *dead entry* is one whose task is no longer queued (cancelled, or run in place by a waiter). Lock order: state, then
 //! inbox.
 //!
@@ -33,33 +34,38 @@
 //!   `state` and leaves. False: the last store of `ask` came before the push, when somebody searched or nobody could be
 //!   added; the section that changes this stores `ask` and *then* counts under the same lock, and sees the entry.
 //! - *The coming do come.* A searcher clears its flag in the section in which it takes, rests or ends; `starting` falls
-//!   at the first look, a refusal or a failed initializer; `returning` at the next look, or before callbacks run. All
-//!   are sections.
+//!   at the first look, a refusal, a failed initializer, or while an initializer waits; `returning` at the next look, or
+//!   before callbacks run. All are sections.
 //! - *A wake-up is a number*: `sleeping` falls and `wakes` rises in one section; exactly one worker takes it, even one
 //!   whose time was up or that was only about to sleep.
 //! - *The count is never too low for long*: `dead` counts an entry only after its task stopped being queued, and whoever
 //!   removes an entry subtracts exactly that. If it is too high for a moment, one worker looks for nothing.
+//! - *A refusal ends.* While the system's refusal of a thread is remembered ([`Refused`]), a push asks all the same, each
+//!   section looks whether the time is up, and a waiter that was told to help and could not looks again at that time.
 //!
 //! The rules were checked together in an explicit-state model of 38 scenarios (2.8 million states), in which each rule,
-//! taken away, breaks something; `tests/loom` explores the same situations in this code.
+//! taken away, breaks something; `tests/loom` explores the same situations in this code, and `tests/model` has the waits
+//! that nest in a model of their own (`nested`).
 
 use super::builder::Config;
 use super::stats::{Counters, Slot, Stats};
-use super::worker;
+use super::worker::{self, Worker};
 use crate::clock;
-use crate::contain::{Panic, drop_contained};
+use crate::contain::{Panic, contain, drop_contained};
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::{Shutdown, WhenFull};
-use crate::future::cell::{Entry, fail_claimed, publish_here};
+use crate::future::cell::{AnyCell, Entry, fail_claimed, publish_here};
 use crate::future::home::{Home, HomeId};
 use crate::future::hub::Hub;
 use crate::future::state::{Phase, Snapshot};
-use crate::future::waiting;
+use crate::future::waiting::{self, Host};
 use crate::logging;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
+use crate::sync::{Condvar, HAS_CLOCK, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
 use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// Threads beyond `max_workers`, at most: workers that replace those blocked in waits. Java's ForkJoinPool has this
@@ -68,6 +74,13 @@ const SPARES: usize = 256;
 
 /// How long a spare stays when there is nothing to do. Not at once: timed waits in a loop would start a thread each.
 const SPARE_REST: Duration = Duration::from_millis(500);
+
+/// After the system has refused a thread none is tried for so long; twice as long after each further refusal, up to 64
+/// times.
+const REFUSED_FOR: Duration = Duration::from_millis(10);
+
+/// The smallest stack that a thread is started with, where less is asked for: the worker itself needs some.
+const LEAST_STACK: usize = 64 << 10;
 
 /// Dead entries that are not worth a sweep.
 const SWEEP_AT_LEAST: usize = 64;
@@ -134,14 +147,29 @@ struct Inbox {
 enum Closed {
     ShutDown,
     Broken(Broken),
+    /// The system refused the only thread there would be: as broken until then.
+    Refused(Broken, Option<Instant>),
 }
 
 impl Closed {
     fn error(&self) -> TaskError {
         match self {
             Closed::ShutDown => TaskError::Rejected(Rejected::ShutDown),
-            Closed::Broken(broken) => TaskError::Broken(broken.clone()),
+            Closed::Broken(broken) | Closed::Refused(broken, _) => TaskError::Broken(broken.clone()),
         }
+    }
+}
+
+impl Inbox {
+    /// Why nothing is taken. A refusal ends when its time is over: then the next submit tries again.
+    fn closed(&mut self) -> Option<&Closed> {
+        if let Some(Closed::Refused(_, until)) = self.closed
+            && HAS_CLOCK
+            && clock::is_over(until)
+        {
+            self.closed = None;
+        }
+        self.closed.as_ref()
     }
 }
 
@@ -161,13 +189,17 @@ struct State {
     ask: bool,
     closed: bool,
     broken: bool,
-    /// The system refused a thread.
-    refused: bool,
+    /// The system refused a thread, and none was had since.
+    refused: Option<Refused>,
     /// Queued tasks, of a bounded pool.
     live: usize,
     place_waiters: VecDeque<PlaceWaiter>,
     /// Blocked waiters that could run one of their own tasks.
     helpers: Vec<Arc<Hub>>,
+    /// What own workers have polled, dead ones included.
+    awaiting: Vec<Weak<Await>>,
+    /// A counter was to fall below zero: a mistake of ours, told once.
+    miscount: Miscount,
     slots: Vec<Arc<Slot>>,
     free_numbers: BTreeSet<usize>,
     numbers: usize,
@@ -179,9 +211,178 @@ struct PlaceWaiter {
     own: bool,
 }
 
+struct Refused {
+    /// No thread is tried before.
+    until: Option<Instant>,
+    times: u32,
+}
+
+impl Refused {
+    fn again(before: Option<&Self>) -> Self {
+        let times = before.map_or(0, |before| before.times.saturating_add(1));
+        Refused { until: clock::deadline_after(REFUSED_FOR * (1 << times.min(6))), times }
+    }
+
+    /// One at a time is tried, until one is there.
+    fn trying(&mut self) {
+        self.until = clock::deadline_after(REFUSED_FOR * 64);
+    }
+
+    fn is_over(&self) -> bool {
+        HAS_CLOCK && clock::is_over(self.until)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Miscount {
+    #[default]
+    None,
+    Seen,
+    Told,
+}
+
 impl State {
     fn active(&self) -> usize {
-        self.threads - self.blocked - self.sleeping
+        // What would be negative is a mistake in these counters, seen by `check`; a wrapped number would stop the pool.
+        self.threads.saturating_sub(self.blocked).saturating_sub(self.sleeping)
+    }
+
+    /// The thread behind `slot` is in one more wait: with the first it counts as blocked. A thread that is still starting
+    /// is not coming meanwhile.
+    fn hold(&mut self, slot: &Slot, waits: usize) {
+        let before = slot.holds();
+        slot.set_holds(before + waits);
+        if before == 0 && waits > 0 {
+            self.blocked += 1;
+            if slot.is_starting() {
+                self.lower(|state| &mut state.starting, 1);
+            }
+        }
+    }
+
+    /// It is in one wait less: with the last it is active again.
+    fn unhold(&mut self, slot: &Slot, waits: usize) {
+        let Some(left) = slot.holds().checked_sub(waits) else { return self.note_miscount() };
+        slot.set_holds(left);
+        if left == 0 && waits > 0 {
+            self.lower(|state| &mut state.blocked, 1);
+            if slot.is_starting() {
+                self.starting += 1;
+            }
+        }
+    }
+
+    /// Every counter falls here, and none below zero.
+    fn lower(&mut self, counter: impl FnOnce(&mut State) -> &mut usize, by: usize) {
+        let counter = counter(self);
+        match counter.checked_sub(by) {
+            Some(left) => *counter = left,
+            None => {
+                *counter = 0;
+                self.note_miscount();
+            }
+        }
+    }
+
+    #[cold]
+    fn note_miscount(&mut self) {
+        debug_assert!(false, "a counter of a pool would have fallen below zero");
+        if self.miscount == Miscount::None {
+            self.miscount = Miscount::Seen;
+        }
+    }
+
+    fn check(&mut self) {
+        if self.blocked + self.sleeping > self.threads {
+            self.note_miscount();
+        }
+    }
+}
+
+/// A poll of one of the pool's own tasks by one of its own workers, as the worker sees it. It is one more wait of that
+/// thread, until it is over.
+pub(super) struct Token {
+    slot: Arc<Slot>,
+    /// One of the constants below; changes under the pool's lock.
+    stage: plain::AtomicU32,
+}
+
+/// The worker counts as blocked for it.
+const HELD: u32 = 0;
+/// The worker runs another task in place, above the one that polled.
+const PAUSED: u32 = 1;
+const OVER: u32 = 2;
+
+impl Token {
+    fn stage(&self) -> u32 {
+        self.stage.load(Ordering::Relaxed)
+    }
+
+    fn set_stage(&self, stage: u32) {
+        self.stage.store(stage, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.stage() == OVER
+    }
+}
+
+/// The waker that such a poll leaves behind in the task: the wait is over when the task is done, or when this is dropped.
+pub(super) struct Await {
+    token: Arc<Token>,
+    queue: Weak<Queue>,
+    /// The user's.
+    waker: Waker,
+    task: Weak<dyn AnyCell>,
+}
+
+impl Await {
+    pub(super) fn new(queue: &Queue, slot: &Arc<Slot>, task: &Entry, waker: Waker) -> Arc<Self> {
+        let token = Arc::new(Token { slot: slot.clone(), stage: plain::AtomicU32::new(OVER) });
+        Arc::new(Await { token, queue: queue.me.clone(), waker, task: Arc::downgrade(task) })
+    }
+
+    pub(super) fn token(&self) -> &Arc<Token> {
+        &self.token
+    }
+
+    /// Has the worker poll again, if it could run the task then.
+    fn help(self: Arc<Self>) {
+        let is_queued = self.task.upgrade().is_some_and(|task| is_queued(&task));
+        // The user's waker may also be dropped here, by the last pointer to it.
+        let told = contain(move || {
+            if is_queued {
+                self.waker.wake_by_ref();
+            }
+        });
+        if let Err(panic) = told {
+            logging::error(format_args!("a waker panicked: {}", panic.message()));
+        }
+    }
+
+    fn end(&self) {
+        if !self.token.is_over()
+            && let Some(queue) = self.queue.upgrade()
+        {
+            queue.end_awaits(std::slice::from_ref(&self.token));
+        }
+    }
+}
+
+impl Wake for Await {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.end();
+        self.waker.wake_by_ref();
+    }
+}
+
+impl Drop for Await {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -214,8 +415,9 @@ enum Rested<'a> {
 enum Action {
     Nothing,
     Wake,
-    Start(usize),
-    Help(Vec<Arc<Hub>>),
+    /// The thread's number, and whether the system refused one before.
+    Start(usize, bool),
+    Help(Vec<Arc<Hub>>, Vec<Arc<Await>>),
 }
 
 impl Queue {
@@ -252,7 +454,7 @@ impl Queue {
 
     fn push_unbounded(&self, entry: Entry) {
         let mut inbox = self.inbox.lock();
-        if let Some(closed) = &inbox.closed {
+        if let Some(closed) = inbox.closed() {
             let error = closed.error();
             drop(inbox);
             return refuse(&entry, error);
@@ -282,16 +484,18 @@ impl Queue {
     }
 
     fn push_bounded(&self, entry: Entry, capacity: usize, when_full: WhenFull) {
-        let own = waiting::host().is_some_and(|host| host.home() == self.id);
-        let mut counted_blocked = false;
+        let slot = self.own_slot();
+        let own = slot.is_some();
         let mut told = false;
         let mut state = self.state.lock();
         loop {
-            let closed = self.inbox.lock().closed.clone();
+            let closed = self.inbox.lock().closed().cloned();
             // A worker that waits for its own pool's queue while nobody is left to empty it is let in over capacity.
             let stuck = told && own && state.active() == 0 && state.sleeping == 0 && !self.can_start(&state);
             if closed.is_some() || state.live < capacity || stuck {
-                state.blocked -= usize::from(counted_blocked);
+                if let (Some(slot), true) = (&slot, told) {
+                    state.unhold(slot, 1);
+                }
                 if let Some(closed) = closed {
                     self.leave(state);
                     return refuse(&entry, closed.error());
@@ -319,8 +523,8 @@ impl Queue {
                 WhenFull::Block => {
                     let hub = Hub::bell(1, false);
                     state.place_waiters.push_back(PlaceWaiter { hub: hub.clone(), own });
-                    if own && !std::mem::replace(&mut counted_blocked, true) {
-                        state.blocked += 1;
+                    if let (Some(slot), false) = (&slot, told) {
+                        state.hold(slot, 1);
                     }
                     self.leave(state);
                     // Rung, or told to help: either way it looks again.
@@ -335,11 +539,26 @@ impl Queue {
 
     fn run_on_caller(&self, entry: &Entry) {
         if entry.header().word.claim().is_some() {
-            self.counters.begin_elsewhere();
-            let phase = entry.execute();
-            self.counters.end_elsewhere(phase);
-            publish_here(&**entry, Phase::Running, phase);
+            let run = || {
+                self.counters.begin_elsewhere();
+                let phase = entry.execute();
+                self.counters.end_elsewhere(phase);
+                publish_here(&**entry, Phase::Running, phase);
+            };
+            match self.own_worker() {
+                Some(host) => Worker::of(&*host).map_or((), |worker| worker.run_above(run)),
+                None => run(),
+            }
         }
+    }
+
+    /// The worker of this pool that this thread is, if it is one.
+    fn own_worker(&self) -> Option<Rc<dyn Host>> {
+        waiting::host().filter(|host| host.home() == self.id)
+    }
+
+    fn own_slot(&self) -> Option<Arc<Slot>> {
+        self.own_worker().and_then(|host| Worker::of(&*host).map(|worker| worker.slot.clone()))
     }
 
     // ---- workers -------------------------------------------------------------------------------------
@@ -348,10 +567,14 @@ impl Queue {
     pub(super) fn look(&self, was: Was, slot: &Arc<Slot>) -> Next {
         let mut state = self.state.lock();
         match was {
-            Was::First => state.starting -= 1,
-            Was::Back => {
-                self.returning.0.fetch_sub(1, Ordering::Relaxed);
+            Was::First => {
+                state.lower(|state| &mut state.starting, 1);
+                slot.set_started();
+                if slot.is_retry {
+                    state.refused = None;
+                }
             }
+            Was::Back => self.lower_returning(&mut state),
             Was::Searcher | Was::Plain => {}
         }
         let mut searcher = was == Was::Searcher;
@@ -398,20 +621,20 @@ impl Queue {
         let since = Instant::now();
         // The end of this section, as `leave` is of all others; but it goes on to wait under the same lock.
         match self.settle(&mut state) {
-            action @ Action::Start(_) => {
+            action @ (Action::Nothing | Action::Wake) => self.perform(action),
+            action => {
                 drop(state);
                 self.perform(action);
                 state = self.state.lock();
             }
-            action => self.perform(action),
         }
         loop {
             if state.wakes > 0 {
-                state.wakes -= 1;
+                state.lower(|state| &mut state.wakes, 1);
                 return Rested::Woken(state);
             }
             if state.closed || state.broken {
-                state.sleeping -= 1;
+                state.lower(|state| &mut state.sleeping, 1);
                 return Rested::Closed(state);
             }
             let limit = if state.threads > self.config.max_workers {
@@ -424,7 +647,7 @@ impl Queue {
                 Some(at) => {
                     let timed_out = self.wake.wait_until(&mut state, at).timed_out();
                     if timed_out && state.wakes == 0 && !state.closed && !state.broken {
-                        state.sleeping -= 1;
+                        state.lower(|state| &mut state.sleeping, 1);
                         return Rested::LongEnough(state);
                     }
                 }
@@ -434,7 +657,7 @@ impl Queue {
 
     /// The worker leaves for good.
     fn end(&self, mut state: MutexGuard<'_, State>, searcher: bool, slot: &Arc<Slot>) -> Next {
-        state.threads -= 1;
+        state.lower(|state| &mut state.threads, 1);
         if searcher {
             state.searching = false;
         }
@@ -503,37 +726,113 @@ impl Queue {
 
     /// It isn't yet: callbacks turned up.
     pub(super) fn returns_later(&self) {
-        let state = self.state.lock();
-        self.returning.0.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        self.lower_returning(&mut state);
         self.leave(state);
+    }
+
+    fn lower_returning(&self, state: &mut State) {
+        if self.returning.0.fetch_sub(1, Ordering::Relaxed) == 0 {
+            self.returning.0.fetch_add(1, Ordering::Relaxed);
+            state.note_miscount();
+        }
     }
 
     // ---- waiters -------------------------------------------------------------------------------------
 
     /// A worker is about to wait. Those of `needed` that are queued go on the urgent stack, the last on top; `helper` is
     /// told when nobody is left to run them.
-    pub(super) fn begin_blocked(&self, needed: Vec<Entry>, helper: Option<&Arc<Hub>>) {
+    pub(super) fn begin_blocked(&self, slot: &Slot, needed: Vec<Entry>, helper: Option<&Arc<Hub>>) {
         let mut state = self.state.lock();
         for entry in needed {
             if entry.header().word.mark_urgent() {
                 state.urgent.push(entry);
             }
         }
-        state.blocked += 1;
+        state.hold(slot, 1);
         state.helpers.extend(helper.cloned());
         self.leave(state);
     }
 
     /// It goes on.
-    pub(super) fn end_blocked(&self, helper: Option<&Arc<Hub>>) {
+    pub(super) fn end_blocked(&self, slot: &Slot, helper: Option<&Arc<Hub>>) {
         let mut state = self.state.lock();
-        state.blocked -= 1;
+        state.unhold(slot, 1);
         if let Some(helper) = helper
             && let Some(at) = state.helpers.iter().position(|hub| Arc::ptr_eq(hub, helper))
         {
             state.helpers.swap_remove(at);
         }
         self.leave(state);
+    }
+
+    /// A worker has polled `task`, which is not done, and may be about to sleep in whatever polls. As `begin_blocked`; says
+    /// whether nobody is left to run it.
+    pub(super) fn begin_await(&self, wait: &Arc<Await>, task: Entry) -> bool {
+        let mut state = self.state.lock();
+        if task.header().word.mark_urgent() {
+            state.urgent.push(task);
+        }
+        wait.token.set_stage(HELD);
+        state.hold(&wait.token.slot, 1);
+        let stuck = self.is_stuck(&state);
+        // Swept when they have doubled, at the latest.
+        if state.awaiting.len() == state.awaiting.capacity() {
+            state.awaiting.retain(|wait| wait.strong_count() > 0);
+        }
+        state.awaiting.push(Arc::downgrade(wait));
+        self.leave(state);
+        stuck
+    }
+
+    /// What was polled is done, or nobody awaits it any more.
+    pub(super) fn end_awaits(&self, tokens: &[Arc<Token>]) {
+        let mut state = self.state.lock();
+        for token in tokens {
+            if token.stage() == HELD {
+                state.unhold(&token.slot, 1);
+            }
+            token.set_stage(OVER);
+        }
+        self.leave(state);
+    }
+
+    /// A worker that counts as blocked is about to run a task in place, above all that it waits for: it is active
+    /// meanwhile. Says in how many waits it is, those for what it polled (`tokens`) left out: they may end meanwhile.
+    pub(super) fn pause(&self, slot: &Slot, tokens: &[Arc<Token>]) -> usize {
+        let mut state = self.state.lock();
+        let mut waits = slot.holds();
+        state.unhold(slot, waits);
+        for token in tokens.iter().filter(|token| token.stage() == HELD) {
+            token.set_stage(PAUSED);
+            waits = waits.saturating_sub(1);
+        }
+        self.leave(state);
+        waits
+    }
+
+    /// It waits again.
+    pub(super) fn resume(&self, slot: &Slot, waits: usize, tokens: &[Arc<Token>]) {
+        let mut state = self.state.lock();
+        let mut waits = waits;
+        for token in tokens.iter().filter(|token| token.stage() == PAUSED) {
+            token.set_stage(HELD);
+            waits += 1;
+        }
+        state.hold(slot, waits);
+        self.leave(state);
+    }
+
+    /// When a thread is tried again, if the system refused one.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        let refused = state.refused.as_ref().filter(|refused| HAS_CLOCK && !refused.is_over());
+        refused.and_then(|refused| refused.until)
+    }
+
+    /// It is time to try.
+    pub(super) fn try_again(&self) {
+        self.leave(self.state.lock());
     }
 
     /// A task was claimed or cancelled without taking its entry out: the entry is dead. `before` is its word as it was.
@@ -579,7 +878,7 @@ impl Queue {
 
     fn release_place(&self, state: &mut State) {
         if self.config.capacity.is_some() {
-            state.live -= 1;
+            state.lower(|state| &mut state.live, 1);
             Self::tell_place(state);
         }
     }
@@ -593,9 +892,16 @@ impl Queue {
     // ---- the end of a section ------------------------------------------------------------------------
 
     fn can_start(&self, state: &State) -> bool {
-        state.threads < self.config.max_workers + SPARES
-            && !state.broken
-            && (!state.refused || state.threads == 0)
+        self.has_room(state) && (state.refused.as_ref().is_none_or(Refused::is_over) || state.threads == 0)
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        state.threads < self.config.max_workers.saturating_add(SPARES) && !state.broken
+    }
+
+    /// A thread was refused, and may be had when somebody looks again.
+    fn may_start_later(&self, state: &State) -> bool {
+        HAS_CLOCK && state.refused.is_some() && self.has_room(state)
     }
 
     /// Whether a push should come and leave.
@@ -604,7 +910,7 @@ impl Queue {
             || state.broken
             || (!state.searching
                 && state.active() < self.config.max_workers
-                && (state.sleeping > 0 || self.can_start(state)))
+                && (state.sleeping > 0 || self.can_start(state) || self.may_start_later(state)))
     }
 
     /// Whether every thread there is waits, and no other can be had: only the waiters can help themselves. A push from
@@ -616,11 +922,21 @@ impl Queue {
     /// Lets go of `state`. See the module's "one rule".
     fn leave(&self, mut state: MutexGuard<'_, State>) {
         let action = self.settle(&mut state);
+        let miscounted = state.miscount == Miscount::Seen;
+        if miscounted {
+            state.miscount = Miscount::Told;
+        }
         drop(state);
         self.perform(action);
+        if miscounted {
+            logging::error(format_args!(
+                "a pool of threads has miscounted its workers and goes on; please report this"
+            ));
+        }
     }
 
     fn settle(&self, state: &mut State) -> Action {
+        state.check();
         let ask = self.wants_asking(state);
         let stuck = self.is_stuck(state);
         if !ask && !state.ask && !stuck {
@@ -634,23 +950,26 @@ impl Queue {
         let entries = state.urgent.len() + state.ready.len() + in_inbox;
         let dead = self.dead.0.load(Ordering::Relaxed).max(0) as usize;
         let queued = entries.saturating_sub(dead);
-        let coming = state.starting + self.returning.0.load(Ordering::Relaxed);
+        let coming = state.starting.saturating_add(self.returning.0.load(Ordering::Relaxed));
         if state.searching || state.active() >= self.config.max_workers || queued <= coming {
             return Action::Nothing;
         }
         let action = if state.sleeping > 0 {
-            state.sleeping -= 1;
+            state.lower(|state| &mut state.sleeping, 1);
             state.wakes += 1;
             state.searching = true;
             Action::Wake
         } else if self.can_start(state) {
             state.threads += 1;
             state.starting += 1;
-            Action::Start(Self::new_number(state))
+            let is_retry = state.refused.is_some();
+            state.refused.iter_mut().for_each(Refused::trying);
+            Action::Start(Self::new_number(state), is_retry)
         } else if stuck {
             let own_place_waiters =
                 state.place_waiters.iter().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
-            Action::Help(state.helpers.iter().chain(own_place_waiters).cloned().collect())
+            let hubs = state.helpers.iter().chain(own_place_waiters).cloned().collect();
+            Action::Help(hubs, state.awaiting.iter().filter_map(Weak::upgrade).collect())
         } else {
             Action::Nothing
         };
@@ -683,41 +1002,54 @@ impl Queue {
             Action::Wake => {
                 self.wake.notify_one();
             }
-            Action::Start(number) => self.start(number),
-            Action::Help(hubs) => hubs.iter().for_each(|hub| hub.help()),
+            Action::Start(number, is_retry) => self.start(number, is_retry),
+            Action::Help(hubs, awaits) => {
+                hubs.iter().for_each(|hub| hub.help());
+                awaits.into_iter().for_each(Await::help);
+            }
         }
     }
 
     // ---- threads -------------------------------------------------------------------------------------
 
-    fn start(&self, number: usize) {
-        let name: Arc<str> = format!("{}_{number}", self.config.thread_name_prefix).into();
-        let slot = Slot::new(number, name.clone());
-        let builder = thread::Builder::new().name(name.to_string()).stack_size(self.config.stack_size);
-        let queue = self.me.upgrade().expect("whoever starts a thread holds the pool");
-        self.state.lock().slots.push(slot.clone());
-        let started = {
-            // Held while the thread starts: who joins can't miss the handle of a thread that has ended already.
-            let mut handles = self.handles.lock();
-            handles.retain(|handle| !thread::is_finished(handle));
-            let worker_slot = slot.clone();
-            builder.spawn(move || worker::main(queue, worker_slot)).map(|handle| handles.push(handle))
-        };
-        if let Err(error) = started {
+    /// Starts a thread that is counted already. Whatever fails in it, also by a panic, gives back what was counted.
+    fn start(&self, number: usize, is_retry: bool) {
+        let name = format!("{}_{number}", self.config.thread_name_prefix);
+        let slot = Slot::new(number, name.into(), is_retry);
+        let started = contain(|| self.spawn(&slot));
+        if let Err(error) = started.unwrap_or_else(|panic| Err(std::io::Error::other(panic.message()))) {
             self.refused(&slot, error);
         }
     }
 
+    fn spawn(&self, slot: &Arc<Slot>) -> std::io::Result<()> {
+        let stack_size = self.config.stack_size.max(LEAST_STACK);
+        let builder = thread::Builder::new().name(slot.name.to_string()).stack_size(stack_size);
+        let queue = self.me.upgrade().expect("whoever starts a thread holds the pool");
+        self.state.lock().slots.push(slot.clone());
+        // Held while the thread starts: who joins can't miss the handle of a thread that has ended already.
+        let mut handles = self.handles.lock();
+        handles.retain(|handle| !thread::is_finished(handle));
+        let worker_slot = slot.clone();
+        handles.push(builder.spawn(move || worker::main(queue, worker_slot))?);
+        Ok(())
+    }
+
     fn refused(&self, slot: &Arc<Slot>, error: std::io::Error) {
         let mut state = self.state.lock();
-        state.threads -= 1;
-        state.starting -= 1;
+        state.lower(|state| &mut state.threads, 1);
+        state.lower(|state| &mut state.starting, 1);
         self.remove_slot(&mut state, slot);
-        let is_first = !std::mem::replace(&mut state.refused, true);
-        let what =
-            format!("the system refused a worker thread, the pool goes on with {}: {error}", state.threads);
-        if state.threads == 0 {
-            self.break_pool(state, Broken::with_source("no worker thread could be started", error));
+        let is_first = state.refused.is_none();
+        state.refused = Some(Refused::again(state.refused.as_ref()));
+        let until = state.refused.as_ref().and_then(|refused| refused.until);
+        let left = state.threads;
+        let what = format!(
+            "the system refused a worker thread; the pool goes on with {left} and tries again: {error}"
+        );
+        if left == 0 {
+            let broken = Broken::with_source("no worker thread could be started", error);
+            self.break_pool(state, Closed::Refused(broken, until));
         } else {
             self.leave(state);
         }
@@ -730,17 +1062,19 @@ impl Queue {
     /// The initializer failed in a worker that is starting.
     pub(super) fn initializer_failed(&self, slot: &Arc<Slot>, broken: Broken) {
         let mut state = self.state.lock();
-        state.threads -= 1;
-        state.starting -= 1;
+        state.lower(|state| &mut state.threads, 1);
+        state.lower(|state| &mut state.starting, 1);
         self.remove_slot(&mut state, slot);
-        self.break_pool(state, broken);
+        self.break_pool(state, Closed::Broken(broken));
     }
 
-    fn break_pool(&self, mut state: MutexGuard<'_, State>, broken: Broken) {
+    /// Closes the door and fails what is queued. A refusal keeps nobody out for good, and opens no door that was shut.
+    fn break_pool(&self, mut state: MutexGuard<'_, State>, why: Closed) {
+        let error = why.error();
         let (taken, before) = {
             let mut inbox = self.inbox.lock();
-            let before = inbox.closed.replace(Closed::Broken(broken.clone()));
-            state.broken = true;
+            state.broken |= matches!(why, Closed::Broken(_));
+            let before = if state.broken || !state.closed { inbox.closed.replace(why) } else { Some(why) };
             (Self::take_all(&mut state, &mut inbox), before)
         };
         self.tell_everybody(state);
@@ -748,7 +1082,7 @@ impl Queue {
         log_panic_in_drop("an earlier failure", drop_contained(before));
         let failed = self.resolve(taken, |entry| {
             let before = entry.header().word.claim();
-            before.map(|before| (before, TaskError::Broken(broken.clone())))
+            before.map(|before| (before, error.clone()))
         });
         self.counters.add_failed(failed);
     }
@@ -760,7 +1094,9 @@ impl Queue {
         state.closed = true;
         let taken = {
             let mut inbox = self.inbox.lock();
-            inbox.closed.get_or_insert(Closed::ShutDown);
+            if !matches!(inbox.closed, Some(Closed::Broken(_))) {
+                inbox.closed = Some(Closed::ShutDown);
+            }
             match mode {
                 Shutdown::Drain => Vec::new(),
                 Shutdown::CancelQueued => Self::take_all(&mut state, &mut inbox),
@@ -809,7 +1145,7 @@ impl Queue {
         }
         if self.config.capacity.is_some() && ended > 0 {
             let mut state = self.state.lock();
-            state.live -= ended;
+            state.lower(|state| &mut state.live, ended);
             self.leave(state);
         }
         ended

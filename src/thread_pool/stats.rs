@@ -3,7 +3,7 @@
 use crate::executor::BusyWorker;
 use crate::future::state::Phase;
 use crate::id::FutureId;
-use crate::sync::plain::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::plain::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::sync::Arc;
 
 /// A pool at one moment, by [`ThreadPoolExecutor::stats`](crate::ThreadPoolExecutor::stats).
@@ -19,8 +19,9 @@ pub struct Stats {
     pub queued: usize,
     /// Tasks that are being run.
     pub running: usize,
-    /// Tasks that began and now wait: for another task, in one of our waits or in `blocking`, or because their worker
-    /// runs, in place, the task they wait for.
+    /// Tasks that began and now wait: for another task, in one of our waits or in `blocking`, for a place in the pool's own
+    /// full queue, for another task of the pool that they polled, or because their worker runs, in place, the task they
+    /// wait for.
     pub blocked: usize,
     /// Tasks that gave a result.
     pub finished: u64,
@@ -41,17 +42,22 @@ impl Stats {
     }
 }
 
-/// One worker's own numbers. Only its thread writes them, so a plain load and store will do.
+/// One worker's own numbers. Only its thread writes them, so a plain load and store will do; `holds` and `starting` change
+/// under the pool's lock.
 pub(super) struct Slot {
     pub(super) number: usize,
     pub(super) name: Arc<str>,
+    /// It was started although the system had refused a thread before.
+    pub(super) is_retry: bool,
     begun: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
     /// The id of the innermost task; 0 for none.
     task: AtomicU64,
-    /// How many of our waits its thread is blocked in.
-    blocked: AtomicUsize,
+    /// In how many waits the thread is that it counts as blocked for, one within the other or side by side.
+    holds: AtomicUsize,
+    /// It has not looked at the queue yet.
+    starting: AtomicBool,
     label: Mutex<Option<Arc<str>>>,
 }
 
@@ -59,19 +65,20 @@ pub(super) struct Slot {
 pub(super) struct Outer {
     task: u64,
     label: Option<Arc<str>>,
-    blocked: usize,
 }
 
 impl Slot {
-    pub(super) fn new(number: usize, name: Arc<str>) -> Arc<Self> {
+    pub(super) fn new(number: usize, name: Arc<str>, is_retry: bool) -> Arc<Self> {
         Arc::new(Slot {
             number,
             name,
+            is_retry,
             begun: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             task: AtomicU64::new(0),
-            blocked: AtomicUsize::new(0),
+            holds: AtomicUsize::new(0),
+            starting: AtomicBool::new(true),
             label: Mutex::new(None),
         })
     }
@@ -86,26 +93,33 @@ impl Slot {
         } else {
             None
         };
-        let blocked = self.blocked.load(Ordering::Relaxed);
-        self.blocked.store(0, Ordering::Relaxed);
-        Outer { task: outer, label, blocked }
+        Outer { task: outer, label }
     }
 
     pub(super) fn end(&self, outer: Outer, labelled: bool, phase: Phase) {
         bump(if phase == Phase::Finished { &self.finished } else { &self.failed });
         self.task.store(outer.task, Ordering::Relaxed);
-        self.blocked.store(outer.blocked, Ordering::Relaxed);
         if labelled || outer.task != 0 {
             *self.label.lock() = outer.label;
         }
     }
 
-    pub(super) fn begin_blocked(&self) {
-        self.blocked.store(self.blocked.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    pub(super) fn holds(&self) -> usize {
+        self.holds.load(Ordering::Relaxed)
     }
 
-    pub(super) fn end_blocked(&self) {
-        self.blocked.store(self.blocked.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+    /// Under the pool's lock.
+    pub(super) fn set_holds(&self, holds: usize) {
+        self.holds.store(holds, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_starting(&self) -> bool {
+        self.starting.load(Ordering::Relaxed)
+    }
+
+    /// Under the pool's lock.
+    pub(super) fn set_started(&self) {
+        self.starting.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn busy(&self) -> Option<BusyWorker> {
@@ -175,7 +189,7 @@ impl Counters {
             stats.failed += failed;
             if slot.task.load(Ordering::Relaxed) != 0 {
                 stats.idle = stats.idle.saturating_sub(1);
-                stats.running += usize::from(slot.blocked.load(Ordering::Relaxed) == 0);
+                stats.running += usize::from(slot.holds() == 0);
             }
         }
         stats.blocked = (in_hand + elsewhere).saturating_sub(stats.running);

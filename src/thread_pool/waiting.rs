@@ -2,8 +2,23 @@
 //!
 //! | the waiter | does |
 //! |---|---|
-//! | can't go on without this queued task, no time limit, stack has room and doesn't unwind (`result`, `wait` for all, `map`'s next, a scope's end) | claims it as a worker would, and runs it in place |
-//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack is nearly spent or unwinds | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
+//! | can't go on without this queued task, no time limit, stack has room and doesn't unwind, is active (`result`, `wait` for all, `map`'s next, a scope's end) | claims it as a worker would, and runs it in place |
+//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack is nearly spent or unwinds, the worker counts as blocked already (`blocking`) or runs its initializer | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
+//! | polls a task that is not done (`block_on`, `.await`) | counts as *blocked* in the same way, from the poll until the task is done, the future is dropped or polled elsewhere, or the task that polled ends |
+//!
+//! A thread counts as blocked once, however many of these it is in, one within the other or side by side: it *holds* each
+//! of them ([`Slot`](super::stats::Slot)), and is blocked while it holds any. A wait inside a wait may find a spare at work
+//! in this worker's stead already; to run the task in place beside it would make one task too many, so it waits for the
+//! spare. Where a waiter does run a task in place, it holds nothing meanwhile ([`Worker::run_above`]): the task is active,
+//! and its own waits count.
+//!
+//! A poll says less than a wait: whoever polls may have other things to do, and could do without this task. So nothing
+//! runs in it, unless nobody else is left. Nor can the pool know whether the thread sleeps in what polls. It counts as
+//! blocked all the same, for otherwise the only worker could sleep for ever in a `block_on` for what only it may run; the
+//! price is that one task more may be active while such a thread goes on with something else.
+//!
+//! A worker is not initialized while its initializer runs: what that waits for is never run in place. If no further worker
+//! can be had to run it, the wait ends with an error, since it could never end otherwise.
 //!
 //! In place only what the waiter can't do without: a lock held below would deadlock on that task on any pool. A task
 //! that it *could* do without must not run there, since it may want that lock; nor one with a limit, since it can't be
@@ -14,24 +29,30 @@
 //! A waiter in place waits for nothing but its own need. Take the least blocked waiter in the order of need: what it
 //! needs is queued (else the task's own worker is a lesser waiter, or active). If a worker is active it comes to look,
 //! and serves the urgent stack first. If none is, [`Queue::leave`](super::queue::Queue) wakes a sleeper or starts a thread; and
-//! if no thread can be had it tells the waiters that have no time limit to run one of their own tasks (*help*). Those
-//! with a limit end by themselves.
+//! if no thread can be had it tells the waiters that have no time limit to run one of their own tasks (*help*); one that
+//! polled is woken, and runs the task in its next poll. Those with a limit end by themselves. A waiter that was told in
+//! vain looks again when the system may have threads again.
 //!
 //! Waits on *another* pool's future, on a promise or on a lock are the user's, as in Python: counting those as blocked
 //! would break the limit a pool is bought for. `blocking` declares them.
 
+use super::queue::Await;
 use super::worker::Worker;
 use crate::clock::is_over;
 use crate::future::cell::Entry;
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, Woken};
-use crate::future::state::Snapshot;
+use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{self, Ending, Host, Wait, Watched};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 /// Runs `f`, which waits for something that is not a task of this worker's pool: a lock, another pool, the network. The
 /// worker counts as blocked meanwhile, so that the pool runs another task in its place. Elsewhere it only runs `f`.
+///
+/// It may be nested, and `f` may wait for tasks of the pool in any way: the worker counts as blocked once. What `f` waits
+/// for runs in another worker.
 ///
 /// # Examples
 ///
@@ -67,7 +88,7 @@ impl Host for Worker {
 
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
         // Not on a stack that unwinds: the task would see `thread::panicking`, and a pool that it drops would cancel.
-        if what.needs_all() && deadline.is_none() && !std::thread::panicking() {
+        if what.needs_all() && deadline.is_none() && self.may_run_in_place() && !std::thread::panicking() {
             self.run_needed(what);
             if what.is_done() {
                 return Ending::Done;
@@ -81,17 +102,69 @@ impl Host for Worker {
     }
 
     fn begin_blocking(&self) {
-        self.slot.begin_blocked();
-        self.queue.begin_blocked(Vec::new(), None);
+        self.queue.begin_blocked(&self.slot, Vec::new(), None);
     }
 
     fn end_blocking(&self) {
-        self.queue.end_blocked(None);
-        self.slot.end_blocked();
+        self.queue.end_blocked(&self.slot, None);
+    }
+
+    fn awaits(&self, task: &dyn Watched, waker: &Waker) -> Result<Waker, Ending> {
+        let entry = task.entry();
+        let wait = Await::new(&self.queue, &self.slot, &entry, waker.clone());
+        let stuck = self.queue.begin_await(&wait, entry);
+        if stuck && task.cell().header().word.load().phase() == Phase::Queued {
+            drop(wait);
+            if self.slot.is_starting() || !self.stack.has_reserve() {
+                return Err(Ending::Exhausted);
+            }
+            if let Some((entry, before)) = self.claim(task) {
+                self.run_in_place(&*entry, before);
+            }
+            // Done now; or somebody else was faster, and this poll is as any other.
+            return if task.cell().header().word.load().is_resolved() {
+                Ok(waker.clone())
+            } else {
+                self.awaits(task, waker)
+            };
+        }
+        let mut awaits = self.awaits.borrow_mut();
+        if awaits.len() == awaits.capacity() {
+            awaits.retain(|token| !token.is_over());
+        }
+        awaits.push(wait.token().clone());
+        Ok(Waker::from(wait))
+    }
+
+    fn why_exhausted(&self) -> &'static str {
+        if self.slot.is_starting() {
+            "the initializer of a worker waits for a task of its own pool, and no other worker can be had to run it; let \
+             the initializer wait for nothing that only an initialized worker can do"
+        } else {
+            "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
+             give the pool a larger stack_size, or nest less"
+        }
+    }
+}
+
+/// A wait of a worker, counted while it lives.
+struct Blocked<'a> {
+    worker: &'a Worker,
+    helper: Option<Arc<Hub>>,
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.worker.queue.end_blocked(&self.worker.slot, self.helper.as_ref());
     }
 }
 
 impl Worker {
+    /// It is initialized, and active: no spare is at work in its stead.
+    fn may_run_in_place(&self) -> bool {
+        !self.slot.is_starting() && self.slot.holds() == 0
+    }
+
     /// Runs in place what is queued of the tasks that are all needed, while the stack has room.
     fn run_needed(&self, what: &mut dyn Wait) {
         what.each(&mut |task| {
@@ -135,26 +208,31 @@ impl Worker {
     /// Sleeps, counted as blocked, until the wait is over or the waiter shall run one of its own tasks.
     fn sleep_blocked(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Slept {
         let needed = self.needed(what);
-        let hub = deadline.is_none().then(|| what.hub().clone());
-        self.slot.begin_blocked();
-        self.queue.begin_blocked(needed, hub.as_ref());
-        // To its end in any case: a `Waitable` of the user's, asked for what could run here, may panic.
-        let _blocked = Blocked { worker: self, hub: hub.as_ref() };
+        let helper = deadline.is_none().then(|| what.hub().clone());
+        self.queue.begin_blocked(&self.slot, needed, helper.as_ref());
+        // Also if it ends by a panic: what is waited for may be behind a type of the user's.
+        let _blocked = Blocked { worker: self, helper };
+        let mut retry = None;
         loop {
             if what.is_done() {
-                break Slept::Ended(Ending::Done);
+                return Slept::Ended(Ending::Done);
             }
-            match what.sleep(deadline) {
+            match what.sleep(deadline.or(retry)) {
                 Woken::Rung => {}
-                Woken::TimedOut if what.is_done() => break Slept::Ended(Ending::Done),
-                Woken::TimedOut => break Slept::Ended(Ending::TimedOut),
+                Woken::TimedOut if what.is_done() => return Slept::Ended(Ending::Done),
+                Woken::TimedOut if deadline.is_none() => {
+                    self.queue.try_again();
+                    retry = self.queue.retry_at();
+                }
+                Woken::TimedOut => return Slept::Ended(Ending::TimedOut),
                 Woken::Help => {
-                    if !self.stack.has_reserve() {
-                        break Slept::Ended(Ending::Exhausted);
+                    if (self.slot.is_starting() || !self.stack.has_reserve()) && self.has_queued(what) {
+                        return Slept::Ended(Ending::Exhausted);
                     }
                     if let Some((entry, before)) = self.claim_one(what) {
-                        break Slept::Claimed(entry, before);
+                        return Slept::Claimed(entry, before);
                     }
+                    retry = self.queue.retry_at();
                 }
             }
         }
@@ -172,6 +250,16 @@ impl Worker {
         needed
     }
 
+    fn has_queued(&self, what: &mut dyn Wait) -> bool {
+        let mut any = false;
+        what.each(&mut |task| {
+            let header = task.cell().header();
+            any |= header.home.is(self.queue.id) && header.word.load().phase() == Phase::Queued;
+            !any
+        });
+        any
+    }
+
     fn claim_one(&self, what: &mut dyn Wait) -> Option<(Entry, Snapshot)> {
         let mut claimed = None;
         what.each(&mut |task| {
@@ -179,19 +267,6 @@ impl Worker {
             claimed.is_none()
         });
         claimed
-    }
-}
-
-/// A worker that counts as blocked.
-struct Blocked<'a> {
-    worker: &'a Worker,
-    hub: Option<&'a Arc<Hub>>,
-}
-
-impl Drop for Blocked<'_> {
-    fn drop(&mut self) {
-        self.worker.queue.end_blocked(self.hub);
-        self.worker.slot.end_blocked();
     }
 }
 

@@ -1,13 +1,15 @@
 //! One worker: its thread's life, and how it runs a task.
 
-use super::queue::{Next, Queue, Was};
+use super::queue::{Next, Queue, Token, Was};
 use super::stats::Slot;
 use crate::contain::contain;
 use crate::error::{Broken, Panicked};
 use crate::future::cell::{AnyCell, Entry, publish};
 use crate::future::state::{Phase, Snapshot};
-use crate::future::waiting::set_host;
+use crate::future::waiting::{Host, set_host};
 use crate::logging;
+use std::any::Any;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,15 +18,23 @@ pub(super) struct Worker {
     pub(super) queue: Arc<Queue>,
     pub(super) slot: Arc<Slot>,
     pub(super) stack: Stack,
+    /// What the task on top of this stack has polled, of its own pool's tasks; some are over.
+    pub(super) awaits: RefCell<Vec<Arc<Token>>>,
 }
 
 /// A worker's whole life.
 pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
     let stack = Stack::here(queue.config.stack_size);
-    let worker = Rc::new(Worker { queue: queue.clone(), slot: slot.clone(), stack });
+    let worker =
+        Rc::new(Worker { queue: queue.clone(), slot: slot.clone(), stack, awaits: RefCell::default() });
     set_host(Some(worker.clone()));
-    match queue.initialize() {
-        Err(broken) => queue.initializer_failed(&slot, broken),
+    let initialized = queue.initialize();
+    worker.forget_awaits();
+    match initialized {
+        Err(broken) => {
+            queue.initializer_failed(&slot, broken);
+            set_host(None);
+        }
         Ok(()) => {
             let mut was = Was::First;
             loop {
@@ -37,10 +47,12 @@ pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
                     Next::End => break,
                 }
             }
+            // It is counted no more, and takes no more tasks: what the hook and this thread's destructors wait for, they
+            // wait for as any other thread does.
+            set_host(None);
             queue.on_exit();
         }
     }
-    set_host(None);
 }
 
 impl Queue {
@@ -66,6 +78,7 @@ impl Worker {
     /// Runs a task that was claimed from the queue; says as what the worker looks next.
     fn run(&self, entry: Entry) -> Was {
         let (phase, discarded) = self.execute(&*entry);
+        self.forget_awaits();
         // Counted as coming back before the result can be seen: whoever sees it and submits again finds this worker
         // expected, and no second thread is started for a sequence of submits and results.
         self.queue.returns();
@@ -78,6 +91,7 @@ impl Worker {
         self.queue.returns_later();
         after.run(&*entry);
         entry.extra().settled();
+        self.forget_awaits();
         Was::Plain
     }
 
@@ -87,9 +101,53 @@ impl Worker {
         if before.is_entered() {
             self.queue.forget(before);
         }
-        let (phase, discarded) = self.execute(entry);
-        publish(entry, Phase::Running, phase, discarded).run(entry);
-        entry.extra().settled();
+        self.run_above(|| {
+            let (phase, discarded) = self.execute(entry);
+            publish(entry, Phase::Running, phase, discarded).run(entry);
+            entry.extra().settled();
+        });
+    }
+
+    /// Runs a task on top of this stack. If the one below waits, the worker is active meanwhile, and waits again then.
+    pub(super) fn run_above(&self, run: impl FnOnce()) {
+        struct Above<'a> {
+            worker: &'a Worker,
+            below: Vec<Arc<Token>>,
+            /// In how many other waits it is, if it counts as blocked.
+            paused: Option<usize>,
+        }
+        impl Drop for Above<'_> {
+            fn drop(&mut self) {
+                self.worker.forget_awaits();
+                let below = std::mem::take(&mut self.below);
+                if let Some(waits) = self.paused {
+                    self.worker.queue.resume(&self.worker.slot, waits, &below);
+                }
+                *self.worker.awaits.borrow_mut() = below;
+            }
+        }
+        // Nearly always. A panic doesn't come here: the task is contained, and so is what follows it.
+        if self.slot.holds() == 0 && self.awaits.borrow().is_empty() {
+            run();
+            return self.forget_awaits();
+        }
+        let below = std::mem::take(&mut *self.awaits.borrow_mut());
+        let paused = (self.slot.holds() > 0).then(|| self.queue.pause(&self.slot, &below));
+        let _above = Above { worker: self, below, paused };
+        run();
+    }
+
+    /// The user's code on top of this stack is over: nothing that it polled is awaited on this thread any more.
+    pub(super) fn forget_awaits(&self) {
+        if !self.awaits.borrow().is_empty() {
+            let tokens = std::mem::take(&mut *self.awaits.borrow_mut());
+            self.queue.end_awaits(&tokens);
+        }
+    }
+
+    /// The worker behind a host.
+    pub(super) fn of(host: &dyn Host) -> Option<&Worker> {
+        (host as &dyn Any).downcast_ref()
     }
 
     /// User code: the task itself and, if its future is gone already, the drop of its result.

@@ -3,4 +3,4 @@
 # tests: loom refused no_thread
 # expect: survived
 # why: needs a refusal, then a worker that ends idle: loom has no clock, and a real system refuses all or none here
-s/&& (!state.refused || state.threads == 0)/\&\& !state.refused/
+s/is_none_or(Refused::is_over) || state.threads == 0)/is_none_or(Refused::is_over))/

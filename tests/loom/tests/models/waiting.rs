@@ -2,9 +2,13 @@
 
 use crate::support::{build, explore, open, pool, pool_of_few, refusing, thread};
 use concurrent_futures::{
-    Executor as _, ReturnWhen, Task, TaskError, ThreadPoolExecutor, WhenFull, blocking, promise, wait,
+    Executor as _, Future, Promise, ReturnWhen, Task, TaskError, ThreadPoolExecutor, WhenFull, blocking,
+    promise, wait,
 };
-use std::sync::Arc;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// Longer than a model takes; loom's clock never strikes.
@@ -230,6 +234,142 @@ fn blocking_lets_another_run() {
         let first = pool.spawn(move || blocking(|| opened.result()));
         let second = pool.spawn(move || open(gate));
         assert!(first.result().expect("it ran").is_ok() && second.result().is_ok());
+    });
+}
+
+/// Breaks if a thread that counts as blocked is counted again.
+#[test]
+fn nested_blocking_in_blocking() {
+    explore("blocking in blocking", 2, || {
+        let pool = pool(1);
+        let (gate, opened) = promise();
+        let first = pool.spawn(move || blocking(|| blocking(|| opened.result())));
+        let second = pool.spawn(move || open(gate));
+        assert!(first.result().expect("it ran").is_ok() && second.result().is_ok());
+    });
+}
+
+/// Our own waits within `blocking`: in the spare, and not beside it.
+#[test]
+fn nested_waits_in_blocking() {
+    explore("waits in blocking", 2, || {
+        let pool = pool(1);
+        let own = pool.clone();
+        let parent = pool.spawn(move || {
+            blocking(|| {
+                let child = own.spawn(|| 1);
+                child.result_timeout(LONG).expect("in time").expect("child")
+                    + own.spawn(|| 2).result().expect("child")
+            })
+        });
+        assert_eq!(parent.result().expect("it ran"), 3);
+    });
+}
+
+/// The same where no spare is to be had: the waiter runs its task, and is active meanwhile.
+#[test]
+fn nested_wait_in_blocking_no_spare() {
+    explore("wait in blocking, no spare", 2, || {
+        let pool = pool_of_few(1, 1);
+        let own = pool.clone();
+        let parent = pool.spawn(move || {
+            let inner = own.clone();
+            blocking(|| own.spawn(move || blocking(|| inner.spawn(|| 1).result())).result())
+        });
+        assert_eq!(parent.result().expect("it ran").expect("child").expect("its child"), 1);
+    });
+}
+
+/// A submit to a full queue within `blocking`.
+#[test]
+fn nested_full_queue_in_blocking() {
+    explore("full queue in blocking", 2, || {
+        let pool = build(ThreadPoolExecutor::builder().max_workers(1).queue_capacity(1, WhenFull::Block));
+        let own = pool.clone();
+        let parent = pool.spawn(move || blocking(|| [own.spawn(|| 1), own.spawn(|| 2)]));
+        let children = parent.result().expect("it ran").map(|child| child.result().expect("child"));
+        assert_eq!(children, [1, 2]);
+    });
+}
+
+/// Sleeps in a way that the pool can't see until the future's waker is woken.
+fn block_on<T: Send + 'static>(mut future: Future<T>) -> Result<T, TaskError> {
+    struct Rings(Mutex<Option<Promise<()>>>);
+    impl Wake for Rings {
+        fn wake(self: Arc<Self>) {
+            let promise = self.0.lock().expect("no panic").take();
+            if let Some(promise) = promise {
+                open(promise);
+            }
+        }
+    }
+    loop {
+        let (send, woken) = promise();
+        let waker = Waker::from(Arc::new(Rings(Mutex::new(Some(send)))));
+        match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => woken.result().expect("it was woken"),
+        }
+    }
+}
+
+/// Breaks if a poll by a worker of the task's own pool counts as nothing.
+#[test]
+fn polled_by_the_only_worker() {
+    explore("polled by the only worker", 2, || {
+        let pool = pool(1);
+        let own = pool.clone();
+        let parent = pool.spawn(move || block_on(own.spawn(|| 1)));
+        assert_eq!(parent.result().expect("it ran").expect("child"), 1);
+        assert_eq!(pool.spawn(|| 2).result().expect("it ran"), 2);
+    });
+}
+
+/// No spare: the poll is repeated, and runs the task.
+#[test]
+fn polled_by_the_only_worker_no_spare() {
+    explore("polled by the only worker, no spare", 3, || {
+        let pool = pool_of_few(1, 1);
+        let own = pool.clone();
+        let parent = pool.spawn(move || block_on(own.spawn(|| 1)));
+        assert_eq!(parent.result().expect("it ran").expect("child"), 1);
+    });
+}
+
+/// What was polled and given up doesn't count any more.
+#[test]
+fn polled_and_given_up() {
+    explore("polled and given up", 2, || {
+        let pool = pool(1);
+        let own = pool.clone();
+        let parent = pool.spawn(move || {
+            let mut child = own.spawn(|| 1);
+            match Pin::new(&mut child).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => Future::ready(result),
+                Poll::Pending => child,
+            }
+        });
+        let child = parent.result().expect("it ran");
+        assert_eq!(child.result().expect("child"), 1);
+        let stats = pool.stats();
+        assert_eq!((stats.blocked, stats.finished), (0, 2));
+    });
+}
+
+/// An initializer waits for a task of its own pool, which another worker runs.
+#[test]
+fn needed_by_an_initializer() {
+    explore("needed by an initializer", 1, || {
+        let own = Arc::new(std::sync::OnceLock::<std::sync::Weak<ThreadPoolExecutor>>::new());
+        let (of_hook, first) = (own.clone(), std::sync::atomic::AtomicBool::new(true));
+        let pool = build(ThreadPoolExecutor::builder().max_workers(1).initializer(move || {
+            if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                let pool = of_hook.get().and_then(std::sync::Weak::upgrade).expect("a pool");
+                assert_eq!(pool.spawn(|| 1).result().expect("child"), 1);
+            }
+        }));
+        own.set(Arc::downgrade(&pool)).expect("set once");
+        assert_eq!(pool.spawn(|| 2).result().expect("it ran"), 2);
     });
 }
 

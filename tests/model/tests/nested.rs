@@ -1,0 +1,583 @@
+//! Waits that nest, in every order of a few threads' steps: a small model of how the pool of threads counts them.
+//!
+//! `src/thread_pool/queue.rs` has the rule (`leave`) and who counts as blocked (`State::hold`), `waiting.rs` the table of
+//! what a waiter does. Here both are written as steps over plain numbers, and every reachable state of small programs is
+//! searched. A section of the pool's lock is one step; pushes that race with it, dead entries and time limits are not in
+//! here, but in the models of `tests/loom`. That the search can fail is a test too: each [`Mutant`] takes a rule away.
+
+use std::collections::HashSet;
+
+/// What the code of a task, or of an initializer, does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Op {
+    /// `blocking` begins.
+    Hold,
+    /// It ends.
+    Release,
+    /// Waits for what that task does, in a way that no pool can see (a channel).
+    Gate(usize),
+    /// `result()` of that task.
+    Need(usize),
+    /// A wait for it that is never run in place: with a time limit, or for any of several.
+    Any(usize),
+    /// Polls it, and sleeps in what polls: `block_on`.
+    Poll(usize),
+    /// Polls it once.
+    Glance(usize),
+}
+use Op::{Any, Gate, Glance, Hold, Need, Poll, Release};
+
+/// A rule taken away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mutant {
+    None,
+    /// Each wait counts, also one within another.
+    CountsTwice,
+    /// A task runs in place though its thread counts as blocked, and a spare is at work in its stead.
+    InPlaceWhileBlocked,
+    /// A task that a blocked waiter runs in place is not counted as active.
+    NotActiveInPlace,
+    /// A thread counts as coming while its initializer waits.
+    WaitingStarterComes,
+    /// A poll counts as nothing.
+    PollsUncounted,
+    /// What was polled stays counted when the task that polled has ended.
+    PollsOutlive,
+    /// A worker that is not initialized runs what it waits for.
+    InPlaceWhileStarting,
+    /// Nobody is told to help.
+    NoHelp,
+}
+
+struct Scope {
+    name: &'static str,
+    max: usize,
+    /// The system has no more threads.
+    most_threads: usize,
+    /// Tasks, all of them queued from the start in this order.
+    tasks: &'static [&'static [Op]],
+    /// What the initializer does in the first worker.
+    initializer: &'static [Op],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Phase {
+    Queued,
+    Running,
+    Done,
+}
+
+/// One piece of user code on a thread's stack: a task, or the initializer (`None`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Frame {
+    task: Option<usize>,
+    at: usize,
+    /// In the wait of `at`.
+    waits: bool,
+    /// How many `blocking` are open.
+    open: usize,
+    /// What it polled and is not done.
+    polled: Vec<usize>,
+}
+
+impl Frame {
+    fn new(task: Option<usize>) -> Self {
+        Frame { task, at: 0, waits: false, open: 0, polled: Vec::new() }
+    }
+
+    fn holds(&self) -> usize {
+        usize::from(self.waits) + self.open + self.polled.len()
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Place {
+    Looks { starting: bool, returning: bool, searcher: bool },
+    Searches,
+    Sleeps,
+    Runs(Vec<Frame>),
+    Gone,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Thread {
+    place: Place,
+    starting: bool,
+    helps: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct State {
+    threads: isize,
+    blocked: isize,
+    sleeping: isize,
+    starting: isize,
+    returning: isize,
+    wakes: isize,
+    searching: bool,
+    queue: Vec<usize>,
+    urgent: Vec<usize>,
+    phases: Vec<Phase>,
+    all: Vec<Thread>,
+}
+
+struct Model<'a> {
+    scope: &'a Scope,
+    mutant: Mutant,
+}
+
+type Fault = String;
+
+impl Model<'_> {
+    fn first(&self) -> Result<State, Fault> {
+        let tasks = self.scope.tasks.len();
+        let mut state = State {
+            threads: 0,
+            blocked: 0,
+            sleeping: 0,
+            starting: 0,
+            returning: 0,
+            wakes: 0,
+            searching: false,
+            queue: (0..tasks).collect(),
+            urgent: Vec::new(),
+            phases: vec![Phase::Queued; tasks],
+            all: Vec::new(),
+        };
+        self.leave(&mut state)?;
+        Ok(state)
+    }
+
+    fn active(state: &State) -> isize {
+        state.threads - state.blocked - state.sleeping
+    }
+
+    fn can_start(&self, state: &State) -> bool {
+        (state.threads as usize) < self.scope.most_threads
+    }
+
+    fn queued(state: &State) -> isize {
+        let is_queued = |task: &&usize| state.phases[**task] == Phase::Queued;
+        state.queue.iter().filter(is_queued).count() as isize
+            + state.urgent.iter().filter(is_queued).count() as isize
+    }
+
+    fn is_stuck(&self, state: &State) -> bool {
+        Self::active(state) == 0 && state.sleeping == 0 && !self.can_start(state)
+    }
+
+    /// The one rule.
+    fn leave(&self, state: &mut State) -> Result<(), Fault> {
+        if Self::active(state) < 0 {
+            return Err("fewer than no threads are active".into());
+        }
+        let coming = state.starting + state.returning;
+        if state.searching || Self::active(state) >= self.scope.max as isize || Self::queued(state) <= coming
+        {
+            return Ok(());
+        }
+        if state.sleeping > 0 {
+            state.sleeping -= 1;
+            state.wakes += 1;
+            state.searching = true;
+        } else if self.can_start(state) {
+            state.threads += 1;
+            state.starting += 1;
+            let place = if state.all.is_empty() && !self.scope.initializer.is_empty() {
+                Place::Runs(vec![Frame::new(None)])
+            } else {
+                Place::Looks { starting: true, returning: false, searcher: false }
+            };
+            state.all.push(Thread { place, starting: true, helps: false });
+        } else if self.is_stuck(state) && self.mutant != Mutant::NoHelp {
+            state.all.iter_mut().for_each(|thread| thread.helps = true);
+        }
+        Ok(())
+    }
+
+    fn hold(&self, state: &mut State, thread: usize, before: usize) {
+        if before == 0 || self.mutant == Mutant::CountsTwice {
+            state.blocked += 1;
+            if state.all[thread].starting && self.mutant != Mutant::WaitingStarterComes {
+                state.starting -= 1;
+            }
+        }
+    }
+
+    fn release(&self, state: &mut State, thread: usize, left: usize) {
+        if left == 0 || self.mutant == Mutant::CountsTwice {
+            state.blocked -= 1;
+            if state.all[thread].starting && self.mutant != Mutant::WaitingStarterComes {
+                state.starting += 1;
+            }
+        }
+    }
+
+    /// What must hold in every state, by what the threads really do.
+    fn check(&self, state: &State) -> Result<(), Fault> {
+        let is_active = |thread: &&Thread| match &thread.place {
+            Place::Gone => false,
+            Place::Sleeps => false,
+            Place::Runs(frames) => frames.last().is_some_and(|top| top.holds() == 0),
+            Place::Looks { .. } | Place::Searches => true,
+        };
+        let active = state.all.iter().filter(is_active).count() as isize;
+        // Whoever is woken is counted before it runs.
+        if self.mutant != Mutant::PollsUncounted && active + state.wakes != Self::active(state) {
+            return Err(format!("{active} threads are active, {} are counted", Self::active(state)));
+        }
+        let could_add = state.sleeping > 0 || self.can_start(state);
+        let coming = state.starting + state.returning + state.wakes + isize::from(state.searching);
+        if Self::queued(state) > 0
+            && Self::active(state) < self.scope.max as isize
+            && could_add
+            && coming == 0
+        {
+            return Err("a task is queued, a worker could be added, and nobody is coming".into());
+        }
+        Ok(())
+    }
+
+    fn steps(&self, state: &State) -> Result<Vec<State>, Fault> {
+        let mut next = Vec::new();
+        for thread in 0..state.all.len() {
+            self.steps_of(state, thread, &mut next)?;
+        }
+        Ok(next)
+    }
+
+    fn steps_of(&self, state: &State, thread: usize, next: &mut Vec<State>) -> Result<(), Fault> {
+        let mut new = state.clone();
+        match &state.all[thread].place {
+            Place::Gone => {}
+            Place::Looks { starting, returning, searcher } => {
+                new.starting -= isize::from(*starting);
+                new.returning -= isize::from(*returning);
+                new.all[thread].starting = false;
+                self.look(&mut new, thread, *searcher)?;
+                next.push(new);
+            }
+            Place::Searches => {
+                self.look(&mut new, thread, true)?;
+                next.push(new);
+            }
+            Place::Sleeps => {
+                if state.wakes > 0 {
+                    new.wakes -= 1;
+                    new.all[thread].place =
+                        Place::Looks { starting: false, returning: false, searcher: true };
+                    next.push(new);
+                } else if state.threads > self.scope.max as isize {
+                    new.sleeping -= 1;
+                    new.threads -= 1;
+                    new.all[thread].place = Place::Gone;
+                    self.leave(&mut new)?;
+                    next.push(new);
+                }
+            }
+            Place::Runs(frames) => {
+                if let Some(new) = self.run(state, thread, frames)? {
+                    next.push(new);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&self, state: &mut State, thread: usize, searcher: bool) -> Result<(), Fault> {
+        let over = Self::active(state) > self.scope.max as isize;
+        let taken = if over { None } else { Self::take(state) };
+        if let Some(task) = taken {
+            state.phases[task] = Phase::Running;
+            state.all[thread].place = Place::Runs(vec![Frame::new(Some(task))]);
+            state.searching &= !searcher;
+            return self.leave(state);
+        }
+        if !over && !state.searching {
+            state.searching = true;
+            state.all[thread].place = Place::Searches;
+            return self.leave(state);
+        }
+        state.searching &= !searcher;
+        state.sleeping += 1;
+        state.all[thread].place = Place::Sleeps;
+        self.leave(state)
+    }
+
+    fn take(state: &mut State) -> Option<usize> {
+        loop {
+            let task =
+                state.urgent.pop().or_else(|| (!state.queue.is_empty()).then(|| state.queue.remove(0)))?;
+            if state.phases[task] == Phase::Queued {
+                return Some(task);
+            }
+        }
+    }
+
+    /// The next step of the code on top of a thread's stack, if it can go on.
+    fn run(&self, state: &State, thread: usize, frames: &[Frame]) -> Result<Option<State>, Fault> {
+        let mut new = state.clone();
+        let top = frames.last().expect("a frame");
+        let program = top.task.map_or(self.scope.initializer, |task| self.scope.tasks[task]);
+        let change = |new: &mut State, f: &dyn Fn(&mut Frame)| {
+            if let Place::Runs(frames) = &mut new.all[thread].place {
+                frames.last_mut().into_iter().for_each(f);
+            }
+        };
+        let holds = top.holds();
+        let starting = state.all[thread].starting;
+        let Some(op) = program.get(top.at) else {
+            return self.end(state, thread, frames).map(Some);
+        };
+        let may_run = |task: usize| state.phases[task] == Phase::Queued;
+        match *op {
+            Hold => {
+                self.hold(&mut new, thread, holds);
+                change(&mut new, &|top| (top.open, top.at) = (top.open + 1, top.at + 1));
+            }
+            Release => {
+                self.release(&mut new, thread, holds - 1);
+                change(&mut new, &|top| (top.open, top.at) = (top.open - 1, top.at + 1));
+            }
+            Gate(task) => {
+                if state.phases[task] != Phase::Done {
+                    return Ok(None);
+                }
+                change(&mut new, &|top| top.at += 1);
+            }
+            Need(task) | Any(task) if top.waits => {
+                if state.phases[task] == Phase::Done {
+                    self.release(&mut new, thread, holds - 1);
+                    change(&mut new, &|top| (top.waits, top.at) = (false, top.at + 1));
+                } else if state.all[thread].helps && may_run(task) && !starting {
+                    // It comes back from its wait, runs the task, and looks again.
+                    self.release(&mut new, thread, holds - 1);
+                    change(&mut new, &|top| top.waits = false);
+                    self.run_above(&mut new, thread, task, holds - 1)?;
+                } else {
+                    return Ok(None);
+                }
+            }
+            Need(task) | Any(task) => {
+                let in_place = matches!(op, Need(_))
+                    && may_run(task)
+                    && (holds == 0 || self.mutant == Mutant::InPlaceWhileBlocked)
+                    && (!starting || self.mutant == Mutant::InPlaceWhileStarting);
+                if state.phases[task] == Phase::Done {
+                    change(&mut new, &|top| top.at += 1);
+                } else if in_place {
+                    self.run_above(&mut new, thread, task, holds)?;
+                } else {
+                    self.offer(&mut new, task);
+                    self.hold(&mut new, thread, holds);
+                    change(&mut new, &|top| top.waits = true);
+                }
+            }
+            Poll(task) | Glance(task) => {
+                let is_polled = top.polled.contains(&task);
+                if state.phases[task] == Phase::Done {
+                    change(&mut new, &|top| top.at += 1);
+                } else if !is_polled {
+                    self.offer(&mut new, task);
+                    if self.mutant != Mutant::PollsUncounted {
+                        self.hold(&mut new, thread, holds);
+                    }
+                    let on = usize::from(matches!(op, Glance(_)));
+                    change(&mut new, &|top| {
+                        top.polled.push(task);
+                        top.at += on;
+                    });
+                } else if state.all[thread].helps && may_run(task) && !starting {
+                    self.run_above(&mut new, thread, task, holds)?;
+                } else {
+                    return Ok(None);
+                }
+            }
+        }
+        new.all[thread].helps &=
+            matches!(new.all[thread].place, Place::Runs(ref now) if now.len() == frames.len());
+        self.leave(&mut new)?;
+        Ok(Some(new))
+    }
+
+    fn offer(&self, state: &mut State, task: usize) {
+        if state.phases[task] == Phase::Queued && !state.urgent.contains(&task) {
+            state.urgent.push(task);
+        }
+    }
+
+    /// A waiter runs a task on top of its stack; the one below is in `holds` waits.
+    fn run_above(&self, state: &mut State, thread: usize, task: usize, holds: usize) -> Result<(), Fault> {
+        if state.all[thread].starting {
+            return Err("a task runs in a worker that is not initialized".into());
+        }
+        let is_full = Self::active(state) >= self.scope.max as isize;
+        if holds > 0 && is_full && !state.all[thread].helps {
+            return Err("a waiter takes a task though as many as may be are active".into());
+        }
+        state.phases[task] = Phase::Running;
+        if holds > 0 && self.mutant != Mutant::NotActiveInPlace {
+            self.release(state, thread, 0);
+        }
+        if let Place::Runs(frames) = &mut state.all[thread].place {
+            frames.push(Frame::new(Some(task)));
+        }
+        Ok(())
+    }
+
+    /// The code on top of the stack is over.
+    fn end(&self, state: &State, thread: usize, frames: &[Frame]) -> Result<State, Fault> {
+        let mut new = state.clone();
+        let top = frames.last().expect("a frame");
+        assert!(top.open == 0 && !top.waits, "a program closes what it opened");
+        if !top.polled.is_empty()
+            && self.mutant != Mutant::PollsOutlive
+            && self.mutant != Mutant::PollsUncounted
+        {
+            self.release(&mut new, thread, 0);
+        }
+        let mut below = frames[..frames.len() - 1].to_vec();
+        let Some(task) = top.task else {
+            new.all[thread].place = Place::Looks { starting: true, returning: false, searcher: false };
+            self.leave(&mut new)?;
+            return Ok(new);
+        };
+        new.phases[task] = Phase::Done;
+        if below.is_empty() {
+            new.returning += 1;
+            new.all[thread].place = Place::Looks { starting: false, returning: true, searcher: false };
+        } else {
+            // Whatever polled this very task awaits it no more.
+            below.last_mut().into_iter().for_each(|below| below.polled.retain(|polled| *polled != task));
+            if below.last().is_some_and(|below| below.holds() > 0) && self.mutant != Mutant::NotActiveInPlace
+            {
+                self.hold(&mut new, thread, 0);
+            }
+            new.all[thread].place = Place::Runs(below);
+        }
+        // Published: what awaits it elsewhere is woken.
+        for other in (0..new.all.len()).filter(|other| *other != thread) {
+            let Place::Runs(frames) = &mut new.all[other].place else { continue };
+            let depth = frames.len();
+            for (level, frame) in frames.clone().into_iter().enumerate() {
+                if !frame.polled.contains(&task) {
+                    continue;
+                }
+                if let Place::Runs(frames) = &mut new.all[other].place {
+                    frames[level].polled.retain(|polled| *polled != task);
+                }
+                if level + 1 == depth && self.mutant != Mutant::PollsUncounted {
+                    self.release(&mut new, other, frame.holds() - 1);
+                }
+            }
+        }
+        self.leave(&mut new)?;
+        Ok(new)
+    }
+}
+
+/// Every reachable state; how many there are.
+fn explore(scope: &Scope, mutant: Mutant) -> Result<usize, Fault> {
+    let model = Model { scope, mutant };
+    let first = model.first()?;
+    let mut seen = HashSet::from([first.clone()]);
+    let mut open = vec![first];
+    while let Some(state) = open.pop() {
+        let explain = |fault: Fault| format!("{}: {fault}\n{state:?}", scope.name);
+        model.check(&state).map_err(explain)?;
+        let next = model.steps(&state).map_err(explain)?;
+        let is_over = state.phases.iter().all(|phase| *phase == Phase::Done);
+        if next.is_empty() && !is_over {
+            return Err(explain("nobody can go on, and not all is done".into()));
+        }
+        for state in next {
+            if seen.insert(state.clone()) {
+                open.push(state);
+            }
+        }
+    }
+    Ok(seen.len())
+}
+
+const fn scope(
+    name: &'static str,
+    max: usize,
+    most_threads: usize,
+    tasks: &'static [&'static [Op]],
+) -> Scope {
+    Scope { name, max, most_threads, tasks, initializer: &[] }
+}
+
+const fn starting(
+    name: &'static str,
+    max: usize,
+    tasks: &'static [&'static [Op]],
+    initializer: &'static [Op],
+) -> Scope {
+    Scope { name, max, most_threads: 4, tasks, initializer }
+}
+
+const SCOPES: &[Scope] = &[
+    scope("blocking in blocking", 1, 4, &[&[Hold, Hold, Gate(1), Release, Release], &[], &[]]),
+    scope("any-of in blocking", 1, 4, &[&[Hold, Any(1), Any(2), Release], &[], &[]]),
+    scope("result in blocking", 1, 4, &[&[Hold, Need(1), Need(2), Release], &[], &[]]),
+    scope(
+        "result in blocking, two workers",
+        2,
+        5,
+        &[&[Hold, Need(2), Release], &[Hold, Need(2), Release], &[], &[]],
+    ),
+    scope("result in blocking, no spare", 1, 1, &[&[Hold, Need(1), Release], &[Hold, Need(2), Release], &[]]),
+    scope(
+        "in place, then blocking",
+        1,
+        4,
+        &[&[Need(1), Hold, Gate(2), Release], &[Hold, Gate(2), Release], &[]],
+    ),
+    scope("block_on", 1, 4, &[&[Poll(1), Poll(2)], &[Poll(2)], &[]]),
+    scope("block_on, no spare", 1, 1, &[&[Poll(1)], &[Poll(2)], &[]]),
+    scope("block_on of several", 1, 3, &[&[Glance(1), Glance(2), Poll(1), Poll(2)], &[], &[]]),
+    scope(
+        "block_on of several, no spare",
+        1,
+        1,
+        &[&[Glance(1), Glance(2), Poll(2), Poll(1)], &[Need(2)], &[]],
+    ),
+    scope("polled and given up", 1, 4, &[&[Glance(2)], &[Glance(2), Hold, Gate(2), Release], &[]]),
+    scope(
+        "block_on in blocking",
+        2,
+        5,
+        &[&[Hold, Poll(2), Hold, Gate(3), Release, Release], &[Poll(3)], &[], &[]],
+    ),
+    starting("an initializer in blocking", 1, &[&[]], &[Hold, Hold, Gate(0), Release, Release]),
+    starting("an initializer that needs a task", 1, &[&[], &[]], &[Need(1), Need(0)]),
+    starting("an initializer that polls a task", 2, &[&[], &[Need(2)], &[]], &[Poll(1)]),
+];
+
+#[test]
+fn a_thread_counts_once_however_its_waits_nest() {
+    for scope in SCOPES {
+        let states = explore(scope, Mutant::None).unwrap_or_else(|fault| panic!("{fault}"));
+        assert!(states > 5, "{}: only {states} states", scope.name);
+    }
+}
+
+#[test]
+fn a_rule_that_is_taken_away_is_missed() {
+    let mutants = [
+        Mutant::CountsTwice,
+        Mutant::InPlaceWhileBlocked,
+        Mutant::NotActiveInPlace,
+        Mutant::WaitingStarterComes,
+        Mutant::PollsUncounted,
+        Mutant::PollsOutlive,
+        Mutant::InPlaceWhileStarting,
+        Mutant::NoHelp,
+    ];
+    let survivors: Vec<_> = mutants
+        .into_iter()
+        .filter(|mutant| SCOPES.iter().all(|scope| explore(scope, *mutant).is_ok()))
+        .collect();
+    assert!(survivors.is_empty(), "nobody misses {survivors:?}");
+}
