@@ -158,6 +158,8 @@ struct State {
     /// What was last stored in the inbox.
     ask: bool,
     closed: bool,
+    /// It was closed by a shutdown that cancels.
+    cancelling: bool,
     broken: bool,
     /// The system refused a thread.
     refused: bool,
@@ -328,6 +330,38 @@ impl Queue {
                     state.place_waiters.retain(|waiter| !Arc::ptr_eq(&waiter.hub, &hub));
                 }
             }
+        }
+    }
+
+    /// Takes what is left of a task that the pool took before, as the tasks that `take` gives. They were accepted with
+    /// it: no closed door and no full queue refuses them. What ends the queued ends them too: they are cancelled by a
+    /// shutdown that cancels and fail with a broken pool, also if that came first.
+    ///
+    /// `take` is called with the state's lock held, so the pool can't end meanwhile: the task that they come from is
+    /// queued, or runs on a worker, and no worker ends before its next look, which finds them. If that task is gone
+    /// already, nothing is left of it. Nothing of the user's may run or be dropped in `take`, and what it locks nobody
+    /// holds who waits for the state.
+    pub(super) fn push_parts(&self, take: &mut dyn FnMut() -> Vec<Entry>) {
+        let mut state = self.state.lock();
+        let mut entries = take();
+        let error = {
+            let mut inbox = self.inbox.lock();
+            let error = match &inbox.closed {
+                Some(Closed::Broken(broken)) => Some(TaskError::Broken(broken.clone())),
+                _ if state.cancelling => Some(TaskError::Cancelled),
+                _ => None,
+            };
+            if error.is_none() {
+                entries.iter().for_each(|entry| entry.header().home.set(self.id));
+                state.live += if self.config.capacity.is_some() { entries.len() } else { 0 };
+                inbox.queue.extend(entries.drain(..));
+                self.inbox.set_len_hint(inbox.queue.len());
+            }
+            error
+        };
+        self.leave(state);
+        if let Some(error) = error {
+            entries.iter().for_each(|entry| refuse(entry, error.clone()));
         }
     }
 
@@ -753,6 +787,7 @@ impl Queue {
     pub(super) fn shutdown(&self, mode: Shutdown) {
         let mut state = self.state.lock();
         state.closed = true;
+        state.cancelling |= mode == Shutdown::CancelQueued;
         let taken = {
             let mut inbox = self.inbox.lock();
             inbox.closed.get_or_insert(Closed::ShutDown);
