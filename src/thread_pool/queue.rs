@@ -56,7 +56,7 @@ use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -85,11 +85,13 @@ pub(super) struct Queue {
     returning: Apart<AtomicUsize>,
     /// Dead entries that were counted; lags behind the truth, so it may be negative for a moment.
     dead: Apart<AtomicIsize>,
+    /// Queued tasks that have a second entry, on the urgent stack. As `dead`: counted after the fact.
+    doubled: Apart<AtomicIsize>,
     /// Resting workers.
     wake: Condvar,
     /// Whoever joins.
     ended: Condvar,
-    handles: Mutex<Vec<thread::JoinHandle<()>>>,
+    handles: Mutex<Handles>,
     /// For the threads it starts.
     me: Weak<Queue>,
 }
@@ -165,12 +167,34 @@ struct State {
     refused: bool,
     /// Queued tasks, of a bounded pool.
     live: usize,
-    place_waiters: VecDeque<PlaceWaiter>,
+    /// By their tickets, which rise: first come, first served.
+    place_waiters: BTreeMap<u64, PlaceWaiter>,
+    tickets: u64,
     /// Blocked waiters that could run one of their own tasks.
-    helpers: Vec<Arc<Hub>>,
-    slots: Vec<Arc<Slot>>,
+    /// By the number of their worker, and the hub's address, which is its own while it is in here.
+    helpers: BTreeMap<(usize, usize), Arc<Hub>>,
+    /// By their numbers.
+    slots: BTreeMap<usize, Arc<Slot>>,
     free_numbers: BTreeSet<usize>,
     numbers: usize,
+}
+
+/// Threads that were started and not joined.
+#[derive(Default)]
+struct Handles {
+    all: Vec<thread::JoinHandle<()>>,
+    /// Those of ended threads are swept when there are this many: each sweep is paid for by as many starts.
+    sweep_at: usize,
+}
+
+impl Handles {
+    fn sweep(&mut self) {
+        const AT_LEAST: usize = 16;
+        if self.all.len() >= self.sweep_at {
+            self.all.retain(|handle| !thread::is_finished(handle));
+            self.sweep_at = (2 * self.all.len()).max(AT_LEAST);
+        }
+    }
 }
 
 struct PlaceWaiter {
@@ -229,9 +253,10 @@ impl Queue {
             emptied: Apart(plain::AtomicUsize::new(0)),
             returning: Apart(AtomicUsize::new(0)),
             dead: Apart(AtomicIsize::new(0)),
+            doubled: Apart(AtomicIsize::new(0)),
             wake: Condvar::new(),
             ended: Condvar::new(),
-            handles: Mutex::new(Vec::new()),
+            handles: Mutex::default(),
             me: me.clone(),
         });
         let home: Weak<dyn Home> = queue.me.clone();
@@ -318,7 +343,9 @@ impl Queue {
                 }
                 WhenFull::Block => {
                     let hub = Hub::bell(1, false);
-                    state.place_waiters.push_back(PlaceWaiter { hub: hub.clone(), own });
+                    let ticket = state.tickets;
+                    state.tickets += 1;
+                    state.place_waiters.insert(ticket, PlaceWaiter { hub: hub.clone(), own });
                     if own && !std::mem::replace(&mut counted_blocked, true) {
                         state.blocked += 1;
                     }
@@ -327,7 +354,7 @@ impl Queue {
                     let _ = hub.sleep(None);
                     told = true;
                     state = self.state.lock();
-                    state.place_waiters.retain(|waiter| !Arc::ptr_eq(&waiter.hub, &hub));
+                    state.place_waiters.remove(&ticket);
                 }
             }
         }
@@ -479,7 +506,7 @@ impl Queue {
     }
 
     fn remove_slot(&self, state: &mut State, slot: &Arc<Slot>) {
-        state.slots.retain(|s| !Arc::ptr_eq(s, slot));
+        state.slots.remove(&slot.number);
         state.free_numbers.insert(slot.number);
         self.counters.fold(slot);
     }
@@ -505,6 +532,7 @@ impl Queue {
                 Some(before) => {
                     if before.is_urgent() {
                         self.dead.0.fetch_add(1, Ordering::Relaxed);
+                        self.doubled.0.fetch_sub(1, Ordering::Relaxed);
                     }
                     self.release_place(state);
                     break Some(entry);
@@ -544,26 +572,25 @@ impl Queue {
 
     /// A worker is about to wait. Those of `needed` that are queued go on the urgent stack, the last on top; `helper` is
     /// told when nobody is left to run them.
-    pub(super) fn begin_blocked(&self, needed: Vec<Entry>, helper: Option<&Arc<Hub>>) {
+    pub(super) fn begin_blocked(&self, slot: &Slot, needed: Vec<Entry>, helper: Option<&Arc<Hub>>) {
         let mut state = self.state.lock();
         for entry in needed {
             if entry.header().word.mark_urgent() {
+                self.doubled.0.fetch_add(1, Ordering::Relaxed);
                 state.urgent.push(entry);
             }
         }
         state.blocked += 1;
-        state.helpers.extend(helper.cloned());
+        state.helpers.extend(helper.map(|hub| (helper_key(slot, hub), hub.clone())));
         self.leave(state);
     }
 
     /// It goes on.
-    pub(super) fn end_blocked(&self, helper: Option<&Arc<Hub>>) {
+    pub(super) fn end_blocked(&self, slot: &Slot, helper: Option<&Arc<Hub>>) {
         let mut state = self.state.lock();
         state.blocked -= 1;
-        if let Some(helper) = helper
-            && let Some(at) = state.helpers.iter().position(|hub| Arc::ptr_eq(hub, helper))
-        {
-            state.helpers.swap_remove(at);
+        if let Some(helper) = helper {
+            state.helpers.remove(&helper_key(slot, helper));
         }
         self.leave(state);
     }
@@ -571,6 +598,9 @@ impl Queue {
     /// A task was claimed or cancelled without taking its entry out: the entry is dead. `before` is its word as it was.
     pub(super) fn forget(&self, before: Snapshot) {
         let entries = 1 + isize::from(before.is_urgent());
+        if before.is_urgent() {
+            self.doubled.0.fetch_sub(1, Ordering::Relaxed);
+        }
         let dead = self.dead.0.fetch_add(entries, Ordering::Relaxed) + entries;
         let guess = self.inbox.len_hint() + self.state.len_hint();
         let sweep = is_worth_a_sweep(dead, guess);
@@ -617,7 +647,7 @@ impl Queue {
     }
 
     fn tell_place(state: &mut State) {
-        if let Some(waiter) = state.place_waiters.pop_front() {
+        if let Some((_, waiter)) = state.place_waiters.pop_first() {
             waiter.hub.ring();
         }
     }
@@ -681,8 +711,8 @@ impl Queue {
             Action::Start(Self::new_number(state))
         } else if stuck {
             let own_place_waiters =
-                state.place_waiters.iter().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
-            Action::Help(state.helpers.iter().chain(own_place_waiters).cloned().collect())
+                state.place_waiters.values().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
+            Action::Help(state.helpers.values().chain(own_place_waiters).cloned().collect())
         } else {
             Action::Nothing
         };
@@ -727,13 +757,13 @@ impl Queue {
         let slot = Slot::new(number, name.clone());
         let builder = thread::Builder::new().name(name.to_string()).stack_size(self.config.stack_size);
         let queue = self.me.upgrade().expect("whoever starts a thread holds the pool");
-        self.state.lock().slots.push(slot.clone());
+        self.state.lock().slots.insert(number, slot.clone());
         let started = {
             // Held while the thread starts: who joins can't miss the handle of a thread that has ended already.
             let mut handles = self.handles.lock();
-            handles.retain(|handle| !thread::is_finished(handle));
+            handles.sweep();
             let worker_slot = slot.clone();
-            builder.spawn(move || worker::main(queue, worker_slot)).map(|handle| handles.push(handle))
+            builder.spawn(move || worker::main(queue, worker_slot)).map(|handle| handles.all.push(handle))
         };
         if let Err(error) = started {
             self.refused(&slot, error);
@@ -809,7 +839,7 @@ impl Queue {
     }
 
     fn tell_everybody(&self, mut state: MutexGuard<'_, State>) {
-        state.place_waiters.drain(..).for_each(|waiter| waiter.hub.ring());
+        std::mem::take(&mut state.place_waiters).into_values().for_each(|waiter| waiter.hub.ring());
         if state.threads == 0 {
             self.ended.notify_all();
         }
@@ -828,6 +858,7 @@ impl Queue {
             // Its second entry was taken out as well, and will be met as a dead one.
             if before.is_urgent() {
                 self.dead.0.fetch_add(1, Ordering::Relaxed);
+                self.doubled.0.fetch_sub(1, Ordering::Relaxed);
             }
             ended += 1;
             let (from, to) = match error {
@@ -860,7 +891,7 @@ impl Queue {
         }
         drop(state);
         let handles = std::mem::take(&mut *self.handles.lock());
-        for handle in handles {
+        for handle in handles.all {
             // A worker contains every panic; what could come here is one in the user's own thread-locals.
             let _ = handle.join();
         }
@@ -871,13 +902,13 @@ impl Queue {
         let state = self.state.lock();
         let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
         // Tasks are counted, not entries: an urgent one has two.
-        let doubled = state.urgent.iter().filter(|entry| is_queued(entry)).count();
+        let doubled = self.doubled.0.load(Ordering::Relaxed).max(0) as usize;
         let dead = self.dead.0.load(Ordering::Relaxed).max(0) as usize;
-        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, &state.slots)
+        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, state.slots.values())
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.state.lock().slots.clone()
+        self.state.lock().slots.values().cloned().collect()
     }
 }
 
@@ -899,6 +930,10 @@ impl Drop for Queue {
             }
         }
     }
+}
+
+fn helper_key(slot: &Slot, hub: &Arc<Hub>) -> (usize, usize) {
+    (slot.number, Arc::as_ptr(hub).addr())
 }
 
 fn is_queued(entry: &Entry) -> bool {

@@ -80,11 +80,11 @@ impl Host for Worker {
 
     fn begin_blocking(&self) {
         self.slot.begin_blocked();
-        self.queue.begin_blocked(Vec::new(), None);
+        self.queue.begin_blocked(&self.slot, Vec::new(), None);
     }
 
     fn end_blocking(&self) {
-        self.queue.end_blocked(None);
+        self.queue.end_blocked(&self.slot, None);
         self.slot.end_blocked();
     }
 }
@@ -135,7 +135,7 @@ impl Worker {
         let needed = self.needed(what);
         let hub = deadline.is_none().then(|| what.hub().clone());
         self.slot.begin_blocked();
-        self.queue.begin_blocked(needed, hub.as_ref());
+        self.queue.begin_blocked(&self.slot, needed, hub.as_ref());
         let slept = loop {
             if what.is_done() {
                 break Slept::Ended(Ending::Done);
@@ -154,7 +154,7 @@ impl Worker {
                 }
             }
         };
-        self.queue.end_blocked(hub.as_ref());
+        self.queue.end_blocked(&self.slot, hub.as_ref());
         self.slot.end_blocked();
         slept
     }
