@@ -13,6 +13,7 @@ use super::map::{ChunkResults, run_item};
 use crate::error::TaskError;
 use crate::sync::Mutex;
 use crate::sync::plain::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::vec;
 
@@ -59,6 +60,16 @@ impl<A, R> Batch<A, R> {
     /// Takes the results that are there.
     pub(crate) fn take_done(&self) -> ChunkResults<R> {
         std::mem::take(&mut self.0.lock().done)
+    }
+}
+
+/// The worker's end of a batch. What has not begun goes with it, as the argument of any task does that is refused or
+/// cancelled: before anybody sees that the task is over.
+pub(crate) struct BatchTask<A, R>(pub(crate) Arc<Batch<A, R>>);
+
+impl<A, R> Drop for BatchTask<A, R> {
+    fn drop(&mut self) {
+        drop(self.0.part());
     }
 }
 

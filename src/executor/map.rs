@@ -5,7 +5,7 @@ use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError, TimedOut};
 use crate::future::Future;
 use crate::logging;
-use crate::wait::AsCompleted;
+use crate::wait::{AsCompleted, MOST_BELIEVED};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -39,8 +39,10 @@ pub struct Map<R> {
 impl<R> Map<R> {
     pub(crate) fn new(futures: impl IntoIterator<Item = Future<R>>) -> Self {
         // Theirs from the first on: an input that panics takes the call with it, and what has not begun is cancelled.
-        let mut all = Remaining(VecDeque::new());
-        all.0.extend(futures);
+        let futures = futures.into_iter();
+        let mut all = Remaining(VecDeque::with_capacity(futures.size_hint().0.min(MOST_BELIEVED)));
+        // One by one: `extend` believes what the input says of its size.
+        futures.for_each(|future| all.0.push_back(future));
         Map { futures: all }
     }
 
@@ -130,17 +132,37 @@ impl<F: Cancel> Drop for Remaining<F> {
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
     input: std::iter::Fuse<I>,
-    submit: Submit<'e, I::Item, R>,
+    submit: Box<dyn Submit<I::Item, R> + 'e>,
     chunks: Chunks,
-    /// Taken from the input, not yet yielded.
+    /// The next chunk, while it is being taken from the input: should the input panic, what it gave stays here and goes
+    /// with the next call.
+    gathered: Vec<I::Item>,
+    /// Submitted, not yet yielded.
     in_air: usize,
     pending: Pending<I::Item, R>,
+    /// How many chunks at the front can't be parted any further.
+    parted: usize,
     /// The rest of the chunk that is being yielded.
     results: vec::IntoIter<Result<R, TaskError>>,
 }
 
-/// Hands items to the executor, as one task.
-pub(crate) type Submit<'e, A, R> = Box<dyn FnMut(Vec<A>) -> Chunk<A, R> + Send + 'e>;
+/// The way of a map's items to its executor.
+pub(crate) trait Submit<A, R>: Send {
+    /// Hands items to the executor, as one task.
+    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R>;
+
+    /// Gives each item of the batch that has not begun a task of its own. The executor has accepted them with the batch,
+    /// so they run or resolve as the batch itself would.
+    fn part(&mut self, _: &Batch<A, R>) -> Vec<Chunk<A, R>> {
+        Vec::new()
+    }
+}
+
+impl<A, R, F: FnMut(Vec<A>) -> Chunk<A, R> + Send> Submit<A, R> for F {
+    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R> {
+        self(items)
+    }
+}
 
 /// What the results of one chunk are called.
 pub(crate) type ChunkResults<R> = Vec<Result<R, TaskError>>;
@@ -167,7 +189,8 @@ impl Chunks {
     fn new(options: &MapOptions, workers: usize, pace: Option<Arc<Pace>>) -> Self {
         // A few chunks a worker: enough that nobody waits for the consumer, few enough that memory stays small.
         const PER_WORKER: usize = 4;
-        let least = workers.saturating_mul(PER_WORKER);
+        // An executor that says it has no workers can't tell how many it has.
+        let least = workers.max(1).saturating_mul(PER_WORKER);
         let size = options.chunksize.unwrap_or(1);
         let buffersize = options.buffersize.unwrap_or_else(|| least.saturating_mul(size));
         Chunks { size: size.min(buffersize), pace, buffersize, least }
@@ -210,7 +233,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         workers: usize,
         pace: Option<Arc<Pace>>,
         input: I,
-        submit: Submit<'e, I::Item, R>,
+        submit: Box<dyn Submit<I::Item, R> + 'e>,
     ) -> Self {
         let pending = if options.unordered {
             Pending::Unordered(Unordered(Some(AsCompleted::new())))
@@ -221,8 +244,10 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             input: input.fuse(),
             submit,
             chunks: Chunks::new(options, workers, pace),
+            gathered: Vec::new(),
             in_air: 0,
             pending,
+            parted: 0,
             results: Vec::new().into_iter(),
         };
         map.fill();
@@ -236,13 +261,15 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
 
     /// Takes input while whole chunks may still go into the air.
     fn fill(&mut self) {
-        while let Some(size) = self.chunks.next(self.in_air, self.input.size_hint().0) {
-            let items: Vec<I::Item> = self.input.by_ref().take(size).collect();
+        loop {
+            let known = self.input.size_hint().0;
+            let Some(size) = self.chunks.next(self.in_air, known) else { return };
+            let items = self.gather(size, known);
             if items.is_empty() {
                 return;
             }
             self.in_air += items.len();
-            let chunk = (self.submit)(items);
+            let chunk = self.submit.submit(items);
             match &mut self.pending {
                 Pending::Ordered(chunks) => chunks.0.push_back(chunk),
                 Pending::Unordered(all) => {
@@ -250,6 +277,19 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
                 }
             }
         }
+    }
+
+    /// The next chunk: `size` items, or what is left of the input.
+    fn gather(&mut self, size: usize, known: usize) -> Vec<I::Item> {
+        while self.gathered.len() < size
+            && let Some(item) = self.input.next()
+        {
+            if self.gathered.capacity() == 0 {
+                self.gathered.reserve_exact(size.min(known.saturating_add(1)).min(MOST_BELIEVED));
+            }
+            self.gathered.push(item);
+        }
+        std::mem::take(&mut self.gathered)
     }
 
     /// Waits for the first chunk, for so long at a time that an item which takes long is noticed. Where it is, some of the
@@ -279,12 +319,17 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         if let Some(pace) = &self.chunks.pace {
             pace.forget();
         }
-        for mut chunk in std::mem::take(&mut chunks.0) {
-            let rest = chunk.batch.as_ref().map_or(Vec::new(), |batch| batch.part());
+        for mut chunk in chunks.0.split_off(self.parted.min(chunks.0.len())) {
+            let rest = match &chunk.batch {
+                // One that is done has run, or was refused or cancelled whole.
+                Some(batch) if chunk.len > 1 && !chunk.future.is_done() => self.submit.part(batch),
+                _ => Vec::new(),
+            };
             chunk.len -= rest.len();
             chunks.0.push_back(chunk);
-            chunks.0.extend(rest.into_iter().map(|item| (self.submit)(vec![item])));
+            chunks.0.extend(rest);
         }
+        self.parted = chunks.0.len();
         let Some(first) = chunks.0.front_mut() else { return false };
         let done = first.batch.as_ref().map_or(Vec::new(), |batch| batch.take_done());
         first.len -= done.len();
@@ -308,7 +353,8 @@ impl<I: Iterator, R: Send> Iterator for MapWith<'_, I, R> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (low, high) = self.input.size_hint();
-        (low.saturating_add(self.in_air), high.and_then(|high| high.checked_add(self.in_air)))
+        let taken = self.in_air + self.gathered.len();
+        (low.saturating_add(taken), high.and_then(|high| high.checked_add(taken)))
     }
 }
 
@@ -408,6 +454,7 @@ impl<I: Iterator, R: Send> Deadline for MapWith<'_, I, R> {
             }
             let outcome = match &mut self.pending {
                 Pending::Ordered(chunks) => {
+                    self.parted = self.parted.saturating_sub(1);
                     chunks.0.pop_front().map(|chunk| (chunk.future.result(), chunk.len))
                 }
                 Pending::Unordered(all) => {

@@ -44,6 +44,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 /// whatever thread it likes; or, if it [is portable](Task::is_portable), elsewhere: `encode`, `start`, send, and
 /// `complete` with the reply (feature `process`). Dropped without that, it resolves its future as [`Abandoned`](TaskError::Abandoned).
 ///
+/// Whatever was done to a task before, fresh, [started](Task::start), encoded or cancelled: given to any executor of this
+/// crate it resolves its future, with its result or with the reason why there is none.
+///
 /// # Examples
 ///
 /// ```
@@ -142,6 +145,9 @@ impl Task {
     }
 
     /// Marks the task as running, after which it can't be cancelled. False if it was cancelled first.
+    ///
+    /// An executor of this crate to which a started task is given queues it anew: the task can be cancelled again until
+    /// that executor begins it.
     pub fn start(&self) -> bool {
         own(self.cell.as_ref().expect("consumed by value"))
     }
@@ -200,9 +206,13 @@ impl Task {
         }
     }
 
-    /// The pool's pointer; the pool answers for the task from here on.
+    /// The pool's pointer; the pool answers for the task from here on. One that was started is queued anew: a pool takes
+    /// what is queued, and nobody else may claim or cancel the task before that. Its work has not begun, since what runs
+    /// or ends a task consumes it.
     pub(crate) fn into_entry(mut self) -> Entry {
-        self.cell.take().expect("consumed by value")
+        let cell = self.cell.take().expect("consumed by value");
+        cell.header().word.unclaim();
+        cell
     }
 
     fn cell(&self) -> &dyn cell::AnyCell {

@@ -215,6 +215,21 @@ impl<W, T, X> Cell<W, T, X> {
     }
 }
 
+impl<W, T, X> Cell<W, T, X> {
+    /// Takes the work out, of a task that has neither run nor been cancelled.
+    #[cfg(feature = "process")]
+    fn take_work(&self) -> Option<W> {
+        let body = &mut self.inner.lock().body;
+        match std::mem::replace(body, Body::Empty) {
+            Body::Ready(work) => Some(work),
+            other => {
+                *body = other;
+                None
+            }
+        }
+    }
+}
+
 impl<T> Cell<NoWork, T, ()> {
     pub(crate) fn promised() -> Arc<Self> {
         Self::new(Word::new(Phase::Queued), Body::Empty, ())
@@ -284,13 +299,7 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
             return Err(TaskError::Rejected(Rejected::NotPortable));
         }
         // Out of the cell meanwhile: `Serialize` is the user's, and no lock is held while it runs.
-        let work = match std::mem::replace(&mut self.inner.lock().body, Body::Empty) {
-            Body::Ready(work) => work,
-            other => {
-                self.inner.lock().body = other;
-                return Err(TaskError::Abandoned);
-            }
-        };
+        let Some(work) = self.take_work() else { return Err(TaskError::Abandoned) };
         let route = contain(|| work.encode(out)).unwrap_or_else(|panic| {
             let reason = format!("it panicked: {}", panic.message());
             Err(TaskError::Codec(CodecError::new(Stage::EncodeArgument, reason)))
@@ -510,7 +519,7 @@ impl Aftermath {
     pub(crate) fn run(self, cell: &dyn AnyCell) {
         if let Some(crowd) = self.crowd {
             let Crowd { wakers, callbacks, on_kill, .. } = *crowd;
-            for (_, waker) in wakers {
+            for waker in wakers.into_values() {
                 if let Err(panic) = contain(|| waker.wake()) {
                     logging::error(format_args!("a waker panicked: {}", panic.message()));
                 }

@@ -8,6 +8,8 @@
 //!     |  +--> Dispatched ----------------------------------------> Finished, Failed   (on process pools)
 //!     |                        publish(Finished | Failed)
 //!     |
+//!     |  (a Task that was started and then given to a pool: unclaim, Running -> Queued)
+//!     |
 //!     | cancel                publish(Cancelled)
 //!     +--------> Cancelling ---------------------> Cancelled
 //! ```
@@ -120,6 +122,18 @@ impl Word {
             })
             .ok()
             .map(Snapshot)
+    }
+
+    /// Running -> Queued, by the owner of the work, who has not begun it: a task that was started and is then given to
+    /// a pool. False if it is not Running.
+    pub(crate) fn unclaim(&self) -> bool {
+        // ORDERING: Release hands the work on to whoever claims it next.
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                let started = Snapshot(word).phase() == Phase::Running;
+                started.then_some(word & !PHASE | Phase::Queued as u8)
+            })
+            .is_ok()
     }
 
     /// Queued -> Dispatched. One caller wins, and from then on owns the outcome.

@@ -6,6 +6,7 @@
 use super::callback::Callback;
 use super::hub::{Hub, Key};
 use crate::sync::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -24,7 +25,8 @@ pub(crate) struct Crowd {
     hubs: HashMap<(usize, Key), Arc<Hub>>,
     /// Dead entries are swept when there are this many: each sweep is paid for by as many insertions.
     sweep_at: usize,
-    pub(crate) wakers: Vec<(WakerKey, Waker)>,
+    /// Ordered, so that whoever began to await first is woken first; and found at once, however many they are.
+    pub(crate) wakers: BTreeMap<WakerKey, Waker>,
     pub(crate) callbacks: Vec<Callback>,
     /// How to end the worker that runs the task.
     pub(crate) on_kill: Option<KillHook>,
@@ -97,18 +99,11 @@ impl Crowd {
 
     /// The waker this one replaces comes back: wakers are the user's, and are dropped without a lock held.
     pub(crate) fn set_waker(&mut self, key: WakerKey, waker: Waker) -> Option<Waker> {
-        match self.wakers.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, old)) => Some(std::mem::replace(old, waker)),
-            None => {
-                self.wakers.push((key, waker));
-                None
-            }
-        }
+        self.wakers.insert(key, waker)
     }
 
     pub(crate) fn remove_waker(&mut self, key: WakerKey) -> Option<Waker> {
-        let at = self.wakers.iter().position(|(k, _)| *k == key)?;
-        Some(self.wakers.swap_remove(at).1)
+        self.wakers.remove(&key)
     }
 
     /// Whether there is nobody but hubs.

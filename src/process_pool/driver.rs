@@ -456,7 +456,8 @@ impl<'p> Driver<'p> {
             let awake = sys::sleep(None, false, Some(&self.worker.child), &self.bell, deadline);
             if awake.rung {
                 self.bell.clear();
-                if let Some(signal) = self.pool.book.lock().desks[self.desk].order.take() {
+                let order = self.pool.book.lock().desks[self.desk].order.take();
+                if let Some(signal) = order {
                     self.worker.child.signal(signal);
                 }
             }

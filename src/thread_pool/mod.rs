@@ -193,6 +193,10 @@ impl Launch for Arc<Queue> {
         self.push(entry);
     }
 
+    fn accept_parts(&self, take: &mut dyn FnMut() -> Vec<Entry>) {
+        self.push_parts(take);
+    }
+
     const SHARES: bool = true;
 
     fn workers(&self) -> usize {

@@ -62,7 +62,7 @@ use crate::future::waiting::{self, Host};
 use crate::logging;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use crate::sync::{Condvar, HAS_CLOCK, Mutex, MutexGuard, plain, spin_for, spin_until, thread};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -100,11 +100,13 @@ pub(super) struct Queue {
     returning: Apart<AtomicUsize>,
     /// Dead entries that were counted; lags behind the truth, so it may be negative for a moment.
     dead: Apart<AtomicIsize>,
+    /// Queued tasks that have a second entry, on the urgent stack. As `dead`: counted after the fact.
+    doubled: Apart<AtomicIsize>,
     /// Resting workers.
     wake: Condvar,
     /// Whoever joins.
     ended: Condvar,
-    handles: Mutex<Vec<thread::JoinHandle<()>>>,
+    handles: Mutex<Handles>,
     /// For the threads it starts.
     me: Weak<Queue>,
 }
@@ -188,21 +190,45 @@ struct State {
     /// What was last stored in the inbox.
     ask: bool,
     closed: bool,
+    /// It was closed by a shutdown that cancels.
+    cancelling: bool,
     broken: bool,
     /// The system refused a thread, and none was had since.
     refused: Option<Refused>,
     /// Queued tasks, of a bounded pool.
     live: usize,
-    place_waiters: VecDeque<PlaceWaiter>,
+    /// By their tickets, which rise: first come, first served.
+    place_waiters: BTreeMap<u64, PlaceWaiter>,
+    tickets: u64,
     /// Blocked waiters that could run one of their own tasks.
-    helpers: Vec<Arc<Hub>>,
+    /// By the number of their worker, and the hub's address, which is its own while it is in here.
+    helpers: BTreeMap<(usize, usize), Arc<Hub>>,
     /// What own workers have polled, dead ones included.
     awaiting: Vec<Weak<Await>>,
     /// A counter was to fall below zero: a mistake of ours, told once.
     miscount: Miscount,
-    slots: Vec<Arc<Slot>>,
+    /// By their numbers.
+    slots: BTreeMap<usize, Arc<Slot>>,
     free_numbers: BTreeSet<usize>,
     numbers: usize,
+}
+
+/// Threads that were started and not joined.
+#[derive(Default)]
+struct Handles {
+    all: Vec<thread::JoinHandle<()>>,
+    /// Those of ended threads are swept when there are this many: each sweep is paid for by as many starts.
+    sweep_at: usize,
+}
+
+impl Handles {
+    fn sweep(&mut self) {
+        const AT_LEAST: usize = 16;
+        if self.all.len() >= self.sweep_at {
+            self.all.retain(|handle| !thread::is_finished(handle));
+            self.sweep_at = (2 * self.all.len()).max(AT_LEAST);
+        }
+    }
 }
 
 struct PlaceWaiter {
@@ -431,9 +457,10 @@ impl Queue {
             emptied: Apart(plain::AtomicUsize::new(0)),
             returning: Apart(AtomicUsize::new(0)),
             dead: Apart(AtomicIsize::new(0)),
+            doubled: Apart(AtomicIsize::new(0)),
             wake: Condvar::new(),
             ended: Condvar::new(),
-            handles: Mutex::new(Vec::new()),
+            handles: Mutex::default(),
             me: me.clone(),
         });
         let home: Weak<dyn Home> = queue.me.clone();
@@ -522,7 +549,9 @@ impl Queue {
                 }
                 WhenFull::Block => {
                     let hub = Hub::bell(1, false);
-                    state.place_waiters.push_back(PlaceWaiter { hub: hub.clone(), own });
+                    let ticket = state.tickets;
+                    state.tickets += 1;
+                    state.place_waiters.insert(ticket, PlaceWaiter { hub: hub.clone(), own });
                     if let (Some(slot), false) = (&slot, told) {
                         state.hold(slot, 1);
                     }
@@ -531,9 +560,47 @@ impl Queue {
                     let _ = hub.sleep(None);
                     told = true;
                     state = self.state.lock();
-                    state.place_waiters.retain(|waiter| !Arc::ptr_eq(&waiter.hub, &hub));
+                    state.place_waiters.remove(&ticket);
                 }
             }
+        }
+    }
+
+    /// Takes what is left of a task that the pool took before, as the tasks that `take` gives. They were accepted with
+    /// it: no closed door and no full queue refuses them. What ends the queued ends them too: they are cancelled by a
+    /// shutdown that cancels and fail with a broken pool, also if that came first.
+    ///
+    /// `take` is called with the state's lock held, so the pool can't end meanwhile: the task that they come from is
+    /// queued, or runs on a worker, and no worker ends before its next look, which finds them. If that task is gone
+    /// already, nothing is left of it. Nothing of the user's may run or be dropped in `take`, and what it locks nobody
+    /// holds who waits for the state.
+    pub(super) fn push_parts(&self, take: &mut dyn FnMut() -> Vec<Entry>) {
+        let mut state = self.state.lock();
+        let mut entries = take();
+        let error = {
+            let mut inbox = self.inbox.lock();
+            let error = match inbox.closed() {
+                Some(Closed::Broken(broken) | Closed::Refused(broken, _)) => {
+                    Some(TaskError::Broken(broken.clone()))
+                }
+                _ if state.cancelling => Some(TaskError::Cancelled),
+                _ => None,
+            };
+            if error.is_none() {
+                // Nobody else has seen them yet, so none is cancelled at this moment.
+                entries.retain(|entry| {
+                    entry.header().home.set(self.id);
+                    entry.header().word.mark_entered()
+                });
+                state.live += if self.config.capacity.is_some() { entries.len() } else { 0 };
+                inbox.queue.extend(entries.drain(..));
+                self.inbox.set_len_hint(inbox.queue.len());
+            }
+            error
+        };
+        self.leave(state);
+        if let Some(error) = error {
+            entries.iter().for_each(|entry| refuse(entry, error.clone()));
         }
     }
 
@@ -670,7 +737,7 @@ impl Queue {
     }
 
     fn remove_slot(&self, state: &mut State, slot: &Arc<Slot>) {
-        state.slots.retain(|s| !Arc::ptr_eq(s, slot));
+        state.slots.remove(&slot.number);
         state.free_numbers.insert(slot.number);
         self.counters.fold(slot);
     }
@@ -696,6 +763,7 @@ impl Queue {
                 Some(before) => {
                     if before.is_urgent() {
                         self.dead.0.fetch_add(1, Ordering::Relaxed);
+                        self.doubled.0.fetch_sub(1, Ordering::Relaxed);
                     }
                     self.release_place(state);
                     break Some(entry);
@@ -746,11 +814,12 @@ impl Queue {
         let mut state = self.state.lock();
         for entry in needed {
             if entry.header().word.mark_urgent() {
+                self.doubled.0.fetch_add(1, Ordering::Relaxed);
                 state.urgent.push(entry);
             }
         }
         state.hold(slot, 1);
-        state.helpers.extend(helper.cloned());
+        state.helpers.extend(helper.map(|hub| (helper_key(slot, hub), hub.clone())));
         self.leave(state);
     }
 
@@ -758,10 +827,8 @@ impl Queue {
     pub(super) fn end_blocked(&self, slot: &Slot, helper: Option<&Arc<Hub>>) {
         let mut state = self.state.lock();
         state.unhold(slot, 1);
-        if let Some(helper) = helper
-            && let Some(at) = state.helpers.iter().position(|hub| Arc::ptr_eq(hub, helper))
-        {
-            state.helpers.swap_remove(at);
+        if let Some(helper) = helper {
+            state.helpers.remove(&helper_key(slot, helper));
         }
         self.leave(state);
     }
@@ -771,6 +838,7 @@ impl Queue {
     pub(super) fn begin_await(&self, wait: &Arc<Await>, task: Entry) -> bool {
         let mut state = self.state.lock();
         if task.header().word.mark_urgent() {
+            self.doubled.0.fetch_add(1, Ordering::Relaxed);
             state.urgent.push(task);
         }
         wait.token.set_stage(HELD);
@@ -838,6 +906,9 @@ impl Queue {
     /// A task was claimed or cancelled without taking its entry out: the entry is dead. `before` is its word as it was.
     pub(super) fn forget(&self, before: Snapshot) {
         let entries = 1 + isize::from(before.is_urgent());
+        if before.is_urgent() {
+            self.doubled.0.fetch_sub(1, Ordering::Relaxed);
+        }
         let dead = self.dead.0.fetch_add(entries, Ordering::Relaxed) + entries;
         let guess = self.inbox.len_hint() + self.state.len_hint();
         let sweep = is_worth_a_sweep(dead, guess);
@@ -884,7 +955,7 @@ impl Queue {
     }
 
     fn tell_place(state: &mut State) {
-        if let Some(waiter) = state.place_waiters.pop_front() {
+        if let Some((_, waiter)) = state.place_waiters.pop_first() {
             waiter.hub.ring();
         }
     }
@@ -967,8 +1038,8 @@ impl Queue {
             Action::Start(Self::new_number(state), is_retry)
         } else if stuck {
             let own_place_waiters =
-                state.place_waiters.iter().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
-            let hubs = state.helpers.iter().chain(own_place_waiters).cloned().collect();
+                state.place_waiters.values().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
+            let hubs = state.helpers.values().chain(own_place_waiters).cloned().collect();
             Action::Help(hubs, state.awaiting.iter().filter_map(Weak::upgrade).collect())
         } else {
             Action::Nothing
@@ -1026,12 +1097,12 @@ impl Queue {
         let stack_size = self.config.stack_size.max(LEAST_STACK);
         let builder = thread::Builder::new().name(slot.name.to_string()).stack_size(stack_size);
         let queue = self.me.upgrade().expect("whoever starts a thread holds the pool");
-        self.state.lock().slots.push(slot.clone());
+        self.state.lock().slots.insert(slot.number, slot.clone());
         // Held while the thread starts: who joins can't miss the handle of a thread that has ended already.
         let mut handles = self.handles.lock();
-        handles.retain(|handle| !thread::is_finished(handle));
+        handles.sweep();
         let worker_slot = slot.clone();
-        handles.push(builder.spawn(move || worker::main(queue, worker_slot))?);
+        handles.all.push(builder.spawn(move || worker::main(queue, worker_slot))?);
         Ok(())
     }
 
@@ -1092,6 +1163,7 @@ impl Queue {
     pub(super) fn shutdown(&self, mode: Shutdown) {
         let mut state = self.state.lock();
         state.closed = true;
+        state.cancelling |= mode == Shutdown::CancelQueued;
         let taken = {
             let mut inbox = self.inbox.lock();
             if !matches!(inbox.closed, Some(Closed::Broken(_))) {
@@ -1115,7 +1187,7 @@ impl Queue {
     }
 
     fn tell_everybody(&self, mut state: MutexGuard<'_, State>) {
-        state.place_waiters.drain(..).for_each(|waiter| waiter.hub.ring());
+        std::mem::take(&mut state.place_waiters).into_values().for_each(|waiter| waiter.hub.ring());
         if state.threads == 0 {
             self.ended.notify_all();
         }
@@ -1134,6 +1206,7 @@ impl Queue {
             // Its second entry was taken out as well, and will be met as a dead one.
             if before.is_urgent() {
                 self.dead.0.fetch_add(1, Ordering::Relaxed);
+                self.doubled.0.fetch_sub(1, Ordering::Relaxed);
             }
             ended += 1;
             let (from, to) = match error {
@@ -1166,7 +1239,7 @@ impl Queue {
         }
         drop(state);
         let handles = std::mem::take(&mut *self.handles.lock());
-        for handle in handles {
+        for handle in handles.all {
             // A worker contains every panic; what could come here is one in the user's own thread-locals.
             let _ = handle.join();
         }
@@ -1177,13 +1250,13 @@ impl Queue {
         let state = self.state.lock();
         let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
         // Tasks are counted, not entries: an urgent one has two.
-        let doubled = state.urgent.iter().filter(|entry| is_queued(entry)).count();
+        let doubled = self.doubled.0.load(Ordering::Relaxed).max(0) as usize;
         let dead = self.dead.0.load(Ordering::Relaxed).max(0) as usize;
-        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, &state.slots)
+        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, state.slots.values())
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.state.lock().slots.clone()
+        self.state.lock().slots.values().cloned().collect()
     }
 }
 
@@ -1211,6 +1284,10 @@ fn log_panic_in_drop(what: &str, dropped: Result<(), Panic>) {
     if let Err(panic) = dropped {
         logging::error(format_args!("the drop of {what} of a pool panicked: {}", panic.message()));
     }
+}
+
+fn helper_key(slot: &Slot, hub: &Arc<Hub>) -> (usize, usize) {
+    (slot.number, Arc::as_ptr(hub).addr())
 }
 
 fn is_queued(entry: &Entry) -> bool {

@@ -167,7 +167,12 @@ impl Counters {
         self.failed.fetch_add(slot.failed.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    pub(super) fn stats(&self, queued: usize, workers: usize, slots: &[Arc<Slot>]) -> Stats {
+    pub(super) fn stats<'a>(
+        &self,
+        queued: usize,
+        workers: usize,
+        slots: impl Iterator<Item = &'a Arc<Slot>>,
+    ) -> Stats {
         let elsewhere = self.elsewhere.load(Ordering::Relaxed);
         let mut stats = Stats {
             queued,

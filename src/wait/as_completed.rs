@@ -1,6 +1,6 @@
 //! [`as_completed`]: futures one by one, as they finish.
 
-use super::Waitable;
+use super::{MOST_BELIEVED, Waitable};
 use crate::clock::deadline_after;
 use crate::error::TimedOut;
 use crate::future::home::HomeId;
@@ -228,7 +228,7 @@ impl<W: Waitable> ExactSizeIterator for AsCompleted<W> {}
 impl<W: Waitable> Extend<W> for AsCompleted<W> {
     fn extend<I: IntoIterator<Item = W>>(&mut self, items: I) {
         let items = items.into_iter();
-        let more = items.size_hint().0.saturating_sub(self.free.len());
+        let more = items.size_hint().0.min(MOST_BELIEVED).saturating_sub(self.free.len());
         self.slots.reserve(more);
         self.fresh.reserve(more);
         items.for_each(|item| self.add(item));

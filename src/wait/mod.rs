@@ -155,7 +155,7 @@ where
     I: IntoIterator,
     I::Item: Waitable,
 {
-    wait_until(items.into_iter().collect(), until, None)
+    wait_until(gather(items), until, None)
 }
 
 /// [`wait`], for no longer than `timeout` from the call. Running out of time is no error: what is not done is in
@@ -177,7 +177,18 @@ where
     I::Item: Waitable,
 {
     let deadline = deadline_after(timeout);
-    wait_until(items.into_iter().collect(), until, deadline)
+    wait_until(gather(items), until, deadline)
+}
+
+/// How much of a size that an iterator claims is believed: so much memory may be reserved for items that don't come.
+pub(crate) const MOST_BELIEVED: usize = 4096;
+
+/// Collects. Unlike `collect` it takes the size that the iterator claims for a hint, which may be any number.
+pub(crate) fn gather<I: IntoIterator>(items: I) -> Vec<I::Item> {
+    let items = items.into_iter();
+    let mut all = Vec::with_capacity(items.size_hint().0.min(MOST_BELIEVED));
+    items.for_each(|item| all.push(item));
+    all
 }
 
 fn wait_until<W: Waitable>(items: Vec<W>, until: ReturnWhen, deadline: Option<Instant>) -> Waited<W> {
