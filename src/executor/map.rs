@@ -38,10 +38,7 @@ pub struct Map<R> {
 
 impl<R> Map<R> {
     pub(crate) fn new(futures: impl IntoIterator<Item = Future<R>>) -> Self {
-        // Theirs from the first on: an input that panics takes the call with it, and what has not begun is cancelled.
-        let mut all = Remaining(VecDeque::new());
-        all.0.extend(futures);
-        Map { futures: all }
+        Map { futures: Remaining(futures.into_iter().collect()) }
     }
 
     /// A time limit for the whole iteration, from this call: one `Err` at the deadline, then the end, and what has not

@@ -84,7 +84,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Runs in each worker before its first task. If it panics the pool is broken: every queued future and every later
-    /// submit gets [`TaskError::Broken`](crate::TaskError::Broken), with the panic as its source.
+    /// submit gets [`TaskError::Broken`](crate::TaskError::Broken), with the panic as its source. It may submit to the
+    /// pool.
     pub fn initializer(self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.try_initializer(move || {
             f();
@@ -116,7 +117,7 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Runs in each worker when it ends, after its last task.
+    /// Runs in each worker when it ends, after its last task. It may call the pool; a panic in it is logged.
     pub fn on_exit(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_exit = Some(Arc::new(f));
         self
