@@ -51,10 +51,9 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
+        let Some(payload) = self.0.take() else { return };
         assert_unlocked();
-        if let Some(payload) = self.0.take()
-            && let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-        {
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             // Its drop may panic as well, and so on without end: leak it.
             std::mem::forget(second);
         }
@@ -98,7 +97,7 @@ pub(crate) fn drop_contained<T>(value: T) -> Result<(), Panic> {
 pub(crate) fn text(shown: &dyn fmt::Display) -> String {
     let mut text = String::new();
     if let Err(panic) = contain_any(&mut || {
-        // An error of its own ends the text as well, as in every `to_string` that doesn't panic at it.
+        // An error that it returns ends the text as well.
         let _ = write!(text, "{shown}");
     }) {
         let _ = write!(text, "(its text could not be written: a panic: {})", panic.message());

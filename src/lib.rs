@@ -33,7 +33,8 @@
 //! # What you may rely on
 //!
 //! - No future hangs because its pool died: a promise or a task that is dropped unresolved resolves its future.
-//! - A panic in a task, a callback, an initializer or a user's `Drop` is caught and costs nobody a thread.
+//! - A panic in a task, a callback, an initializer, a hook, a waker, the logger or a user's `Drop` is caught and costs
+//!   nobody a thread.
 //! - What a task did happens-before whoever sees it done.
 //! - No lock of the crate's is held while user code runs or is dropped.
 //! - A task may wait for tasks of its own pool of threads, on a single worker too.

@@ -5,7 +5,7 @@ use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError, TimedOut};
 use crate::future::Future;
 use crate::logging;
-use crate::wait::{AsCompleted, MOST_BELIEVED};
+use crate::wait::{AsCompleted, MOST_BELIEVED, gather};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -38,12 +38,7 @@ pub struct Map<R> {
 
 impl<R> Map<R> {
     pub(crate) fn new(futures: impl IntoIterator<Item = Future<R>>) -> Self {
-        // Theirs from the first on: an input that panics takes the call with it, and what has not begun is cancelled.
-        let futures = futures.into_iter();
-        let mut all = Remaining(VecDeque::with_capacity(futures.size_hint().0.min(MOST_BELIEVED)));
-        // One by one: `extend` believes what the input says of its size.
-        futures.for_each(|future| all.0.push_back(future));
-        Map { futures: all }
+        Map { futures: Remaining(gather(futures).into()) }
     }
 
     /// A time limit for the whole iteration, from this call: one `Err` at the deadline, then the end, and what has not

@@ -32,6 +32,7 @@ use crate::remote::codec::Arrived;
 use crate::remote::parcel::Route;
 use crate::sync::Mutex;
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 /// What a task is made of before it runs.
 pub(crate) trait Work<T>: Send {
@@ -385,9 +386,11 @@ fn phase_of<T>(outcome: &Result<T, TaskError>) -> Phase {
     }
 }
 
-/// Drops what a task left behind.
-pub(crate) fn drop_left<T>(cell: &dyn AnyCell, left: T) {
-    log_panic_in_drop(cell, drop_contained(left));
+/// Drops a waker that is no longer in a task's watchers: that is its executor's code.
+pub(crate) fn drop_waker(cell: &dyn AnyCell, waker: Option<Waker>) {
+    if waker.is_some() {
+        log_panic_in_drop(cell, drop_contained(waker));
+    }
 }
 
 fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {

@@ -241,7 +241,7 @@ impl<T> Future<T> {
     /// Has `f` called once when the task is done, whatever its outcome, after every wait was told. It runs on the thread
     /// that ends the task: the worker, or the one that cancels; if the task is done already, here and now. Several run
     /// in the order in which they were added; one that is added while they run doesn't wait for them. A panic in one is
-    /// logged; the others run.
+    /// logged; the others run. It may call the pool, and wait for its tasks.
     ///
     /// Callbacks that resolve other futures nest up to 64 deep; deeper ones are run a little later by the outermost.
     pub fn add_done_callback(&self, f: impl FnOnce(&Completion) + Send + 'static) {
@@ -367,10 +367,10 @@ impl<T> std::future::Future for Future<T> {
             match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
                 // Without the lock; and a waker's drop is not the poll's to panic of.
                 Ok(old) => {
-                    cell::drop_left(self.any(), old);
+                    cell::drop_waker(self.any(), old);
                     return Poll::Pending;
                 }
-                Err(resolved_meanwhile) => cell::drop_left(self.any(), resolved_meanwhile),
+                Err(resolved_meanwhile) => cell::drop_waker(self.any(), Some(resolved_meanwhile)),
             }
         }
         match self.source().take() {
@@ -412,7 +412,7 @@ impl<T> Drop for Future<T> {
         } else if before.is_watched() {
             let any: &dyn AnyCell = &*cell;
             // The owner may be unwinding, and the waker's drop is another's code.
-            cell::drop_left(any, any.take_from_crowd(|crowd| crowd.remove_waker(OWNER)));
+            cell::drop_waker(any, any.take_from_crowd(|crowd| crowd.remove_waker(OWNER)));
         }
     }
 }

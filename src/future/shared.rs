@@ -1,6 +1,6 @@
 //! [`SharedFuture`]: one result for many readers.
 
-use super::cell::{AnyCell, Entry, drop_left};
+use super::cell::{AnyCell, Entry, drop_waker};
 use super::waiting::{self, Watched};
 use super::watchers::WakerKey;
 use super::{Completion, Future, State, callback, debug, exhausted};
@@ -212,10 +212,10 @@ impl<'a, T> std::future::Future for SharedWait<'a, T> {
             };
             match source.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(key, waker)) {
                 Ok(old) => {
-                    drop_left(source.any(), old);
+                    drop_waker(source.any(), old);
                     return Poll::Pending;
                 }
-                Err(resolved_meanwhile) => drop_left(source.any(), resolved_meanwhile),
+                Err(resolved_meanwhile) => drop_waker(source.any(), Some(resolved_meanwhile)),
             }
         }
         Poll::Ready(match source.error() {
@@ -230,7 +230,7 @@ impl<T> Drop for SharedWait<'_, T> {
         let source = &self.future.inner.source;
         if !source.is_done() {
             let waker = source.any().take_from_crowd(|crowd| crowd.remove_waker(self.key));
-            drop_left(source.any(), waker);
+            drop_waker(source.any(), waker);
         }
     }
 }

@@ -18,7 +18,8 @@ static HOOK: Mutex<Option<Hook>> = Mutex::new(None);
 /// before anybody asked. For the whole process; the default writes to [`log`] at level `error`.
 ///
 /// Called on the thread that drops the future or, if that was earlier, on the worker at the end of the task; not while
-/// a thread unwinds. A panic in the hook is contained. Python says nothing of such failures.
+/// a thread unwinds. It may call the pool. A panic in the hook is contained and logged, and one in the logger costs the
+/// message. Python says nothing of such failures.
 ///
 /// # Examples
 ///

@@ -85,7 +85,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Runs in each worker before its first task. If it panics the pool is broken: every queued future and every later
-    /// submit gets [`TaskError::Broken`](crate::TaskError::Broken), with the panic as its source.
+    /// submit gets [`TaskError::Broken`](crate::TaskError::Broken), with the panic as its source. It may submit to the
+    /// pool.
     ///
     /// An initializer may wait for a task of its own pool. That task never runs in this worker, which is not initialized
     /// yet: another worker runs it, beyond `max_workers` if need be. If the initializer of every further worker waits as
@@ -121,8 +122,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Runs in each worker when it ends, after its last task. The thread is no worker any more: what it submits to the pool
-    /// and waits for, another worker runs.
+    /// Runs in each worker when it ends, after its last task; a panic in it is logged. The thread is no worker any more:
+    /// what it submits to the pool and waits for, another worker runs.
     pub fn on_exit(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_exit = Some(Arc::new(f));
         self
