@@ -16,7 +16,7 @@ use super::sys::{Bell, Mapping, Signal};
 use crate::clock::{self, deadline_after, is_over};
 use crate::error::Broken;
 use crate::id::FutureId;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,9 +32,19 @@ pub(super) struct Book {
     pub(super) reserved: usize,
     /// How many entries of the queue are cancelled. Counted after the fact, so for a moment it may be off, either way.
     dead: isize,
+    /// How many workers there may be.
+    max_workers: usize,
+    /// A desk for each place that ever had a driver: what is looked through below is as long as there were workers at
+    /// once, and not as there may be. A submit looks through none of it, unless workers that do nothing are awake.
     pub(super) desks: Vec<Desk>,
+    /// Those without a driver.
+    vacant: BTreeSet<usize>,
     /// Drivers that sleep with nothing in flight and could take a task. The last one in is the warmest.
     idle: Vec<usize>,
+    /// Workers that are up, have nothing in flight and whose drivers are not on that list.
+    awake: usize,
+    /// Desks with more than one task in flight: only from these can any be taken over.
+    laden: usize,
     pub(super) life: Life,
     no_start_before: Option<Instant>,
     pub(super) totals: Totals,
@@ -115,12 +125,77 @@ impl Book {
             queue: VecDeque::new(),
             reserved: 0,
             dead: 0,
-            desks: (0..max_workers).map(|_| Desk::default()).collect(),
+            max_workers,
+            desks: Vec::new(),
+            vacant: BTreeSet::new(),
             idle: Vec::new(),
+            awake: 0,
+            laden: 0,
             life: Life::Open,
             no_start_before: None,
             totals: Totals::default(),
             policy,
+        }
+    }
+
+    // ---- desks --------------------------------------------------------------------------------------
+
+    /// One desk more, and nobody at it.
+    pub(super) fn add_desk(&mut self) -> usize {
+        let at = self.desks.len();
+        self.desks.push(Desk::default());
+        self.vacant.insert(at);
+        at
+    }
+
+    /// Every change of a desk that concerns what is counted of all of them goes through this.
+    fn change<R>(&mut self, at: usize, change: impl FnOnce(&mut Desk) -> R) -> R {
+        let desk = &mut self.desks[at];
+        let (was_awake, was_laden) = (desk.is_awake(), desk.is_laden());
+        let result = change(desk);
+        let (is_awake, is_laden) = (desk.is_awake(), desk.is_laden());
+        self.awake = self.awake + usize::from(is_awake) - usize::from(was_awake);
+        self.laden = self.laden + usize::from(is_laden) - usize::from(was_laden);
+        result
+    }
+
+    pub(super) fn set_status(&mut self, at: usize, status: Status) {
+        self.change(at, |desk| desk.status = status);
+        if status == Status::Vacant {
+            self.vacant.insert(at);
+        } else {
+            self.vacant.remove(&at);
+        }
+    }
+
+    /// Desks that have a driver, or are to have one.
+    fn manned(&self) -> usize {
+        self.desks.len() - self.vacant.len()
+    }
+
+    /// Whether another worker may be started.
+    fn has_place(&self) -> bool {
+        self.manned() < self.max_workers
+    }
+
+    fn fall_idle(&mut self, at: usize) {
+        if !self.desks[at].is_idle {
+            self.change(at, |desk| desk.is_idle = true);
+            self.idle.push(at);
+        }
+    }
+
+    fn pop_idle(&mut self) -> Option<usize> {
+        let at = self.idle.pop()?;
+        self.change(at, |desk| desk.is_idle = false);
+        Some(at)
+    }
+
+    /// Looks through the list only for one that is on it, which is for a driver that was woken by nobody who took it off.
+    fn leave_idle(&mut self, at: usize) {
+        if self.desks[at].is_idle {
+            self.change(at, |desk| desk.is_idle = false);
+            self.idle.retain(|idle| *idle != at);
         }
     }
 
@@ -134,7 +209,7 @@ impl Book {
     /// Puts a task at the end of the queue; or gives it straight to a worker that has nothing to do.
     pub(super) fn submit(&mut self, record: Record) -> Wake {
         if self.queue.is_empty() && record.size() < BATCH_BYTES {
-            while let Some(at) = self.idle.pop() {
+            while let Some(at) = self.pop_idle() {
                 let desk = &self.desks[at];
                 // Whoever is on the list and can't take a task is being woken for another reason.
                 if let Some(bell) = desk.bell.clone()
@@ -143,10 +218,10 @@ impl Book {
                 {
                     if !record.dispatch() {
                         // Cancelled a moment ago: an entry like any other dead one.
-                        self.idle.push(at);
+                        self.fall_idle(at);
                         break;
                     }
-                    return Wake::Flush(self.desks[at].take_on(vec![record]), bell);
+                    return Wake::Flush(self.change(at, |desk| desk.take_on(vec![record])), bell);
                 }
             }
         }
@@ -160,11 +235,16 @@ impl Book {
     /// Whether workers that have nothing to do and whose drivers are awake suffice for all that waits, in the queue and
     /// behind a task at a desk: their drivers look before they sleep. Such a worker is used before another is started.
     fn is_looked_after(&self) -> bool {
-        let free = |at: &usize| self.desks[*at].in_flight() == 0 && self.allowance(*at) > 0;
-        let awake = (0..self.desks.len()).filter(free).filter(|at| !self.idle.contains(at)).count();
+        let queued = self.queue.len();
+        // As many as there may be.
+        if self.awake < queued {
+            return false;
+        }
+        let desks = self.desks.iter().enumerate();
+        let awake = desks.filter(|(at, desk)| desk.is_awake() && self.allowance(*at) > 0).count();
         // Who was woken for what is behind a task may take this one in its place.
-        awake >= self.queue.len()
-            && awake >= self.queue.len() + self.desks.iter().map(Desk::to_spare).sum::<usize>()
+        awake >= queued
+            && (self.laden == 0 || awake >= queued + self.desks.iter().map(Desk::to_spare).sum::<usize>())
     }
 
     /// A queued task was cancelled: its entry is dead. Swept when half of the queue is; what comes back is to be dropped
@@ -189,29 +269,32 @@ impl Book {
     }
 
     fn wake_one(&mut self) -> Wake {
-        if let Some(bell) = self.idle.pop().and_then(|desk| self.desks[desk].bell.clone()) {
+        if let Some(bell) = self.pop_idle().and_then(|desk| self.desks[desk].bell.clone()) {
             return Wake::Ring(bell);
         }
         self.start_one()
     }
 
     fn start_one(&mut self) -> Wake {
-        let Some(desk) = self.desks.iter().position(|desk| desk.status == Status::Vacant) else {
-            return Wake::Nobody;
-        };
         let too_early = self.no_start_before.is_some_and(|time| Instant::now() < time);
-        if too_early && self.desks.iter().any(|desk| desk.status != Status::Vacant) {
+        if !self.has_place() || (too_early && self.manned() > 0) {
             return Wake::Nobody;
         }
-        self.desks[desk].status = Status::Starting;
-        Wake::Start(desk)
+        let at = self.vacant.first().copied().unwrap_or_else(|| self.add_desk());
+        self.set_status(at, Status::Starting);
+        self.desks[at].awaits_driver = true;
+        Wake::Start(at)
+    }
+
+    /// Whether a driver is to be started for a desk, which whoever asks must then do: so it is started once, whoever comes
+    /// first.
+    pub(super) fn claim_start(&mut self, at: usize) -> bool {
+        std::mem::take(&mut self.desks[at].awaits_driver)
     }
 
     /// When a start is to be tried again that failed while others worked: nobody else may ever come to ask for it.
     fn start_again_at(&self) -> Option<Instant> {
-        let is_vacant = |desk: &Desk| desk.status == Status::Vacant;
-        let wanted = !self.queue.is_empty() && self.desks.iter().any(is_vacant);
-        self.no_start_before.filter(|_| wanted)
+        self.no_start_before.filter(|_| !self.queue.is_empty() && self.has_place())
     }
 
     // ---- tasks out ----------------------------------------------------------------------------------
@@ -219,7 +302,7 @@ impl Book {
     /// A driver's next step (`PAGE.md`, D3). `drained`: it has no bytes left to send. Dead entries it came across go to
     /// `garbage`.
     pub(super) fn next(&mut self, at: usize, drained: bool, garbage: &mut Vec<Record>) -> Step {
-        self.idle.retain(|idle| *idle != at);
+        self.leave_idle(at);
         let desk = &self.desks[at];
         let in_flight = desk.in_flight();
         if (!desk.kills.is_empty() && desk.condemned.is_none()) || desk.order.is_some() {
@@ -241,7 +324,7 @@ impl Book {
         if !drained {
             return wait;
         }
-        let worn = self.policy.max_tasks_per_child.is_some_and(|most| desk.results >= most);
+        let worn = self.policy.max_tasks_per_child.is_some_and(|most| desk.results >= u64::from(most));
         if (worn || desk.is_retiring) && in_flight == 0 {
             return self.close(at);
         }
@@ -269,7 +352,7 @@ impl Book {
             // What it has not read yet was taken back: when it has read that it can have more.
             return wait;
         }
-        self.idle.push(at);
+        self.fall_idle(at);
         Step::Sleep(until)
     }
 
@@ -279,8 +362,9 @@ impl Book {
         if !desk.has_room() {
             return 0;
         }
-        let most = self.policy.max_tasks_per_child.map_or(usize::MAX, |most| most as usize);
-        most.saturating_sub(desk.results as usize + desk.in_flight())
+        let Some(most) = self.policy.max_tasks_per_child else { return usize::MAX };
+        let left = u64::from(most).saturating_sub(desk.results);
+        usize::try_from(left).unwrap_or(usize::MAX).saturating_sub(desk.in_flight())
     }
 
     /// The next batch from the queue. So small a part of it that all workers have some, and each a second batch at its
@@ -310,7 +394,7 @@ impl Book {
     fn send(&mut self, at: usize, batch: Vec<Record>) -> bool {
         let sends = !batch.is_empty();
         if sends {
-            self.desks[at].take_on(batch);
+            self.change(at, |desk| desk.take_on(batch));
         }
         sends
     }
@@ -318,23 +402,25 @@ impl Book {
     /// Half of what waits at the fullest desk, for a worker that has nothing; so no task waits behind a long one. Never
     /// the only task of a worker that runs nothing: two thieves would take it from each other for ever.
     fn steal(&mut self, thief: usize, may_take: usize) -> bool {
+        if self.laden == 0 {
+            return false;
+        }
         let others = (0..self.desks.len()).filter(|at| *at != thief && self.desks[*at].to_spare() > 0);
         let Some(victim) = others.max_by_key(|at| self.desks[*at].all_waiting()) else { return false };
-        let desk = &mut self.desks[victim];
-        let Some((number, count)) = desk.waiting().next() else { return false };
+        let Some((number, count)) = self.desks[victim].waiting().next() else { return false };
         let take = (count as usize).div_ceil(2).min(may_take) as u32;
         // Reckoned from the limit, which stands still while the book is held; what has begun moves on.
-        let loot = desk.recall(number, desk.limit(number).saturating_sub(take));
+        let loot = self.change(victim, |desk| desk.recall(number, desk.limit(number).saturating_sub(take)));
         self.send(thief, loot)
     }
 
     /// Whether there is something for a worker that isn't there yet: in the queue, or behind a task at another desk.
     fn has_work_to_give(&self) -> bool {
-        !self.queue.is_empty() || self.desks.iter().any(|desk| desk.to_spare() > 0)
+        !self.queue.is_empty() || (self.laden > 0 && self.desks.iter().any(|desk| desk.to_spare() > 0))
     }
 
     fn close(&mut self, at: usize) -> Step {
-        self.desks[at].status = Status::Closing;
+        self.set_status(at, Status::Closing);
         Step::Close(self.pass_on())
     }
 
@@ -347,7 +433,7 @@ impl Book {
 
     /// The task that a reply belongs to.
     pub(super) fn collect(&mut self, at: usize, number: u32, index: u32) -> Result<Record, Garbled> {
-        self.desks[at].collect(number, index)
+        self.change(at, |desk| desk.collect(number, index))
     }
 
     /// For a thread that waits for a task: where to hear its reply, if nothing else is in flight there.
@@ -367,14 +453,14 @@ impl Book {
         id: FutureId,
         reply: &mut Vec<u8>,
     ) -> Option<(Record, bool)> {
-        let desk = &mut self.desks[at];
+        let desk = &self.desks[at];
         let is_there = desk.page().is_some_and(|there| Arc::ptr_eq(there, page));
         // Nonsense is the driver's to judge, who finds it there.
         let next = page.ring.next().ok().flatten().filter(|_| is_there)?;
         if desk.find(id) != Some((next.batch, next.index)) {
             return None;
         }
-        let record = desk.collect(next.batch, next.index).ok()?;
+        let record = self.collect(at, next.batch, next.index).ok()?;
         page.ring.take(next, reply);
         Some((record, self.lets_sleep(at)))
     }
@@ -389,8 +475,8 @@ impl Book {
             && self.policy.idle_timeout.is_none()
             && self.allowance(at) > 0
             && !self.has_work_to_give();
-        if is_calm && !self.idle.contains(&at) {
-            self.idle.push(at);
+        if is_calm {
+            self.fall_idle(at);
         }
         is_calm
     }
@@ -401,7 +487,7 @@ impl Book {
     pub(super) fn take_back(&mut self, id: FutureId) -> (Option<Record>, Vec<Wake>) {
         let Some((at, number, index)) = self.find(id) else { return (None, Vec::new()) };
         // It may begin while we lower the limit: then it is not among these.
-        let mut recalled = self.desks[at].recall(number, index);
+        let mut recalled = self.change(at, |desk| desk.recall(number, index));
         let found = recalled.first().is_some_and(|record| record.id() == id).then(|| recalled.remove(0));
         if let Some(record) = &found {
             record.cancel_dispatched();
@@ -436,7 +522,7 @@ impl Book {
 
     /// Takes back all that this worker has not begun.
     pub(super) fn recall(&mut self, at: usize, cancelled: &mut Vec<Record>) -> Vec<Wake> {
-        let recalled = self.desks[at].recall_all();
+        let recalled = self.change(at, Desk::recall_all);
         self.put_back(recalled, cancelled)
     }
 
@@ -470,15 +556,17 @@ impl Book {
 
     /// A worker is up.
     pub(super) fn occupy(&mut self, at: usize, page: Arc<Mapping>, door: Arc<Door>) {
-        self.desks[at].occupy(page, door);
+        self.vacant.remove(&at);
+        self.change(at, |desk| desk.occupy(page, door));
     }
 
     /// A worker is gone: what it had not begun goes back, the rest is what it is blamed for. The driver has taken every
-    /// whole reply out of the socket.
-    pub(super) fn bury(&mut self, at: usize) -> Remains {
+    /// whole reply out of the socket. `is_dead` is false of one that could not be ended and is given up: what it has begun
+    /// may still run there, so that is not run again.
+    pub(super) fn bury(&mut self, at: usize, is_dead: bool) -> Remains {
         let mut remains = Remains::default();
         // It may have died in its sleep: nobody is to be woken there, in the place of another who could work.
-        self.idle.retain(|idle| *idle != at);
+        self.leave_idle(at);
         let was_closing = self.desks[at].status == Status::Closing;
         remains.wake = self.recall(at, &mut remains.cancelled);
         let desk = &mut self.desks[at];
@@ -491,15 +579,15 @@ impl Book {
         let cancelling = matches!(self.life, Life::Cancelling | Life::Broken(_));
         let was_asked_for = matches!(condemned, Some(Sentence::ForTask(..)));
         let mut again = Vec::new();
-        for mut record in desk.give_up() {
+        for mut record in self.change(at, Desk::give_up) {
             let reason = killed_for(&record);
-            if reason.is_none() && !cancelling && record.try_again() {
+            if reason.is_none() && is_dead && !cancelling && record.try_again() {
                 again.push(record);
             } else {
                 remains.blamed.push((record, reason));
             }
         }
-        desk.clear();
+        self.change(at, Desk::clear);
         if !was_closing {
             self.totals.deaths += 1;
             remains.breaks_pool = self.policy.breaks_on_death && !cancelling && !was_asked_for;
@@ -519,7 +607,7 @@ impl Book {
     pub(super) fn note_failed_start(&mut self, at: usize) -> bool {
         self.no_start_before = deadline_after(START_AGAIN_AFTER);
         let desk = &mut self.desks[at];
-        desk.failed_starts += 1;
+        desk.failed_starts = desk.failed_starts.saturating_add(1);
         let too_often = desk.failed_starts >= FAILED_STARTS;
         let gives_hope = |desk: &Desk| match desk.status {
             Status::Up => true,
@@ -531,8 +619,7 @@ impl Book {
     }
 
     fn is_alone(&self, at: usize) -> bool {
-        let mut others = self.desks.iter().enumerate().filter(|(other, _)| *other != at);
-        others.all(|(_, desk)| desk.status == Status::Vacant)
+        self.manned() == usize::from(!self.vacant.contains(&at))
     }
 
     /// A driver has no worker: shall it start one, or end? If it ends, its desk is vacant from here on. One that has
@@ -540,19 +627,26 @@ impl Book {
     pub(super) fn stays(&mut self, at: usize) -> bool {
         let yields = self.desks[at].failed_starts > 0 && !self.is_alone(at);
         let stays = self.has_work_to_give() && self.wants_worker() && !yields;
-        let desk = &mut self.desks[at];
-        desk.status = if stays { Status::Starting } else { Status::Vacant };
-        desk.pid = None;
-        if !stays {
-            desk.bell = None;
+        if stays {
+            self.set_status(at, Status::Starting);
+            self.desks[at].pid = None;
+        } else {
+            self.vacate(at);
         }
         stays
     }
 
+    /// A driver ends: whoever wants a worker finds its desk free.
+    pub(super) fn vacate(&mut self, at: usize) {
+        self.set_status(at, Status::Vacant);
+        let desk = &mut self.desks[at];
+        desk.pid = None;
+        desk.bell = None;
+    }
+
     /// A driver ends for want of a worker: another may take what is queued. Not a new one in its place.
     pub(super) fn pass_on_unless_alone(&mut self) -> Wake {
-        let others = self.desks.iter().any(|desk| desk.status != Status::Vacant);
-        if others && !self.idle.is_empty() { self.pass_on() } else { Wake::Nobody }
+        if self.manned() > 0 && !self.idle.is_empty() { self.pass_on() } else { Wake::Nobody }
     }
 
     /// Closes the door; whom to wake.
@@ -586,8 +680,8 @@ impl Book {
         let queued = std::mem::take(&mut self.queue);
         self.dead = 0;
         let mut lost: Vec<Record> = queued.into_iter().filter(Record::dispatch).collect();
-        for desk in &mut self.desks {
-            lost.extend(desk.recall_all());
+        for at in 0..self.desks.len() {
+            lost.extend(self.change(at, Desk::recall_all));
         }
         (lost, self.everybody())
     }
@@ -604,10 +698,10 @@ impl Book {
 
     /// Whether every driver has ended.
     pub(super) fn is_deserted(&self) -> bool {
-        self.desks.iter().all(|desk| desk.status == Status::Vacant)
+        self.manned() == 0
     }
 
-    fn everybody(&self) -> Vec<Wake> {
+    pub(super) fn everybody(&self) -> Vec<Wake> {
         self.desks.iter().filter_map(|desk| desk.bell.clone().map(Wake::Ring)).collect()
     }
 

@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub(super) struct Desk {
     pub(super) status: Status,
+    /// It is to have a driver, which nobody has started yet.
+    pub(super) awaits_driver: bool,
+    /// It is on the list of drivers that sleep and could take a task.
+    pub(super) is_idle: bool,
     /// How to wake the driver; there while it has a thread.
     pub(super) bell: Option<Arc<Bell>>,
     pub(super) pid: Option<u32>,
@@ -19,12 +23,15 @@ pub(super) struct Desk {
     /// Where batches are put; there while a worker is up.
     door: Option<Arc<Door>>,
     flights: [Flight; FLIGHTS],
-    /// Batches sent to this worker, which is the next one's number.
+    /// Batches sent to this worker, which is the next one's number. It runs over, as the worker's own count of frames does,
+    /// and begins at 0 again: of two batches in flight each has the other slot all the same, since 2^32 is even, and what
+    /// is compared are differences and equals of numbers that are [`FLIGHTS`] apart at most.
     sent: u32,
+    was_given_work: bool,
     /// Starts that failed in a row.
     pub(super) failed_starts: u32,
     /// Results that came from this worker.
-    pub(super) results: u32,
+    pub(super) results: u64,
     /// It is to get no more tasks, and to end when it has done what it has.
     pub(super) is_retiring: bool,
     /// It has been or is about to be killed, and why.
@@ -117,7 +124,17 @@ impl Desk {
 
     /// Whether this worker was ever sent a task.
     pub(super) fn was_given_work(&self) -> bool {
-        self.sent > 0
+        self.was_given_work
+    }
+
+    /// Whether its worker has nothing to do and its driver doesn't sleep: it looks for something before it does.
+    pub(super) fn is_awake(&self) -> bool {
+        self.status == Status::Up && !self.is_idle && self.in_flight() == 0
+    }
+
+    /// Whether there can be a task here that another worker may take over: besides the one that runs, or that begins next.
+    pub(super) fn is_laden(&self) -> bool {
+        self.in_flight() > 1
     }
 
     /// Tasks that were shipped and are neither resolved nor recalled.
@@ -152,7 +169,15 @@ impl Desk {
         let records = records.into_iter().map(Some).collect();
         self.flights[slot(number)] = Flight { number, limit: tasks as u32, records, open: tasks };
         self.sent = number.wrapping_add(1);
+        self.was_given_work = true;
         door
+    }
+
+    /// As if so many batches and results had been before.
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, sent: u32, results: u64) {
+        (self.sent, self.results) = (sent, results);
+        self.page.as_ref().expect("it is up").pass(sent);
     }
 
     /// A reply came: the task it belongs to. It must have begun and be open.

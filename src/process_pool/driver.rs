@@ -44,10 +44,19 @@ const MOST_FILLS: usize = 64;
 /// How often a worker's memory is looked at.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
 
+/// Where a test has a driver panic: whatever it holds there must be resolved, its worker ended and its desk be free.
+#[cfg(not(test))]
+fn step(_: &'static str) {}
+#[cfg(test)]
+use tests::step;
+
 /// Drives the workers of one desk, one after the other, until there is no need of any.
 pub(super) fn run(pool: &Arc<Pool>, desk: usize) {
     sys::block_signals();
+    // Those that have ended after all.
+    pool.strays.lock().retain(|stray| stray.reap().is_none());
     let mut bell: Option<Arc<Bell>> = None;
+    step("begins");
     loop {
         let attempt = match &bell {
             Some(bell) => start(pool, desk, bell),
@@ -73,6 +82,7 @@ pub(super) fn run(pool: &Arc<Pool>, desk: usize) {
         let stays = book.stays(desk);
         let wake = if stays { super::book::Wake::Nobody } else { book.pass_on_unless_alone() };
         drop(book);
+        step("decided whether to stay");
         pool.wake(wake);
         if !stays {
             return;
@@ -90,13 +100,18 @@ fn start(pool: &Arc<Pool>, desk: usize, bell: &Bell) -> Result<Worker, Failure> 
         let mut book = pool.book.lock();
         book.desks[desk].pid = Some(pid);
         book.desks[desk].starts += 1;
+        drop(book);
+        step("started");
     };
     let worker = launch(&pool.config.recipe, desk, bell, deadline, is_wanted, started)?;
+    step("is up");
     pool.book.lock().occupy(desk, worker.page.clone(), worker.door.clone());
+    step("is at its desk");
     Ok(worker)
 }
 
 fn give_up(pool: &Arc<Pool>, desk: usize, failure: Failure) {
+    step("gives up");
     let broken = match failure {
         Failure::NotWanted => return,
         Failure::Initializer(error) => Some(Broken::with_source("the initializer failed in a worker", error)),
@@ -124,6 +139,10 @@ struct Driver<'p> {
     deaf_until: Option<Instant>,
     /// Its pool broke and it was told to end: until when it may clean up. Nobody would ever end one that ignores signals.
     mercy_until: Option<Instant>,
+    /// It was killed: until when its death is waited for. After that it is given up, for nothing else can be done.
+    gone_by: Option<Instant>,
+    /// The system refused a signal to it.
+    is_out_of_reach: bool,
     /// It should be heard of: when that is looked at next, and how often it was.
     quiet: Option<(Option<Instant>, u32)>,
     weight: Option<(u64, Instant)>,
@@ -154,6 +173,8 @@ impl<'p> Driver<'p> {
             has_limits: false,
             deaf_until: None,
             mercy_until: None,
+            gone_by: None,
+            is_out_of_reach: false,
             quiet: None,
             weight,
             is_brisk: false,
@@ -166,15 +187,16 @@ impl<'p> Driver<'p> {
         loop {
             let mut garbage = Vec::new();
             let drained = self.worker.door.is_drained();
-            let step = self.pool.book.lock().next(self.desk, drained, &mut garbage);
+            let next = self.pool.book.lock().next(self.desk, drained, &mut garbage);
+            step("decided");
             if !garbage.is_empty() {
                 drop(garbage);
                 self.pool.note_room();
             }
-            if !matches!(step, Step::Listen) {
+            if !matches!(next, Step::Listen) {
                 self.quiet = None;
             }
-            match step {
+            match next {
                 Step::Judge => self.judge(),
                 Step::Condemn(garbled) => self.condemn(Sentence::Garbled(garbled.to_string())),
                 Step::Listen => match self.listen() {
@@ -183,7 +205,9 @@ impl<'p> Driver<'p> {
                 },
                 Step::Send => {
                     self.pool.note_room();
+                    step("sends");
                     self.worker.door.flush();
+                    step("sent");
                 }
                 Step::StartAgain(wake) => self.pool.wake(wake),
                 Step::Close(wake) => {
@@ -200,7 +224,7 @@ impl<'p> Driver<'p> {
 
     /// D1: sleeps, and hears what there is to hear.
     fn turn(&mut self, until: Option<Instant>) -> Turn {
-        let others = [until, self.deaf_until, self.mercy_until].into_iter().flatten();
+        let others = [until, self.deaf_until, self.mercy_until, self.gone_by].into_iter().flatten();
         let deadline = self.clocks.iter().map(|(_, until)| *until).chain(others).min();
         let (socket, child) = (&self.worker.door.socket, &self.worker.child);
         let for_room = !self.worker.door.is_drained();
@@ -217,6 +241,9 @@ impl<'p> Driver<'p> {
             self.bell.clear();
         }
         if awake.ended && child.has_ended() {
+            return Turn::Dead;
+        }
+        if self.gone_by.is_some_and(|until| Instant::now() >= until) {
             return Turn::Dead;
         }
         let has_news = !is_deaf && ring.has_news();
@@ -242,7 +269,7 @@ impl<'p> Driver<'p> {
         }
         if is_over(self.mercy_until) {
             self.mercy_until = None;
-            self.worker.child.signal(Signal::KILL);
+            self.signal(Signal::KILL);
         }
         self.look_at_clocks();
         self.weigh();
@@ -324,15 +351,22 @@ impl<'p> Driver<'p> {
         {
             heard = Err(garbled);
         }
+        if !small.is_empty() {
+            step("hears, with the book in hand");
+        }
         // A nap must not let the worker run dry.
         self.is_brisk = small.len() > 1 && book.desks[self.desk].all_waiting() > small.len();
         drop(book);
+        if !small.is_empty() {
+            step("heard");
+        }
         for (record, body, apart) in replies {
             let bulk = apart.map(|apart| Bulk::new(apart.at, apart.bytes));
             self.pool.complete(record, Arrived::with_bulk(self.worker.inbox.body(body), bulk.as_ref()));
         }
         for (record, body) in small {
             self.pool.complete(record, &self.heard[body]);
+            step("resolved one");
         }
         heard
     }
@@ -403,7 +437,7 @@ impl<'p> Driver<'p> {
         drop(book);
         self.worker.door.clear();
         if !is_dying {
-            self.worker.child.signal(Signal::KILL);
+            self.signal(Signal::KILL);
         }
         // Its stream has no meaning any more: only its death is waited for.
         self.deaf_until = deadline_after(GRACE);
@@ -422,10 +456,11 @@ impl<'p> Driver<'p> {
         }
         let wake = book.recall(self.desk, &mut cancelled);
         drop(book);
+        step("recalled");
         self.pool.wake_all(wake);
         self.pool.finish_cancelled(cancelled);
         if let Some(signal) = order {
-            self.worker.child.signal(signal);
+            self.signal(signal);
         }
         let mut heard = Ok(Filled::Some);
         // What was said before the recall is at most what fits into a socket; behind that nothing can begin. Somebody who
@@ -443,12 +478,28 @@ impl<'p> Driver<'p> {
             return self.condemn(Sentence::Garbled(garbled.to_string()));
         }
         if self.pool.book.lock().judge(self.desk).is_some() {
-            self.worker.child.signal(Signal::KILL);
+            self.signal(Signal::KILL);
+            step("killed");
+        }
+    }
+
+    /// Sends the worker a signal. Where the system refuses that, the worker is told in the ways that it watches by itself,
+    /// and leaves at once.
+    fn signal(&mut self, signal: Signal) {
+        let is_sent = self.worker.child.signal(signal);
+        if !is_sent {
+            self.is_out_of_reach = true;
+            self.worker.page.parting.tell_to_leave();
+            self.worker.door.socket.hang_up();
+        }
+        if signal == Signal::KILL || !is_sent {
+            self.gone_by = self.gone_by.or_else(|| Instant::now().checked_add(GRACE));
         }
     }
 
     /// The worker is told to leave, and waited for.
-    fn close(self) {
+    fn close(mut self) {
+        step("closes");
         self.worker.door.clear();
         self.worker.door.socket.close_write();
         let deadline = deadline_after(GRACE);
@@ -458,7 +509,7 @@ impl<'p> Driver<'p> {
                 self.bell.clear();
                 let order = self.pool.book.lock().desks[self.desk].order.take();
                 if let Some(signal) = order {
-                    self.worker.child.signal(signal);
+                    self.signal(signal);
                 }
             }
             if awake.ended && self.worker.child.has_ended() {
@@ -466,8 +517,7 @@ impl<'p> Driver<'p> {
             }
             if is_over(deadline) {
                 // A thread or an exit handler of the program's holds it; nobody waits for that.
-                self.worker.child.signal(Signal::KILL);
-                self.worker.child.reap_blocking();
+                self.signal(Signal::KILL);
                 break;
             }
         }
@@ -483,11 +533,17 @@ impl<'p> Driver<'p> {
                 break;
             }
         }
-        let exit = self.worker.child.reap_blocking();
+        step("buries");
+        let exit = match self.gone_by {
+            // It had its time.
+            Some(until) if Instant::now() >= until => self.worker.child.reap(),
+            _ => self.worker.child.await_end(),
+        };
         let mut book = self.pool.book.lock();
         let sentence = book.desks[self.desk].condemned.clone();
-        let remains = book.bury(self.desk);
+        let remains = book.bury(self.desk, exit.is_some());
         drop(book);
+        step("buried");
         self.pool.wake_all(remains.wake);
         self.pool.finish_cancelled(remains.cancelled);
         for (record, reason) in remains.blamed {
@@ -503,13 +559,17 @@ impl<'p> Driver<'p> {
             let died = self.died(exit, sentence.as_ref());
             self.pool.break_down(Broken::with_source("workers die before their first task", died));
         }
+        step("settled");
+        if exit.is_none() {
+            self.pool.strays.lock().push(self.worker.child);
+        }
     }
 
     fn verdict(
         &self,
         record: &Record,
         reason: Option<Reason>,
-        exit: Exit,
+        exit: Option<Exit>,
         sentence: Option<&Sentence>,
     ) -> TaskError {
         let (id, label) = (record.id(), record.entry.label());
@@ -517,20 +577,38 @@ impl<'p> Driver<'p> {
         if let Some(panic) = self.worker.page.last_words.read().and_then(|words| last_panic(&words)) {
             return TaskError::Panicked(panic.with_task(id, label).with_worker(name));
         }
-        match (reason, record.time_limit()) {
-            (Some(Reason::OutOfTime), Some(limit)) => TaskError::TimedOut(TimeLimit::new(limit)),
-            (Some(_), _) => {
+        match (reason, record.time_limit(), exit) {
+            (Some(Reason::OutOfTime), Some(limit), Some(_)) => TaskError::TimedOut(TimeLimit::new(limit)),
+            (Some(_), _, Some(exit)) => {
                 let died = WorkerDied::new(self.worker.child.pid()).with_cause("it was killed by `kill`");
                 TaskError::WorkerDied(with_exit(died, exit).with_task(id, label, name))
             }
-            (None, _) => TaskError::WorkerDied(self.died(exit, sentence).with_task(id, label, name)),
+            _ => TaskError::WorkerDied(self.died(exit, sentence).with_task(id, label, name)),
         }
     }
 
-    fn died(&self, exit: Exit, sentence: Option<&Sentence>) -> WorkerDied {
-        let died = with_exit(WorkerDied::new(self.worker.child.pid()), exit);
+    fn died(&self, exit: Option<Exit>, sentence: Option<&Sentence>) -> WorkerDied {
+        const REFUSED: &str = "the system does not let this process signal it (one of the two changed its user, or a \
+                               sandbox forbids it)";
+        let died = WorkerDied::new(self.worker.child.pid());
+        let Some(exit) = exit else {
+            let why = if self.is_out_of_reach {
+                REFUSED
+            } else {
+                "the kernel has not ended it since it was killed"
+            };
+            return died.with_cause(format!("it was given up, and may still be there: {why}"));
+        };
+        let died = with_exit(died, exit);
         match (&self.excuse, sentence) {
             (Some(excuse), _) => died.with_cause(excuse),
+            (None, _) if self.worker.page.parting.was_thread_gone() => died.with_cause(
+                "the thread that ran the task ended alone: by the system call `exit`, `pthread_exit`, or a sandbox \
+                 that kills threads; the worker noticed and left",
+            ),
+            (None, _) if self.is_out_of_reach => {
+                died.with_cause(format!("it was told to leave, since {REFUSED}"))
+            }
             (None, Some(Sentence::Garbled(why))) => died.with_cause(format!("it was killed since {why}")),
             (None, _) => match exit.likely_cause() {
                 Some(cause) => died.with_cause(cause),

@@ -170,8 +170,9 @@ fn find_bulk(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
 
 /// A worker that has been started and is not up yet.
 struct Coming<'a, W> {
-    child: Child,
+    // Dropped before the child: a worker that can't be signalled leaves when its connection ends.
     socket: Socket,
+    child: Child,
     inbox: Inbox,
     bell: &'a Bell,
     deadline: Option<Instant>,
@@ -244,8 +245,10 @@ impl<W: Fn() -> bool> Coming<'_, W> {
     }
 
     fn ended(&self) -> Failure {
-        self.child.signal(Signal::KILL);
-        let how = match self.child.reap_blocking() {
+        if !self.child.signal(Signal::KILL) {
+            self.socket.hang_up();
+        }
+        let how = match self.child.await_end().unwrap_or(Exit::Unknown) {
             Exit::Code(code) => format!("with exit code {code}"),
             Exit::Signal(signal) => format!("by signal {signal}"),
             Exit::Unknown => "in a way nobody knows".into(),

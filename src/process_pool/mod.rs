@@ -81,7 +81,7 @@ use sys::Signal;
 ///
 /// **The end.** Dropping the pool runs what is queued and waits for the workers to leave; while its thread panics, what
 /// is queued is cancelled instead, and a callback that drops the pool doesn't wait. Workers never outlive the parent,
-/// however it ends; what they ran then is lost. What happens when, from every place and in every state: `docs/ends.md`.
+/// however it ends, `exec` included; what they ran then is lost. What happens when, from every place and in every state: `docs/ends.md`.
 ///
 /// **Who runs your code here.** Arguments are written down and dropped by the thread that submits. A result is read by a
 /// thread of the pool's that serves one worker, so a `Deserialize` must not wait for a task of the same pool. Callbacks

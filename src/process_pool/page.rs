@@ -22,6 +22,7 @@ pub(super) const LAST_WORDS: usize = 16 << 10;
 pub(super) struct Page {
     words: Words,
     pub(super) ring: Ring,
+    pub(super) parting: Parting,
     pub(super) last_words: LastWords,
 }
 
@@ -151,6 +152,37 @@ impl Claim {
             }
         }
         now
+    }
+}
+
+/// How a worker is ended that can't be signalled, and what one notes that ends by itself. No part of the protocol: a
+/// worker's end, however it comes, is told by its handle.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub(super) struct Parting {
+    told_to_leave: AtomicU32,
+    thread_gone: AtomicU32,
+}
+
+impl Parting {
+    /// Parent: the worker is to leave at once.
+    pub(super) fn tell_to_leave(&self) {
+        self.told_to_leave.store(1, Ordering::Release);
+    }
+
+    /// Worker: whether it is to leave at once.
+    pub(super) fn is_told_to_leave(&self) -> bool {
+        self.told_to_leave.load(Ordering::Acquire) != 0
+    }
+
+    /// Worker: it leaves since the thread that runs its tasks is gone.
+    pub(super) fn note_thread_gone(&self) {
+        self.thread_gone.store(1, Ordering::Release);
+    }
+
+    /// Parent: whether it left for that reason.
+    pub(super) fn was_thread_gone(&self) -> bool {
+        self.thread_gone.load(Ordering::Acquire) != 0
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::book::{Book, Life, Wake};
 use super::buffer::Large;
-use super::desk::Reason;
+use super::desk::{Reason, Status};
 use super::driver;
 use super::launch::Recipe;
 use super::listener::Listener;
 use super::record::Record;
-use super::sys::{Birthmark, Signal};
-use crate::contain::drop_contained;
-use crate::error::{Broken, Rejected, TaskError};
+use super::sys::{Birthmark, Child, Signal};
+use crate::contain::{contain, drop_contained};
+use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::WhenFull;
 use crate::future::cell::{Aftermath, Entry, fail_claimed, publish, publish_here};
 use crate::future::home::{Home, HomeId, Listen};
@@ -41,6 +41,8 @@ pub(super) struct Pool {
     pub(super) failed: AtomicU64,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     callbacks: Mutex<Option<channel::Sender<Callbacks>>>,
+    /// Workers that could not be ended, to be taken note of when they have ended.
+    pub(super) strays: Mutex<Vec<Child>>,
 }
 
 /// What a pool was built with, beside what dispatch must know.
@@ -106,6 +108,7 @@ impl Pool {
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),
             callbacks: Mutex::new(None),
+            strays: Mutex::new(Vec::new()),
         });
         let home: Arc<dyn Home> = pool.clone();
         id.register(Arc::downgrade(&home));
@@ -148,7 +151,7 @@ impl Pool {
                 }
                 // Cancelled before it got here.
                 None => None,
-                Some(error) => Some((record.entry, error)),
+                Some(error) => Some((record.into_held().release(), error)),
             },
             Err(refused) => Some(refused),
         };
@@ -200,7 +203,7 @@ impl Pool {
 
     /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
     pub(super) fn complete<'a>(self: &Arc<Self>, record: Record, reply: impl Into<Arrived<'a>>) {
-        let entry = record.into_entry();
+        let entry = record.into_held();
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
@@ -209,25 +212,26 @@ impl Pool {
             }
         };
         self.count(phase);
-        let after = publish(&*entry, Phase::Dispatched, phase, false);
-        self.follow_up_elsewhere(entry, after);
+        let after = publish(&**entry, Phase::Dispatched, phase, false);
+        self.follow_up_elsewhere(entry.release(), after);
     }
 
     /// Resolves a task with an error.
     pub(super) fn fail(self: &Arc<Self>, record: Record, error: TaskError) {
-        let entry = record.into_entry();
+        let entry = record.into_held();
         entry.fill(error);
         self.count(Phase::Failed);
-        let after = publish(&*entry, Phase::Dispatched, Phase::Failed, false);
-        self.follow_up(entry, after);
+        let after = publish(&**entry, Phase::Dispatched, Phase::Failed, false);
+        self.follow_up(entry.release(), after);
     }
 
     /// Resolves tasks that were taken back for good.
     pub(super) fn finish_cancelled(self: &Arc<Self>, records: Vec<Record>) {
-        for Record { entry, .. } in records {
+        for record in records {
+            let entry = record.into_held();
             entry.fill(TaskError::Cancelled);
-            let after = publish(&*entry, Phase::Cancelling, Phase::Cancelled, false);
-            self.follow_up(entry, after);
+            let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled, false);
+            self.follow_up(entry.release(), after);
         }
     }
 
@@ -266,7 +270,8 @@ impl Pool {
         let id = self.id;
         let call = move || {
             SERVES.set(Some(id));
-            receiver.into_iter().for_each(finish);
+            // What is the user's in there is contained by itself; should anything else panic, the next ones are called.
+            receiver.into_iter().for_each(|left| drop(contain(|| finish(left))));
         };
         let name = format!("{}-callbacks", self.config.recipe.name_prefix);
         let handle = thread::Builder::new().name(name).spawn(call).ok()?;
@@ -299,11 +304,16 @@ impl Pool {
     }
 
     fn start_driver(self: &Arc<Self>, desk: usize) {
+        if !self.book.lock().claim_start(desk) {
+            return;
+        }
         let pool = self.clone();
         let run = move || {
             SERVES.set(Some(pool.id));
             set_host(Some(Rc::new(Driving(pool.id))));
-            driver::run(&pool, desk);
+            if let Err(panic) = contain(|| driver::run(&pool, desk)) {
+                pool.settle(desk, &panic.message());
+            }
             pool.leave();
         };
         let name = format!("{}-driver-{desk}", self.config.recipe.name_prefix);
@@ -315,7 +325,7 @@ impl Pool {
             }
             Err(error) => {
                 let mut book = self.book.lock();
-                book.desks[desk].status = super::desk::Status::Vacant;
+                book.set_status(desk, Status::Vacant);
                 let alone = book.is_deserted();
                 drop(book);
                 if alone {
@@ -323,6 +333,34 @@ impl Pool {
                 }
                 self.deserted.notify_all();
             }
+        }
+    }
+
+    /// A driver has panicked, which is a defect and must not cost more than what it had in hand: that is resolved by its
+    /// drop, and the worker's process was ended by its own. What its desk had is settled as after a death, and the desk is
+    /// free again. The driver may have been on its way to start or to ring others: that is made up for.
+    fn settle(self: &Arc<Self>, desk: usize, panic: &str) {
+        let cause = format!("the thread that served it panicked, which is a defect of the pool: {panic}");
+        let mut book = self.book.lock();
+        let died = WorkerDied::new(book.desks[desk].pid.unwrap_or(0)).with_cause(cause);
+        let name = self.config.recipe.worker_name(desk);
+        let remains = book.bury(desk, false);
+        let is_hopeless = book.note_failed_start(desk);
+        book.vacate(desk);
+        let starts = (0..book.desks.len()).filter(|at| book.desks[*at].awaits_driver).map(Wake::Start);
+        let mut wake: Vec<Wake> = starts.collect();
+        wake.extend(book.everybody());
+        wake.push(book.pass_on());
+        drop(book);
+        self.wake_all(remains.wake);
+        self.wake_all(wake);
+        self.finish_cancelled(remains.cancelled);
+        for (record, _) in remains.blamed {
+            let (id, label) = (record.id(), record.entry.label());
+            self.fail(record, TaskError::WorkerDied(died.clone().with_task(id, label, name.clone())));
+        }
+        if is_hopeless {
+            self.break_down(Broken::with_source("the pool's own threads panic", died));
         }
     }
 
@@ -456,7 +494,8 @@ impl Home for Pool {
         if let Some(pool) = self.me.upgrade() {
             pool.wake_all(wake);
         }
-        record.is_some()
+        // The one who cancels makes it known.
+        record.map(|record| record.into_held().release()).is_some()
     }
 
     fn has_begun(&self, id: FutureId) -> bool {

@@ -5,11 +5,13 @@ use super::channel::Part;
 use super::message::{Head, Kind, put_length};
 use super::worker::{PARCEL_AT, RING_WHEN_BEGUN};
 use crate::error::TaskError;
-use crate::future::cell::{Entry, Kept};
+use crate::future::cell::{Entry, Kept, publish_here};
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::remote::parcel::Header;
-use std::cell::RefCell;
+use crate::sync::thread;
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +19,65 @@ use std::time::Duration;
 pub(super) const BATCH_BYTES: usize = 64 << 10;
 
 pub(super) struct Record {
-    pub(super) entry: Entry,
+    pub(super) entry: Held,
     wire: Wire,
     /// How often it may be run again after a death.
     retries: u32,
     /// Whether its time is limited.
     pub(super) is_limited: bool,
+}
+
+/// A task's entry, as long as the pool owes it an end. Where it is dropped before that (a thread of the pool's panics with
+/// it in hand, the pool goes with it in its queue) the future fails: it never waits for a result that nobody will give.
+pub(super) struct Held {
+    entry: Option<Entry>,
+    /// It was cancelled by the pool, which is to make that known. Where a future's `cancel` has come first, that does.
+    is_to_cancel: Cell<bool>,
+}
+
+impl Held {
+    fn new(entry: Entry) -> Self {
+        Held { entry: Some(entry), is_to_cancel: Cell::new(false) }
+    }
+
+    /// The task has its end, or somebody else gives it one.
+    pub(super) fn release(mut self) -> Entry {
+        self.entry.take().expect("taken by value only")
+    }
+}
+
+impl Deref for Held {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.entry.as_ref().expect("taken by value only")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(entry) = self.entry.take() else { return };
+        let word = &entry.header().word;
+        // Of a task that is queued, a cancel may take possession at this moment; of the others nobody but this.
+        let (from, to) = match word.load().phase() {
+            Phase::Dispatched => (Phase::Dispatched, Phase::Failed),
+            Phase::Cancelling if self.is_to_cancel.get() => (Phase::Cancelling, Phase::Cancelled),
+            Phase::Queued if word.claim().is_some() => (Phase::Running, Phase::Failed),
+            _ => return,
+        };
+        let resolve = move |entry: &Entry| {
+            entry.fill(if to == Phase::Cancelled { TaskError::Cancelled } else { TaskError::Abandoned });
+            publish_here(&**entry, from, to);
+        };
+        if !std::thread::panicking() {
+            return resolve(&entry);
+        }
+        // The thread that panics may hold the book's lock, which what hangs on the future may want.
+        let elsewhere = entry.clone();
+        if thread::Builder::new().spawn(move || resolve(&elsewhere)).is_err() {
+            resolve(&entry);
+        }
+    }
 }
 
 /// The task as it stands in a batch, made at submit: a driver that ships holds up everybody. Small ones are copied into
@@ -73,12 +128,12 @@ impl Record {
             }
             Wire::Large(framed(&header, is_limited, bytes.len(), &[]), Arc::new(Large::of(bytes)))
         };
-        Ok(Record { entry, wire, retries, is_limited })
+        Ok(Record { entry: Held::new(entry), wire, retries, is_limited })
     }
 
     /// It is about to be resolved: its argument goes first, so that who is waiting for that finds a large one's memory
     /// free for the next.
-    pub(super) fn into_entry(self) -> Entry {
+    pub(super) fn into_held(self) -> Held {
         self.entry
     }
 
@@ -117,14 +172,17 @@ impl Record {
         self.entry.header().word.recall();
     }
 
-    /// From a desk to its end, which the caller publishes.
+    /// From a desk to its end, which the pool publishes.
     pub(super) fn cancel_dispatched(&self) {
         self.entry.header().word.cancel_dispatched();
+        self.entry.is_to_cancel.set(true);
     }
 
     /// From the queue to its end, which the caller publishes. False of one that was cancelled before.
     pub(super) fn begin_cancel(&self) -> bool {
-        self.entry.header().word.begin_cancel().is_some()
+        let begins = self.entry.header().word.begin_cancel().is_some();
+        self.entry.is_to_cancel.set(begins);
+        begins
     }
 
     /// Bytes that it takes in a frame.

@@ -43,6 +43,9 @@ pub(super) struct Next {
     len: usize,
 }
 
+/// A position is counted on from 2^32 - 1 to 0, and there the next word must be the next one too.
+const _: () = assert!(WORDS.is_power_of_two() && WORDS < 1 << 31);
+
 const NONSENSE: Garbled = Garbled("nonsense by the ring of replies");
 
 impl<const N: usize> Ring<N> {
@@ -200,6 +203,23 @@ mod tests {
         }
         heard.extend(all(&ring));
         assert_eq!(heard, sent);
+    }
+
+    #[test]
+    fn positions_run_over() {
+        let ring = <Ring>::default();
+        for line in [&ring.tail, &ring.head] {
+            line.0.store(u32::MAX - 5, crate::sync::atomic::Ordering::Relaxed);
+        }
+        for n in 0..20_u32 {
+            assert!(ring.put(u32::MAX, n, &vec![n as u8; 3 * n as usize]) && ring.has_news());
+            assert_eq!(all(&ring), [(u32::MAX, n, vec![n as u8; 3 * n as usize])]);
+        }
+        let each = WORDS / (2 + MOST / 8);
+        ring.head.0.store(u32::MAX - 5, crate::sync::atomic::Ordering::Relaxed);
+        ring.tail.0.store(u32::MAX - 5, crate::sync::atomic::Ordering::Relaxed);
+        assert_eq!((0..).take_while(|n| ring.put(0, *n, &vec![1; MOST])).count(), each);
+        assert_eq!(all(&ring).len(), each);
     }
 
     #[test]

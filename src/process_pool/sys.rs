@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -108,6 +108,12 @@ impl Socket {
     pub(super) fn close_write(&self) {
         // Fails when the peer is gone: then it knows.
         let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Write);
+    }
+
+    /// Ends the connection, for both sides. What has arrived can still be read.
+    pub(super) fn hang_up(&self) {
+        // As above.
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
     }
 }
 
@@ -293,6 +299,7 @@ const PAGE_BYTES: usize = size_of::<Page>().next_multiple_of(4096);
 impl Mapping {
     /// Fresh memory, all zero, and the descriptor by which another process can map it too.
     pub(super) fn create() -> io::Result<(Mapping, OwnedFd)> {
+        check_file_size_limit()?;
         let file = memory_file()?;
         rustix::fs::ftruncate(&file, PAGE_BYTES as u64)?;
         #[cfg(target_os = "linux")]
@@ -343,6 +350,19 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours alone, and borrows of the page end before `self` does.
         let _ = unsafe { rustix::mm::munmap(self.0.as_ptr().cast(), PAGE_BYTES) };
+    }
+}
+
+/// The limit for files holds for the page as well, although no disk has it. Past the limit the system doesn't only refuse:
+/// it sends SIGXFSZ, which ends the process.
+fn check_file_size_limit() -> io::Result<()> {
+    use rustix::process::{Resource, getrlimit};
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if limit < PAGE_BYTES as u64 => Err(io::Error::other(format!(
+            "it takes {PAGE_BYTES} bytes, and a file of this process may have {limit} at most; \
+             raise that limit (`ulimit -f`, RLIMIT_FSIZE)"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -488,6 +508,8 @@ pub(super) struct Child {
     /// Where the system has such handles. Without one death is noticed by asking from time to time.
     handle: Option<OwnedFd>,
     own_group: bool,
+    /// It could not be ended: its drop doesn't wait for it.
+    given_up: Cell<bool>,
 }
 
 /// How a process ended.
@@ -502,11 +524,15 @@ pub(super) enum Exit {
 /// How often a child without a handle is asked for.
 pub(super) const ASK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long a process that was told to end is waited for.
+const STUBBORN: Duration = Duration::from_secs(5);
+
 impl Child {
     pub(super) fn new(pid: u32, own_group: bool) -> io::Result<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("a child with an impossible process id"))?;
-        Ok(Child { pid, reaped: OnceCell::new(), handle: handle_of(pid), own_group })
+        let given_up = Cell::new(false);
+        Ok(Child { pid, reaped: OnceCell::new(), handle: handle_of(pid), own_group, given_up })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -517,21 +543,26 @@ impl Child {
         self.handle.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sends a signal to the child, and to all of its group if it has its own. It may be dead already.
-    pub(super) fn signal(&self, signal: Signal) {
+    /// Sends a signal to the child, and to all of its group if it has its own. It may be dead already. False if the system
+    /// refuses, because one of the two processes has changed its user, or by a sandbox's rule.
+    #[must_use]
+    pub(super) fn signal(&self, signal: Signal) -> bool {
         if self.reaped.get().is_some() {
-            return;
+            return true;
         }
         delay();
-        match self.signal_by_handle(signal) {
-            Ok(()) | Err(Errno::SRCH) => {}
+        let sent = match self.signal_by_handle(signal) {
+            Ok(()) | Err(Errno::SRCH) => true,
             // Not reaped yet, so the number is still its.
-            Err(_) => _ = rustix::process::kill_process(self.pid, signal),
-        }
+            Err(_) => {
+                matches!(rustix::process::kill_process(self.pid, signal), Ok(()) | Err(Errno::SRCH))
+            }
+        };
         if self.own_group {
             // What the worker started itself lives in its group.
             let _ = rustix::process::kill_process_group(self.pid, signal);
         }
+        sent
     }
 
     /// Refused where there is no handle, and by kernels and sandboxes that know handles but not this use of them.
@@ -549,9 +580,26 @@ impl Child {
         self.take_status(WaitIdOptions::NOHANG)
     }
 
-    /// Waits for the child's end and takes its status.
-    pub(super) fn reap_blocking(&self) -> Exit {
-        self.take_status(WaitIdOptions::empty()).unwrap_or(Exit::Unknown)
+    /// Waits for the child's end and takes its status; `None` if it has not ended after [`STUBBORN`]. Nobody waits for it
+    /// then: it can't be signalled, or it is stuck in the kernel.
+    pub(super) fn await_end(&self) -> Option<Exit> {
+        let deadline = Instant::now() + STUBBORN;
+        loop {
+            let exit = self.reap();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if exit.is_some() || left.is_zero() {
+                self.given_up.set(exit.is_none());
+                return exit;
+            }
+            let pause = if self.handle.is_some() { left } else { left.min(ASK_EVERY) };
+            let pause = rustix::event::Timespec {
+                tv_sec: pause.as_secs() as _,
+                tv_nsec: pause.subsec_nanos().into(),
+            };
+            let mut fds: Vec<PollFd<'_>> =
+                self.handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
+            let _ = rustix::event::poll(&mut fds, Some(&pause));
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -581,12 +629,11 @@ impl Child {
     }
 }
 
-/// A child is never left behind, neither running nor as a zombie.
+/// A child is never left behind, neither running nor as a zombie, where that is in this process's power.
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.reap().is_none() {
-            self.signal(Signal::KILL);
-            self.reap_blocking();
+        if self.reap().is_none() && !self.given_up.get() && self.signal(Signal::KILL) {
+            self.await_end();
         }
     }
 }
@@ -631,17 +678,117 @@ fn handle_of(_: Pid) -> Option<OwnedFd> {
     None
 }
 
-/// Blocks until the process `parent` is gone. Not until the stream ends: a fork of the parent may hold its other end.
-pub(super) fn wait_for_orphanhood(parent: u32) {
-    let pid = i32::try_from(parent).ok().and_then(Pid::from_raw);
-    let handle = pid.and_then(handle_of);
-    let pause = rustix::event::Timespec { tv_sec: 0, tv_nsec: ASK_EVERY.subsec_nanos().into() };
-    // Asked after the handle was had: opened once the parent was dead, it could be a stranger's.
-    while rustix::process::getppid() == pid {
-        let mut fds: Vec<PollFd<'_>> =
-            handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
-        let _ = rustix::event::poll(&mut fds, handle.is_none().then_some(&pause));
+/// A thread of this process, as the system knows it: it may end without any of our code running.
+#[derive(Clone, Copy)]
+pub(super) struct Thread {
+    #[cfg(target_os = "linux")]
+    id: Pid,
+    #[cfg(not(target_os = "linux"))]
+    id: libc::pthread_t,
+}
+
+// SAFETY: a thread's name, which any thread may use as long as nobody joins that thread; nobody joins a worker's.
+#[cfg(not(target_os = "linux"))]
+unsafe impl Send for Thread {}
+
+impl Thread {
+    /// The calling one.
+    pub(super) fn own() -> Self {
+        #[cfg(target_os = "linux")]
+        return Thread { id: rustix::thread::gettid() };
+        #[cfg(not(target_os = "linux"))]
+        // SAFETY: names the calling thread.
+        return Thread { id: unsafe { libc::pthread_self() } };
     }
+
+    /// Whether it is no more. Not what `JoinHandle::is_finished` says, which is told by code that the thread runs last.
+    fn is_gone(self) -> bool {
+        #[cfg(target_os = "linux")]
+        {
+            let pid = rustix::process::Pid::as_raw(Some(rustix::process::getpid()));
+            let id = rustix::process::Pid::as_raw(Some(self.id));
+            // SAFETY: signal 0 is none: the call only looks whether the thread is there.
+            let told = unsafe { libc::syscall(libc::SYS_tgkill, pid, id, 0) };
+            told != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+        }
+        #[cfg(not(target_os = "linux"))]
+        // SAFETY: signal 0 is none, and the thread is never joined, so its name stays valid.
+        return unsafe { libc::pthread_kill(self.id, 0) } == libc::ESRCH;
+    }
+
+    /// Readable when it is gone; from Linux 6.9 on.
+    fn handle(self) -> Option<OwnedFd> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::process::PidfdFlags;
+            let of_a_thread = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
+            one_above_stdio(|| rustix::process::pidfd_open(self.id, of_a_thread)).ok()
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+}
+
+/// Why a worker leaves although nobody has killed it and its thread for tasks has not seen the end of its stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leave {
+    /// The parent is gone, or has become another program by `exec`, or has hung up because it may not send signals.
+    ByParent,
+    /// The thread that runs tasks is gone.
+    ThreadGone,
+}
+
+/// Blocks until this worker has to leave, and says why.
+///
+/// The parent's end is told by its handle, not by the stream, since a fork of the parent may hold the stream's other end.
+/// But the stream hangs up when the parent becomes another program, whose process is the same one: its end of the socket
+/// is closed by `exec`. `is_told` is for a task that has closed every descriptor of its process: then nothing but looking
+/// from time to time is left.
+pub(super) fn watch(parent: u32, socket: &Socket, tasks: Thread, is_told: impl Fn() -> bool) -> Leave {
+    /// How often a thread without a handle is asked for.
+    const ASK_FOR_THREAD: Duration = Duration::from_millis(500);
+    let pid = i32::try_from(parent).ok().and_then(Pid::from_raw);
+    let (of_parent, of_tasks) = (pid.and_then(handle_of), tasks.handle());
+    let made = identity(socket);
+    let mut ask = match (&of_parent, &of_tasks) {
+        (None, _) => Some(ASK_EVERY),
+        (Some(_), None) => Some(ASK_FOR_THREAD),
+        (Some(_), Some(_)) => None,
+    };
+    let mut watches = true;
+    loop {
+        // Asked after the handle was had: opened once the parent was dead, it could be a stranger's.
+        if rustix::process::getppid() != pid || is_told() {
+            return Leave::ByParent;
+        }
+        if tasks.is_gone() {
+            return Leave::ThreadGone;
+        }
+        let mut fds = Vec::with_capacity(3);
+        if watches {
+            // Nothing is asked of the socket, so it tells of nothing but that both directions are closed.
+            fds.push(PollFd::new(socket, PollFlags::empty()));
+            let handles = of_parent.iter().chain(&of_tasks);
+            fds.extend(handles.map(|handle| PollFd::new(handle, PollFlags::IN)));
+        }
+        let pause = ask.map(|ask| rustix::event::Timespec { tv_sec: 0, tv_nsec: ask.subsec_nanos().into() });
+        if !matches!(rustix::event::poll(&mut fds, pause.as_ref()), Ok(woken) if woken > 0) {
+            continue;
+        }
+        if fds[0].revents().contains(PollFlags::HUP) && made.is_some() && identity(socket) == made {
+            return Leave::ByParent;
+        }
+        // If the reason is a handle the next turn sees it, or the one after that. If it isn't, a task has closed these
+        // descriptors, and their numbers are anything's: watching them on would never sleep.
+        (watches, ask) = (false, Some(ASK_EVERY));
+    }
+}
+
+/// What a descriptor stands for: its number may come to stand for something else.
+fn identity(socket: &Socket) -> Option<(u64, u64)> {
+    let stat = rustix::fs::fstat(socket).ok()?;
+    #[expect(clippy::useless_conversion, clippy::unnecessary_cast, reason = "other widths elsewhere")]
+    Some((stat.st_dev as u64, stat.st_ino as u64))
 }
 
 /// Bytes of memory that a process holds; 0 where that can't be told.

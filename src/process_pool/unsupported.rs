@@ -51,6 +51,8 @@ impl Socket {
     }
 
     pub(super) fn close_write(&self) {}
+
+    pub(super) fn hang_up(&self) {}
 }
 
 impl Stream for Socket {
@@ -146,10 +148,16 @@ impl Child {
         0
     }
 
-    pub(super) fn signal(&self, _: Signal) {}
+    pub(super) fn signal(&self, _: Signal) -> bool {
+        true
+    }
 
-    pub(super) fn reap_blocking(&self) -> Exit {
-        Exit::Unknown
+    pub(super) fn reap(&self) -> Option<Exit> {
+        Some(Exit::Unknown)
+    }
+
+    pub(super) fn await_end(&self) -> Option<Exit> {
+        Some(Exit::Unknown)
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -157,7 +165,25 @@ impl Child {
     }
 }
 
-pub(super) fn wait_for_orphanhood(_: u32) {}
+#[derive(Clone, Copy)]
+pub(super) struct Thread(());
+
+impl Thread {
+    pub(super) fn own() -> Self {
+        Thread(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leave {
+    ByParent,
+    #[expect(dead_code, reason = "no worker ever runs")]
+    ThreadGone,
+}
+
+pub(super) fn watch(_: u32, _: &Socket, _: Thread, _: impl Fn() -> bool) -> Leave {
+    Leave::ByParent
+}
 
 pub(super) fn resident_bytes(_: u32) -> u64 {
     0

@@ -13,7 +13,7 @@ use super::channel::{Filled, Inbox, Stream, Wait, send_all};
 use super::message::{Garbled, HEAD, Head, Kind, LENGTH, PROTOCOL, Welcome, sorry};
 use super::page::{LAST_WORDS, Page};
 use super::ring::Ring;
-use super::sys::{self, Mapping, Socket};
+use super::sys::{self, Leave, Mapping, Socket};
 use crate::contain::{Told, contain, on_panic};
 use crate::error::{Panicked, TaskError};
 use crate::remote::codec::{Arrived, Bulk};
@@ -21,7 +21,7 @@ use crate::remote::execute_into;
 use crate::remote::function::Fingerprint;
 use crate::remote::outcome;
 use crate::remote::parcel::Header;
-use crate::sync::{OnceLock, Patience, thread};
+use crate::sync::{OnceLock, Patience, channel, thread};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,8 +69,10 @@ pub(super) fn run() -> ! {
         let page = page.clone();
         on_panic(move |told| leave_last_words(&page, told));
     }
-    let stream = socket.clone();
+    let (stream, shared) = (socket.clone(), page.clone());
+    let (tell, told) = channel::bounded(1);
     let body = move || {
+        let _ = tell.send(sys::Thread::own());
         let served = serve(&*stream, &page, welcome);
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
@@ -79,7 +81,12 @@ pub(super) fn run() -> ! {
     if let Err(error) = thread.spawn(body) {
         give_up(&*socket, &format!("no thread for its tasks could be had: {error}"));
     }
-    sys::wait_for_orphanhood(parent);
+    // The task thread sends it first of all.
+    if let Ok(tasks) = told.recv()
+        && sys::watch(parent, &socket, tasks, || shared.parting.is_told_to_leave()) == Leave::ThreadGone
+    {
+        shared.parting.note_thread_gone();
+    }
     sys::exit_now(LOST);
 }
 
@@ -288,17 +295,43 @@ fn leave_last_words(page: &Page, told: &Told<'_>) {
     outcome::write::<()>(Err(TaskError::Panicked(panic)), &mut words);
     // A long backtrace is left out rather than cut in its middle.
     if words.len() > LAST_WORDS {
-        words.clear();
-        let panic = told.location.iter().fold(Panicked::new(told.message), Panicked::with_location);
-        outcome::write::<()>(Err(TaskError::Panicked(panic)), &mut words);
+        write_without_backtrace(told.message, told, &mut words);
+    }
+    // A long message loses its end, and not its place.
+    if words.len() > LAST_WORDS {
+        let surplus = words.len() - LAST_WORDS + CUT.len();
+        let kept = boundary(told.message, told.message.len().saturating_sub(surplus));
+        write_without_backtrace(&[&told.message[..kept], CUT].concat(), told, &mut words);
     }
     page.last_words.leave(&words);
 }
 
-/// What tasks printed without ending the line.
+/// Stands at the end of a panic's message that was too long for the page.
+const CUT: &str = " ... (the rest of this message was too long to be kept)";
+
+fn write_without_backtrace(message: &str, told: &Told<'_>, words: &mut Vec<u8>) {
+    words.clear();
+    let panic = told.location.iter().fold(Panicked::new(message), Panicked::with_location);
+    outcome::write::<()>(Err(TaskError::Panicked(panic)), words);
+}
+
+/// What tasks printed without ending the line. A thread that a task left behind may hold the lock of standard output for
+/// ever: then it is lost, and this doesn't return.
 fn flush_output() {
+    /// Longer than anybody holds that lock who only prints.
+    const LOCKED: Duration = Duration::from_millis(200);
+    let (tell, told) = channel::bounded(1);
+    let leave_if_locked = move || {
+        if told.recv_timeout(LOCKED) == Err(channel::RecvTimeoutError::Timeout) {
+            sys::exit_now(0);
+        }
+    };
+    // Without a thread that would end the wait, it may take as long as the parent lets it.
+    let _ = thread::Builder::new().spawn(leave_if_locked);
     let _ = contain(|| {
-        let _ = io::Write::flush(&mut io::stdout());
+        let mut output = io::stdout().lock();
+        let _ = tell.send(());
+        let _ = io::Write::flush(&mut output);
     });
 }
 
@@ -307,8 +340,12 @@ fn short(name: &str) -> String {
     const KEPT: usize = 15;
     let (stem, number) = name.rsplit_once('-').unwrap_or((name, ""));
     let room = KEPT.saturating_sub(number.len() + 1);
-    let end = (0..=room.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or(0);
-    if name.len() <= KEPT { name.to_owned() } else { format!("{}-{number}", &stem[..end]) }
+    if name.len() <= KEPT { name.to_owned() } else { format!("{}-{number}", &stem[..boundary(stem, room)]) }
+}
+
+/// The last place up to `most` where a text can be cut.
+fn boundary(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 #[cfg(test)]

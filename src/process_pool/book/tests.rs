@@ -59,6 +59,7 @@ impl Office {
             futures: Vec::new(),
         };
         for at in 0..workers {
+            assert_eq!(office.book.add_desk(), at);
             office.pages.push(Arc::new(Mapping::create().expect("a page").0));
             office.book.desks[at].bell = Some(Arc::new(Bell::new().expect("a bell")));
             office.come_up(at);
@@ -292,11 +293,59 @@ fn a_task_overtakes_nobody_and_a_large_one_is_the_drivers() {
     assert!(matches!(office.book.submit(heavy(BATCH_BYTES)), Wake::Ring(_)));
 }
 
+#[test]
+fn batches_and_results_are_counted_past_every_edge() {
+    let mut office = Office::new(1);
+    office.book.desks[0].begin_at(u32::MAX - 3, u64::from(u32::MAX) - 3);
+    for n in 0..8_u32 {
+        let number = (u32::MAX - 3).wrapping_add(n);
+        office.submit(u64::from(n)..u64::from(n) + 1);
+        let shipped = if n == 0 { office.next(0) } else { office.book.desks[0].in_flight() };
+        assert_eq!(shipped, 1, "{number}");
+        let record = office.run(0, number);
+        assert_eq!(record.id(), office.id(n as usize));
+        office.pages[0].pass(number.wrapping_add(1));
+        office.book.desks[0].check_page().expect("all is well");
+        assert!(!office.book.desks[0].owes_a_sign());
+        assert_eq!(office.next(0), 0);
+    }
+    assert_eq!(office.book.desks[0].results, u64::from(u32::MAX) + 5);
+}
+
+#[test]
+fn two_batches_on_both_sides_of_the_edge_are_taken_back_in_order() {
+    let mut office = Office::new(1);
+    office.book.desks[0].begin_at(u32::MAX, 0);
+    office.submit(0..8);
+    let (first, second) = (office.next(0), office.next(0));
+    assert!(first > 0 && second > 0 && office.next(0) == 0, "two slots");
+    office.begin(0, u32::MAX);
+    office.book.recall(0, &mut Vec::new());
+    assert_eq!(office.queue(), (1..8).collect::<Vec<_>>());
+    office.book.collect(0, u32::MAX, 0).expect("it has begun");
+    office.pages[0].pass(1);
+    assert_eq!(office.book.desks[0].in_flight(), 0);
+    assert!(office.next(0) > 0, "the batch after these has a slot");
+}
+
+#[test]
+fn what_there_may_be_takes_no_room_and_no_time() {
+    let mut book = Book::new(usize::MAX, Policy::default());
+    assert_eq!(book.desks.capacity(), 0);
+    let wakes: Vec<_> = (0..3).map(|n| book.submit(task(n).0)).collect();
+    assert!(matches!(wakes[..], [Wake::Start(0), Wake::Start(1), Wake::Start(2)]));
+    // A place that has come free is used before a new one.
+    book.vacate(1);
+    assert!(matches!(book.submit(task(3).0), Wake::Start(1)));
+    assert_eq!((book.desks.len(), book.is_deserted()), (3, false));
+    assert!(book.claim_start(1) && !book.claim_start(1), "it is started once");
+}
+
 /// Who was woken for the task behind the running one finds the new one first.
 #[test]
 fn a_worker_that_comes_back_does_not_suffice_for_two() {
     let mut office = Office::new(3);
-    office.book.desks[2].status = Status::Vacant;
+    office.book.set_status(2, Status::Vacant);
     office.submit(0..2);
     assert_eq!((office.next(0), office.begin(0, 0), office.next(0)), (1, 0, 1));
     let wake = office.submit(2..3);
@@ -331,7 +380,7 @@ fn who_listens_takes_its_own_reply_and_nothing_else() {
     office.begin(1, 1);
     page.pass(2);
     assert!(page.ring.put(1, 0, b"second"));
-    office.book.idle.clear();
+    while office.book.pop_idle().is_some() {}
     office.submit(2..3);
     let (_, is_calm) = office.book.hear(1, &page, office.id(1), &mut reply).expect("it is there");
     assert!(!is_calm && office.book.idle.is_empty());
@@ -360,7 +409,7 @@ fn a_worker_that_may_take_no_more_is_given_nothing() {
     office.run(0, 0);
     office.pages[0].pass(1);
     // It is on the list no more; but were it there, it would not do.
-    office.book.idle.push(0);
+    office.book.fall_idle(0);
     assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
     assert_eq!(office.queue(), [1]);
 }
@@ -378,7 +427,7 @@ fn a_worker_that_died_idle_is_not_taken_for_idle() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     // Desk 1 fell asleep last. Its worker dies, and no other can be had at the moment.
-    office.book.bury(1);
+    office.book.bury(1, true);
     assert!(!office.book.stays(1));
     office.book.no_start_before = Some(Instant::now() + Duration::from_secs(60));
     let wake = office.book.submit(heavy(BATCH_BYTES));
@@ -388,7 +437,7 @@ fn a_worker_that_died_idle_is_not_taken_for_idle() {
 #[test]
 fn a_start_is_not_tried_at_once_after_one_that_failed() {
     let mut office = Office::new(2);
-    office.book.desks[1].status = Status::Starting;
+    office.book.set_status(1, Status::Starting);
     assert!(!office.book.note_failed_start(1));
     assert!(!office.book.stays(1), "another worker is up");
     assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
@@ -462,7 +511,7 @@ fn a_page_that_was_wiped_has_nothing_run_twice() {
     assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Condemn(_)));
     office.book.recall(0, &mut Vec::new());
     assert_eq!(office.queue(), [4, 5, 6, 7], "what may have begun is not given to another");
-    assert_eq!(office.book.bury(0).blamed.len(), 4);
+    assert_eq!(office.book.bury(0, true).blamed.len(), 4);
     // A count of passed frames that runs ahead: no room would ever be seen again.
     office.come_up(0);
     office.pages[0].pass(1000);
@@ -498,7 +547,7 @@ fn what_a_mad_worker_writes_harms_only_itself() {
         office.book.has_begun(office.id(0));
         office.book.limited(0);
         let _ = office.book.collect(0, 0, 5);
-        let Remains { blamed, .. } = office.book.bury(0);
+        let Remains { blamed, .. } = office.book.bury(0, true);
         // None is lost: at the thief, in the queue, or blamed.
         let stolen = office.book.desks[1].in_flight();
         assert_eq!(blamed.len() + stolen + office.book.queue.len(), 17, "{word:x}");
@@ -584,7 +633,7 @@ fn only_what_runs_is_killed() {
     assert_eq!(office.book.judge(0), Some(Sentence::ForTask(office.id(0), Reason::Asked)));
     // It gets no more, and those that waited at it run elsewhere.
     assert_eq!(office.next(0), 0);
-    let Remains { blamed, .. } = office.book.bury(0);
+    let Remains { blamed, .. } = office.book.bury(0, true);
     let blamed: Vec<_> = blamed.iter().map(|(record, reason)| (record.id(), *reason)).collect();
     assert_eq!(blamed, [(office.id(0), Some(Reason::Asked))]);
     assert_eq!(office.queue(), (1..8).collect::<Vec<_>>());
@@ -616,7 +665,7 @@ fn a_death_costs_what_ran_and_nothing_else() {
     assert_eq!((office.next(0), office.next(0)), (10, 5));
     office.run(0, 0);
     office.begin(0, 0);
-    let Remains { blamed, cancelled, wake, .. } = office.book.bury(0);
+    let Remains { blamed, cancelled, wake, .. } = office.book.bury(0, true);
     assert_eq!(blamed.iter().map(|(record, _)| record.id()).collect::<Vec<_>>(), [office.id(1)]);
     assert!(blamed[0].1.is_none() && cancelled.is_empty());
     assert_eq!(office.queue(), (2..20).collect::<Vec<_>>());
@@ -637,13 +686,13 @@ fn a_retry_goes_to_the_front_with_its_number() {
     office.submit(1..4);
     office.next(0);
     office.begin(0, 0);
-    assert!(office.book.bury(0).blamed.is_empty());
+    assert!(office.book.bury(0, true).blamed.is_empty());
     assert_eq!(office.queue(), [0, 1, 2, 3]);
     // Again, and this was its last.
     office.come_up(0);
     office.next(0);
     office.begin(0, 0);
-    let blamed = office.book.bury(0).blamed;
+    let blamed = office.book.bury(0, true).blamed;
     assert_eq!(blamed.iter().map(|(record, _)| record.id()).collect::<Vec<_>>(), [id]);
 }
 
@@ -657,7 +706,7 @@ fn one_that_was_killed_is_not_tried_again() {
     office.begin(0, 0);
     office.book.kill(office.id(0), Reason::OutOfTime);
     office.book.judge(0);
-    assert_eq!(office.book.bury(0).blamed.len(), 1);
+    assert_eq!(office.book.bury(0, true).blamed.len(), 1);
 }
 
 #[test]
@@ -667,7 +716,7 @@ fn workers_that_die_before_any_task_break_the_pool_in_the_end() {
         office.come_up(0);
         office.submit(0..1);
         office.next(0);
-        assert_eq!(office.book.bury(0).is_hopeless, death == 3);
+        assert_eq!(office.book.bury(0, true).is_hopeless, death == 3);
     }
 }
 
@@ -680,7 +729,7 @@ fn nor_does_it_help_that_their_tasks_were_taken_back_first() {
         office.submit(0..1);
         office.next(0);
         office.book.recall(0, &mut Vec::new());
-        assert_eq!(office.book.bury(0).is_hopeless, death == 3);
+        assert_eq!(office.book.bury(0, true).is_hopeless, death == 3);
     }
 }
 
@@ -691,11 +740,11 @@ fn a_pool_with_a_worker_is_not_broken_by_the_starts_of_others() {
     office.next(0);
     office.begin(0, 0);
     for _ in 0..5 {
-        office.book.desks[1].status = Status::Starting;
+        office.book.set_status(1, Status::Starting);
         assert!(!office.book.note_failed_start(1));
         assert!(!office.book.stays(1), "it leaves what it holds to the other");
     }
-    let remains = office.book.bury(0);
+    let remains = office.book.bury(0, true);
     assert!(!remains.is_hopeless && remains.blamed.len() == 1);
     assert!(office.book.stays(0));
 }
@@ -706,7 +755,7 @@ fn a_start_that_failed_is_tried_again_by_those_who_work() {
     office.submit(0..4);
     office.next(0);
     office.begin(0, 0);
-    office.book.desks[1].status = Status::Starting;
+    office.book.set_status(1, Status::Starting);
     office.book.note_failed_start(1);
     office.book.stays(1);
     office.next(0);
@@ -733,7 +782,7 @@ fn a_worker_gets_no_more_tasks_than_it_may_have() {
     office.pages[0].pass(1);
     assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Close(_)));
     assert_eq!(office.book.desks[0].status, Status::Closing);
-    let Remains { blamed, .. } = office.book.bury(0);
+    let Remains { blamed, .. } = office.book.bury(0, true);
     assert!(blamed.is_empty());
     assert_eq!(office.book.totals.deaths, 0, "it was told to");
     assert!(office.book.stays(0));
@@ -790,7 +839,7 @@ fn draining_runs_what_is_queued_and_then_lets_them_leave() {
     office.book.collect(1, 0, 0).expect("it has begun");
     assert!(matches!(office.book.next(1, true, &mut office.garbage), Step::Close(_)));
     for at in [0, 1] {
-        office.book.bury(at);
+        office.book.bury(at, true);
         assert!(!office.book.stays(at));
     }
     assert!(office.book.is_deserted());
@@ -831,13 +880,13 @@ fn a_broken_book_gives_back_what_has_not_begun() {
     let Life::Broken(why) = &office.book.life else { panic!("it is broken") };
     assert_eq!(why.reason(), "first");
     // Its worker dies: no retry any more.
-    assert_eq!(office.book.bury(0).blamed.len(), 1);
+    assert_eq!(office.book.bury(0, true).blamed.len(), 1);
 }
 
 #[test]
 fn an_order_reaches_those_that_are_up() {
     let mut office = Office::new(2);
-    office.book.desks[1].status = Status::Starting;
+    office.book.set_status(1, Status::Starting);
     office.book.order(Signal::TERM);
     assert!(matches!(office.book.next(0, true, &mut office.garbage), Step::Judge));
     assert_eq!(office.book.desks[0].order, Some(Signal::TERM));

@@ -13,7 +13,9 @@ use crate::process_pool::message::{Head, Kind, get};
 use crate::process_pool::pool::{Config, Pool};
 use crate::process_pool::sys::{Bell, Child, Mapping, Socket};
 use crate::remote::{outcome, parcel};
+use crate::sync::plain::Mutex;
 use crate::sync::thread::{Builder, JoinHandle};
+use crate::{ExecutorExt, ProcessPoolExecutor};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,7 @@ impl Stage {
             page: page.clone(),
         };
         let mut book = pool.book.lock();
+        assert_eq!(book.add_desk(), 0);
         book.desks[0].bell = Some(bell.clone());
         book.occupy(0, page.clone(), worker.door.clone());
         drop(book);
@@ -185,4 +188,128 @@ fn who_is_told_to_leave_may_take_no_more() {
     assert_eq!(stage.inbox.fill(&stage.socket, Wait::Yes).expect("no error"), super::Filled::End);
     assert_eq!(within(one).expect("a result"), 2);
     stage.die();
+}
+
+// ---- a driver that panics -----------------------------------------------------------------------------
+
+/// The steps at which [`a_driver_that_panics`] has one panic. Beside each of a name of its own in `driver.rs` it says what
+/// a test does so that a driver comes there.
+const STEPS: &[(&str, Scene)] = &[
+    ("begins", Scene::Work),
+    ("started", Scene::Work),
+    ("is up", Scene::Work),
+    ("is at its desk", Scene::Work),
+    ("decided", Scene::Work),
+    ("sends", Scene::Work),
+    ("sent", Scene::Work),
+    ("hears, with the book in hand", Scene::Work),
+    ("heard", Scene::Work),
+    ("resolved one", Scene::Work),
+    ("recalled", Scene::Kill),
+    ("killed", Scene::Kill),
+    ("buries", Scene::Kill),
+    ("buried", Scene::Kill),
+    ("settled", Scene::Kill),
+    ("decided whether to stay", Scene::Kill),
+    ("closes", Scene::Shutdown),
+    ("gives up", Scene::NoStart),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Scene {
+    Work,
+    Kill,
+    Shutdown,
+    NoStart,
+}
+
+/// Which driver is to panic, by the beginning of its thread's name, where, and how often still.
+static PANICS: Mutex<Vec<(String, &'static str, usize)>> = Mutex::new(Vec::new());
+
+pub(super) fn step(at: &'static str) {
+    let thread = std::thread::current();
+    let Some(name) = thread.name() else { return };
+    let mut panics = PANICS.lock();
+    let here = |(prefix, place, left): &&mut (String, &'static str, usize)| {
+        *left > 0 && *place == at && name.starts_with(prefix.as_str())
+    };
+    let found = panics.iter_mut().find(here).map(|(.., left)| *left -= 1);
+    drop(panics);
+    assert!(found.is_none(), "a panic that a test asked for, where a driver {at}");
+}
+
+fn double(n: u64) -> u64 {
+    2 * n
+}
+
+fn sleep(seconds: u64) -> u64 {
+    std::thread::sleep(Duration::from_secs(seconds));
+    seconds
+}
+
+fn refuse((): ()) {
+    panic!("no worker comes up");
+}
+
+fn is_there(pid: u32) -> bool {
+    std::path::Path::new("/proc").join(pid.to_string()).exists()
+}
+
+/// Each task's future resolves; afterwards the pool works, and leaves nothing.
+fn a_driver_that_panics(times: usize) {
+    for (number, (place, scene)) in STEPS.iter().enumerate() {
+        let prefix = format!("p{number}x{times}-{}", std::process::id());
+        let builder = || {
+            let builder = ProcessPoolExecutor::builder().max_workers(1).name_prefix(prefix.as_str());
+            if *scene == Scene::NoStart { builder.initializer(refuse, ()) } else { builder }
+        };
+        PANICS.lock().push((format!("{prefix}-driver-"), place, times));
+        let pool = builder().build().expect("a pool");
+        let mut futures: Vec<Future<u64>> = Vec::new();
+        if *scene == Scene::Kill {
+            let long = pool.submit(sleep, 600);
+            while !long.is_done() && pool.stats().running == 0 {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            long.kill();
+            futures.push(long);
+        }
+        futures.extend((0..40).map(|n| pool.submit(double, n)));
+        for future in futures {
+            match future
+                .result_timeout(Duration::from_secs(60))
+                .unwrap_or_else(|_| panic!("{place}: it hangs"))
+            {
+                Ok(_) => {}
+                Err(
+                    TaskError::WorkerDied(_)
+                    | TaskError::Abandoned
+                    | TaskError::Cancelled
+                    | TaskError::Broken(_)
+                    | TaskError::Rejected(_),
+                ) => {}
+                Err(other) => panic!("{place}: {other:?}"),
+            }
+        }
+        if times == 1 && *scene != Scene::NoStart {
+            assert_eq!(pool.submit(double, 4).result().expect("it goes on"), 8, "{place}");
+        }
+        let pids: Vec<u32> = pool.stats().workers.iter().filter_map(|worker| worker.pid).collect();
+        pool.join_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{place}: it never ends"));
+        assert!(pids.iter().all(|pid| !is_there(*pid)), "{place}: a worker is left");
+        let mut panics = PANICS.lock();
+        let at = panics.iter().position(|(name, ..)| name.starts_with(&prefix)).expect("put there above");
+        let (.., left) = panics.remove(at);
+        assert!(left < times, "{place}: no driver came there");
+    }
+}
+
+#[test]
+fn a_driver_that_panics_at_any_step_costs_no_more_than_it_had_in_hand() {
+    a_driver_that_panics(1);
+}
+
+#[test]
+fn drivers_that_always_panic_break_the_pool() {
+    a_driver_that_panics(usize::MAX);
 }

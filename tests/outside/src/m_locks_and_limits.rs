@@ -3,7 +3,7 @@
 use crate::Instance;
 use crate::support::{Gate, SOON, soon};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{ProcessPoolExecutor, Task, TaskError};
+use concurrent_futures::{Task, TaskError, WorkerOutput};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub(crate) const INSTANCES: &[Instance] = &[
     Instance::new("an_argument_that_cancels_its_own_task_is_encoded", &[], cancelled_while_encoded),
     Instance::new("a_task_cancelled_while_a_pool_encodes_it_is_cancelled", &[], cancelled_while_accepted),
     Instance::new("a_future_may_be_asked_anything_while_its_task_is_encoded", &[], asked_while_encoded),
+    Instance::new("a_limit_on_the_size_of_files_is_named_where_no_worker_can_start", &[], file_size_limit),
 ];
 
 fn next(n: u32) -> u32 {
@@ -103,4 +104,16 @@ fn asked_while_encoded() {
     assert!(task.encode().is_ok());
     task.run();
     assert_eq!(*future.result().unwrap(), 1);
+}
+
+fn file_size_limit() {
+    let limit = libc::rlimit { rlim_cur: 4096, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: a valid limit.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) }, 0);
+    let pool = ProcessPoolExecutor::builder().max_workers(1).stderr(WorkerOutput::Null);
+    let pool = pool.build().expect("nothing is started yet");
+    let error =
+        pool.submit(|n: u32| n, 1).result_timeout(SOON).expect("it hangs").expect_err("no worker can start");
+    let error = error.to_string();
+    assert!(error.contains("`ulimit -f`") && error.contains("4096"), "{error}");
 }

@@ -119,6 +119,7 @@ impl<'s> Office<'s> {
     fn new(seats: &'s [Seat; 2]) -> Self {
         let mut book = Book::new(2, Policy::default());
         for (at, seat) in seats.iter().enumerate() {
+            book.add_desk();
             book.desks[at].bell = Some(seat.bell.clone());
             book.occupy(at, seat.page.clone(), seat.door.clone());
         }
@@ -348,7 +349,7 @@ impl<'s> Office<'s> {
     /// Its death, and another takes its place.
     fn bury(&mut self, at: usize) {
         self.hear(at);
-        let remains = among(|| self.book.bury(at));
+        let remains = among(|| self.book.bury(at, true));
         self.cancelled(remains.cancelled);
         for (record, _) in remains.blamed {
             self.fail(record, TaskError::Abandoned);
@@ -398,7 +399,7 @@ impl<'s> Office<'s> {
     }
 
     fn complete(&mut self, record: Record, reply: &[u8]) {
-        let entry = record.into_entry();
+        let entry = record.into_held().release();
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
@@ -411,7 +412,7 @@ impl<'s> Office<'s> {
     }
 
     fn fail(&mut self, record: Record, error: TaskError) {
-        let entry = record.into_entry();
+        let entry = record.into_held().release();
         entry.fill(error);
         publish(&*entry, Phase::Dispatched, Phase::Failed, false).run(&*entry);
         self.ended += 1;
@@ -419,7 +420,7 @@ impl<'s> Office<'s> {
 
     fn cancelled(&mut self, records: Vec<Record>) {
         for record in records {
-            let entry = record.into_entry();
+            let entry = record.into_held().release();
             entry.fill(TaskError::Cancelled);
             publish(&*entry, Phase::Cancelling, Phase::Cancelled, false).run(&*entry);
             self.ended += 1;
