@@ -18,6 +18,7 @@ mod control;
 mod jpeg;
 mod output;
 mod pictures;
+#[path = "../common/plain.rs"]
 mod plain;
 mod report;
 mod run;
