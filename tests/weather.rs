@@ -35,6 +35,10 @@ mod odd_servers;
 mod program;
 #[path = "weather/run.rs"]
 mod run;
+// libc comes with the processes.
+#[cfg(all(unix, feature = "process"))]
+#[path = "weather/screen.rs"]
+mod screen;
 #[path = "weather/storm.rs"]
 mod storm;
 

@@ -3,7 +3,10 @@
 //! Keys are sorted and the last of equal ones counts; ", " and ": " stand between; what isn't ASCII is escaped; whole
 //! numbers stay whole, whatever their length; others are written with the fewest digits that mean the same double.
 
-use std::fmt::{self, Write};
+use std::{
+    cmp::Ordering,
+    fmt::{self, Write},
+};
 
 /// What Python's reader refuses too.
 #[derive(Debug, PartialEq)]
@@ -42,7 +45,31 @@ struct Writer<'a> {
     strict: bool,
 }
 
-impl Writer<'_> {
+/// A string's code points, halves of surrogate pairs among them: Python's strings may hold those, and are sorted by code
+/// points.
+enum Text<'a> {
+    /// Printable ASCII without escapes, as nearly all are: it is written as it was read.
+    Plain(&'a str),
+    Points(Vec<u32>),
+}
+
+impl Text<'_> {
+    fn order(&self, other: &Self) -> Ordering {
+        if let (Self::Plain(one), Self::Plain(other)) = (self, other) {
+            return one.cmp(other);
+        }
+        self.points().cmp(&other.points())
+    }
+
+    fn points(&self) -> Vec<u32> {
+        match self {
+            Self::Plain(text) => text.bytes().map(u32::from).collect(),
+            Self::Points(points) => points.clone(),
+        }
+    }
+}
+
+impl<'a> Writer<'a> {
     fn all(mut self) -> Result<String, NotJson> {
         let mut out = String::new();
         self.value(&mut out)?;
@@ -144,11 +171,11 @@ impl Writer<'_> {
             }
         }
         // Stable: of equal keys the last one stays last.
-        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        members.sort_by(|(a, _), (b, _)| a.order(b));
         out.push('{');
         let mut first = true;
         for (n, (key, value)) in members.iter().enumerate() {
-            if members.get(n + 1).is_some_and(|(next, _)| next == key) {
+            if members.get(n + 1).is_some_and(|(next, _)| next.order(key).is_eq()) {
                 continue;
             }
             out.push_str(if first { "" } else { ", " });
@@ -212,6 +239,10 @@ impl Writer<'_> {
             out.push_str(if text == "-0" { "0" } else { text });
             return Ok(());
         }
+        if is_shortest(text) {
+            out.push_str(text);
+            return Ok(());
+        }
         let number: f64 = text.parse().map_err(|_| NotJson { at: start })?;
         if number.is_finite() {
             write_float(number, out);
@@ -225,11 +256,18 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A string's code points, halves of surrogate pairs among them: Python's strings may hold those, and are sorted by
-    /// code points.
-    fn string(&mut self) -> Result<Vec<u32>, NotJson> {
+    fn string(&mut self) -> Result<Text<'a>, NotJson> {
         if !self.next_is("\"") {
             return Err(self.wrong());
+        }
+        let text = self.text;
+        let plain = text.as_bytes()[self.at..].iter();
+        let plain =
+            plain.take_while(|byte| matches!(**byte, b' '..=b'~') && !matches!(**byte, b'"' | b'\\')).count();
+        if text.as_bytes().get(self.at + plain) == Some(&b'"') {
+            let plain = &text[self.at..self.at + plain];
+            self.at += plain.len() + 1;
+            return Ok(Text::Plain(plain));
         }
         let mut points = Vec::new();
         loop {
@@ -239,7 +277,7 @@ impl Writer<'_> {
             }
             self.at += char.len_utf8();
             match char {
-                '"' => return Ok(points),
+                '"' => return Ok(Text::Points(points)),
                 '\\' => {
                     let point = self.escaped()?;
                     match points.last().copied() {
@@ -277,8 +315,15 @@ impl Writer<'_> {
         Ok(point.into())
     }
 
-    fn write_string(&self, points: &[u32], out: &mut String) {
+    fn write_string(&self, text: &Text<'_>, out: &mut String) {
         out.push('"');
+        let points: &[u32] = match text {
+            Text::Plain(text) => {
+                out.push_str(text);
+                &[]
+            }
+            Text::Points(points) => points,
+        };
         for &point in points {
             let escaped = match point {
                 0x22 => "\\\"",
@@ -319,15 +364,44 @@ fn write_units(point: u32, out: &mut String) {
     }
 }
 
-/// Python's `repr`: the same fewest digits as Rust's, with an exponent from 1e16 on and below 1e-4.
+/// Whether a number with a point is written as Python would: up to 15 digits mean a double of which these are the fewest
+/// digits, if no zero stands at their end.
+fn is_shortest(text: &str) -> bool {
+    let Some((whole, fraction)) = text.split_once('.') else { return false };
+    let is_short = text.len() <= 15 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let is_small = whole.trim_start_matches('-') == "0" && fraction.starts_with("0000");
+    is_short && !is_small && (fraction.len() == 1 || !fraction.ends_with('0'))
+}
+
+/// Python's `repr`: the fewest digits that mean this double, of several such the nearest, of two as near the even one
+/// (Rust's own takes the upper); with an exponent from 1e16 on and below 1e-4.
 fn write_float(number: f64, out: &mut String) {
-    let text = format!("{number:e}");
+    let fewest = format!("{number:e}");
+    let digits = fewest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let nearest = format!("{number:.*e}", digits.saturating_sub(1));
+    let text = if nearest.parse() == Ok(number) { nearest } else { fewest };
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    // Writing to a string can't fail.
-    let _ = if (-4..16).contains(&exponent) {
-        write!(out, "{number:?}")
-    } else {
-        write!(out, "{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
-    };
+    if !(-4..16).contains(&exponent) {
+        // Writing to a string can't fail.
+        let _ = write!(out, "{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
+        return;
+    }
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    out.push_str(sign);
+    match usize::try_from(exponent) {
+        Err(_) => {
+            out.push_str("0.");
+            out.extend((exponent + 1..0).map(|_| '0'));
+            out.push_str(&digits);
+        }
+        Ok(exponent) => {
+            let (whole, fraction) = digits.split_at(digits.len().min(exponent + 1));
+            out.push_str(whole);
+            out.extend((whole.len()..exponent + 1).map(|_| '0'));
+            out.push('.');
+            out.push_str(if fraction.is_empty() { "0" } else { fraction });
+        }
+    }
 }
