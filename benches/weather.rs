@@ -3,12 +3,18 @@
 //! Three rounds of 5 ms are the least that 8 threads can need, 24 that a loop can.
 
 #[path = "../examples/weather_fetch/day.rs"]
+#[expect(dead_code, reason = "only the program tells what it left out")]
 mod day;
 #[path = "../examples/weather_fetch/decode.rs"]
 mod decode;
 #[path = "../examples/weather_fetch/fetch.rs"]
 #[expect(dead_code, reason = "what only the program needs")]
 mod fetch;
+#[path = "../examples/common/plain.rs"]
+#[expect(dead_code, reason = "only the program names paths")]
+mod plain;
+#[path = "../examples/weather_fetch/python.rs"]
+mod python;
 #[path = "../examples/weather_fetch/rate.rs"]
 mod rate;
 #[path = "../examples/weather_fetch/server/mod.rs"]
@@ -54,6 +60,7 @@ fn weather(criterion: &mut Criterion) {
         retries: 0,
         first_wait: Duration::ZERO,
         rate: None,
+        keep_answers: false,
     };
     let fetcher = Fetcher::new(options, Stop::default(), |_, _, _| ());
 

@@ -42,33 +42,33 @@ for revision in "${revisions[@]}"; do
     hashes+=("$(git rev-parse --verify --quiet --short=12 "$revision^{commit}")") || wrong "no revision \"$revision\""
 done
 
-kept=target/bench-compare
+kept=$target_dir/bench-compare
 out=$(mktemp -d)
 trees=()
+for hash in "${hashes[@]}"; do trees+=("$kept/$hash/tree"); done
 trap 'rm -rf "$out" "${trees[@]}"' EXIT
 
-# Builds the peers of a revision; what it has built lies in a folder of its own, so that a second time is quick.
+# Builds the peers of a revision, and says where they are; what it has built lies in a folder of its own, so that a second
+# time is quick.
 build() {
     local tree=$kept/$1/tree
-    trees+=("$tree")
     rm -rf "$tree"
     mkdir -p "$tree"
     # Not `git worktree`: an archive's files are as old as the commit, so cargo sees that what it built is still good.
     git archive "$1" | tar -x -C "$tree"
     echo "building $1" >&2
-    (cd "$tree" && CARGO_TARGET_DIR=.. cargo build --release --package peers) >&2
+    (cd "$tree" && CARGO_TARGET_DIR=.. built build --release --package peers)
 }
 
-for hash in "${hashes[@]}"; do build "$hash"; done
+before=$(build "${hashes[0]}")
 # Of the working tree in any case: it has the comparison.
 echo "building the working tree" >&2
-cargo build --release --package peers >&2
+ours=$(built build --release --package peers)
 
-before=$kept/${hashes[0]}/release/peers
-now=target/release/peers
+now=$ours
 named=("$(git log -1 --format='%h %s' "${hashes[0]}")" "the working tree")
 if [ ${#hashes[@]} = 2 ]; then
-    now=$kept/${hashes[1]}/release/peers
+    now=$(build "${hashes[1]}")
     named[1]=$(git log -1 --format='%h %s' "${hashes[1]}")
 fi
 
@@ -83,4 +83,4 @@ for ((round = 1; round <= rounds; round++)); do
 done
 
 printf 'before: %s\nnow: %s\n\n' "${named[@]}"
-target/release/peers compare "$out/before" "$out/now"
+"$ours" compare "$out/before" "$out/now"

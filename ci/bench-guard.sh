@@ -19,5 +19,7 @@ if ! command -v valgrind >/dev/null; then
     }
 fi
 
-cargo build --release --package guard
-target/release/guard "$@"
+# Flags of the user's own make other instructions. Set and empty, this stands before all other places for flags.
+export CARGO_ENCODED_RUSTFLAGS=
+program=$(built build --release --package guard)
+"$program" "$@"

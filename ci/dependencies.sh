@@ -29,7 +29,7 @@ LIST
 
 # --target: the list is of one platform, so that the answer is the same wherever this runs.
 # --locked: and that of Cargo.lock, which must be in step with Cargo.toml.
-actual=$(cargo tree --locked --package concurrent-futures --edges normal --no-default-features \
+actual=$(cargo tree --color never --locked --package concurrent-futures --edges normal --no-default-features \
     --target x86_64-unknown-linux-gnu --prefix none --format '{p}' | sed 's/ .*//' | sort -u)
 
 if ! diff <(echo "$expected") <(echo "$actual"); then

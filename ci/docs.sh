@@ -5,7 +5,7 @@ source "$(dirname "$0")/common.sh"
 
 # RUSTDOCFLAGS, not RUSTFLAGS: warnings of rustdoc itself (a dead link), without rebuilding the dependencies.
 # --document-private-items: a broken link in an internal comment misleads a maintainer just as much. First, so that
-# what is left in target/doc is what users see.
+# what is left among the target folder's documents is what users see.
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
     cargo doc --package concurrent-futures --no-deps --all-features --document-private-items
 RUSTDOCFLAGS="-D warnings" cargo doc --package concurrent-futures --no-deps --all-features

@@ -16,7 +16,7 @@ cargo clippy --package concurrent-futures --lib --all-features -- -A clippy::all
 if command -v rustup >/dev/null && rustup toolchain list | grep -q "^$msrv"; then
     toolchain=$(rustup toolchain list | grep -o "^$msrv[^ ]*" | head -n 1)
     # A target folder of its own: two compilers in one would rebuild everything twice a round.
-    cargo "+$toolchain" test --package concurrent-futures --lib --all-features --target-dir target/msrv
+    cargo "+$toolchain" test --package concurrent-futures --lib --all-features --target-dir "$target_dir/msrv"
 else
     skip "msrv: Rust $msrv isn't installed (rustup toolchain install $msrv), so no compiler of that version has seen the code"
 fi

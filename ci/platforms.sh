@@ -13,5 +13,5 @@ for target in x86_64-unknown-linux-musl x86_64-apple-darwin x86_64-unknown-freeb
     echo "$target"
     # A check needs no linker. A target folder of its own, so that nothing of the usual one is pushed out.
     cargo clippy --quiet --package concurrent-futures --lib --all-features --target "$target" \
-        --target-dir target/platforms -- -D warnings
+        --target-dir "$target_dir/platforms" -- -D warnings
 done

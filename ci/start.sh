@@ -24,8 +24,7 @@ fi
 
 # Alone, so that nobody else's features switch it on again.
 echo "init()"
-cargo build --quiet --package start --bin start --no-default-features
-program=target/debug/start
+program=$(built build --quiet --package start --bin start --no-default-features)
 [ "$(START_INIT=1 "$program" check 2>/dev/null)" = checked ] || { echo "init() makes no workers" >&2; exit 1; }
 refused=$("$program" refusal)
 [[ $refused == "refused: "*"init()"*"no child" ]] || { echo "without init(): $refused" >&2; exit 1; }

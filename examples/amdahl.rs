@@ -1,13 +1,29 @@
 //! Amdahl's law, S = 1 / ((1 - p) + p / N): as a table, as a plot, and measured.
 //!
 //! The workload has a known share p that can run in parallel: plain arithmetic, cut into tasks; the rest runs on one
-//! thread. Measured is the speed-up over the same arithmetic in a plain loop. The plot goes to `docs/amdahl.svg`.
+//! thread. Measured is the speed-up over the same arithmetic in a plain loop. `--out FILE.svg` draws a plot.
 //!
 //! `cargo run --release --example amdahl`, and with `-- --executor processes` the same by processes
+//!
+//! Ctrl-C ends it with what was measured until then.
+
+// `println!` that leaves the plot to be drawn when nobody reads the lines (`| head -1`); std's panics there.
+macro_rules! println {
+    ($($text:tt)*) => { lines::line(format_args!($($text)*)) };
+}
+
+#[path = "common/lines.rs"]
+mod lines;
+#[path = "common/place.rs"]
+#[expect(dead_code, reason = "a plot is written in a moment")]
+mod place;
 
 use std::error::Error;
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
@@ -15,19 +31,30 @@ use concurrent_futures::prelude::*;
 use concurrent_futures::{BuildError, TaskError};
 use plotters::prelude::*;
 
-/// The shares that are drawn, and those among them that are measured.
+use place::Place;
+
+/// The shares that are drawn and measured.
 const SHARES: [f64; 6] = [0.0, 0.5, 0.75, 0.9, 0.95, 0.99];
-const MEASURED: [f64; 4] = [0.0, 0.5, 0.9, 0.99];
 
 const MOST_WORKERS: u32 = 64;
 
 /// How many tasks the parallel share is cut into: many more than workers, so that none idles at the end.
 const TASKS: u64 = 128;
 
+/// Raised by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+const INTERRUPTED: u8 = 130;
+
+/// Amdahl's law as a table, measured, and as a plot.
+///
+/// Exit code: 0 when all was measured, 1 when something failed, 2 for wrong arguments, 130 after Ctrl-C (what was
+/// measured until then is shown and drawn).
 #[derive(Parser)]
+#[command(name = "amdahl", version)]
 struct Arguments {
-    /// How long the work takes on one thread
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How long the work takes on one thread, in milliseconds
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=600_000))]
     work_ms: u64,
     /// How often each point is measured; the fastest counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
@@ -35,9 +62,9 @@ struct Arguments {
     /// What the workers are
     #[arg(long, value_enum, default_value = "threads")]
     executor: Kind,
-    /// Where the plot goes
-    #[arg(long, default_value = "docs/amdahl.svg")]
-    out: PathBuf,
+    /// Where the plot goes; without it there is none
+    #[arg(long, value_name = "FILE.svg")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,8 +87,26 @@ fn law(p: f64, workers: f64) -> f64 {
     1.0 / ((1.0 - p) + p / workers)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    run(&arguments).unwrap_or_else(|error| {
+        // Who has no stderr is told by the exit code.
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    // No place to write to? Better said now than after the measurement.
+    let cannot = |error| {
+        format!("can't write {}: {error}", arguments.out.as_deref().unwrap_or(Path::new("")).display())
+    };
+    let place = arguments.out.as_deref().map(Place::new).transpose().map_err(cannot)?;
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into()); // the second time at once
+        }
+    })?;
     check_limits();
     print_table();
 
@@ -75,11 +120,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         "an empty task costs {:.2} us (submitted by map, 10 000 of them, 2 workers)",
         empty_task(arguments.executor)? * 1e6
     );
-    let points = measure(&work, arguments.executor, cores, arguments.rounds)?;
+    let is_over = || STOP.load(Ordering::Relaxed) || (arguments.out.is_none() && !lines::are_read());
+    let points = measure(&work, arguments.executor, cores, arguments.rounds, is_over)?;
 
-    plot(&arguments.out, &points, cores)?;
-    println!("\nplot: {}", arguments.out.display());
-    Ok(())
+    match (place, &arguments.out) {
+        (Some(place), Some(out)) => {
+            let svg = plot(&points, cores)?;
+            let written = place.begin().and_then(|mut draft| {
+                draft.write_all(svg.as_bytes())?;
+                draft.finish()
+            });
+            written.map_err(cannot)?;
+            println!("\nplot: {}", out.display());
+        }
+        _ => println!("\nno plot: --out FILE.svg draws one"),
+    }
+    lines::end().map_err(|error| format!("can't print the figures: {error}"))?;
+    if STOP.load(Ordering::Relaxed) {
+        println!("interrupted: {} points were measured", points.len());
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What the formula says at its ends.
@@ -162,7 +223,14 @@ struct Point {
     speedup: f64,
 }
 
-fn measure(work: &Work, executor: Kind, cores: usize, rounds: u32) -> Result<Vec<Point>, Box<dyn Error>> {
+/// All points, or those until it is over.
+fn measure(
+    work: &Work,
+    executor: Kind,
+    cores: usize,
+    rounds: u32,
+    is_over: impl Fn() -> bool,
+) -> Result<Vec<Point>, Box<dyn Error>> {
     // Twice the cores at the end: to show that more workers than cores bring nothing here.
     let counts: Vec<u32> = (0..)
         .map(|power| 1 << power)
@@ -170,13 +238,19 @@ fn measure(work: &Work, executor: Kind, cores: usize, rounds: u32) -> Result<Vec
         .collect();
     println!("{:>8}{:>8}{:>10}{:>10}", "p", "N", "law", "measured");
     let mut points = Vec::new();
-    for p in MEASURED {
+    for p in SHARES {
         for &workers in &counts {
+            if is_over() {
+                return Ok(points);
+            }
             let pool = executor.pool(workers as usize)?;
             work.shared(p, &*pool)?; // the workers start here, once
             let (mut alone, mut shared) = (Duration::MAX, Duration::MAX);
             // Turn by turn, so that a busy moment of the machine hits both.
             for _ in 0..rounds {
+                if is_over() {
+                    return Ok(points); // a point of fewer rounds is none
+                }
                 alone = alone.min(work.alone());
                 shared = shared.min(work.shared(p, &*pool)?);
             }
@@ -188,9 +262,17 @@ fn measure(work: &Work, executor: Kind, cores: usize, rounds: u32) -> Result<Vec
     Ok(points)
 }
 
-fn plot(path: &PathBuf, points: &[Point], cores: usize) -> Result<(), Box<dyn Error>> {
-    let area = SVGBackend::new(path, (760, 480)).into_drawing_area();
+fn plot(points: &[Point], cores: usize) -> Result<String, Box<dyn Error>> {
+    let mut svg = String::new();
+    draw(&mut svg, points, cores)?;
+    Ok(svg)
+}
+
+fn draw(svg: &mut String, points: &[Point], cores: usize) -> Result<(), Box<dyn Error>> {
+    let area = SVGBackend::with_string(svg, (760, 480)).into_drawing_area();
     area.fill(&WHITE)?;
+    // On a busy machine a point may lie below 1.
+    let lowest = points.iter().map(|point| 0.9 * point.speedup).fold(0.9, f64::min);
     let mut chart = ChartBuilder::on(&area)
         .caption("Amdahl's law: speed-up S = 1 / ((1 - p) + p / N)", ("sans-serif", 20))
         .margin(12)
@@ -198,7 +280,7 @@ fn plot(path: &PathBuf, points: &[Point], cores: usize) -> Result<(), Box<dyn Er
         .y_label_area_size(52)
         .build_cartesian_2d(
             (1.0..f64::from(MOST_WORKERS)).log_scale().base(2.0),
-            (0.9..40.0_f64).log_scale().base(2.0),
+            (lowest..40.0_f64).log_scale().base(2.0),
         )?;
     chart
         .configure_mesh()

@@ -6,6 +6,11 @@
 //!
 //! `cargo run --example custom_executor`
 
+// Ends the program when nobody reads on (`| head -1`); std's `println!`, in use without these lines, panics there.
+#[macro_use]
+#[path = "common/println.rs"]
+mod println;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;

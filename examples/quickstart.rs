@@ -2,6 +2,11 @@
 //!
 //! `cargo run --example quickstart`
 
+// Ends the program when nobody reads on (`| head -1`); std's `println!`, in use without these lines, panics there.
+#[macro_use]
+#[path = "common/println.rs"]
+mod println;
+
 use std::num::ParseIntError;
 use std::thread::sleep;
 use std::time::Duration;

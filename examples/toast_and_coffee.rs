@@ -6,9 +6,15 @@
 //!
 //! `cargo run --example toast_and_coffee`, and with `-- --executor processes` each worker is a process
 
+// Ends the program when nobody reads on (`| head -1`); std's `println!`, in use without these lines, panics there.
+#[macro_use]
+#[path = "common/println.rs"]
+mod println;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::{self, ExitCode};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{iter, thread};
 
@@ -27,7 +33,7 @@ const LATE: f64 = 1.25;
 #[derive(Parser)]
 struct Arguments {
     /// How many milliseconds a minute lasts
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     minute_ms: u64,
     /// What the toasters and the coffee machine are
     #[arg(long, value_enum, default_value = "threads")]
@@ -52,6 +58,12 @@ impl Kind {
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let Arguments { minute_ms, executor } = Arguments::parse();
     let minute = Duration::from_millis(minute_ms);
+    ctrlc::set_handler(|| {
+        let made = SO_FAR.lock().unwrap_or_else(PoisonError::into_inner);
+        println!("\n  interrupted; made until then: {}", made.bars.len());
+        draw(&made.bars, made.columns_a_minute);
+        process::exit(130);
+    })?;
     println!("A minute lasts {} ms here.\n", minute.as_millis());
 
     println!("Parallel: {TOASTS} toasts of {TOAST} minutes");
@@ -59,21 +71,21 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     for (toasters, on_paper) in [(1, 200), (4, 50)] {
         let pool = executor.pool(toasters)?;
         pool.submit(|()| (), ()).result()?; // plugged in: a process takes some milliseconds to start
-        let kitchen = Kitchen::open(minute);
+        let kitchen = Kitchen::open(minute, 0.25);
         let bars = toasts(&kitchen, &*pool)?;
-        right &= kitchen.report(&format!("{toasters} toaster(s)"), on_paper, &bars, 0.25);
+        right &= kitchen.report(&format!("{toasters} toaster(s)"), on_paper, &bars);
     }
 
     println!("Asynchronous: one coffee of {COFFEE} minutes, one toast of {TOAST}");
-    let kitchen = Kitchen::open(minute);
-    let bars = [kitchen.make("coffee", COFFEE), kitchen.make("toast", TOAST)];
-    right &= kitchen.report("one after the other", 7, &bars, 6.0);
+    let kitchen = Kitchen::open(minute, 6.0);
+    let bars = [keep(kitchen.make("coffee", COFFEE)), keep(kitchen.make("toast", TOAST))];
+    right &= kitchen.report("one after the other", 7, &bars);
 
     let machine = executor.pool(1)?;
     machine.submit(|()| (), ()).result()?;
-    let kitchen = Kitchen::open(minute);
+    let kitchen = Kitchen::open(minute, 6.0);
     let bars = coffee_meanwhile(&kitchen, &*machine)?;
-    right &= kitchen.report("toast while the coffee brews", 5, &bars, 6.0);
+    right &= kitchen.report("toast while the coffee brews", 5, &bars);
 
     if !right {
         println!("A figure is off: is the machine busy? A longer minute helps, `-- --minute-ms 100`.");
@@ -84,23 +96,22 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// The same lines for one toaster and for four, whatever they are.
 fn toasts(kitchen: &Kitchen, toasters: &dyn Executor) -> Result<Vec<Bar>, TaskError> {
     let toasts = iter::repeat_n(*kitchen, TOASTS as usize);
-    let made: Vec<Bar> = toasters.map(make_toast, toasts).collect::<Result<_, _>>()?;
-
     // A worker is a toaster; they are numbered as they turn up.
     let mut names = BTreeMap::new();
-    let bars = made.into_iter().map(|bar| {
+    let bars = toasters.map(make_toast, toasts).map(|bar| {
+        let bar: Bar = bar?;
         let number = names.len() + 1;
         let name = names.entry(bar.name).or_insert_with(|| format!("toaster {number}"));
-        Bar { name: name.clone(), ..bar }
+        Ok(keep(Bar { name: name.clone(), ..bar }))
     });
-    Ok(bars.collect())
+    bars.collect()
 }
 
 /// One cook. The future is the promise of a coffee; nobody stands beside the machine.
 fn coffee_meanwhile(kitchen: &Kitchen, machine: &dyn Executor) -> Result<[Bar; 2], TaskError> {
     let coffee = machine.submit(|kitchen: Kitchen| kitchen.make("coffee", COFFEE), *kitchen);
-    let toast = kitchen.make("toast", TOAST);
-    Ok([coffee.result()?, toast])
+    let toast = keep(kitchen.make("toast", TOAST));
+    Ok([keep(coffee.result()?), toast])
 }
 
 /// The task: a toast, by whichever toaster is free.
@@ -110,11 +121,24 @@ fn make_toast(kitchen: Kitchen) -> Bar {
 }
 
 /// What was made, from when to when, in minutes since the kitchen opened.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Bar {
     name: String,
     begin: f64,
     end: f64,
+}
+
+/// What Ctrl-C shows: the bars of the picture under way.
+struct SoFar {
+    bars: Vec<Bar>,
+    columns_a_minute: f64,
+}
+
+static SO_FAR: Mutex<SoFar> = Mutex::new(SoFar { bars: Vec::new(), columns_a_minute: 1.0 });
+
+fn keep(bar: Bar) -> Bar {
+    SO_FAR.lock().unwrap_or_else(PoisonError::into_inner).bars.push(bar.clone());
+    bar
 }
 
 /// Its clock hangs where all see it: the time of day is the same in each process.
@@ -122,11 +146,13 @@ struct Bar {
 struct Kitchen {
     opened: SystemTime,
     minute: Duration,
+    columns_a_minute: f64,
 }
 
 impl Kitchen {
-    fn open(minute: Duration) -> Self {
-        Self { opened: SystemTime::now(), minute }
+    fn open(minute: Duration, columns_a_minute: f64) -> Self {
+        *SO_FAR.lock().unwrap_or_else(PoisonError::into_inner) = SoFar { bars: Vec::new(), columns_a_minute };
+        Self { opened: SystemTime::now(), minute, columns_a_minute }
     }
 
     fn now(&self) -> f64 {
@@ -140,14 +166,14 @@ impl Kitchen {
     }
 
     /// Draws the bars and says whether they took the minutes that they take on paper.
-    fn report(&self, title: &str, on_paper: u32, bars: &[Bar], columns_a_minute: f64) -> bool {
+    fn report(&self, title: &str, on_paper: u32, bars: &[Bar]) -> bool {
         let took = bars.iter().map(|bar| bar.end).fold(0.0, f64::max);
         let right = (f64::from(on_paper)..f64::from(on_paper) * LATE).contains(&took);
         println!(
             "  {title}: {on_paper} minutes on paper, {took:.1} measured{}",
             if right { "" } else { "  <- off" }
         );
-        draw(bars, columns_a_minute);
+        draw(bars, self.columns_a_minute);
         println!();
         right
     }

@@ -9,6 +9,11 @@ mod day;
 mod decode;
 #[path = "../examples/weather_fetch/fetch.rs"]
 mod fetch;
+#[path = "../examples/common/plain.rs"]
+#[expect(dead_code, reason = "only the program names paths")]
+mod plain;
+#[path = "../examples/weather_fetch/python.rs"]
+mod python;
 #[path = "../examples/weather_fetch/rate.rs"]
 mod rate;
 #[path = "../examples/weather_fetch/server/mod.rs"]
@@ -19,13 +24,21 @@ mod stop;
 
 #[path = "weather/answers.rs"]
 mod answers;
+#[path = "weather/dumps.rs"]
+mod dumps;
 #[path = "weather/faults.rs"]
 mod faults;
 #[path = "weather/folder.rs"]
 mod folder;
+#[path = "weather/odd_servers.rs"]
+mod odd_servers;
 mod program;
 #[path = "weather/run.rs"]
 mod run;
+// libc comes with the processes.
+#[cfg(all(unix, feature = "process"))]
+#[path = "weather/screen.rs"]
+mod screen;
 #[path = "weather/storm.rs"]
 mod storm;
 

@@ -11,19 +11,18 @@ source "$(dirname "$0")/../common.sh"
 first="${1:-1}"
 last="${2:-$((first + 99))}"
 filter="${3:-suite::}"
-program=$(cargo test --no-run --package delayed-tests --test it --message-format short 2>&1 | tee >(cat >&2) |
-    sed -n 's/.*Executable .*it\/main\.rs (\(.*\))$/\1/p')
-program=$PWD/$program
-mkdir -p target/delays
+program=$(built test --no-run --package delayed-tests --test it)
+logs=$target_dir/delays
+mkdir -p "$logs"
 # Hundreds of tests panic on purpose: looking up where takes longer than they do.
 export RUST_BACKTRACE=0
 cd tests/delays
 for seed in $(seq "$first" "$last"); do
-    log=../../target/delays/$seed.log
+    log=$logs/$seed.log
     # Tests wait more than they work: more at a time than there are processors.
     if ! CONCURRENT_FUTURES_DELAYS=$seed "$program" --test-threads 8 "$filter" >"$log" 2>&1; then
         cat "$log"
-        echo "seed $seed failed: CONCURRENT_FUTURES_DELAYS=$seed; its log is target/delays/$seed.log" >&2
+        echo "seed $seed failed: CONCURRENT_FUTURES_DELAYS=$seed; its log is $log" >&2
         exit 1
     fi
     rm "$log"

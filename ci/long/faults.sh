@@ -8,8 +8,7 @@ set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 times="${1:-50}"
 filter="${2:-}"
-program=$(cargo test --no-run --test crash --message-format short 2>&1 | tee >(cat >&2) |
-    sed -n 's/.*Executable tests\/crash\.rs (\(.*\))$/\1/p')
+program=$(built test --no-run --test crash)
 for run in $(seq "$times"); do
     echo "run $run of $times"
     RUST_BACKTRACE=0 "$program" --quiet "$filter"

@@ -5,8 +5,8 @@
 # FUZZ=coverage ci/long/fuzz.sh [seconds] [target ...]   led by coverage (libFuzzer), where cargo-fuzz is installed
 #
 # A case that fails is kept: put it into tests/fuzz/corpus/TARGET under a name that says what it shows, and `cargo test`
-# holds it from then on. By chance: target/fuzz; SEED picks other cases. By coverage: tests/fuzz/artifacts; what the corpus
-# gained is left in target/fuzz/corpus, for `cargo fuzz cmin` and a look.
+# holds it from then on. By chance: `fuzz` in the target folder; SEED picks other cases. By coverage: tests/fuzz/artifacts; what the corpus
+# gained is left in `fuzz/corpus` there, for `cargo fuzz cmin` and a look.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
@@ -26,9 +26,9 @@ cargo fuzz --version >/dev/null 2>&1 || {
 export RUSTC_BOOTSTRAP=1
 [ ${#targets[@]} -gt 0 ] || targets=(frames messages parcels codec ring weather arguments)
 for target in "${targets[@]}"; do
-    mkdir -p "target/fuzz/corpus/$target"
+    mkdir -p "$target_dir/fuzz/corpus/$target"
     # The first folder is the one that grows.
-    cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/libfuzzer "$target" \
-        "target/fuzz/corpus/$target" "tests/fuzz/corpus/$target" -- \
+    cargo fuzz run --fuzz-dir tests/fuzz --target-dir "$target_dir/libfuzzer" "$target" \
+        "$target_dir/fuzz/corpus/$target" "tests/fuzz/corpus/$target" -- \
         -max_total_time="${amount:-60}" -timeout=10 -rss_limit_mb=4096 -max_len=4096 -print_final_stats=1
 done

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Takes one rule away after another and asks whether a test notices.
 #
 # ci/long/mutants.sh [name ...]
@@ -8,15 +8,15 @@
 # one source file as a sed script. A mutant runs in a copy of the tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor
 # survived: loom finds deadlocks and the stress tests end by themselves. An edit that changes nothing is an error: the
 # code has moved on.
-set -eu
-cd "$(dirname "$0")/../.."
+set -euo pipefail
+source "$(dirname "$0")/../common.sh"
 root=$PWD
 filters="${*:-}"
 seconds="${MUTANT_SECONDS:-600}"
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT INT TERM
-tar -c --exclude=./target --exclude=./.git . | tar -x -C "$copy"
-export CARGO_TARGET_DIR="${MUTANT_TARGET_DIR:-$root/target/mutants}"
+tar -c --exclude=./target --exclude="./${target_dir#"$root"/}" --exclude=./.git . | tar -x -C "$copy"
+export CARGO_TARGET_DIR="${MUTANT_TARGET_DIR:-$target_dir/mutants}"
 # Built once each: what more optimizing gains is lost by waiting for it.
 quick="--config profile.dev.package.loom-models.debug=0 --config profile.dev.package.loom-models.opt-level=1"
 

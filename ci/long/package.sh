@@ -11,8 +11,8 @@ version=$(cargo pkgid --package concurrent-futures | sed 's/.*[#@]//')
 # Outside: cargo would take what lies under here for a member.
 away=$(mktemp -d)
 trap 'rm -rf "$away"' EXIT
-cp -R "target/package/concurrent-futures-$version" "$away/package"
-check() { cargo check --quiet --manifest-path "$away/package/Cargo.toml" --target-dir target/package/check "$@"; }
+cp -R "$target_dir/package/concurrent-futures-$version" "$away/package"
+check() { cargo check --quiet --manifest-path "$away/package/Cargo.toml" --target-dir "$target_dir/package/check" "$@"; }
 echo "no feature"
 check --no-default-features
 echo "all features, examples and benches"

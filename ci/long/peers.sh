@@ -4,7 +4,7 @@
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
-out=target/ci/page
+out=$target_dir/ci/page
 rm -rf "$out"
 # Its figures mean nothing here; that it comes to its end is what is held. --keep: away from readings that were taken in
 # earnest.

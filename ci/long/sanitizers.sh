@@ -57,12 +57,13 @@ for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
 
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=$kind -Cunsafe-allow-abi-mismatch=sanitizer -Cforce-frame-pointers=yes"
-mkdir -p target/sanitizers
+logs=$target_dir/sanitizers
+mkdir -p "$logs"
 # Workers die of these signals on purpose, and as the kernel sees it.
 signals="handle_segv=0 handle_sigbus=0 handle_abort=0 handle_sigill=0 handle_sigfpe=0 handle_sigtrap=0"
 export ASAN_OPTIONS="$signals detect_leaks=1 allocator_may_return_null=1 log_path=stderr"
-export LSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-leak.supp print_suppressions=0"
-export TSAN_OPTIONS="$signals suppressions=$PWD/ci/long/sanitizers-thread.supp halt_on_error=0 exitcode=66 atexit_sleep_ms=0 second_deadlock_stack=1"
+export LSAN_OPTIONS="$signals suppressions='$PWD/ci/long/sanitizers-leak.supp' print_suppressions=0"
+export TSAN_OPTIONS="$signals suppressions='$PWD/ci/long/sanitizers-thread.supp' halt_on_error=0 exitcode=66 atexit_sleep_ms=0 second_deadlock_stack=1"
 export RUST_BACKTRACE=0 TEST_PATIENCE=10
 
 failed=0
@@ -73,10 +74,8 @@ for binary in "${binaries[@]}"; do
     *) package=model-tests target="--test $binary" ;;
     esac
     # shellcheck disable=SC2086 # one or two words
-    program=$(cargo test --target "$host" --target-dir "target/sanitizers/$kind" --no-run --package $package $target \
-        --message-format short 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable .* (\(.*\))$/\1/p')
-    program=$PWD/$program
-    log=target/sanitizers/$kind-$binary.log
+    program=$(built test --target "$host" --target-dir "$logs/$kind" --no-run --package $package $target)
+    log=$logs/$kind-$binary.log
     status=0
     delays=$([ "$binary" != it ] || echo CONCURRENT_FUTURES_DELAYS=1)
     # shellcheck disable=SC2086 # nothing or one word

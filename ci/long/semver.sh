@@ -25,6 +25,6 @@ case "${1:-}" in
 esac
 
 tool cargo-semver-checks 0.51.0
-export PATH="$PWD/target/tools/bin:$PATH"
+export PATH="$target_dir/tools/bin:$PATH"
 
 cargo semver-checks --package concurrent-futures --all-features "${baseline[@]}"

@@ -10,7 +10,7 @@ set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
 filters=("$@")
-target=target/start
+target=$target_dir/start
 mkdir -p "$target"
 host=$(rustc -vV | sed -n 's/^host: //p')
 failed=()

@@ -8,10 +8,10 @@ set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 storms=("$@")
 [ $# -gt 0 ] || storms=(deaths kills threads weather xrays)
-cargo build --quiet --release --example soak
+program=$(built build --quiet --release --example soak)
 for storm in "${storms[@]}"; do
     # A hang is a failure too.
-    timeout 900 target/release/examples/soak --storm "$storm" || {
+    timeout 900 "$program" --storm "$storm" || {
         status=$?
         [ $status -ne 124 ] || echo "$storm hangs" >&2
         exit "$status"

@@ -17,6 +17,7 @@ use concurrent_futures::{Future, TaskError, TaskOptions, WhenFull, WorkerOutput,
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::dice::Dice;
+use crate::progress;
 use crate::report::Report;
 
 const WORKERS: usize = 8;
@@ -61,7 +62,13 @@ struct Logged {
 
 pub(crate) fn run(tasks: u32, seed: u64) -> Report {
     let mut report = Report::new("deaths: 8 workers, one killed every 20 ms");
-    let log = tempfile::NamedTempFile::new().expect("a file for the log");
+    let log = match tempfile::NamedTempFile::new() {
+        Ok(log) => log,
+        Err(error) => {
+            report.is_wrong(format!("there is no file for the log: {error}"));
+            return report;
+        }
+    };
     let pool = ProcessPoolExecutor::builder()
         .max_workers(WORKERS)
         .queue_capacity(4096, WhenFull::Block)
@@ -71,6 +78,7 @@ pub(crate) fn run(tasks: u32, seed: u64) -> Report {
         .expect("a pool");
 
     let over = AtomicBool::new(false);
+    let mut submitted = 0;
     let killed = thread::scope(|scope| {
         let killing = scope.spawn(|| kill_at_random(&pool, &over, seed));
         let mut dice = Dice::new(seed);
@@ -83,7 +91,8 @@ pub(crate) fn run(tasks: u32, seed: u64) -> Report {
                 pool.submit(logged, task)
             }
         };
-        let futures: Vec<_> = (0..tasks).map(submit).collect();
+        let futures: Vec<_> = (0..tasks).take_while(|_| !progress::is_stopping()).map(submit).collect();
+        submitted = futures.len() as u64;
         let outcomes: Vec<_> = futures.into_iter().map(outcome).collect();
         over.store(true, Ordering::Relaxed);
         let killed = killing.join().expect("the killer counts");
@@ -93,7 +102,7 @@ pub(crate) fn run(tasks: u32, seed: u64) -> Report {
     report.count("workers killed", killed.len() as u64);
     let stats = pool.stats();
     report.count("deaths, as the pool counts them", stats.deaths);
-    report.must_be_equal("tasks of the pool and ours", stats.submitted(), tasks.into());
+    report.must_be_equal("tasks of the pool and ours", stats.submitted(), submitted);
     if pool.join_timeout(Duration::from_secs(30)).is_err() {
         report.is_wrong("the pool doesn't end");
     }
@@ -109,16 +118,17 @@ fn outcome(future: Future<(u32, String)>) -> Option<Result<(u32, String), TaskEr
 fn kill_at_random(pool: &ProcessPoolExecutor, over: &AtomicBool, seed: u64) -> Vec<u32> {
     let mut dice = Dice::new(seed ^ 0xD1CE);
     let mut killed = Vec::new();
-    let (mut progress, mut next) = (0, Instant::now());
+    let (mut finished, mut next) = (0, Instant::now());
     while !over.load(Ordering::Relaxed) {
         next += EVERY;
         thread::sleep(next.saturating_duration_since(Instant::now()));
         let stats = pool.stats();
         // A pool gives up when three workers in a row die before they have done anything: that is another test.
-        if stats.finished == progress {
+        if stats.finished == finished {
             continue;
         }
-        progress = stats.finished;
+        progress::done(stats.finished - finished);
+        finished = stats.finished;
         let up = stats.workers.iter().filter(|worker| worker.state == WorkerState::Busy);
         let pids: Vec<u32> = up.filter_map(|worker| worker.pid).collect();
         let Some(pid) = (!pids.is_empty()).then(|| pids[dice.throw(pids.len() as u32) as usize]) else {

@@ -11,6 +11,7 @@ use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, ProcessPoolExecutor, TaskError, TaskOptions, WorkerOutput};
 
 use crate::dice::Dice;
+use crate::progress;
 use crate::report::Report;
 
 /// Pools that race side by side.
@@ -59,7 +60,7 @@ fn race(races: u32, seed: u64) -> Report {
     let mut dice = Dice::new(seed);
     let builder = ProcessPoolExecutor::builder().max_workers(1).stderr(WorkerOutput::Null);
     let pool = builder.build().expect("a pool");
-    for number in 0..races {
+    for number in (0..races).take_while(|_| !progress::is_stopping()) {
         let micros = 20 + dice.throw(LONGEST_US);
         let before: Vec<_> = (0..NEIGHBOURS).map(|n| pool.submit(work, (n, 5))).collect();
         let by_time = number % 2 == 1;
@@ -89,8 +90,9 @@ fn race(races: u32, seed: u64) -> Report {
                 Err(_) => report.is_wrong(format!("race {number}: a neighbour is lost")),
             }
         }
+        report.count("races", 1);
+        progress::done(1);
     }
-    report.count("races", races.into());
     if pool.join_timeout(Duration::from_secs(30)).is_err() {
         report.is_wrong("the pool doesn't end");
     }

@@ -13,10 +13,14 @@
 //! | `weather` | days fetched by threads from a server that fails | 2000 days |
 //! | `xrays` | pictures resized by processes, some of them broken | 2000 pictures |
 //!
-//! With `--minutes` memory and descriptors are watched all the while and drawn as a plot. Exit code: 0 when nothing was
-//! lost, doubled, leaked or hung, 1 otherwise, 2 for wrong arguments.
+//! With `--minutes` memory and descriptors are watched all the while, and drawn as a plot with `--out FILE.svg`. Ctrl-C
+//! ends the storms with what they have counted. Exit code: 0 when nothing was lost, doubled, leaked or hung, 1 otherwise,
+//! 2 for wrong arguments and when the plot can't be written, 130 when nothing was wrong until Ctrl-C.
 
-#![expect(clippy::print_stderr, reason = "a program talks to its user")]
+// `println!` that leaves the storms to rage on when nobody reads the lines (`| head -1`); std's panics there.
+macro_rules! println {
+    ($($text:tt)*) => { crate::lines::line(format_args!($($text)*)) };
+}
 
 mod deaths;
 mod dice;
@@ -25,15 +29,27 @@ mod kills;
 mod memory;
 mod mix;
 mod plot;
+mod progress;
 mod report;
 mod threads;
 mod weather;
 mod xrays;
 
+#[path = "../common/lines.rs"]
+#[expect(dead_code, reason = "the storms go on unread")]
+mod lines;
+#[path = "../common/place.rs"]
+#[expect(dead_code, reason = "a plot is written in a moment")]
+mod place;
+#[path = "../common/say.rs"]
+#[expect(dead_code, reason = "what is printed goes by lines")]
+mod say;
+
 // The two cases' own code.
 #[path = "../xray_resize/chest.rs"]
 mod chest;
 #[path = "../weather_fetch/day.rs"]
+#[expect(dead_code, reason = "only the program tells what it left out")]
 mod day;
 #[path = "../weather_fetch/decode.rs"]
 mod decode;
@@ -41,6 +57,10 @@ mod decode;
 mod fetch;
 #[path = "../xray_resize/jpeg.rs"]
 mod jpeg;
+#[path = "../common/plain.rs"]
+mod plain;
+#[path = "../weather_fetch/python.rs"]
+mod python;
 #[path = "../weather_fetch/rate.rs"]
 mod rate;
 #[path = "../weather_fetch/server/mod.rs"]
@@ -58,9 +78,15 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 
 use crate::house::House;
+use crate::place::Place;
+use crate::progress::{INTERRUPTED, Telling};
 use crate::report::Report;
+use crate::say::say;
 
 /// Storms over executors: everything at once, for long, with counts at the end.
+///
+/// Exit code: 0 when nothing was lost, doubled, leaked or hung; 1 otherwise; 2 for wrong arguments, and when the plot
+/// can't be written; 130 when nothing was wrong until Ctrl-C, which shows what was counted.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "soak", version)]
 struct Args {
@@ -73,16 +99,16 @@ struct Args {
     minutes: f64,
 
     /// How much of its full size a storm has, with --storm
-    #[arg(long, default_value_t = 1.0, value_parser = size, value_name = "SHARE")]
+    #[arg(long, default_value_t = 1.0, value_parser = size, value_name = "SHARE", conflicts_with = "minutes")]
     size: f64,
 
     /// Which random choices are made
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Where the plot of memory and descriptors goes, with --minutes
-    #[arg(long, default_value = "soak.svg", value_name = "FILE.svg")]
-    out: PathBuf,
+    /// Where a plot of memory and descriptors goes, with --minutes; without it there is none
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "storm")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,40 +151,62 @@ fn main() -> ExitCode {
     let args = Args::parse();
     report::silence_panics_of_tasks();
     house::no_core_dumps();
-    match args.storm {
-        Some(storm) => alone(storm, &args),
+    let ended = progress::obey_interrupts().map_err(Error::from).and_then(|()| match args.storm {
+        Some(storm) => Ok(alone(storm, &args)),
         None => mixed(&args),
-    }
+    });
+    let printed =
+        |code| lines::end().map(|()| code).map_err(|error| format!("can't print the counts: {error}").into());
+    ended.and_then(printed).unwrap_or_else(|error: Error| {
+        say(format_args!("error: {error}"));
+        ExitCode::from(2)
+    })
 }
+
+type Error = Box<dyn std::error::Error>;
 
 /// One storm, and what it left behind.
 fn alone(storm: Storm, args: &Args) -> ExitCode {
+    let size = (f64::from(storm.full_size()) * args.size).max(1.0) as u32;
+    let telling = Telling::start(Duration::from_secs(5));
     let before = House::look();
     let began = Instant::now();
-    let size = (f64::from(storm.full_size()) * args.size).max(1.0) as u32;
     let mut report = storm.run(size, args.seed);
     report.left_behind(&before);
     println!("{report}  {:.1} s\n  {}", began.elapsed().as_secs_f64(), House::look());
+    drop(telling);
     verdict(&[report])
 }
 
-fn mixed(args: &Args) -> ExitCode {
+fn mixed(args: &Args) -> Result<ExitCode, Error> {
     let time = Duration::from_secs_f64(60.0 * args.minutes);
+    let cannot = |error: std::io::Error| {
+        let out = args.out.as_deref().unwrap_or("".as_ref());
+        format!("{} can't be written: {error}", plain::path(out))
+    };
+    // No place to write to? Better said now than after half an hour.
+    let place = args.out.as_deref().map(Place::new).transpose().map_err(cannot)?;
+    let telling = Telling::start((time / 60).clamp(Duration::from_secs(2), Duration::from_secs(60)));
     let (reports, samples) = mix::run(time, args.seed);
+    drop(telling);
     for report in &reports {
         println!("{report}");
     }
-    if let Err(error) = plot::draw(&args.out, &samples) {
-        eprintln!("soak: {} can't be written: {error}", args.out.display());
-        return ExitCode::FAILURE;
+    let code = verdict(&reports);
+    if let (Some(place), Some(out)) = (place, &args.out) {
+        plot::draw(place, &samples)
+            .map_err(|error| format!("{} can't be written: {error}", plain::path(out)))?;
+        println!("memory and descriptors: {}", plain::path(out));
     }
-    println!("memory and descriptors: {}", args.out.display());
-    verdict(&reports)
+    Ok(code)
 }
 
 fn verdict(reports: &[Report]) -> ExitCode {
     let wrong: usize = reports.iter().map(|report| report.wrong().len()).sum();
-    if wrong == 0 {
+    if wrong == 0 && progress::is_stopping() {
+        println!("interrupted: until then nothing lost, nothing doubled, nothing left behind");
+        ExitCode::from(INTERRUPTED)
+    } else if wrong == 0 {
         println!("nothing lost, nothing doubled, nothing left behind");
         ExitCode::SUCCESS
     } else {

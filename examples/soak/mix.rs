@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::Storm;
 use crate::house::House;
+use crate::progress;
 use crate::report::Report;
 
 /// A slice of a storm is its full size by this: seconds, so that the end is near when the time is up.
@@ -61,7 +62,7 @@ fn in_slices(storm: Storm, until: Instant, seed: u64) -> Report {
             Some(sum) => sum.add(report),
             None => sum = Some(report),
         }
-        if Instant::now() >= until {
+        if Instant::now() >= until || progress::is_stopping() {
             break;
         }
     }

@@ -1,14 +1,17 @@
 //! Memory and descriptors over time, as SVG.
 
 use std::error::Error;
-use std::path::Path;
+use std::io::Write;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::mix::Sample;
+use crate::place::Place;
 
-const SIZE: (u32, u32) = (760, 560);
+const SIZE: (u32, u32) = (900, 560);
+/// Where the lines end and their names begin: beside them, so that no name hides a line.
+const NAMES: u32 = 730;
 const FONT: &str = "sans-serif";
 
 /// A line of the plot.
@@ -17,9 +20,18 @@ struct Line {
     value: fn(&Sample) -> f64,
 }
 
-/// Draws two panels, one above the other.
-pub(crate) fn draw(path: &Path, samples: &[Sample]) -> Result<(), Box<dyn Error>> {
-    let area = SVGBackend::new(path, SIZE).into_drawing_area();
+/// Draws into memory first: a plot is written whole or not at all.
+pub(crate) fn draw(place: Place, samples: &[Sample]) -> Result<(), Box<dyn Error>> {
+    let mut svg = String::new();
+    panels(&mut svg, samples)?;
+    let mut draft = place.begin()?;
+    draft.write_all(svg.as_bytes())?;
+    Ok(draft.finish()?)
+}
+
+/// Two panels, one above the other.
+fn panels(svg: &mut String, samples: &[Sample]) -> Result<(), Box<dyn Error>> {
+    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let (above, below) = area.split_vertically(280);
     let memory = [
@@ -49,7 +61,8 @@ fn panel(
     let end = samples.iter().map(minutes).fold(0.01, f64::max);
     let values = lines.iter().flat_map(|line| samples.iter().map(line.value));
     let most = values.fold(1.0, f64::max) * 1.2;
-    let mut chart = ChartBuilder::on(area)
+    let (plot, names) = area.split_horizontally(NAMES);
+    let mut chart = ChartBuilder::on(&plot)
         .caption(title, (FONT, 16))
         .margin(10)
         .x_label_area_size(40)
@@ -59,16 +72,10 @@ fn panel(
     for (index, line) in lines.iter().enumerate() {
         let colour = Palette99::pick(index).to_rgba();
         let points = samples.iter().map(|sample| (minutes(sample), (line.value)(sample)));
-        chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(1)))?
-            .label(line.name)
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
+        chart.draw_series(LineSeries::new(points, colour.stroke_width(1)))?;
+        let y = 50 + 20 * index as i32;
+        names.draw(&PathElement::new(vec![(0, y), (18, y)], colour.stroke_width(2)))?;
+        names.draw(&Text::new(line.name, (24, y - 6), (FONT, 12)))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.8))
-        .label_font((FONT, 12))
-        .draw()?;
     Ok(())
 }

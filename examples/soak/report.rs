@@ -32,6 +32,7 @@ impl Report {
     }
 
     pub(crate) fn is_wrong(&mut self, what: impl Into<String>) {
+        crate::progress::wrong();
         self.wrong.push(what.into());
     }
 

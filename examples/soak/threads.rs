@@ -11,6 +11,7 @@ use concurrent_futures::{
 };
 
 use crate::dice::Dice;
+use crate::progress;
 use crate::report::{OnPurpose, Report};
 
 const PRODUCERS: u32 = 64;
@@ -137,10 +138,16 @@ impl<'a> Producer<'a> {
     }
 
     fn run(mut self, tasks: u32) -> Vec<String> {
+        let mut told = 0;
         for number in 0..tasks {
             self.submit(number);
             if self.held.len() >= HELD {
                 self.settle();
+                progress::done((number + 1 - told).into());
+                told = number + 1;
+                if progress::is_stopping() {
+                    break;
+                }
             }
             if self.dice.throw(POOL_LASTS) == 0 {
                 self.another_pool();

@@ -11,6 +11,7 @@ use jiff::civil::{Date, date};
 use crate::day::Day;
 use crate::decode::Api;
 use crate::fetch::{FetchError, Fetcher, Options};
+use crate::progress;
 use crate::report::Report;
 use crate::server::answers::Answers;
 use crate::server::faults::{ALL, Faults};
@@ -28,7 +29,7 @@ pub(crate) fn run(days: u32, seed: u64) -> Report {
         Report::new("weather: 32 threads, one answer in ten is faulty, the server goes away once a second");
     let dates: Vec<Date> = date(2000, 1, 1).series(jiff::Span::new().days(1)).take(days as usize).collect();
     let pool = ThreadPoolExecutor::new(WORKERS);
-    for (dates, seed) in dates.chunks(AT_ONCE).zip(seed..) {
+    for (dates, seed) in dates.chunks(AT_ONCE).zip(seed..).take_while(|_| !progress::is_stopping()) {
         fetch(&pool, dates, seed, &mut report);
     }
     report
@@ -54,6 +55,7 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
         retries: 1,
         first_wait: Duration::from_millis(1),
         rate: None,
+        keep_answers: false,
     };
     let fetcher = Fetcher::new(options, Stop::default(), |_, _, _| ());
     let ask = |date: Date| {
@@ -63,6 +65,7 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
     let mut came = BTreeSet::new();
     let mut missing = 0;
     for future in as_completed(dates.iter().copied().map(ask)) {
+        progress::done(1);
         match future.result() {
             Ok(day) => {
                 if !came.insert(day.date) {

@@ -1,6 +1,7 @@
 //! Pictures resized by processes: some are cut off, some are none, some end their worker.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use concurrent_futures::prelude::*;
@@ -8,6 +9,7 @@ use concurrent_futures::{MapOptions, TaskError, WorkerOutput};
 
 use crate::chest;
 use crate::dice::Dice;
+use crate::progress;
 use crate::report::Report;
 use crate::thumbnail::{Order, image_resize};
 
@@ -53,8 +55,14 @@ impl Kind {
 
 pub(crate) fn run(pictures: u32, seed: u64) -> Report {
     let mut report = Report::new("xrays: 4 processes, one picture in four is broken or ends its worker");
-    let folder = tempfile::tempdir().expect("a folder");
-    let first = write_pictures(folder.path(), seed);
+    let written = tempfile::tempdir().and_then(|folder| Ok((write_pictures(folder.path(), seed)?, folder)));
+    let (first, folder) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            report.is_wrong(format!("the pictures can't be written: {error}"));
+            return report;
+        }
+    };
     let expected: Vec<Vec<u8>> =
         first.iter().map(|order| image_resize(order.clone()).expect("it is whole").pixels).collect();
 
@@ -73,6 +81,10 @@ pub(crate) fn run(pictures: u32, seed: u64) -> Report {
     let options = MapOptions::new().buffersize(4 * WORKERS);
     let mut outcomes = pool.try_map_with(options, image_resize, orders);
     for (kind, drawing) in &plan {
+        if progress::is_stopping() {
+            return report; // what is under way goes with the pool
+        }
+        progress::done(1);
         let Some(outcome) = outcomes.next() else {
             report.is_wrong("the results end too early");
             break;
@@ -98,22 +110,21 @@ pub(crate) fn run(pictures: u32, seed: u64) -> Report {
 }
 
 /// Writes the drawings and the broken files; the orders for the drawings.
-fn write_pictures(folder: &Path, seed: u64) -> Vec<Order> {
+fn write_pictures(folder: &Path, seed: u64) -> io::Result<Vec<Order>> {
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
-        fs::write(&path, bytes).expect("a file can be written");
-        path
+        fs::write(&path, bytes).map(|()| path)
     };
     let drawing = |number| {
-        let path = write(&format!("{number}.jpg"), &chest::draw(seed, number));
-        Order { path, size: SIZE, crash: false }
+        let path = write(&format!("{number}.jpg"), &chest::draw(seed, number))?;
+        Ok(Order { path, size: SIZE, crash: false })
     };
-    let drawings: Vec<Order> = (0..DRAWINGS).map(drawing).collect();
-    let whole = fs::read(&drawings[0].path).expect("it was written");
-    write(Kind::CutOff.file(), &whole[..whole.len() / 2]);
-    write(Kind::Empty.file(), &[]);
+    let drawings = (0..DRAWINGS).map(drawing).collect::<io::Result<Vec<Order>>>()?;
+    let whole = fs::read(&drawings[0].path)?;
+    write(Kind::CutOff.file(), &whole[..whole.len() / 2])?;
+    write(Kind::Empty.file(), &[])?;
     let mut dice = Dice::new(seed);
     let noise: Vec<u8> = (0..10_000).map(|_| dice.throw(256) as u8).collect();
-    write(Kind::Noise.file(), &noise);
-    drawings
+    write(Kind::Noise.file(), &noise)?;
+    Ok(drawings)
 }

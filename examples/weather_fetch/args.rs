@@ -12,8 +12,8 @@ use crate::{decode::Api, rate::Rate};
 /// By default a server inside this program answers, with made-up weather and a pause in each answer, so no network
 /// is needed.
 ///
-/// Exit code: 0 when all days were written, 1 when some could not be fetched (the others are written), 2 when
-/// nothing was (wrong arguments, no place to write), 130 after Ctrl-C (what came until then is written).
+/// Exit code: 0 when all days were written; 1 when some or all could not be fetched (the others are written);
+/// 2 for wrong arguments, and when a result can't be written; 130 after Ctrl-C (what came until then is written).
 #[derive(Parser, Clone, Debug)]
 #[command(name = "weather_fetch", version)]
 pub(crate) struct Args {
@@ -57,6 +57,11 @@ pub(crate) struct Args {
     /// Where the days go, as one JSON file
     #[arg(long, default_value = "weather.json", value_name = "FILE")]
     pub(crate) out: PathBuf,
+
+    /// Keep the answers too, in this folder: YYYY-MM-DD.json has what Python's json.dumps(answer, sort_keys=True)
+    /// gives, YYYY-MM-DD.2.json the same of a second page
+    #[arg(long, value_name = "DIR")]
+    pub(crate) answers: Option<PathBuf>,
 
     /// Print the figures as one JSON object
     #[arg(long)]
@@ -123,12 +128,47 @@ impl Args {
         if self.serve_dir.is_some() && self.api == Some(Api::V2) {
             return Err("the files of --serve-dir have the shape of v1: leave --api out".to_owned());
         }
-        Ok(())
+        self.base_url.as_deref().map_or(Ok(()), check_url)
     }
 
     pub(crate) fn api(&self) -> Api {
         self.api.unwrap_or(if self.live { Api::V2 } else { Api::V1 })
     }
+}
+
+/// Only what the calls need: a scheme and a host, behind which the API's own path has room.
+fn check_url(url: &str) -> Result<(), String> {
+    let wrong = |what: &str| {
+        let shown = url.escape_debug();
+        Err(format!("--base-url {shown}: {what}; write it as http://127.0.0.1:8080 or https://example.org"))
+    };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return wrong("it begins with neither http:// nor https://");
+    };
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return wrong("it begins with neither http:// nor https://");
+    }
+    if url.contains(|char: char| char.is_whitespace() || char.is_control() || !char.is_ascii()) {
+        return wrong("it has a character that a URL can't have");
+    }
+    if url.contains(['?', '#']) {
+        return wrong("nothing can stand behind its path");
+    }
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    // Colons stand inside the brackets of an IPv6 address too.
+    let behind = host.rfind(']').map_or(0, |bracket| bracket + 1);
+    let (name, port) = match host[behind..].find(':') {
+        Some(colon) => (&host[..behind + colon], Some(&host[behind + colon + 1..])),
+        None => (host, None),
+    };
+    if name.is_empty() {
+        return wrong("it names no host");
+    }
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return wrong("its port is no number up to 65535");
+    }
+    Ok(())
 }
 
 fn count(range: std::ops::RangeInclusive<u64>) -> impl clap::builder::TypedValueParser<Value = usize> {

@@ -1,6 +1,7 @@
 //! Fetching one day: ask, check, decode; ask again when that may help.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
         Arc,
@@ -10,7 +11,11 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use jiff::{Timestamp, civil::Date, fmt::rfc2822};
+use jiff::{
+    Timestamp,
+    civil::Date,
+    fmt::{rfc2822, strtime},
+};
 use ureq::{
     Agent,
     http::{HeaderMap, StatusCode},
@@ -19,14 +24,17 @@ use ureq::{
 use crate::{
     day::Day,
     decode::{self, Api, DecodeError, Page},
+    plain, python,
     rate::{Rate, RateLimit},
     stop::Stop,
 };
 
 /// A server that asks for a longer pause than this is not waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
-/// More pages than a day can have: a server whose tokens lead in a circle must not hold a thread for ever.
+/// More pages than a day can have: a server must not hold a thread for ever.
 const MOST_PAGES: usize = 2000;
+/// After so many pages in a row that bring nothing new, no more are asked for.
+const MOST_STALE_PAGES: usize = 3;
 
 /// What a [`Fetcher`] is told.
 #[derive(Clone)]
@@ -43,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) retries: usize,
     pub(crate) first_wait: Duration,
     pub(crate) rate: Option<Rate>,
+    /// Whether a day has its answers beside its readings.
+    pub(crate) keep_answers: bool,
 }
 
 /// One connection pool and one rate limit for all threads. Cloning it is cheap.
@@ -73,9 +83,10 @@ impl Fetcher {
             .timeout_connect(Some(options.timeout.min(Duration::from_secs(10))))
             .max_idle_connections(options.workers)
             .max_idle_connections_per_host(options.workers)
-            .user_agent(concat!("concurrent-futures-example/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .user_agent(concat!("concurrent-futures-example/", env!("CARGO_PKG_VERSION")));
+        // A proxy of the environment is for the world outside: it has another 127.0.0.1.
+        let agent = if is_this_machine(&options.base_url) { agent.proxy(None) } else { agent };
+        let agent = agent.build().new_agent();
         let limit = options.rate.map(RateLimit::new);
         let retries = AtomicU64::new(0);
         Self(Arc::new(Shared { agent, options, limit, retries, stop, on_retry: Box::new(on_retry) }))
@@ -84,20 +95,42 @@ impl Fetcher {
     /// All readings of a day: every page of them, each asked for again while that may help.
     pub(crate) fn day(&self, date: Date) -> Result<Day, FetchError> {
         let Page { mut day, mut next } = self.page_with_retries(date, None)?;
-        for _ in 1..MOST_PAGES {
-            let Some(token) = next else {
-                day.sort();
-                return Ok(day);
-            };
-            let page = self.page_with_retries(date, Some(&token))?;
-            for (time, row) in page.day.times.iter().zip(page.day.rows()) {
-                let ids = page.day.stations.iter().map(|station| station.id.as_str());
-                day.push(*time, ids.zip(row.iter().copied()));
+        let (mut tokens, mut stale) = (HashSet::new(), 0);
+        while let Some(token) = next {
+            if tokens.len() >= MOST_PAGES {
+                return Err(FetchError::new(Cause::Endless));
             }
-            page.day.stations.into_iter().for_each(|station| day.describe(station));
+            if !tokens.insert(token.clone()) {
+                day.notes
+                    .pages
+                    .drop_one(|| format!("the pages' tokens lead in a circle of {}", tokens.len()));
+                break;
+            }
+            let page = match self.page_with_retries(date, Some(&token)) {
+                Ok(page) => page,
+                // The pages before it are not worthless for that.
+                Err(FetchError { cause: Cause::Answer(DecodeError::Empty), .. }) => {
+                    day.notes.pages.drop_one(|| "a page came empty, and was taken for the last".to_owned());
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let rows = day.times.len();
+            day.add(page.day);
+            day.sort();
+            stale = if day.times.len() > rows { 0 } else { stale + 1 };
+            if stale == MOST_STALE_PAGES && page.next.is_some() {
+                day.notes.pages.drop_one(|| format!("{stale} pages in a row brought nothing new"));
+                break;
+            }
             next = page.next;
         }
-        Err(FetchError::new(Cause::Endless))
+        day.sort();
+        match (day.readings(), day.notes.other_day.count) {
+            (0, 0) => Err(DecodeError::Empty.into()),
+            (0, _) => Err(DecodeError::OtherDay(day.notes.other_day).into()),
+            _ => Ok(day),
+        }
     }
 
     /// An error once the stop was raised.
@@ -127,10 +160,10 @@ impl Fetcher {
                 Err(error) => error,
             };
             error.attempts = attempts;
-            let asked = error.retry_after.unwrap_or_default();
-            if !error.cause.may_pass() || asked > LONGEST_WAIT {
+            if !error.cause.may_pass() || error.asks_too_long().is_some() {
                 return Err(error);
             }
+            let asked = error.retry_after.unwrap_or_default();
             let Some(wait) = waits.next() else { return Err(error) };
             let wait = asked + wait; // not the bare wish of the server, which all threads were told alike
             self.0.retries.fetch_add(1, Ordering::Relaxed);
@@ -167,20 +200,52 @@ impl Fetcher {
             return Err(FetchError { retry_after, ..FetchError::new(Cause::Status(status)) });
         }
         let body = response.body_mut().read_to_vec()?;
-        Ok(decode::decode(options.api, date, &body)?)
+        let mut page = match decode::decode(options.api, date, &body) {
+            // A last page may hold nothing but the next midnight.
+            Err(DecodeError::OtherDay(rows)) if token.is_some() => {
+                let mut day = Day::new(date);
+                day.notes.other_day = rows;
+                Page { day, next: None }
+            }
+            decoded => decoded?,
+        };
+        if options.keep_answers {
+            let answer = python::dumps(&decode::text(&body));
+            page.day.answers.push(answer.map_err(|error| DecodeError::NotJson(error.to_string()))?);
+        }
+        Ok(page)
     }
 }
 
-/// `Retry-After` comes as a number of seconds or as a date.
+/// Whether a URL leads to the machine itself.
+fn is_this_machine(base_url: &str) -> bool {
+    let Ok(url) = base_url.parse::<ureq::http::Uri>() else { return false };
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback() || address.is_unspecified())
+}
+
+/// `Retry-After` comes as a number of seconds or as a date, in one of the three forms that HTTP has had.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("retry-after")?.to_str().ok()?.trim();
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let at: Timestamp = rfc2822::parse(text).ok()?.timestamp();
-            Some(Duration::try_from(at - Timestamp::now()).unwrap_or_default()) // in the past: at once
-        }
+    if let Ok(seconds) = text.parse::<f64>() {
+        // Negative: at once. More than a duration holds is still more than anybody waits.
+        return (!seconds.is_nan())
+            .then(|| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
     }
+    let old = |format| strtime::parse(format, text).and_then(|parsed| parsed.to_datetime());
+    let at: Timestamp = match rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text) {
+        Ok(at) => at,
+        Err(_) => old("%A, %d-%b-%y %H:%M:%S GMT")
+            .or_else(|_| old("%a %b %e %H:%M:%S %Y"))
+            .and_then(|at| jiff::tz::TimeZone::UTC.to_timestamp(at))
+            .ok()?,
+    };
+    Some(Duration::try_from(at - Timestamp::now()).unwrap_or_default()) // in the past: at once
 }
 
 /// Why a day, or one call for it, failed.
@@ -209,7 +274,6 @@ impl Cause {
                 ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::BodyExceedsLimit(_)
             ),
             Self::Status(status) => *status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
-            Self::Answer(DecodeError::Malformed(error)) => error.is_eof(), // cut off on the way
             Self::Answer(_) => true,
             Self::Endless | Self::Stopped => false,
         }
@@ -219,6 +283,11 @@ impl Cause {
 impl FetchError {
     fn new(cause: Cause) -> Self {
         Self { cause, retry_after: None, attempts: 1 }
+    }
+
+    /// A pause that the server asks for and that is not made.
+    fn asks_too_long(&self) -> Option<Duration> {
+        self.retry_after.filter(|asked| self.cause.may_pass() && *asked > LONGEST_WAIT)
     }
 }
 
@@ -237,11 +306,15 @@ impl From<DecodeError> for FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            Cause::Network(error) => write!(f, "{error}")?,
+            Cause::Network(error) => f.write_str(&plain::line(&error.to_string()))?,
             Cause::Status(status) => write!(f, "the server answered {status}")?,
             Cause::Answer(error) => write!(f, "{error}")?,
             Cause::Endless => write!(f, "more than {MOST_PAGES} pages")?,
             Cause::Stopped => write!(f, "stopped before it was done")?,
+        }
+        if let Some(asked) = self.asks_too_long() {
+            let (asked, most) = (asked.as_secs(), LONGEST_WAIT.as_secs());
+            write!(f, " and asks for a pause of {asked} s; more than {most} s are not waited for")?;
         }
         match self.attempts {
             1 => Ok(()),

@@ -5,43 +5,50 @@
 //! cargo run --example weather_fetch -- --faults 0.1     # one answer in ten is faulty
 //! cargo run --example weather_fetch -- --faults 0.1 --storm --timeout 3
 //! cargo run --example weather_fetch -- --live           # data.gov.sg answers
+//! cargo run --example weather_fetch -- --answers DIR    # keeps the answers too, as Python's json.dumps writes them
 //! ```
 //!
 //! The part to copy is [`fetch_with_threads`]: a pool, one task a day, results as they complete, a clean end on
 //! Ctrl-C. How one day is fetched, with its time-outs and retries, stands in `fetch.rs`.
-
-#![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
 mod args;
 mod day;
 mod decode;
 mod fetch;
 mod output;
+#[path = "../common/place.rs"]
+mod place;
+#[path = "../common/plain.rs"]
+mod plain;
+mod python;
 mod rate;
 mod report;
+#[path = "../common/say.rs"]
+mod say;
 mod screen;
 mod server;
 mod stop;
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write},
+    path::Path,
     process::{self, ExitCode},
     time::{Duration, Instant},
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use concurrent_futures::{Shutdown, prelude::*};
+use concurrent_futures::{Shutdown, TaskError, prelude::*};
 use jiff::{Timestamp, ToSpan, civil::Date, tz};
 
 use crate::{
     args::{Args, Kind},
-    day::Day,
+    day::{Day, Notes},
     decode::Api,
-    fetch::{FetchError, Fetcher},
+    fetch::{Cause, FetchError, Fetcher},
     output::Output,
     rate::{Rate, RateLimit},
     report::{Figures, Measured},
+    say::{print, say},
     screen::Screen,
     server::{
         Outages, Server, Settings, Tally,
@@ -65,22 +72,26 @@ fn main() -> ExitCode {
         Args::command().error(ErrorKind::ValueValidation, message).exit();
     }
     run(&args).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        say(format_args!("error: {}", plain::line(&error.to_string())));
         ExitCode::from(2)
     })
 }
 
 fn run(args: &Args) -> Result<ExitCode, Error> {
-    let output = Output::new(&args.out)?; // no place to write to? Better said now than after the fetch
+    // No place to write to? Better said now than after the fetch.
+    let output = Output::new(&args.out, args.answers.as_deref())?;
     let (dates, server) = prepare(args)?;
     let base_url = server.as_ref().map_or_else(|| live_url(args), Server::base_url);
 
     let stop = Stop::default();
     ctrlc::set_handler({
-        let stop = stop.clone();
+        let (stop, unfinished) = (stop.clone(), output.unfinished());
         move || match stop.raise() {
-            true => eprintln!("\nstopping: nothing new starts; Ctrl-C again to leave at once"),
-            false => process::exit(INTERRUPTED.into()),
+            true => say("\nstopping: nothing new starts; Ctrl-C again to leave at once"),
+            false => {
+                unfinished.remove();
+                process::exit(INTERRUPTED.into())
+            }
         }
     })?;
 
@@ -98,34 +109,43 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         Kind::Threads => args.sequential.min(dates.len()),
     };
     let baseline = fetch_in_a_loop(&dates[..alone], &fetcher, &stop, &screen);
-    let sequential_s = baseline.seconds;
-    let fetched = if args.executor == Kind::Loop || stop.is_raised() {
+    let (sequential_days, sequential_s) = (baseline.days.len(), baseline.seconds);
+    let mut workers = 1;
+    let mut fetched = if args.executor == Kind::Loop || stop.is_raised() {
         baseline
     } else {
-        let mut fetched = fetch_with_threads(args.workers, &dates, &fetcher, &stop, &screen, grace(args))?;
+        workers = args.workers;
+        let mut fetched = fetch_with_threads(workers, &dates, &fetcher, &stop, &screen, grace(args))?;
         if stop.is_raised() {
-            fetched.days.extend(baseline.days);
+            fetched.add(baseline);
         }
         fetched
     };
 
     let writing = Instant::now();
+    for day in fetched.days.values_mut() {
+        output.keep_answers(day)?;
+    }
     // An empty result must not replace what an earlier run has fetched.
     let bytes = if fetched.days.is_empty() { 0 } else { output.write(&fetched.days)? };
     let serial_s = writing.elapsed().as_secs_f64();
-    if stop.is_raised() {
-        let place = output.path().display();
-        eprintln!("interrupted: {} of {} days were written to {place}", fetched.days.len(), dates.len());
-        return Ok(ExitCode::from(INTERRUPTED));
+    let interrupted = stop.is_raised();
+    if interrupted {
+        let place = plain::path(&args.out);
+        say(format_args!(
+            "interrupted: {} of {} days were written to {place}",
+            fetched.days.len(),
+            dates.len()
+        ));
     }
     if let Some(server) = server.as_ref().filter(|_| args.storm) {
-        eprintln!("{}", weathered(&server.tally()));
+        say(weathered(&server.tally()));
     }
     let figures = Figures::new(&Measured {
-        days: dates.len(),
-        workers: if args.executor == Kind::Loop { 1 } else { args.workers },
+        days: fetched.days.len() + fetched.failed.len(),
+        workers,
         latency_s: server.map(|_| args.latency.as_secs_f64()),
-        sequential_days: alone,
+        sequential_days,
         sequential_s,
         parallel_s: fetched.seconds,
         retries: fetched.retries,
@@ -133,25 +153,46 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     });
     let text = match args.json {
         true => serde_json::to_string(&figures)? + "\n",
-        false => format!("{}\n{}\n", figures.table(serial_s)?, summary(&fetched, &output, bytes)),
+        false => format!("{}\n{}\n", figures.table(serial_s)?, summary(&fetched, &args.out, bytes)),
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
+    let printed = print(&text);
+    for (date, day) in &fetched.days {
+        let lines = day.notes.lines();
+        if !lines.is_empty() {
+            say(format_args!("{date}: {}", plain::line(&lines.join("; "))));
+        }
     }
     for (date, error) in &fetched.failed {
-        eprintln!("{date} is missing: {error}");
+        say(format_args!("{date} is missing: {}", plain::line(error)));
     }
-    Ok(ExitCode::from(u8::from(!fetched.failed.is_empty())))
+    printed.map_err(|error| format!("can't print the figures: {error}"))?;
+    Ok(match interrupted {
+        true => ExitCode::from(INTERRUPTED),
+        false => ExitCode::from(u8::from(!fetched.failed.is_empty())),
+    })
 }
 
-fn summary(fetched: &Fetched, output: &Output, bytes: u64) -> String {
-    let (days, place) = (fetched.days.len(), output.path().display());
+fn summary(fetched: &Fetched, out: &Path, bytes: u64) -> String {
+    let (days, place) = (fetched.days.len(), plain::path(out));
     if days == 0 {
         return format!("no day came, so {place} was left as it was");
     }
     let readings: usize = fetched.days.values().map(Day::readings).sum();
-    format!("{days} days with {readings} readings were written to {place}, {:.1} MB", bytes as f64 / 1e6)
+    let mut text =
+        format!("{days} days with {readings} readings were written to {place}, {:.1} MB", bytes as f64 / 1e6);
+    let noted = fetched.days.values().filter(|day| day.notes != Notes::default());
+    let (mut rows, mut dropped, mut twice) = (0, 0, 0);
+    for Notes { rows: no_time, other_day, readings, rows_twice, .. } in noted.map(|day| &day.notes) {
+        rows += no_time.count + other_day.count;
+        dropped += readings.count;
+        twice += rows_twice;
+    }
+    if rows + dropped + twice > 0 {
+        text += &format!(
+            "\nleft out: {rows} rows, {dropped} readings that can't be used; rows that came twice: {twice}"
+        );
+    }
+    text
 }
 
 /// What the server did to make it hard.
@@ -168,6 +209,21 @@ struct Fetched {
     failed: BTreeMap<Date, String>,
     seconds: f64,
     retries: u64,
+}
+
+impl Fetched {
+    /// What came or failed earlier, and hasn't again.
+    fn add(&mut self, earlier: Self) {
+        for (date, day) in earlier.days {
+            self.failed.remove(&date);
+            self.days.entry(date).or_insert(day);
+        }
+        for (date, error) in earlier.failed {
+            if !self.days.contains_key(&date) {
+                self.failed.entry(date).or_insert(error);
+            }
+        }
+    }
 }
 
 /// One pool, one task a day; each result is taken as it completes.
@@ -195,6 +251,7 @@ fn fetch_with_threads(
                 screen.advance();
                 match future.result() {
                     Ok(day) => drop(fetched.days.insert(date, day)),
+                    Err(error) if was_stopped(&error) => {}
                     Err(error) => drop(fetched.failed.insert(date, error.to_string())),
                 }
             }
@@ -220,6 +277,18 @@ fn fetch_with_threads(
     Ok(fetched)
 }
 
+/// Whether a day neither came nor failed, because of Ctrl-C.
+fn was_stopped(error: &TaskError) -> bool {
+    match error {
+        TaskError::Cancelled => true,
+        TaskError::Failed(error) => {
+            let error = error.downcast_ref::<FetchError>();
+            error.is_some_and(|error| matches!(error.cause, Cause::Stopped))
+        }
+        _ => false,
+    }
+}
+
 /// The same without a pool: what the threads are measured against.
 fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Screen) -> Fetched {
     let mut fetched = Fetched::default();
@@ -231,6 +300,7 @@ fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Scre
         }
         match fetch_one(fetcher, date, screen) {
             Ok(day) => drop(fetched.days.insert(date, day)),
+            Err(FetchError { cause: Cause::Stopped, .. }) => break,
             Err(error) => drop(fetched.failed.insert(date, error.to_string())),
         }
         screen.advance();
@@ -262,13 +332,13 @@ fn prepare(args: &Args) -> Result<(Vec<Date>, Option<Server>), Error> {
     }
     let answers = match &args.serve_dir {
         Some(dir) => Answers::from_dir(dir)
-            .map_err(|error| format!("can't read --serve-dir {}: {error}", dir.display()))?,
+            .map_err(|error| format!("can't read --serve-dir {}: {error}", plain::path(dir)))?,
         None => {
             let dates = consecutive(args.start.unwrap_or(jiff::civil::date(2017, 3, 23)), args.days)?;
             let (days, interval) = (dates.len(), args.interval);
-            eprintln!(
+            say(format_args!(
                 "making up {days} days of weather, a reading every {interval} min, for a server in here"
-            );
+            ));
             Answers::generate(args.api(), &dates, args.interval, ROWS_A_PAGE)?
         }
     };
@@ -276,12 +346,12 @@ fn prepare(args: &Args) -> Result<(Vec<Date>, Option<Server>), Error> {
     if dates.is_empty() {
         return Err(format!(
             "there is no YYYY-MM-DD.json.gz in {}",
-            args.serve_dir.iter().map(|dir| dir.display().to_string()).collect::<String>()
+            args.serve_dir.iter().map(|dir| plain::path(dir)).collect::<String>()
         )
         .into());
     }
     if dates.len() < args.days {
-        eprintln!("the folder has {} days, not {}", dates.len(), args.days);
+        say(format_args!("the folder has {} days, not {}", dates.len(), args.days));
     }
     dates.truncate(args.days);
     let kinds = if args.storm { faults::ALL } else { faults::POLITE };
@@ -328,6 +398,7 @@ fn fetch_options(args: &Args, base_url: String) -> fetch::Options {
         retries: args.retries,
         first_wait: args.first_wait,
         rate: args.rate.or(published),
+        keep_answers: args.answers.is_some(),
     }
 }
 

@@ -1,128 +1,152 @@
-//! The file that the days are written to: whole or not at all.
+//! The files that days are written to: each whole or not at all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, fs,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::civil::Date;
 use serde::Serialize;
 
-use crate::day::{Day, Station};
+use crate::{
+    day::{Day, Station},
+    place::Place,
+    plain, python,
+};
 
 /// A place for the result, known to be writable.
 pub(crate) struct Output {
     path: PathBuf,
-    /// A device or a pipe is written to as it is; only a regular file can be replaced.
-    replace: bool,
+    place: Place,
+    /// Where the answers go, each into a file of its own.
+    answers: Option<PathBuf>,
+    unfinished: Unfinished,
+}
+
+/// The file that must go when the program is left at once.
+#[derive(Clone, Default)]
+pub(crate) struct Unfinished(Arc<Mutex<Option<PathBuf>>>);
+
+impl Unfinished {
+    pub(crate) fn remove(&self) {
+        if let Some(path) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nobody is left to hear that it could not be removed.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn set(&self, path: Option<&Path>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = path.map(Path::to_owned);
+    }
 }
 
 /// What can't be written, and why.
 #[derive(Debug)]
 pub(crate) struct OutputError {
     path: PathBuf,
+    option: &'static str,
     error: io::Error,
 }
 
 impl Output {
-    /// Checks the place before any work is done for it.
-    pub(crate) fn new(path: &Path) -> Result<Self, OutputError> {
-        let output = Self {
-            path: path.to_owned(),
-            replace: fs::metadata(path).map_or(true, |found| !is_special(&found)),
-        };
-        let checked = match fs::metadata(path) {
-            Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-            _ if output.replace => output.temporary().map(drop),
-            _ => fs::OpenOptions::new().write(true).open(path).map(drop),
-        };
-        checked.map_err(|error| output.error(error))?;
-        Ok(output)
+    /// Checks the places before any work is done for them.
+    pub(crate) fn new(path: &Path, answers: Option<&Path>) -> Result<Self, OutputError> {
+        let place = Place::new(path).map_err(|error| OutputError::new(path, "--out", error))?;
+        if let Some(folder) = answers {
+            let made = fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+            made.map_err(|error| OutputError::new(folder, "--answers", error))?;
+        }
+        let (path, answers) = (path.to_owned(), answers.map(Path::to_owned));
+        Ok(Self { path, place, answers, unfinished: Unfinished::default() })
+    }
+
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        self.unfinished.clone()
+    }
+
+    /// Takes a day's answers to their files.
+    pub(crate) fn keep_answers(&self, day: &mut Day) -> Result<(), OutputError> {
+        let answers = std::mem::take(&mut day.answers);
+        let Some(folder) = &self.answers else { return Ok(()) };
+        for (n, answer) in (1..).zip(answers) {
+            let page = if n == 1 { String::new() } else { format!(".{n}") };
+            let path = folder.join(format!("{}{page}.json", day.date));
+            let written = Place::new(&path)
+                .and_then(|place| put(place, &self.unfinished, |to| to.write_all(answer.as_bytes())));
+            written.map_err(|error| OutputError::new(&path, "--answers", error))?;
+        }
+        Ok(())
     }
 
     /// Writes the days, sorted by date, as one JSON object; returns its length in bytes. On failure the file that
     /// was there before stays as it was, and nothing else is left behind.
-    pub(crate) fn write(&self, days: &BTreeMap<Date, Day>) -> Result<u64, OutputError> {
-        let written = if self.replace {
-            self.temporary().and_then(|file| {
-                let bytes = write_json(file.as_file(), days)?;
-                file.as_file().sync_all()?; // else a crash could leave the new name with no content
-                file.persist(&self.path)?;
-                Ok(bytes)
-            })
-        } else {
-            fs::OpenOptions::new().write(true).open(&self.path).and_then(|file| write_json(&file, days))
-        };
-        written.map_err(|error| self.error(error))
+    pub(crate) fn write(self, days: &BTreeMap<Date, Day>) -> Result<u64, OutputError> {
+        let written = put(self.place, &self.unfinished, |to| write_json(to, days));
+        match written {
+            // As behind `| head`: who reads the days has seen enough of them.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+            written => written.map_err(|error| OutputError::new(&self.path, "--out", error)),
+        }
     }
+}
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
+/// Writes a file, which is in its place only when it is whole.
+fn put<T>(
+    place: Place,
+    unfinished: &Unfinished,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut draft = place.begin()?;
+    unfinished.set(draft.temporary());
+    let mut to = BufWriter::with_capacity(256 * 1024, &mut draft);
+    let written = write(&mut to).and_then(|written| to.flush().map(|()| written));
+    drop(to);
+    let written = written.and_then(|written| draft.finish().map(|()| written));
+    unfinished.set(None);
+    written
+}
 
-    /// A file beside the target, since a file can be renamed within its file system only; removed when dropped.
-    fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".weather-").suffix(".tmp");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less what the umask takes away
-        builder.tempfile_in(folder.unwrap_or(Path::new(".")))
-    }
-
-    fn error(&self, error: io::Error) -> OutputError {
-        OutputError { path: self.path.clone(), error }
+impl OutputError {
+    fn new(path: &Path, option: &'static str, error: io::Error) -> Self {
+        Self { path: path.to_owned(), option, error }
     }
 }
 
 impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "can't write {}: {}; choose another place by --out", self.path.display(), self.error)
+        let Self { path, option, error } = self;
+        let error = plain::line(&error.to_string());
+        write!(f, "can't write {}: {error}; choose another place by {option}", plain::path(path))
     }
 }
 
 impl std::error::Error for OutputError {}
 
-fn is_special(found: &fs::Metadata) -> bool {
-    !found.is_file() && !found.is_dir()
-}
-
-fn write_json(file: &fs::File, days: &BTreeMap<Date, Day>) -> io::Result<u64> {
-    #[derive(Serialize)]
-    struct Json<'a> {
-        unit: &'static str,
-        time_zone: &'static str,
-        stations: Vec<&'a Station>,
-        days: Vec<&'a Day>,
-    }
+/// As Python's `json.dumps(.., sort_keys=True)` writes it, one day in memory at a time; how many bytes that were.
+fn write_json(to: &mut dyn Write, days: &BTreeMap<Date, Day>) -> io::Result<u64> {
     let mut seen = BTreeSet::new();
-    let mut stations: Vec<_> =
+    let mut stations: Vec<&Station> =
         days.values().flat_map(|day| &day.stations).filter(|station| seen.insert(&station.id)).collect();
     stations.sort_by(|a, b| a.id.cmp(&b.id));
-    let json = Json { unit: "deg C", time_zone: "+08:00", stations, days: days.values().collect() };
-    let mut counted = Counted { to: BufWriter::with_capacity(256 * 1024, file), bytes: 0 };
-    serde_json::to_writer(&mut counted, &json)?;
-    counted.write_all(b"\n")?;
-    counted.flush()?;
-    Ok(counted.bytes)
+    let mut bytes = 0;
+    let mut write = |text: &str| {
+        bytes += text.len() as u64;
+        to.write_all(text.as_bytes())
+    };
+    write("{\"days\": [")?;
+    for (n, day) in days.values().enumerate() {
+        write(if n == 0 { "" } else { ", " })?;
+        write(&as_python(day)?)?;
+    }
+    write("], \"stations\": ")?;
+    write(&as_python(&stations)?)?;
+    write(", \"time_zone\": \"+08:00\", \"unit\": \"deg C\"}\n")?;
+    Ok(bytes)
 }
 
-/// Counts the bytes on their way.
-struct Counted<W> {
-    to: W,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
+fn as_python(value: &impl Serialize) -> io::Result<String> {
+    python::dumps(&serde_json::to_string(value)?).map_err(io::Error::other)
 }

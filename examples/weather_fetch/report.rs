@@ -23,8 +23,9 @@ pub(crate) struct Figures {
     pub(crate) failed: usize,
 }
 
-/// What a run took: the baseline's days and seconds, and those of all days.
+/// What a run took: the baseline's days that came and its seconds, and those of all days.
 pub(crate) struct Measured {
+    /// Those that were asked for, and came or failed.
     pub(crate) days: usize,
     pub(crate) workers: usize,
     pub(crate) latency_s: Option<f64>,
@@ -36,13 +37,15 @@ pub(crate) struct Measured {
 }
 
 impl Figures {
+    /// Rates and speed-ups are those of the days that came: what failed at once would make any of them large.
     pub(crate) fn new(measured: &Measured) -> Self {
         let Measured { days, workers, latency_s, sequential_days, parallel_s, retries, failed, .. } =
             *measured;
-        let sequential_s =
-            (sequential_days > 0).then(|| measured.sequential_s * days as f64 / sequential_days as f64);
+        let came = days.saturating_sub(failed);
+        let sequential_s = (sequential_days > 0 && came > 0)
+            .then(|| measured.sequential_s * came as f64 / sequential_days as f64);
         let speedup = sequential_s.map(|sequential| sequential / parallel_s);
-        let ideal_speedup = days as f64 / rounds(days, workers) as f64;
+        let ideal_speedup = came as f64 / rounds(came, workers) as f64;
         Self {
             days,
             workers,
@@ -60,10 +63,15 @@ impl Figures {
 
     /// The figures as a table. `serial_s` is the time for what no worker can share: sorting and writing.
     pub(crate) fn table(&self, serial_s: f64) -> Result<String, fmt::Error> {
-        let Self { days, workers, parallel_s, ideal_speedup, .. } = *self;
+        let Self { workers, parallel_s, ideal_speedup, .. } = *self;
+        let days = self.days.saturating_sub(self.failed);
         let mut out = String::new();
         let pause = self.latency_s.map(|pause| format!(", the server's pause {pause} s")).unwrap_or_default();
         writeln!(out, "Air temperature, one call a day{pause}")?;
+        if days == 0 {
+            writeln!(out, "No day came, so there is nothing to measure.")?;
+            return Ok(out);
+        }
         writeln!(out, "{:<24}{:>6}{:>11}{:>9}", "", "days", "seconds", "days/s")?;
         let mut row = |name: &str, days: usize, seconds: f64, how: &str| {
             writeln!(out, "{name:<24}{days:>6}{seconds:>11.2}{:>9.1}  {how}", days as f64 / seconds)
@@ -85,7 +93,7 @@ impl Figures {
         let (Some(sequential_s), Some(speedup), Some(efficiency)) =
             (self.sequential_s, self.speedup, self.efficiency)
         else {
-            writeln!(out, "No day was fetched alone (--sequential 0), so there is no speed-up to tell.")?;
+            writeln!(out, "No day was fetched alone, so there is no speed-up to tell.")?;
             return Ok(out);
         };
         if workers == 1 {

@@ -20,6 +20,7 @@ mod output;
 mod pictures;
 #[path = "../common/place.rs"]
 mod place;
+#[path = "../common/plain.rs"]
 mod plain;
 mod report;
 mod run;

@@ -104,8 +104,137 @@ fn a_wrong_answer_says_what_is_wrong() {
         assert!(error.to_string().contains("2017-03-23"), "{error}");
         let error = decode(Api::V1, V1_DAY, &V1.as_bytes()[..V1.len() / 2]).expect_err("half");
         assert!(matches!(error, DecodeError::Malformed(ref error) if error.is_eof()), "{error:?}");
-        let error = decode(Api::V1, V1_DAY, V1.replace("28.7", "\"hot\"").as_bytes()).expect_err("a word");
-        assert!(error.to_string().contains("hot"), "{error}");
+        // A word in the place of a number costs that reading, and is told.
+        let Page { day, .. } = page(Api::V1, V1_DAY, &V1.replace("28.7", "\"hot\""));
+        assert_eq!((day.readings(), day.times.len()), (4, 3));
+        let lines = day.notes.lines().join("; ");
+        assert!(lines.contains("1 reading dropped") && lines.contains("hot"), "{lines}");
+    });
+}
+
+/// What of a day is kept when a part of it can't be used: rows, readings, and what is told.
+fn kept(json: &str) -> (usize, usize, String) {
+    let Page { mut day, .. } = page(Api::V1, V1_DAY, json);
+    day.sort();
+    (day.times.len(), day.readings(), day.notes.lines().join("; "))
+}
+
+#[test]
+fn a_day_is_lost_only_for_what_makes_it_worthless() {
+    within(10, || {
+        assert_eq!(kept(V1), (3, 5, String::new()));
+        let one_place = r#"{"latitude":1.25,"longitude":103.8}"#;
+        // (in the place of, this), rows, readings, and words of what is told.
+        for (from, to, rows, readings, told) in [
+            ("28.7", "null", 3, 4, "1 reading dropped (null is no temperature)"),
+            ("28.7", "[]", 3, 4, "1 reading dropped (a list is no temperature)"),
+            ("28.7", "1e300", 3, 4, "no temperature"),
+            ("28.7", "1e999", 3, 4, "null is no temperature"),
+            ("28.7", "NaN", 3, 4, "null is no temperature"),
+            (r#","value":28.7"#, "", 3, 4, "1 reading dropped"),
+            (r#"{"station_id":"B2","value":28.7}"#, "null", 3, 4, "1 reading dropped"),
+            (
+                r#""station_id":"B2","value":28.7"#,
+                r#""station_id":null,"value":28.7"#,
+                3,
+                4,
+                "null is no station",
+            ),
+            (
+                r#""station_id":"B2","value":28.5"#,
+                r#""station_id":"B2","value":null"#,
+                2,
+                4,
+                "1 reading dropped",
+            ),
+            (one_place, "null", 3, 5, ""),
+            (one_place, r#"{"latitude":null}"#, 3, 5, ""),
+            (r#""name":"Pier""#, r#""name":null"#, 3, 5, ""),
+            (r#""name":"Pier""#, r#""name":"\ud800""#, 3, 5, ""),
+            (r#""name":"Pier""#, r#""name":"One","name":"Pier""#, 3, 5, ""),
+            (r#""api_info":{"status":"healthy"}"#, r#""api_info":null"#, 3, 5, ""),
+            (
+                "2017-03-23T00:01:59+08:00",
+                "2017-03-24T00:00:00+08:00",
+                2,
+                4,
+                "1 row dropped (of 2017-03-24T00:00:00)",
+            ),
+            ("2017-03-23T00:01:59+08:00", "2017-03-23T24:00:00+08:00", 2, 4, "1 row dropped"),
+            ("2017-03-23T00:01:59+08:00", "soon", 2, 4, r#"1 row dropped ("soon" is no time)"#),
+            (r#""2017-03-23T00:01:59+08:00""#, "null", 2, 4, "null is no time"),
+            (r#""timestamp":"2017-03-23T00:01:59+08:00","#, "", 2, 4, "null is no time"),
+            ("{},", "null,", 3, 5, "1 row dropped"),
+            ("{},", "7,", 3, 5, "1 row dropped"),
+            // Twice the same time: one row, and what either has.
+            ("2017-03-23T00:01:59+08:00", "2017-03-23T00:00:59+08:00", 2, 4, "1 row came twice"),
+            ("2017-03-23T00:01:59+08:00", "2017-03-22T16:00:59Z", 2, 4, "1 row came twice"),
+        ] {
+            let json = V1.replacen(from, to, 1);
+            assert_ne!(json, V1, "{from} is not there");
+            let (found_rows, found_readings, found) = kept(&json);
+            assert_eq!((found_rows, found_readings), (rows, readings), "{from} became {to}: {found}");
+            assert!(
+                found.contains(told) && found.is_empty() == told.is_empty(),
+                "{from} became {to}: {found}"
+            );
+        }
+        // Bytes that are no text, in a name.
+        let mut bytes = V1.as_bytes().to_vec();
+        let at = V1.find("Pier").expect("a name");
+        bytes[at] = 0xFF;
+        assert_eq!(decode(Api::V1, V1_DAY, &bytes).expect("a good day").day.readings(), 5);
+    });
+}
+
+#[test]
+fn offsets_are_read_and_not_taken_for_singapores() {
+    within(10, || {
+        let times = |stamps: [&str; 3]| {
+            let json = V1
+                .replace("2017-03-23T00:00:59+08:00", stamps[0])
+                .replace("2017-03-23T00:01:59+08:00", stamps[1])
+                .replace("2017-03-23T23:59:59+08:00", stamps[2]);
+            let Page { mut day, .. } = page(Api::V1, V1_DAY, &json);
+            day.sort();
+            day.times.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let expected = ["2017-03-23T00:00:59", "2017-03-23T00:01:59", "2017-03-23T23:59:59"];
+        for stamps in [
+            ["2017-03-22T16:00:59Z", "2017-03-22T16:01:59+00:00", "2017-03-23T15:59:59-00:00"],
+            ["2017-03-22T16:00:59.000Z", "2017-03-23T01:01:59+09:00", "2017-03-23T21:29:59+05:30"],
+            ["2017-03-23T00:00:59+08:00[Asia/Singapore]", "2017-03-23T00:01:59", "2017-03-23 23:59:59+0800"],
+        ] {
+            assert_eq!(times(stamps), expected, "{stamps:?}");
+        }
+        // In UTC the last row is of the next day.
+        assert_eq!(times(["2017-03-22T16:00:59Z", "2017-03-22T16:01:59Z", "2017-03-23T23:59:59Z"]).len(), 2);
+    });
+}
+
+/// seanmonstar/reqwest#426 and serde-rs/json#1115: a byte order mark before the JSON.
+#[test]
+fn what_is_no_json_is_named_and_a_byte_order_mark_is_read_over() {
+    within(10, || {
+        let with_mark = [b"\xEF\xBB\xBF", V1.as_bytes()].concat();
+        assert_eq!(decode(Api::V1, V1_DAY, &with_mark).expect("a good day").day.readings(), 5);
+        for (body, told) in [
+            (
+                "<!DOCTYPE html>\n<html><head><title>502 Bad\n Gateway</title>",
+                "an HTML page, not JSON: \"502 Bad Gateway\"",
+            ),
+            ("  <HTML><body>", "an HTML page, not JSON"),
+            ("<html><title>\u{1b}[2J</title>", "\\u{1b}[2J"),
+            ("Service \u{1b}]0;x\u{7} unavailable", "it begins with \"Service"),
+            ("<?xml version=\"1.0\"?>", "isn't JSON"),
+            ("[]", "isn't JSON"),
+            ("", "the answer is empty"),
+            ("\u{feff}", "the answer is empty"),
+        ] {
+            let error = decode(Api::V1, V1_DAY, body.as_bytes()).expect_err(body).to_string();
+            assert!(error.contains(told) && !error.contains("line 1 column 1"), "{body}: {error}");
+            assert!(!error.contains(char::is_control), "{body:?}: {error:?}");
+        }
     });
 }
 

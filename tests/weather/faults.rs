@@ -25,7 +25,7 @@ use crate::{
     within,
 };
 
-fn options(api: Api, base_url: String) -> Options {
+pub(crate) fn options(api: Api, base_url: String) -> Options {
     Options {
         api,
         base_url,
@@ -35,10 +35,11 @@ fn options(api: Api, base_url: String) -> Options {
         retries: 20,
         first_wait: Duration::from_millis(1),
         rate: None,
+        keep_answers: false,
     }
 }
 
-fn fetcher(options: Options) -> Fetcher {
+pub(crate) fn fetcher(options: Options) -> Fetcher {
     Fetcher::new(options, Stop::default(), |_, _, _| ())
 }
 

@@ -218,6 +218,15 @@ fn wrong_arguments_are_explained() {
             (&["--latency", "60"], "raise the time-out"),
             (&["--rate", "6"], "such as 6/10"),
             (&["--base-url", "http://127.0.0.1:1"], "--live"),
+            (&["--live", "--base-url", "127.0.0.1:8080"], "neither http:// nor https://"),
+            (&["--live", "--base-url", "localhost:8080"], "neither http:// nor https://"),
+            (&["--live", "--base-url", "ftp://127.0.0.1"], "neither http:// nor https://"),
+            (&["--live", "--base-url", "http://"], "names no host"),
+            (&["--live", "--base-url", "http://:80"], "names no host"),
+            (&["--live", "--base-url", "http://a:port"], "no number up to 65535"),
+            (&["--live", "--base-url", "http://a?b=c"], "nothing can stand behind"),
+            (&["--live", "--base-url", "http://a\u{1b}[2J"], "a URL can't have"),
+            (&["--answers", "/dev/null/no"], "choose another place by --answers"),
             (&["--serve-dir", "nowhere"], "nowhere"),
             (&["--serve-dir", "."], "YYYY-MM-DD"),
             (&["--out", "no/such/folder/x.json"], "choose another place by --out"),
@@ -240,6 +249,17 @@ fn when_no_day_comes_the_old_file_stays() {
         let ended = folder.run(&quick(&["--days", "2", "--faults", "1", "--retries", "0"]));
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.stdout.contains("no day came"), "{}", ended.stdout);
+        // Figures of what failed are no figures.
+        assert!(ended.stdout.contains("nothing to measure"), "{}", ended.stdout);
+        assert!(!ended.stdout.contains("days/s") && !ended.stdout.contains("measured"), "{}", ended.stdout);
+        // And the exit code is the one that help tells.
+        let help = folder.run(&["--help"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains("1 when some or all could not be fetched"), "{help}");
+        let ended = folder.run(&quick(&["--days", "2", "--faults", "1", "--retries", "0", "--json"]));
+        let figures: Value = serde_json::from_str(&ended.stdout).expect("one object");
+        for key in ["speedup", "efficiency", "sequential_s"] {
+            assert!(figures[key].is_null(), "{key} of nothing: {figures}");
+        }
         assert_eq!(fs::read(folder.path().join("weather.json")).expect("the old file"), b"old");
     });
 }
@@ -260,6 +280,99 @@ fn a_full_disk_leaves_the_old_file_and_nothing_else() {
         assert!(ended.stderr.contains("can't write weather.json: File too large"), "{}", ended.stderr);
         assert_eq!(folder.files(), ["weather.json"]);
         assert_eq!(fs::read(folder.path().join("weather.json")).expect("the old file"), b"old");
+    });
+}
+
+/// BurntSushi/ripgrep#22, sharkdp/fd#24: `2>&1 | head -1`. Nobody reads, and the days are written all the same.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_costs_no_day() {
+    within(130, || {
+        for redirected in ["2>&1 | head -n 1", "2>&1 | true", "| true", "2>/dev/full >/dev/null", "2>&- >&-"]
+        {
+            let folder = Folder::new();
+            let program = folder.command(&quick(&["--days", "5", "--faults", "0.3", "--verbose"]));
+            let mut shell = std::process::Command::new("sh");
+            let script = format!(r#"{{ "$0" "$@"; echo $? >code; }} {redirected}"#);
+            shell.arg("-c").arg(script).arg(program.get_program());
+            shell.args(program.get_args()).current_dir(folder.path());
+            let ended = Running::start(shell).end();
+            assert_eq!(
+                fs::read_to_string(folder.path().join("code")).expect("a code"),
+                "0\n",
+                "{redirected}"
+            );
+            assert_eq!(folder.dates(), names(5), "{redirected}");
+            assert!(!ended.stderr.contains("panicked") && !ended.stdout.contains("panicked"), "{ended:?}");
+        }
+    });
+}
+
+/// A figure that can't be printed is an error, of which the days know nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_stdout_is_an_error_and_the_days_are_written() {
+    within(70, || {
+        let folder = Folder::new();
+        let program = folder.command(&quick(&["--days", "3"]));
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", r#"exec "$0" "$@" >/dev/full"#]).arg(program.get_program());
+        shell.args(program.get_args()).current_dir(folder.path());
+        let ended = Running::start(shell).end();
+        assert_eq!((ended.code, folder.dates()), (Some(2), names(3)), "{ended:?}");
+        assert!(ended.stderr.contains("can't print the figures: No space left"), "{}", ended.stderr);
+    });
+}
+
+/// A link is followed, a device and a pipe are written to; nothing but a regular file is ever replaced.
+#[cfg(unix)]
+#[test]
+fn out_follows_links_and_writes_to_devices_and_pipes() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    within(130, || {
+        let folder = Folder::new();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("target.json"), "old").expect("a file");
+        symlink("target.json", path("link.json")).expect("a link");
+        symlink("link.json", path("chain.json")).expect("a link");
+        symlink("made.json", path("dangling.json")).expect("a link");
+        let is_json = |name: &str| {
+            serde_json::from_slice::<Value>(&fs::read(path(name)).expect(name))
+                .is_ok_and(|json| json.is_object())
+        };
+        for out in ["chain.json", "dangling.json"] {
+            let ended = folder.run(&quick(&["--days", "2", "--sequential", "0", "--out", out]));
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert!(fs::symlink_metadata(path(out)).expect(out).is_symlink(), "{out} was replaced");
+        }
+        assert!(is_json("target.json") && is_json("made.json"));
+        let ended = folder.run(&quick(&["--days", "2", "--sequential", "0", "--out", "/dev/null"]));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(fs::metadata("/dev/null").expect("it is there").file_type().is_char_device());
+        // The program's own output, here a pipe: the days first, then the figures.
+        let ended = folder.run(&quick(&["--days", "2", "--sequential", "0", "--out", "/dev/stdout"]));
+        let (days, figures) = ended.stdout.split_once("}\n").expect("two parts");
+        assert!(days.starts_with(r#"{"days": ["#) && figures.starts_with("Air temperature"), "{ended:?}");
+        assert_eq!(folder.files(), ["chain.json", "dangling.json", "link.json", "made.json", "target.json"]);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_shows_the_figures_of_what_came() {
+    within(70, || {
+        let folder = Folder::new();
+        let args =
+            ["--days", "40", "--workers", "4", "--sequential", "1", "--interval", "60", "--latency", "0.3"];
+        let mut running = Running::start(folder.command(&[&args[..], &["--verbose"]].concat()));
+        running.wait_for("fetch_1");
+        running.wait_for(" has ");
+        running.interrupt();
+        let ended = running.end();
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        assert!(ended.stdout.contains("4 threads") && ended.stdout.contains("measured"), "{}", ended.stdout);
+        // What was not asked for any more neither came nor failed.
+        assert!(!ended.stderr.contains("is missing"), "{}", ended.stderr);
     });
 }
 

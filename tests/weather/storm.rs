@@ -141,6 +141,7 @@ fn weather(all: &[Date], known: usize, share: f64, long: bool) -> Storm {
         retries: RETRIES,
         first_wait: Duration::from_millis(50),
         rate: None,
+        keep_answers: false,
     };
     let fetcher = Fetcher::new(options, Stop::default(), {
         let watch = Arc::clone(&watch);

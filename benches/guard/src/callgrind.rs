@@ -1,22 +1,29 @@
 //! Runs this program under valgrind.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Where the profiles lie afterwards, for `callgrind_annotate`.
-pub(crate) const PROFILES: &str = "target/guard";
+/// Where the profile of a path lies afterwards, for `callgrind_annotate`: in the target folder of cargo, in which this
+/// program lies and which has a tag for backup programs.
+pub(crate) fn profile(path: &str) -> PathBuf {
+    let program = env::current_exe().unwrap_or_default();
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.unwrap_or(Path::new("target")).join("guard").join(format!("{path}.out"))
+}
 
 /// The instructions that a path has counted.
 pub(crate) fn count(path: &str) -> Result<f64, String> {
-    fs::create_dir_all(PROFILES).map_err(|e| format!("{PROFILES}: {e}"))?;
-    let profile = format!("{PROFILES}/{path}.out");
+    let profile = profile(path);
+    let shown = profile.display();
+    fs::create_dir_all(profile.with_file_name("")).map_err(|e| format!("{shown}: {e}"))?;
     let program = env::current_exe().map_err(|e| format!("can't find this program: {e}"))?;
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", "--collect-atstart=no"]);
-    command.arg(format!("--callgrind-out-file={profile}")).arg(program).args(["run", path]);
+    command.arg(format!("--callgrind-out-file={shown}")).arg(program).args(["run", path]);
     said_by(&mut command)?;
-    let text = fs::read_to_string(&profile).map_err(|e| format!("{profile}: {e}"))?;
-    total(&text).ok_or_else(|| format!("{profile}: nothing was counted"))
+    let text = fs::read_to_string(&profile).map_err(|e| format!("{shown}: {e}"))?;
+    total(&text).ok_or_else(|| format!("{shown}: nothing was counted"))
 }
 
 fn total(profile: &str) -> Option<f64> {

@@ -45,9 +45,16 @@ pub(crate) struct Options {
     /// A folder for the pages and plots, in place of those in the repository.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where the readings are kept, from one run to the next.
-    #[arg(long, value_name = "DIR", default_value = "target/performance")]
-    keep: PathBuf,
+    /// Where the readings are kept, from one run to the next [default: performance in the target folder].
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+/// In the target folder of cargo, in which this program lies and which has a tag for backup programs.
+fn default_keep() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.unwrap_or(Path::new("target")).join("performance")
 }
 
 /// To be run from the root of the repository.
@@ -69,7 +76,8 @@ fn write(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     }
     let chosen = part::chosen(&options.only)?;
     // Readings of a quick run are none: they never lie among the others.
-    let keep = if options.quick { options.keep.join("quick") } else { options.keep.clone() };
+    let keep = options.keep.clone().unwrap_or_else(default_keep);
+    let keep = if options.quick { keep.join("quick") } else { keep };
     fs::create_dir_all(&keep)?;
 
     let mut code = ExitCode::SUCCESS;

@@ -36,6 +36,10 @@ mod wait;
 mod day;
 #[path = "../../../examples/weather_fetch/decode.rs"]
 mod decode;
+#[path = "../../../examples/common/plain.rs"]
+mod plain;
+#[path = "../../../examples/weather_fetch/python.rs"]
+mod python;
 #[path = "../../../examples/weather_fetch/rate.rs"]
 mod rate;
 #[path = "../../../examples/weather_fetch/stop.rs"]

@@ -71,7 +71,7 @@ fn body(data: &[u8]) {
 /// As the program uses a page.
 fn used(page: Page) {
     let Page { mut day, next } = page;
-    assert!(day.times.iter().all(|time| time.date() == DAY) && day.readings() > 0);
+    assert!(day.times.iter().all(|time| time.date() == DAY) && (day.readings() > 0 || next.is_some()));
     assert!(next.is_none_or(|token| !token.is_empty()));
     assert_eq!(day.rows().count(), day.times.len(), "a row for each time");
     let mut merged = Day::new(DAY);
@@ -83,7 +83,8 @@ fn used(page: Page) {
     day.stations.iter().for_each(|station| merged.describe(station.clone()));
     let readings = day.readings();
     day.sort();
-    assert!(day.times.is_sorted() && day.readings() == readings);
+    assert!(day.times.is_sorted_by(|one, next| one < next) && day.readings() + day.notes.twice == readings);
+    day.notes.lines();
     serde_json::to_string(&day).expect("a day can be written");
 }
 

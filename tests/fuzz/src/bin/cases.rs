@@ -82,7 +82,10 @@ fn run(asked: &Asked) -> io::Result<bool> {
 
 /// Where the number of the case under way is written, and what failed is kept.
 fn place(name: &str) -> io::Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fuzz");
+    // In the target folder of cargo, in which this program lies and which has a tag for backup programs.
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let folder = target.unwrap_or(Path::new("target")).join("fuzz");
     fs::create_dir_all(&folder)?;
     Ok(folder.join(name))
 }
