@@ -62,8 +62,13 @@ impl HomeId {
     /// A number for a pool about to be made.
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let number = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed));
-        HomeId(number.expect("fewer than 2^32 pools in one process"))
+        loop {
+            let number = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed));
+            // After 2^32 pools the count begins anew, and leaves out those that are still there.
+            if let Some(number) = number.filter(|number| !HOMES.lock().contains_key(&number.get())) {
+                return HomeId(number);
+            }
+        }
     }
 
     pub(crate) fn register(self, home: Weak<dyn Home>) {

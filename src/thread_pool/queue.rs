@@ -1122,6 +1122,8 @@ impl Queue {
             let broken = Broken::with_source("no worker thread could be started", error);
             self.break_pool(state, Closed::Refused(broken, until));
         } else {
+            // Whoever joins tries again in time.
+            self.ended.notify_all();
             self.leave(state);
         }
         // The logger is the user's: told once the lock is let go of.
@@ -1228,11 +1230,18 @@ impl Queue {
     pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         while state.threads > 0 {
-            match deadline {
+            // All workers may wait for what is queued, and none of them has a clock: this thread has.
+            let retry = state.refused.as_ref().filter(|refused| HAS_CLOCK && !refused.is_over());
+            let retry = retry.and_then(|refused| refused.until);
+            match deadline.into_iter().chain(retry).min() {
                 None => self.ended.wait(&mut state),
                 Some(at) => {
                     if self.ended.wait_until(&mut state, at).timed_out() && state.threads > 0 {
-                        return false;
+                        if clock::is_over(deadline) {
+                            return false;
+                        }
+                        self.leave(state);
+                        state = self.state.lock();
                     }
                 }
             }

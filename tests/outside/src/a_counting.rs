@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 pub(crate) const INSTANCES: &[Instance] = &[
-    Instance::new("blocking_in_blocking", &[], blocking_in_blocking),
+    Instance::new("blocking_in_blocking", &["yugabyte/yugabyte-db#8348"], blocking_in_blocking),
     Instance::new("blocking_many_times_deep", &[], blocking_many_times_deep),
     Instance::new("timed_waits_in_blocking", &[], timed_waits_in_blocking),
     Instance::new("untimed_waits_in_blocking", &[], untimed_waits_in_blocking),

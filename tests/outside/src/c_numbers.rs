@@ -10,9 +10,13 @@ use std::time::Duration;
 
 pub(crate) const INSTANCES: &[Instance] = &[
     Instance::new("threads_max_workers", &[], threads_max_workers),
-    Instance::new("threads_every_builder_number", &[], threads_every_builder_number),
+    Instance::new("threads_every_builder_number", &["libp2p/rust-libp2p#4555"], threads_every_builder_number),
     Instance::new("threads_stack_sizes", &[], threads_stack_sizes),
-    Instance::new("threads_every_duration", &[], threads_every_duration),
+    Instance::new(
+        "threads_every_duration",
+        &["async-rs/async-std#979", "tokio-rs/tokio#3551", "zesterer/flume#167", "rust-lang/rust#44216"],
+        threads_every_duration,
+    ),
     Instance::new("threads_every_duration_in_a_worker", &[], threads_every_duration_in_a_worker),
 ];
 
@@ -34,7 +38,13 @@ fn works(pool: &ThreadPoolExecutor) {
     assert_eq!(sum, 210);
     let few = pool.map_with(MapOptions::new().buffersize(3), |n: u32| n, 0..20);
     assert_eq!(few.map(|n| n.expect("it ran")).sum::<u32>(), 190);
-    assert!(pool.stats().workers <= 44, "{:?}", pool.stats());
+    for most in [1, usize::MAX - 1, usize::MAX] {
+        for options in [MapOptions::new().chunksize(most), MapOptions::new().buffersize(most)] {
+            let all = pool.map_with(options, |n: u32| n, 0..20);
+            assert_eq!(all.map(|n| n.expect("it ran")).sum::<u32>(), 190);
+        }
+    }
+    assert!(pool.stats().workers <= 64, "{:?}", pool.stats());
 }
 
 fn threads_max_workers() {

@@ -5,7 +5,7 @@ use crate::support::SOON;
 use concurrent_futures::ThreadPoolExecutor;
 
 pub(crate) const INSTANCES: &[Instance] = &[
-    Instance::new("threads_names_with_nul", &[], threads_names_with_nul),
+    Instance::new("threads_names_with_nul", &["rust-lang/rust#32475"], threads_names_with_nul),
     Instance::new("threads_odd_names", &[], threads_odd_names),
 ];
 

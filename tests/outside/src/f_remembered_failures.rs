@@ -7,11 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 pub(crate) const INSTANCES: &[Instance] = &[
-    Instance::new("threads_come_back_with_the_next_submits", &[], threads_come_back_with_the_next_submits),
+    Instance::new(
+        "threads_come_back_with_the_next_submits",
+        &["dotnet/coreclr#26771"],
+        threads_come_back_with_the_next_submits,
+    ),
     Instance::new("threads_come_back_when_tasks_end", &[], threads_come_back_when_tasks_end),
     Instance::new("a_refused_spare_comes_later", &[], a_refused_spare_comes_later),
     Instance::new("a_waiter_tries_again_by_itself", &[], a_waiter_tries_again_by_itself),
-    Instance::new("not_one_thread_and_then_some", &[], not_one_thread_and_then_some),
+    Instance::new("whoever_joins_tries_again", &["curl/curl#22303"], whoever_joins_tries_again),
+    Instance::new("not_one_thread_and_then_some", &["oven-sh/bun#37738"], not_one_thread_and_then_some),
     Instance::new("refused_again_and_again", &[], refused_again_and_again),
 ];
 
@@ -144,6 +149,26 @@ fn a_waiter_tries_again_by_itself() {
     set_limit(before);
     assert_eq!(*first.result().expect("it ran"), Ok(1));
     assert_eq!(second.result().expect("it ran"), 1);
+}
+
+/// The only worker waits in `blocking` for what a queued task does, and nobody submits any more: the pool is dropped.
+fn whoever_joins_tries_again() {
+    let pool = pool(1);
+    let (send, receive) = mpsc::channel();
+    let begun = Gate::new();
+    let begin = begun.clone();
+    let before = allow_stacks(1);
+    let first = pool.spawn(move || {
+        begin.open();
+        blocking(|| receive.recv_timeout(SOON))
+    });
+    begun.wait();
+    pool.spawn(move || send.send(1)).detach();
+    assert!(soon(|| pool.stats().blocked == 1 && pool.stats().workers == 1), "the limit doesn't hold");
+    let joiner = std::thread::Builder::new().stack_size(1 << 20).spawn(move || drop(pool)).expect("a thread");
+    set_limit(before);
+    joiner.join().expect("no panic");
+    assert_eq!(first.result().expect("it ran"), Ok(1));
 }
 
 /// Tasks fail with the system's error while there is not one thread, and run as soon as there may be one.

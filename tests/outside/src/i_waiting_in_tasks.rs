@@ -18,11 +18,19 @@ pub(crate) const INSTANCES: &[Instance] = &[
     Instance::new("a_task_for_which_an_initializer_waits", &[], a_task_for_which_an_initializer_waits),
     Instance::new("initializers_that_wait_for_ever_fail", &[], initializers_that_wait_for_ever_fail),
     Instance::new("initializers_that_submit_to_a_full_queue", &[], initializers_that_submit_to_a_full_queue),
-    Instance::new("block_on_in_the_only_worker", &[], block_on_in_the_only_worker),
+    Instance::new(
+        "block_on_in_the_only_worker",
+        &["bevyengine/bevy#2725", "stlab/stlab#222"],
+        block_on_in_the_only_worker,
+    ),
     Instance::new("block_on_several_in_the_only_worker", &[], block_on_several_in_the_only_worker),
     Instance::new("block_on_a_shared_future", &[], block_on_a_shared_future),
     Instance::new("block_on_one_that_runs_elsewhere", &[], block_on_one_that_runs_elsewhere),
-    Instance::new("block_on_nested", &[], block_on_nested),
+    Instance::new(
+        "block_on_nested",
+        &["async-rs/async-std#644", "rayon-rs/rayon#446", "bshoshany/thread-pool#95"],
+        block_on_nested,
+    ),
     Instance::new(
         "a_poll_runs_nothing_that_could_be_done_without",
         &[],
