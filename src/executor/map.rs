@@ -123,7 +123,8 @@ impl<F: Cancel> Drop for Remaining<F> {
 /// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
 /// until a result is there.
 ///
-/// At the call as many items are taken as may be in the air. Dropping the iterator cancels what has not begun.
+/// At the call as many items are taken as may be in the air. Dropping the iterator cancels what has not begun. Should the
+/// input panic, `next` panics with it; no item is lost that the input gave before, and `next` can be called again.
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
     input: std::iter::Fuse<I>,

@@ -53,6 +53,9 @@ use task::{MapCall, TryMapCall};
 pub trait Executor: Send + Sync {
     /// Sees to it that the task runs, some time and somewhere: calls [`Task::run`] on it, now or later. An executor that
     /// can't take it gives the reason to [`Task::fail`].
+    ///
+    /// Each task given to an executor of this crate resolves its future, whatever was done to the task before and whatever
+    /// state the executor is in. A task that it has accepted runs, unless it is cancelled or the pool breaks.
     fn execute(&self, task: Task);
 
     /// Closes the door: what is submitted later is rejected. Returns at once. By default it does nothing.
@@ -60,7 +63,7 @@ pub trait Executor: Send + Sync {
         let _ = mode;
     }
 
-    /// How many tasks run at once at most, if there is such a number.
+    /// How many tasks run at once at most, if there is such a number. 0 counts as 1.
     fn max_workers(&self) -> Option<usize> {
         None
     }

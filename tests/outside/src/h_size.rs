@@ -244,13 +244,16 @@ fn stats() {
         let (gate, inner) = (Gate::new(), pool.clone());
         let goes_on = gate.clone();
         let waits = pool.spawn(move || {
-            let first = inner.spawn(move || goes_on.wait());
-            let futures: Vec<_> = (0..n).map(|n| inner.submit(square, n as u64)).collect();
-            // For whichever comes first, so that none of them runs in place. The first is taken by a second worker.
-            let waited = wait([first], ReturnWhen::FirstCompleted).done.len();
-            waited + wait(futures, ReturnWhen::FirstException).done.len()
+            let first = inner.spawn(move || {
+                goes_on.wait();
+                0
+            });
+            let others = (0..n).map(|n| inner.submit(square, n as u64));
+            let futures: Vec<_> = std::iter::once(first).chain(others).collect();
+            // Not for all of them, so that none runs in place. A second worker takes the first and is held.
+            wait(futures, ReturnWhen::FirstException).done.len()
         });
-        assert!(soon(|| pool.stats().queued >= n));
+        assert!(soon(|| pool.stats().workers == 2 && pool.stats().running == 1), "{:?}", pool.stats());
         let asked = 1000;
         let time = timed(|| {
             for _ in 0..asked {
