@@ -27,12 +27,9 @@ const STACK: usize = 256 << 20;
 fn allow_stacks(n: usize) -> libc::rlimit {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("proc");
     let pages: u64 = statm.split(' ').next().expect("a number").parse().expect("a number");
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid place for a limit.
-    let before = unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut limit), 0);
-        limit
-    };
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut before) }, 0);
     let room = (n * STACK + STACK / 2) as u64;
     set_limit(libc::rlimit { rlim_cur: pages * 4096 + room, ..before });
     before

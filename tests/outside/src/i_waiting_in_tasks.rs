@@ -221,7 +221,7 @@ fn block_on_nested() {
         }
         let own = pool.clone();
         let child = pool.spawn(move || nest(&own, depth - 1));
-        1 + if depth % 2 == 0 { block_on_above(child) } else { child.result() }.expect("it ran")
+        1 + if depth.is_multiple_of(2) { block_on_above(child) } else { child.result() }.expect("it ran")
     }
     assert_eq!(in_the_only_worker(|pool| nest(&pool, 100)), 100);
     // Beyond the spares there are: those that wait are told to help themselves.
