@@ -493,7 +493,7 @@ impl<'p> Driver<'p> {
             self.worker.door.socket.hang_up();
         }
         if signal == Signal::KILL || !is_sent {
-            self.gone_by = self.gone_by.or_else(|| Instant::now().checked_add(GRACE));
+            self.gone_by = self.gone_by.or_else(|| deadline_after(GRACE));
         }
     }
 

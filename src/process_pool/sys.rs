@@ -583,10 +583,10 @@ impl Child {
     /// Waits for the child's end and takes its status; `None` if it has not ended after [`STUBBORN`]. Nobody waits for it
     /// then: it can't be signalled, or it is stuck in the kernel.
     pub(super) fn await_end(&self) -> Option<Exit> {
-        let deadline = Instant::now() + STUBBORN;
+        let since = Instant::now();
         loop {
             let exit = self.reap();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = STUBBORN.saturating_sub(since.elapsed());
             if exit.is_some() || left.is_zero() {
                 self.given_up.set(exit.is_none());
                 return exit;
