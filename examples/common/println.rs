@@ -8,8 +8,8 @@ use std::{
 };
 
 macro_rules! println {
-    () => { $crate::println::line(format_args!("")) };
-    ($($text:tt)*) => { $crate::println::line(format_args!($($text)*)) };
+    () => { println::line(format_args!("")) };
+    ($($text:tt)*) => { println::line(format_args!($($text)*)) };
 }
 
 pub(crate) fn line(text: fmt::Arguments<'_>) {
