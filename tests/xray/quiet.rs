@@ -251,7 +251,7 @@ fn an_unfinished_drawing_has_no_name() {
         let args = ["--cache", "cache", "--images", "100000", "--workers", "2"];
         let mut running = Running::start(folder.command(&args));
         let mut seen = 0;
-        while seen < 120 {
+        while seen < 14 {
             let names = names(&drawings);
             let unfinished: Vec<_> = names.iter().filter(|name| name.starts_with(".chest-")).collect();
             if names.iter().any(|name| name.starts_with("chest-")) {
