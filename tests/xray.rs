@@ -14,9 +14,15 @@ mod thumbnail;
 #[path = "xray/drawings.rs"]
 mod drawings;
 #[cfg(unix)]
+#[path = "xray/pillow.rs"]
+mod pillow;
+#[cfg(unix)]
 #[path = "xray/places.rs"]
 mod places;
 mod program;
+#[cfg(unix)]
+#[path = "xray/quiet.rs"]
+mod quiet;
 #[path = "xray/run.rs"]
 mod run;
 #[cfg(unix)]
@@ -35,6 +41,37 @@ use std::{
     thread,
     time::Duration,
 };
+
+/// A PNG of so many bits a pixel, of this kind, and of these rows: each behind the number of its filter, deflated.
+#[cfg(unix)]
+fn png(
+    (width, height): (u32, u32),
+    (bits, kind): (u8, u8),
+    more: &[(&[u8; 4], Vec<u8>)],
+    rows: Vec<u8>,
+) -> Vec<u8> {
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    let head = [(b"IHDR", [&size[..], &[bits, kind, 0, 0, 0]].concat())];
+    let end = [(b"IDAT", rows), (b"IEND", Vec::new())];
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in head.iter().chain(more).chain(&end) {
+        let mut check = flate2::Crc::new();
+        check.update(*kind);
+        check.update(data);
+        file.extend((data.len() as u32).to_be_bytes());
+        file.extend(*kind);
+        file.extend(data);
+        file.extend(check.sum().to_be_bytes());
+    }
+    file
+}
+
+#[cfg(unix)]
+fn deflated<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    parts.into_iter().for_each(|part| encoder.write_all(part).expect("memory"));
+    encoder.finish().expect("memory")
+}
 
 /// Runs a test under a hard time limit.
 fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {

@@ -8,8 +8,8 @@ use clap::{Parser, ValueEnum};
 ///
 /// By default it draws its own X-rays first, 1431 of them, and keeps them for the next run.
 ///
-/// Exit code: 0 when every image was resized, 1 when some could not be (the others are done), 2 when nothing was
-/// (wrong arguments, no image, no place to write), 130 after Ctrl-C (what came until then is written).
+/// Exit code: 0 when every image was resized, 1 when some could not be (the others are done), 2 when none was (wrong
+/// arguments, no image or no good one, no place to write), 130 after Ctrl-C (what came until then is written and shown).
 #[derive(Parser, Clone, Debug)]
 #[command(name = "xray_resize", version)]
 pub(crate) struct Args {
@@ -54,6 +54,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.npy")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Where the names of the array's rows go: one path a line, in the order of the rows
+    #[arg(long, value_name = "FILE.txt")]
+    pub(crate) names: Option<PathBuf>,
+
     /// Where all thumbnails go as one picture
     #[arg(long, value_name = "FILE.png")]
     pub(crate) contact_sheet: Option<PathBuf>,
@@ -62,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", value_parser = count(1..=u64::MAX))]
     pub(crate) crash_at: Option<usize>,
 
-    /// Print the figures as one JSON object
+    /// Print the figures as one JSON object; with --out, the row of each file too
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -97,8 +101,12 @@ impl Args {
                 "--crash-at ends a worker process: only --executor processes survives that".to_owned()
             );
         }
-        if self.out.is_some() && self.out == self.contact_sheet {
-            return Err("--out and --contact-sheet are the same file".to_owned());
+        let outputs =
+            [("--out", &self.out), ("--contact-sheet", &self.contact_sheet), ("--names", &self.names)];
+        for (n, (name, path)) in outputs.iter().enumerate() {
+            if let Some((other, _)) = outputs[..n].iter().find(|(_, other)| path.is_some() && other == path) {
+                return Err(format!("{other} and {name} are the same file"));
+            }
         }
         Ok(())
     }

@@ -103,8 +103,11 @@ fn is_interrupt(_: ExitStatus) -> bool {
 pub(crate) fn bare_worker() -> Result<(), Error> {
     let orders: Vec<Order> = serde_json::from_reader(io::BufReader::new(io::stdin().lock()))?;
     let mut output = io::stdout().lock();
-    for thumbnail in orders.into_iter().filter_map(|order| image_resize(order).ok()) {
-        output.write_all(&thumbnail.pixels)?;
+    let mut thumbnails = orders.into_iter().filter_map(|order| image_resize(order).ok());
+    let written = thumbnails.try_for_each(|thumbnail| output.write_all(&thumbnail.pixels));
+    match written.and_then(|()| output.flush()) {
+        // Who gave the orders has gone.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
-    Ok(output.flush()?)
 }

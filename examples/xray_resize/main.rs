@@ -10,8 +10,6 @@
 //! The part to copy is `run_on` in `run.rs`: tasks handed to an executor, whichever it is, and results taken in order. The
 //! task stands in `thumbnail.rs`. Nothing in `main` has to be prepared for the processes.
 
-#![expect(clippy::print_stderr, reason = "a program talks to its user")]
-
 mod args;
 mod chest;
 mod control;
@@ -24,13 +22,14 @@ mod place;
 mod plain;
 mod report;
 mod run;
+#[path = "../common/say.rs"]
+mod say;
 mod screen;
 mod stop;
 mod thumbnail;
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     process::{self, ExitCode},
 };
 
@@ -40,8 +39,9 @@ use crate::{
     args::{Args, Kind},
     output::Outputs,
     pictures::Pictures,
-    report::{Amount, Measured},
+    report::{Compared, Measured},
     run::{Outcome, Runner},
+    say::{print, say},
     screen::Screen,
     stop::Stop,
 };
@@ -58,19 +58,19 @@ fn main() -> ExitCode {
     let ended =
         if args.bare_worker { control::bare_worker().map(|()| ExitCode::SUCCESS) } else { run(&args) };
     ended.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        say(format_args!("error: {}", plain::line(&error.to_string())));
         ExitCode::from(2)
     })
 }
 
 fn run(args: &Args) -> Result<ExitCode, Error> {
-    let mut outputs = Outputs::new(args.out.as_deref(), args.contact_sheet.as_deref(), args.size)?;
+    let mut outputs = Outputs::new(args)?;
     let stop = Stop::default();
     ctrlc::set_handler({
         let (stop, temporary) = (stop.clone(), outputs.temporary());
         move || {
             if stop.raise() {
-                eprintln!("\nstopping: nothing new starts; Ctrl-C again to leave at once");
+                say("\nstopping: nothing new starts; Ctrl-C again to leave at once");
             } else {
                 // Nobody is left to hear that a file could not be removed.
                 temporary.iter().for_each(|path| drop(fs::remove_file(path)));
@@ -81,38 +81,79 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     let screen = Screen::new(args.verbose);
     let pictures = prepare(args, &screen, &stop)?;
     if stop.is_raised() {
-        eprintln!("interrupted: {} X-rays are drawn, the others will be by the next run", pictures.len());
+        let (drawn, rest) = (pictures.len(), "the others will be by the next run");
+        say(match args.dir {
+            Some(_) => "interrupted: nothing was written".to_owned(),
+            None => format!("interrupted: {drawn} X-rays are drawn, {rest}"),
+        });
         return Ok(ExitCode::from(INTERRUPTED));
     }
     outputs.expect(pictures.distinct());
 
     let runner = Runner { size: args.size, workers: args.workers(), screen: &screen, stop: &stop };
-    let ran = run_all(args, &runner, &pictures, &mut outputs)?;
-    // Before the control: whatever happens to that, the thumbnails are there.
+    let Ran { runs, broken_off } = run_all(args, &runner, &pictures, &mut outputs)?;
+    // Before anything is compared: whatever happens to that, the thumbnails are there.
     let written = outputs.finish()?;
-    let measured = match ran {
-        Some(ran) => measure(&runner, &pictures, ran)?,
-        None => None,
+    let compared = compare(args, &runner, &pictures, &runs)?;
+    let measured = Measured {
+        images: pictures.amount(),
+        runs,
+        compared,
+        closed: pictures.closed.len(),
+        passed_over: args.dir.is_some().then_some(pictures.passed_over),
+        workers: runner.workers,
+        size: runner.size,
     };
-    let Some(measured) = measured else {
-        let written = if written.is_empty() { "nothing was written".to_owned() } else { written.join(", ") };
-        eprintln!("interrupted: {written}");
-        return Ok(ExitCode::from(INTERRUPTED));
-    };
-
-    let text = match args.json {
-        true => serde_json::to_string(&measured.figures())? + "\n",
-        false => written.iter().fold(measured.table()?, |text, line| text + line + "\n"),
-    };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
+    // The run that the outputs are of.
+    let last = broken_off.as_ref().or(measured.runs.last().map(|(_, outcome)| outcome));
+    show(args, &pictures, &measured, last, &written)?;
+    let failed = last.map_or(&[][..], |outcome| &outcome.failed);
+    for (path, error) in failed
+        .iter()
+        .map(|failed| (&failed.path, &failed.error))
+        .chain(pictures.closed.iter().map(|(path, error)| (path, error)))
+    {
+        say(format_args!("{} is missing: {}", plain::path(path), plain::line(error)));
     }
-    let failed = measured.runs.last().map_or(&[][..], |(_, outcome)| &outcome.failed);
-    for (path, error) in failed.iter().chain(&pictures.closed) {
-        eprintln!("{} is missing: {}", plain::path(path), plain::line(error));
+    if pictures.passed_over > 0 {
+        say(passed_over(&pictures));
+    }
+    if stop.is_raised() {
+        let written = if written.is_empty() { "nothing was written".to_owned() } else { written.join(", ") };
+        say(format_args!("interrupted: {written}"));
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if last.is_none_or(|outcome| outcome.done.images == 0) {
+        return Err(format!("none of the {} images could be resized", pictures.len()).into());
     }
     Ok(ExitCode::from(u8::from(!(failed.is_empty() && pictures.closed.is_empty()))))
+}
+
+/// The figures, if a run came to its end: what was broken off has none.
+fn show(
+    args: &Args,
+    pictures: &Pictures,
+    measured: &Measured,
+    last: Option<&Outcome>,
+    written: &[String],
+) -> Result<(), Error> {
+    if measured.runs.is_empty() {
+        return Ok(());
+    }
+    if args.json {
+        let mut figures = measured.figures();
+        figures.shape[0] = last.map_or(0, |outcome| outcome.done.images);
+        figures.files = last.filter(|_| args.out.is_some()).map(|last| Measured::rows(last, pictures));
+        print(&(plain::json(&serde_json::to_string(&figures)?) + "\n"))?;
+    } else if measured.fruitful().next().is_some() {
+        print(&written.iter().fold(measured.table()?, |text, line| text + line + "\n"))?;
+    }
+    Ok(())
+}
+
+fn passed_over(pictures: &Pictures) -> String {
+    let files = if pictures.passed_over == 1 { "file was" } else { "files were" };
+    format!("{} {files} passed over: by their names no pictures that can be read here", pictures.passed_over)
 }
 
 /// The pictures to resize: of a folder, or drawn now.
@@ -127,82 +168,98 @@ fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error>
         }
     };
     if let (0, Some(dir)) = (pictures.len(), &args.dir) {
-        let closed = pictures.closed.iter().map(|(path, error)| format!("; {} {error}", plain::path(path)));
-        return Err(format!("there is no image in {}{}", plain::path(dir), closed.collect::<String>()).into());
+        let mut why = format!("there is no image in {}", plain::path(dir));
+        for (path, error) in &pictures.closed {
+            why += &format!("; {} {error}", plain::path(path));
+        }
+        if pictures.passed_over > 0 {
+            why += &format!("; {}", passed_over(&pictures));
+        }
+        return Err(why.into());
     }
     let pictures = pictures.repeated(args.repeat);
     match args.crash_at {
-        Some(number) if number > pictures.len() => {
+        Some(number) if number > pictures.len() && !stop.is_raised() => {
             Err(format!("--crash-at {number}: there are {} images only", pictures.len()).into())
         }
         _ => Ok(pictures),
     }
 }
 
-/// What the runs came to, and what they are compared with.
+/// What the runs came to: all of them, or those before one that was broken off.
+#[derive(Default)]
 struct Ran {
     runs: Vec<(Kind, Outcome)>,
-    sample: Pictures,
-    /// Seconds for the sample.
-    baseline: f64,
+    broken_off: Option<Outcome>,
 }
 
-/// All runs, one after the other; none when they were broken off.
+/// All runs, one after the other.
 fn run_all(
     args: &Args,
     runner: &Runner<'_>,
     pictures: &Pictures,
     outputs: &mut Outputs,
-) -> Result<Option<Ran>, Error> {
+) -> Result<Ran, Error> {
     let kinds = match args.executor {
         Kind::All => vec![Kind::Loop, Kind::Map, Kind::Threads, Kind::Processes],
         kind => vec![kind],
     };
     // Once from the disk, so that it is in nobody's time.
-    for path in pictures.paths().take(pictures.distinct()) {
+    for file in pictures.each().take(pictures.distinct()).take_while(|_| !runner.stop.is_raised()) {
         // What can't be read is a task's error.
-        let _ = thumbnail::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+        let _ = thumbnail::open(&file.path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
     }
-
-    // The baseline: the whole loop if it is asked for, else a sample of it.
-    let sample = match kinds[0] {
-        Kind::Loop => pictures.sample(pictures.len()),
-        _ => pictures.sample(args.sample(pictures.len())),
-    };
-    let mut baseline = None;
-    if kinds[0] != Kind::Loop {
-        baseline = Some(runner.run(Kind::Loop, &sample, None, &mut Outputs::default())?.seconds);
-    }
-    let mut runs: Vec<(Kind, Outcome)> = Vec::new();
-    for (left, kind) in kinds.iter().rev().enumerate().rev().map(|(left, kind)| (left, *kind)) {
+    let mut ran = Ran::default();
+    for (left, kind) in kinds.iter().rev().enumerate().rev() {
         if runner.stop.is_raised() {
-            return Ok(None);
+            break;
         }
         let mut none = Outputs::default();
         let to = if left == 0 { &mut *outputs } else { &mut none };
-        let outcome = runner.run(kind, pictures, args.crash_at, to)?;
-        baseline = baseline.or(Some(outcome.seconds));
-        runs.push((kind, outcome));
+        let outcome = runner.run(*kind, pictures, args.crash_at, to)?;
+        if outcome.results() < pictures.len() {
+            ran.broken_off = Some(outcome);
+            break;
+        }
+        ran.runs.push((*kind, outcome));
     }
-    let ran = Ran { runs, sample, baseline: baseline.unwrap_or_default() };
-    Ok((!runner.stop.is_raised()).then_some(ran))
+    Ok(ran)
 }
 
-/// The control, and everything taken together; nothing when the control was broken off.
-fn measure(runner: &Runner<'_>, pictures: &Pictures, ran: Ran) -> Result<Option<Measured>, Error> {
-    let Ran { runs, sample, baseline } = ran;
-    let Some(control_threads) = control::threads(&sample, runner) else { return Ok(None) };
-    let Some(control_processes) = control::processes(&sample, runner)? else { return Ok(None) };
-    let amount = |pictures: &Pictures| Amount { images: pictures.len(), bytes: pictures.bytes() };
-    Ok(Some(Measured {
-        images: amount(pictures),
-        sample: amount(&sample),
-        baseline,
-        control_threads,
-        control_processes,
-        runs,
-        closed: pictures.closed.len(),
-        workers: runner.workers,
-        size: runner.size,
-    }))
+/// The loop and the control, over what gave thumbnails; nothing, or a part of it, when they are broken off.
+fn compare(
+    args: &Args,
+    runner: &Runner<'_>,
+    pictures: &Pictures,
+    runs: &[(Kind, Outcome)],
+) -> Result<Option<Compared>, Error> {
+    let Some((kind, first)) = runs.first().filter(|(_, outcome)| outcome.done.images > 0) else {
+        return Ok(None);
+    };
+    // The whole loop where it was asked for, else a sample of it.
+    let good = pictures.only(&first.good);
+    let is_measured = *kind == Kind::Loop;
+    let sample = if is_measured { good } else { good.sample(args.sample(good.len())) };
+    if runner.stop.is_raised() && !is_measured {
+        return Ok(None);
+    }
+    let (baseline, sampled) = if is_measured {
+        (first.seconds, first.done)
+    } else {
+        let outcome = runner.run(Kind::Loop, &sample, None, &mut Outputs::default())?;
+        if outcome.results() < sample.len() || outcome.done.images == 0 {
+            return Ok(None);
+        }
+        (outcome.seconds, outcome.done)
+    };
+    let mut compared = Compared { sample: sampled, baseline, controls: Vec::new() };
+    if runner.stop.is_raised() {
+        return Ok(Some(compared));
+    }
+    compared.controls.extend(control::threads(&sample, runner).map(|seconds| ("bare threads", seconds)));
+    if !runner.stop.is_raised() {
+        let seconds = control::processes(&sample, runner)?;
+        compared.controls.extend(seconds.map(|seconds| ("bare processes", seconds)));
+    }
+    Ok(Some(compared))
 }

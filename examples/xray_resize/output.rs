@@ -9,7 +9,9 @@ use std::{
 use image::{GrayImage, ImageFormat};
 
 use crate::{
+    args::Args,
     place::{Draft, Place},
+    plain,
     thumbnail::Thumbnail,
 };
 
@@ -17,15 +19,18 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Outputs {
     npy: Option<Npy>,
+    names: Option<Names>,
     sheet: Option<Sheet>,
 }
 
 impl Outputs {
     /// Checks the places before any work is done for them.
-    pub(crate) fn new(npy: Option<&Path>, sheet: Option<&Path>, size: u32) -> Result<Self, OutputError> {
+    pub(crate) fn new(args: &Args) -> Result<Self, OutputError> {
+        let (npy, names, sheet) = (args.out.as_deref(), args.names.as_deref(), args.contact_sheet.as_deref());
         Ok(Self {
-            npy: npy.map(|path| Npy::new(path, size)).transpose()?,
-            sheet: sheet.map(|path| Sheet::new(path, size)).transpose()?,
+            npy: npy.map(|path| Npy::new(path, args.size)).transpose()?,
+            names: names.map(Names::new).transpose()?,
+            sheet: sheet.map(|path| Sheet::new(path, args.size)).transpose()?,
         })
     }
 
@@ -36,24 +41,27 @@ impl Outputs {
         }
     }
 
-    pub(crate) fn take(&mut self, thumbnail: &Thumbnail) -> Result<(), OutputError> {
+    pub(crate) fn take(&mut self, thumbnail: &Thumbnail, path: &Path) -> Result<(), OutputError> {
         if let Some(sheet) = &mut self.sheet {
             sheet.take(thumbnail);
         }
+        self.names.as_mut().map_or(Ok(()), |names| names.take(path))?;
         self.npy.as_mut().map_or(Ok(()), |npy| npy.take(thumbnail))
     }
 
     /// Puts the files in their places; says what was written. Nothing to write leaves what was there before.
     pub(crate) fn finish(self) -> Result<Vec<String>, OutputError> {
         let npy = self.npy.filter(|npy| npy.rows > 0).map(Npy::finish).transpose()?;
+        let names = self.names.filter(|names| names.rows > 0).map(Names::finish).transpose()?;
         let sheet = self.sheet.filter(|sheet| !sheet.thumbnails.is_empty()).map(Sheet::finish).transpose()?;
-        Ok(npy.into_iter().chain(sheet).collect())
+        Ok([npy, names, sheet].into_iter().flatten().flatten().collect())
     }
 
     /// The files that must go when the program is left at once.
     pub(crate) fn temporary(&self) -> Vec<PathBuf> {
         let npy = self.npy.iter().map(|npy| npy.file.get_ref());
-        let all = npy.chain(self.sheet.iter().map(|sheet| &sheet.file));
+        let names = self.names.iter().map(|names| names.file.get_ref());
+        let all = npy.chain(names).chain(self.sheet.iter().map(|sheet| &sheet.file));
         all.filter_map(Draft::temporary).map(Path::to_owned).collect()
     }
 }
@@ -82,7 +90,7 @@ impl Npy {
         self.file.write_all(&thumbnail.pixels).map_err(|error| OutputError::new(&self.target, error))
     }
 
-    fn finish(mut self) -> Result<String, OutputError> {
+    fn finish(mut self) -> Result<Option<String>, OutputError> {
         let Self { rows, size, .. } = self;
         let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({rows}, {size}, {size}), }}");
         let length = HEADER - 10;
@@ -90,11 +98,40 @@ impl Npy {
         header.extend((length as u16).to_le_bytes());
         header.extend(format!("{text:<0$}\n", length - 1).bytes());
         let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&header));
-        written
+        let kept = written
             .and_then(|()| self.file.into_inner().map_err(io::IntoInnerError::into_error))
-            .and_then(Draft::finish)
+            .and_then(finish)
             .map_err(|error| OutputError::new(&self.target, error))?;
-        Ok(format!("{rows} x {size} x {size} bytes were written to {}", self.target.display()))
+        Ok(kept
+            .then(|| format!("{rows} x {size} x {size} bytes were written to {}", plain::path(&self.target))))
+    }
+}
+
+/// Which file gave which row of the array: a path a line.
+struct Names {
+    file: BufWriter<Draft>,
+    target: PathBuf,
+    rows: usize,
+}
+
+impl Names {
+    fn new(path: &Path) -> Result<Self, OutputError> {
+        Ok(Self { file: BufWriter::new(begin(path)?), target: path.to_owned(), rows: 0 })
+    }
+
+    fn take(&mut self, path: &Path) -> Result<(), OutputError> {
+        self.rows += 1;
+        writeln!(self.file, "{}", plain::path(path)).map_err(|error| OutputError::new(&self.target, error))
+    }
+
+    fn finish(self) -> Result<Option<String>, OutputError> {
+        let Self { file, target, rows } = self;
+        let kept = file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .and_then(finish)
+            .map_err(|error| OutputError::new(&target, error))?;
+        Ok(kept.then(|| format!("{rows} names were written to {}", plain::path(&target))))
     }
 }
 
@@ -118,7 +155,7 @@ impl Sheet {
         }
     }
 
-    fn finish(mut self) -> Result<String, OutputError> {
+    fn finish(mut self) -> Result<Option<String>, OutputError> {
         let (size, count) = (self.size, self.thumbnails.len() as u32);
         let columns = (f64::from(count) * 1.5).sqrt().ceil().min(f64::from(count)) as u32;
         let mut sheet = GrayImage::new(columns * size, count.div_ceil(columns) * size);
@@ -130,11 +167,11 @@ impl Sheet {
             }
         }
         let written = sheet.write_to(&mut BufWriter::new(&mut self.file), ImageFormat::Png);
-        written
+        let kept = written
             .map_err(io::Error::other)
-            .and_then(|()| self.file.finish())
+            .and_then(|()| finish(self.file))
             .map_err(|error| OutputError::new(&self.target, error))?;
-        Ok(format!("{count} thumbnails were drawn into {}", self.target.display()))
+        Ok(kept.then(|| format!("{count} thumbnails were drawn into {}", plain::path(&self.target))))
     }
 }
 
@@ -153,7 +190,7 @@ impl OutputError {
 
 impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "can't write {}: {}", self.path.display(), self.error)
+        write!(f, "can't write {}: {}", plain::path(&self.path), self.error)
     }
 }
 
@@ -161,4 +198,12 @@ impl std::error::Error for OutputError {}
 
 fn begin(path: &Path) -> Result<Draft, OutputError> {
     Place::new(path).and_then(Place::begin).map_err(|error| OutputError::new(path, error))
+}
+
+/// False where the place is a pipe whose reader has had enough.
+fn finish(file: Draft) -> io::Result<bool> {
+    match file.finish() {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        finished => finished.map(|()| true),
+    }
 }

@@ -1,8 +1,10 @@
 //! The files to be resized: a folder's, or X-rays that are drawn once and kept.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use concurrent_futures::{MapOptions, prelude::*};
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, chest,
+    report::Amount,
     screen::Screen,
     stop::Stop,
     thumbnail::{self, Order},
@@ -33,6 +36,8 @@ pub(crate) struct Pictures {
     repeat: usize,
     /// The folders that can't be read, and why.
     pub(crate) closed: Vec<(PathBuf, String)>,
+    /// How many files are no pictures by their names.
+    pub(crate) passed_over: usize,
 }
 
 impl Pictures {
@@ -57,6 +62,8 @@ impl Pictures {
             } else if ImageFormat::from_path(&path).is_ok_and(|format| format.reading_enabled()) {
                 // One that can't even be looked at is a task's error.
                 self.files.push(File::new(path.clone()).unwrap_or(File { path, bytes: 0 }));
+            } else {
+                self.passed_over += 1;
             }
         }
         Ok(())
@@ -73,6 +80,7 @@ impl Pictures {
     ) -> Result<Self, Error> {
         let folder = folder.join(format!("{DRAWN_BY}-seed-{seed}"));
         fs::create_dir_all(&folder).map_err(|error| format!("can't make {}: {error}", folder.display()))?;
+        sweep(&folder);
         let path = |index: usize| folder.join(format!("chest-{index:05}.jpeg"));
         let missing: Vec<_> = (1..=images)
             .map(|index| Drawing { seed, index: index as u64, path: path(index) })
@@ -112,8 +120,9 @@ impl Pictures {
         self.files.len() * self.repeat
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum::<u64>() * self.repeat as u64
+    pub(crate) fn amount(&self) -> Amount {
+        let bytes = self.files.iter().map(|file| file.bytes).sum::<u64>() * self.repeat as u64;
+        Amount { images: self.len(), bytes }
     }
 
     /// How many there would be if each were taken once.
@@ -121,8 +130,15 @@ impl Pictures {
         self.files.len()
     }
 
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|file| file.path.as_path()).cycle().take(self.len())
+    /// The file of each image.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().cycle().take(self.len())
+    }
+
+    /// Those whose files are marked, each as often as before.
+    pub(crate) fn only(&self, marked: &[bool]) -> Self {
+        let files = self.files.iter().zip(marked).filter(|(_, marked)| **marked);
+        Self { files: files.map(|(file, _)| file.clone()).collect(), ..Self::default() }.repeated(self.repeat)
     }
 
     /// Parts of about equally many bytes, the largest files dealt out first.
@@ -160,13 +176,53 @@ struct Drawing {
     path: PathBuf,
 }
 
-/// The task that makes one file: whole or not at all, whatever happens meanwhile. Gives back its number.
+/// The task that makes one file. Gives back its number.
 fn draw(drawing: Drawing) -> io::Result<u64> {
-    let folder = drawing.path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".chest-").suffix(".tmp").tempfile_in(folder)?;
-    fs::write(file.path(), chest::draw(drawing.seed, drawing.index))?;
-    file.persist(&drawing.path)?;
+    match keep(&drawing.path, &chest::draw(drawing.seed, drawing.index)) {
+        // Another run has drawn the same meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && drawing.path.is_file() => {}
+        kept => kept?,
+    }
     Ok(drawing.index)
+}
+
+/// A file under this name, whole or not at all, whatever happens meanwhile; what has the name already keeps it.
+fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // Without a name until it is whole, so that nothing is left behind even by who is killed.
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        let mut file = tempfile::tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let (here, follow) = (rustix::fs::CWD, rustix::fs::AtFlags::SYMLINK_FOLLOW);
+        match rustix::fs::linkat(here, open, here, path, follow) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::EXIST) => return Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => {} // not on every file system
+        }
+    }
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).suffix(".tmp").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    Ok(file.persist_noclobber(path).map(drop)?)
+}
+
+const UNFINISHED: &str = ".chest-";
+
+/// Removes what a run has left that was killed where files can't be without a name.
+fn sweep(folder: &Path) {
+    let is_old = |entry: &fs::DirEntry| {
+        let changed = entry.metadata().and_then(|found| found.modified());
+        // No run takes an hour for one drawing.
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > Duration::from_secs(3600)))
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && is_old(&entry) {
+            // It harms nobody where it can't be removed.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// `xray-cache` in the target folder of cargo, in which this program lies; it has a tag for backup programs.

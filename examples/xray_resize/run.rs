@@ -1,11 +1,6 @@
 //! The same tasks four ways: in a loop, by `map`, by threads, by processes.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Instant};
 
 use concurrent_futures::{MapOptions, prelude::*};
 
@@ -13,8 +8,9 @@ use crate::{
     Error,
     args::Kind,
     output::Outputs,
-    pictures::Pictures,
+    pictures::{File, Pictures},
     plain,
+    report::Amount,
     screen::Screen,
     stop::Stop,
     thumbnail::{Order, Thumbnail, image_resize},
@@ -27,10 +23,27 @@ const UNDER_WAY: usize = 32;
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) seconds: f64,
-    pub(crate) done: usize,
-    pub(crate) failed: Vec<(PathBuf, String)>,
+    pub(crate) done: Amount,
+    pub(crate) failed: Vec<Failed>,
+    /// Which of the files gave a thumbnail at least once.
+    pub(crate) good: Vec<bool>,
     /// Processes by their pid, threads by their name.
     pub(crate) by_worker: BTreeMap<String, usize>,
+}
+
+/// One image that gave no thumbnail.
+pub(crate) struct Failed {
+    /// Of the images, from 0.
+    pub(crate) place: usize,
+    pub(crate) path: PathBuf,
+    pub(crate) error: String,
+}
+
+impl Outcome {
+    /// How many results came.
+    pub(crate) fn results(&self) -> usize {
+        self.done.images + self.failed.len()
+    }
 }
 
 pub(crate) struct Runner<'a> {
@@ -62,8 +75,9 @@ impl Runner<'_> {
         let orders = orders.map(|(number, order)| Order { crash: crash_at == Some(number), ..order });
         let mut tally = Tally {
             kind,
-            paths: Box::new(pictures.paths()),
-            outcome: Outcome::default(),
+            files: Box::new(pictures.each()),
+            distinct: pictures.distinct(),
+            outcome: Outcome { good: vec![false; pictures.distinct()], ..Outcome::default() },
             outputs,
             screen: self.screen,
         };
@@ -113,7 +127,8 @@ impl Runner<'_> {
 struct Tally<'a> {
     kind: Kind,
     /// Of the results to come.
-    paths: Box<dyn Iterator<Item = &'a Path> + 'a>,
+    files: Box<dyn Iterator<Item = &'a File> + 'a>,
+    distinct: usize,
     outcome: Outcome,
     outputs: &'a mut Outputs,
     screen: &'a Screen,
@@ -121,22 +136,27 @@ struct Tally<'a> {
 
 impl Tally<'_> {
     fn take(&mut self, result: Result<Thumbnail, impl fmt::Display>) -> Result<(), Error> {
-        let Some(path) = self.paths.next() else { return Err("more results than images".into()) };
+        let Some(File { path, bytes }) = self.files.next() else {
+            return Err("more results than images".into());
+        };
+        let place = self.outcome.results();
         self.screen.advance();
         match result {
             Ok(thumbnail) => {
-                self.outputs.take(&thumbnail)?;
+                self.outputs.take(&thumbnail, path)?;
                 let worker = match self.kind {
                     Kind::Processes => format!("pid {}", thumbnail.pid),
                     _ => thumbnail.thread,
                 };
                 self.screen.log(|| format!("{worker:<10} {}", thumbnail.name));
                 *self.outcome.by_worker.entry(worker).or_default() += 1;
-                self.outcome.done += 1;
+                self.outcome.done.images += 1;
+                self.outcome.done.bytes += bytes;
+                self.outcome.good[place % self.distinct] = true;
             }
             Err(error) => {
                 self.screen.log(|| format!("failed     {}: {error}", plain::path(path)));
-                self.outcome.failed.push((path.to_owned(), error.to_string()));
+                self.outcome.failed.push(Failed { place, path: path.clone(), error: error.to_string() });
             }
         }
         Ok(())

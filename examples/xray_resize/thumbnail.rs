@@ -1,13 +1,18 @@
 //! The task: one file in, a thumbnail of it out.
 
+#[path = "marks.rs"]
+mod marks;
+
 use std::{
+    any::Any,
     fs::{self, File},
     io::{self, Cursor, Read},
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     process, thread,
 };
 
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
 use serde::{Deserialize, Serialize};
 
 /// A larger file is not read.
@@ -48,42 +53,102 @@ pub(crate) enum ImageError {
     Decode(#[from] image::ImageError),
     #[error("is cut off: a JPEG without its end")]
     CutOff,
+    #[error("can't be decoded: its parts are in an order that is not known here")]
+    Parts,
+    #[error("can't be decoded: its decoder panicked: {0}")]
+    Panicked(String),
     #[error("can't be resized: {0}")]
     Resize(String),
 }
 
-/// Reads, decodes and resizes one file. It runs on whatever thread or process the executor gives it.
+/// Reads, decodes and resizes one file. It runs on whatever thread or process the executor gives it, or in a loop without
+/// any: so a decoder that panics is held here, and costs one image everywhere.
 pub(crate) fn image_resize(order: Order) -> Result<Thumbnail, ImageError> {
     if order.crash {
         process::abort();
     }
-    let bytes = read(&order.path)?;
-    let mut reader = ImageReader::new(Cursor::new(&bytes));
+    // Nothing outlives a panic but the order.
+    let resized = panic::catch_unwind(AssertUnwindSafe(|| resize(&order)));
+    let pixels = resized.unwrap_or_else(|panic| Err(ImageError::Panicked(message(&*panic))))?;
+    let name = order.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let thread = thread::current().name().unwrap_or_default().to_owned();
+    Ok(Thumbnail { name, pid: process::id(), thread, pixels })
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a message").to_owned()
+}
+
+fn resize(order: &Order) -> Result<Vec<u8>, ImageError> {
+    let picture = decode(&order.path)?;
+    xray_pixels::resize(picture.as_raw(), picture.dimensions(), order.size)
+        .map_err(|error| ImageError::Resize(error.to_string()))
+}
+
+/// The picture, gray, as Pillow's `convert("L")` makes it.
+fn decode(path: &Path) -> Result<GrayImage, ImageError> {
+    let bytes = read(path)?;
+    let reader = reader(path, &bytes)?;
+    let format = reader.format();
+    if format == Some(ImageFormat::Jpeg) {
+        return decode_jpeg(path, &bytes, reader);
+    }
+    // A TIFF says how it is to be turned. So may a JPEG, but for Pillow that is a remark of the camera.
+    let orientation = match format {
+        Some(ImageFormat::Tiff) => self::reader(path, &bytes)?.into_decoder()?.orientation()?,
+        _ => Orientation::NoTransforms,
+    };
+    let mut gray = DynamicImage::ImageLuma8(gray(reader.decode()?)?);
+    gray.apply_orientation(orientation);
+    Ok(gray.into_luma8())
+}
+
+fn reader<'a>(path: &Path, bytes: &'a [u8]) -> io::Result<ImageReader<Cursor<&'a [u8]>>> {
+    let mut reader = ImageReader::new(Cursor::new(bytes));
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_DECODED);
     reader.limits(limits);
     // What it is, its first bytes say; of those formats that have no mark there, the name.
-    if let Ok(format) = ImageFormat::from_path(&order.path) {
+    if let Ok(format) = ImageFormat::from_path(path) {
         reader.set_format(format);
     }
-    let reader = reader.with_guessed_format()?;
-    let format = reader.format();
-    let decoded = reader.decode()?;
-    if format == Some(ImageFormat::Jpeg) && !is_whole(&bytes) {
-        return Err(ImageError::CutOff);
-    }
-    drop(bytes);
-    let dimensions = (decoded.width(), decoded.height());
-    let gray = match decoded {
-        // What most colourful files are, by the formula that Pillow has.
-        DynamicImage::ImageRgb8(picture) => xray_pixels::gray(picture.as_raw()),
-        other => other.into_luma8().into_raw(),
+    reader.with_guessed_format()
+}
+
+/// The decoder fills up with gray what is missing, and mixes up the planes of a picture that has each by itself.
+fn decode_jpeg(
+    path: &Path,
+    bytes: &[u8],
+    reader: ImageReader<Cursor<&[u8]>>,
+) -> Result<GrayImage, ImageError> {
+    let decoded = match marks::planes(bytes) {
+        marks::Planes::Together => gray(reader.decode()?),
+        // An error for a picture that is too large, before anything is decoded.
+        marks::Planes::Apart(planes) if reader.into_decoder()?.total_bytes() <= MOST_DECODED => {
+            let plane = |file: &[u8]| Ok(self::reader(path, file)?.decode()?.into_luma8());
+            let decoded: Result<Vec<_>, ImageError> = planes.files.iter().map(|file| plane(file)).collect();
+            Ok(planes.gray(&decoded?))
+        }
+        marks::Planes::Apart(_) | marks::Planes::Unknown => Err(ImageError::Parts),
     };
-    let pixels = xray_pixels::resize(&gray, dimensions, order.size)
-        .map_err(|error| ImageError::Resize(error.to_string()))?;
-    let name = order.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let thread = thread::current().name().unwrap_or_default().to_owned();
-    Ok(Thumbnail { name, pid: process::id(), thread, pixels })
+    let decoded = decoded?;
+    if marks::is_whole(bytes) { Ok(decoded) } else { Err(ImageError::CutOff) }
+}
+
+/// One formula for pixels of all kinds. Opacity doesn't count.
+fn gray(decoded: DynamicImage) -> Result<GrayImage, ImageError> {
+    let (width, height) = (decoded.width(), decoded.height());
+    let levels = match decoded {
+        DynamicImage::ImageLuma8(_)
+        | DynamicImage::ImageLumaA8(_)
+        | DynamicImage::ImageLuma16(_)
+        | DynamicImage::ImageLumaA16(_) => return Ok(decoded.into_luma8()),
+        DynamicImage::ImageRgb8(picture) => xray_pixels::gray(picture.as_raw()),
+        DynamicImage::ImageRgba8(picture) => xray_pixels::gray_of_rgba(picture.as_raw()),
+        other => xray_pixels::gray(other.into_rgb8().as_raw()),
+    };
+    GrayImage::from_raw(width, height, levels).ok_or_else(|| ImageError::Resize("it lacks pixels".to_owned()))
 }
 
 /// A whole file, unless it is no file at all or too large.
@@ -137,11 +202,4 @@ mod any_path {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
         OsString::deserialize(deserializer).map(PathBuf::from)
     }
-}
-
-/// The decoder fills up with gray what is missing. A whole file has the mark of its end after that of its last scan; a
-/// preview inside the file has marks of its own, before.
-fn is_whole(jpeg: &[u8]) -> bool {
-    let marks = jpeg.windows(2).rev().find(|pair| matches!(pair, [0xff, 0xd9 | 0xda]));
-    marks == Some(&[0xff, 0xd9])
 }

@@ -110,7 +110,10 @@ fn a_pipe_and_a_device_are_written_to() {
         let (send, has_gone) = std::sync::mpsc::channel();
         std::thread::spawn({
             let pipe = pipe.clone();
-            move || send.send(drop(fs::File::open(pipe).expect("a pipe")))
+            move || {
+                drop(fs::File::open(pipe).expect("a pipe"));
+                send.send(())
+            }
         });
         let mut draft = Place::new(&pipe).and_then(Place::begin).expect("a place");
         has_gone.recv().expect("it goes");

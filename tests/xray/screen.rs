@@ -12,10 +12,10 @@ use std::{
 use crate::{program::example, within};
 
 /// The test's end of a new terminal, and the program's.
-fn terminal() -> (File, OwnedFd) {
+fn terminal(columns: u16) -> (File, OwnedFd) {
     let (mut master, mut slave) = (-1, -1);
     let null = std::ptr::null_mut();
-    let size = libc::winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: valid places for two descriptors, and a valid size.
     let opened = unsafe {
         libc::openpty(&raw mut master, &raw mut slave, null, null.cast(), (&raw const size).cast_mut())
@@ -41,8 +41,8 @@ impl Drop for Running {
 }
 
 /// What a run shows on a terminal as its stderr.
-fn shown(args: &[&str], folder: &std::path::Path) -> String {
-    let (mut screen, stderr) = terminal();
+fn shown(args: &[&str], folder: &std::path::Path, columns: u16) -> String {
+    let (mut screen, stderr) = terminal(columns);
     let mut command = Command::new(example("xray_resize"));
     command.args(args).current_dir(folder).env("TERM", "xterm").env_remove("NO_COLOR");
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
@@ -80,7 +80,7 @@ fn a_bar_shows_how_far_it_is_and_goes_again() {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["drawing X-rays", "loop"] {
             let args = ["--cache", "cache", "--images", "40", "--workers", "2", "--executor", "loop"];
-            let text = shown(&args, folder.path());
+            let text = shown(&args, folder.path(), 100);
             let steps = steps(&text, name);
             assert!(steps.is_sorted() && steps.first() == Some(&0), "{steps:?}: {text:?}");
             assert!(steps.iter().any(|done| (1..40).contains(done)), "it never moved: {text:?}");
@@ -91,4 +91,28 @@ fn a_bar_shows_how_far_it_is_and_goes_again() {
             assert!(text[last..].contains("\r\u{1b}[2K"), "the last bar is left behind: {text:?}");
         }
     });
+}
+
+#[test]
+fn a_line_is_never_longer_than_the_terminal_is_wide() {
+    within(190, || {
+        let folder = tempfile::tempdir().expect("a folder");
+        for columns in [120, 64, 50, 40, 31, 12] {
+            let args = ["--cache", "cache", "--images", "40", "--workers", "2", "--executor", "threads"];
+            let text = shown(&args, folder.path(), columns);
+            let plain = without_escapes(&text);
+            let longest = plain.split(['\r', '\n']).max_by_key(|line| line.chars().count());
+            let longest = longest.expect("a line");
+            assert!(longest.chars().count() <= usize::from(columns), "{columns}: {longest:?}");
+            assert!(longest.chars().any(|char| char.is_ascii_digit()), "{columns}: {longest:?}");
+        }
+    });
+}
+
+fn without_escapes(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| {
+        all + part.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).get(1..).unwrap_or_default()
+    })
 }

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fs::{self, File},
-    io::{Cursor, Write},
+    io::Cursor,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt, fs::symlink, net::UnixListener},
     path::{Path, PathBuf},
     process::Command,
@@ -382,7 +382,7 @@ fn assert_plain(ended: &Ended) {
 }
 
 /// The most memory that any process had which this one has started, or one of those.
-fn children_mib() -> u64 {
+pub(crate) fn children_mib() -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: a valid place for the answer.
     let got = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()) };
@@ -433,26 +433,9 @@ fn progressive(width: u16, height: u16) -> Vec<u8> {
 
 /// A PNG of black pixels, a bit each: a thousandth of its size, which is an eighth of what it becomes.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
-    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    let mut chunk = |kind: &[u8; 4], data: &[u8]| {
-        let mut check = flate2::Crc::new();
-        check.update(kind);
-        check.update(data);
-        file.extend((data.len() as u32).to_be_bytes());
-        file.extend(kind);
-        file.extend(data);
-        file.extend(check.sum().to_be_bytes());
-    };
-    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    chunk(b"IHDR", &[&size[..], &[1, 0, 0, 0, 0]].concat());
     let rows = vec![0; (width as usize / 8 + 1) * 100];
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    for _ in 0..height / 100 {
-        encoder.write_all(&rows).expect("memory");
-    }
-    chunk(b"IDAT", &encoder.finish().expect("memory"));
-    chunk(b"IEND", &[]);
-    file
+    let rows = crate::deflated((0..height / 100).map(|_| &rows[..]));
+    crate::png((width, height), (1, 0), &[], rows)
 }
 
 /// A TIFF of one strip of so many gray pixels, of which there are a few.
