@@ -56,7 +56,7 @@ done
 try configuration elsewhere bash "$root/.ci/run" "${configured[@]}"
 [ -d "$place/configured/ci" ] || failed+=("the configuration was not heeded")
 
-git -C "$root" worktree add --quiet "$place/work tree"
+git -C "$root" worktree add --quiet --detach "$place/work tree"
 chmod -R a-w "$place/work tree"
 # As root nothing is protected from writing; that nothing is written is seen below.
 try worktree elsewhere CARGO_TARGET_DIR="$place/another target" bash "$place/work tree/.ci/run" mutants dependencies
