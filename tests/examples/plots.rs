@@ -23,26 +23,18 @@ fn is_plot(path: &Path) -> bool {
 #[test]
 fn a_full_disk_leaves_the_old_plot() {
     // Not the soak, whose pictures are larger than any plot; it writes by the same `Place`.
-    for (name, args) in [DRAW[0]] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let plot = folder.path().join("plot.svg");
-        fs::write(&plot, "old").expect("an old plot");
-        let mut limited = Command::new("sh");
-        limited.args(["-c", r#"trap '' XFSZ; ulimit -f 4; exec "$0" "$@""#]).arg(example(name));
-        limited.args(args).args(["--out", "plot.svg"]).current_dir(folder.path());
-        let ended = Running::start(limited).end();
-        assert!(matches!(ended.code, Some(1 | 2)), "{name}: {ended:?}");
-        assert!(
-            ended.stderr.contains("File too large") && !ended.stderr.contains("Os {"),
-            "{name}: {ended:?}"
-        );
-        assert_eq!(fs::read(&plot).expect("the old plot"), b"old", "{name}");
-        assert_eq!(
-            fs::read_dir(folder.path()).expect("the folder").count(),
-            1,
-            "{name} left something behind"
-        );
-    }
+    let (name, args) = DRAW[0];
+    let folder = tempfile::tempdir().expect("a folder");
+    let plot = folder.path().join("plot.svg");
+    fs::write(&plot, "old").expect("an old plot");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", r#"trap '' XFSZ; ulimit -f 4; exec "$0" "$@""#]).arg(example(name));
+    limited.args(args).args(["--out", "plot.svg"]).current_dir(folder.path());
+    let ended = Running::start(limited).end();
+    assert!(matches!(ended.code, Some(1 | 2)), "{name}: {ended:?}");
+    assert!(ended.stderr.contains("File too large") && !ended.stderr.contains("Os {"), "{name}: {ended:?}");
+    assert_eq!(fs::read(&plot).expect("the old plot"), b"old", "{name}");
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 1, "{name} left something behind");
 }
 
 #[cfg(target_os = "linux")]
