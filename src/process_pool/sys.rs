@@ -583,10 +583,10 @@ impl Child {
     /// Waits for the child's end and takes its status; `None` if it has not ended after [`STUBBORN`]. Nobody waits for it
     /// then: it can't be signalled, or it is stuck in the kernel.
     pub(super) fn await_end(&self) -> Option<Exit> {
-        let since = Instant::now();
+        let start = Instant::now();
         loop {
             let exit = self.reap();
-            let left = STUBBORN.saturating_sub(since.elapsed());
+            let left = STUBBORN.saturating_sub(start.elapsed());
             if exit.is_some() || left.is_zero() {
                 self.given_up.set(exit.is_none());
                 return exit;
@@ -742,11 +742,15 @@ pub(super) enum Leave {
 ///
 /// The parent's end is told by its handle, not by the stream, since a fork of the parent may hold the stream's other end.
 /// But the stream hangs up when the parent becomes another program, whose process is the same one: its end of the socket
-/// is closed by `exec`. `is_told` is for a task that has closed every descriptor of its process: then nothing but looking
-/// from time to time is left.
+/// is closed by `exec`. It does so as well if a task shuts it down, and then the parent, which is still there, waits a
+/// moment for what the task has to say and ends the worker: so this waits a little longer. `is_told` is for a parent that
+/// has hung up because it may not send signals, which is obeyed at once; where a task has closed every descriptor of its
+/// process, at the next look.
 pub(super) fn watch(parent: u32, socket: &Socket, tasks: Thread, is_told: impl Fn() -> bool) -> Leave {
     /// How often a thread without a handle is asked for.
     const ASK_FOR_THREAD: Duration = Duration::from_millis(500);
+    /// How long a parent is given that is there and will end this worker by itself.
+    const HANG_UP: Duration = Duration::from_secs(2);
     let pid = i32::try_from(parent).ok().and_then(Pid::from_raw);
     let (of_parent, of_tasks) = (pid.and_then(handle_of), tasks.handle());
     let made = identity(socket);
@@ -756,9 +760,13 @@ pub(super) fn watch(parent: u32, socket: &Socket, tasks: Thread, is_told: impl F
         (Some(_), Some(_)) => None,
     };
     let mut watches = true;
+    let mut hung_up: Option<Instant> = None;
     loop {
         // Asked after the handle was had: opened once the parent was dead, it could be a stranger's.
-        if rustix::process::getppid() != pid || is_told() {
+        if rustix::process::getppid() != pid
+            || is_told()
+            || hung_up.is_some_and(|since| since.elapsed() >= HANG_UP)
+        {
             return Leave::ByParent;
         }
         if tasks.is_gone() {
@@ -776,7 +784,7 @@ pub(super) fn watch(parent: u32, socket: &Socket, tasks: Thread, is_told: impl F
             continue;
         }
         if fds[0].revents().contains(PollFlags::HUP) && made.is_some() && identity(socket) == made {
-            return Leave::ByParent;
+            hung_up = Some(Instant::now());
         }
         // If the reason is a handle the next turn sees it, or the one after that. If it isn't, a task has closed these
         // descriptors, and their numbers are anything's: watching them on would never sleep.

@@ -1,13 +1,14 @@
 //! The worker's loop over a stream and a page of the test's own.
 
-use super::{SELF, ancestry, serve, short};
+use super::{CUT, SELF, ancestry, leave_last_words, serve, short};
+use crate::contain::Told;
 use crate::error::TaskError;
 use crate::executor::{Task, encode_call, encode_try_call};
 use crate::future::TaskOptions;
 use crate::id::FutureId;
 use crate::process_pool::channel::{Filled, Inbox, Outbox, Wait};
 use crate::process_pool::message::{Head, Kind, Welcome};
-use crate::process_pool::page::Page;
+use crate::process_pool::page::{LAST_WORDS, Page};
 use crate::process_pool::record::{Record, frame};
 use crate::process_pool::sys::Mapping;
 use crate::process_pool::tests::FakeStream;
@@ -239,4 +240,23 @@ fn names_are_shortened_in_their_middle() {
     assert_eq!(short("ääääääääääää-3"), "ääääää-3");
     assert_eq!(short("no_number_but_long"), "no_number_but_-");
     assert!(SELF.get().is_none() && ancestry().is_empty(), "this process is no worker");
+}
+
+#[test]
+fn last_words_that_are_too_long_keep_the_place_and_the_beginning() {
+    for (letters, backtrace) in [(10, 50_000), (20_000, 0), (20_001, 50_000), (1_000_000, 10)] {
+        let page = Mapping::create().expect("a page").0;
+        // Two bytes each, behind an odd number of others: some cuts would be in the middle of one.
+        let message = format!("left == right: {}", "é".repeat(letters));
+        let location = Some("src/tasks.rs:7:9".to_owned());
+        let backtrace = Some("0: begin\n".repeat(backtrace / 9));
+        leave_last_words(&page, &Told { message: &message, location, backtrace });
+        let words = page.last_words.read().expect("some are left");
+        assert!(words.len() <= LAST_WORDS);
+        let Err(TaskError::Panicked(panic)) = outcome::read::<()>(&words) else { panic!("it is readable") };
+        assert_eq!(panic.location(), Some("src/tasks.rs:7:9"));
+        let said = panic.message();
+        let kept = said.strip_suffix(CUT).unwrap_or(said);
+        assert!(message.starts_with(kept) && (kept.len() == message.len() || kept.len() > LAST_WORDS - 300));
+    }
 }
