@@ -135,7 +135,9 @@ impl Pool {
                 let met: Vec<_> = (0..WORKERS)
                     .map(|_| {
                         let all = all.clone();
-                        pool.spawn(move || drop(all.wait()))
+                        pool.spawn(move || {
+                            all.wait();
+                        })
                     })
                     .collect();
                 met.into_iter().for_each(|one| one.result().expect("they meet"));
@@ -266,7 +268,9 @@ fn try_each(
 // ---- loggers ---------------------------------------------------------------------------------------
 
 /// What the logger does at each message.
-static LOGGER: Mutex<Option<Arc<dyn Fn(&log::Record<'_>) + Send + Sync>>> = Mutex::new(None);
+static LOGGER: Mutex<Option<Arc<Does>>> = Mutex::new(None);
+
+type Does = dyn Fn(&log::Record<'_>) + Send + Sync;
 
 struct Logger;
 
@@ -399,14 +403,13 @@ fn the_logger_told_of_a_worker_that_does_not_start() {
 
 /// `program | head -1`: its logger prints, and the reader of its output has gone.
 fn a_logger_whose_reader_has_gone() {
-    // SAFETY: a valid place for two numbers; those of a pipe, whose reading end is closed; standard output becomes the
-    // other.
-    unsafe {
-        let mut ends = [0; 2];
-        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
-        libc::close(ends[0]);
-        assert_eq!(libc::dup2(ends[1], 1), 1);
-    }
+    let mut ends = [0; 2];
+    // SAFETY: a valid place for two numbers.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    // SAFETY: the pipe's reading end, which nobody else uses.
+    assert_eq!(unsafe { libc::close(ends[0]) }, 0);
+    // SAFETY: standard output becomes the other end.
+    assert_eq!(unsafe { libc::dup2(ends[1], 1) }, 1);
     set_logger(|record| println!("{}", record.args()));
     let pool = threads(&act(What::Panic, false));
     for _ in 0..10 {
@@ -909,12 +912,9 @@ fn an_item_that_panics_is_not_waited_for() {
 fn limit_memory(room: Option<usize>) -> libc::rlimit {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("proc");
     let pages: u64 = statm.split(' ').next().expect("a number").parse().expect("a number");
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid place for a limit.
-    let before = unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut limit), 0);
-        limit
-    };
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut before) }, 0);
     if let Some(room) = room {
         restore_memory(libc::rlimit { rlim_cur: pages * 4096 + room as u64, ..before });
     }
