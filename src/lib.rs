@@ -59,6 +59,7 @@
 // The library's own: examples and tests may print and unwrap.
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
+mod clock;
 mod contain;
 mod error;
 mod executor;

@@ -1,9 +1,9 @@
 //! The iterators of `map`: [`Map`], eager, and [`MapWith`], lazy and bounded.
 
+use crate::clock::deadline_after;
 use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError, TimedOut};
 use crate::future::Future;
-use crate::future::waiting::deadline_after;
 use crate::wait::AsCompleted;
 use std::collections::VecDeque;
 use std::fmt;

@@ -25,6 +25,7 @@ pub use shared::{SharedFuture, SharedWait};
 pub use state::State;
 pub use unobserved::set_unobserved_hook;
 
+use crate::clock::deadline_after;
 use crate::error::{Broken, TaskError, TaskFailure, TimedOut};
 use crate::id::FutureId;
 use cell::{AnyCell, Cell, Entry, Source};
@@ -33,7 +34,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use waiting::{Ending, One, Watched, deadline_after};
+use waiting::{Ending, One, Watched};
 use watchers::OWNER;
 
 /// One owner's claim on one result, like a `JoinHandle`.

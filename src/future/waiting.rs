@@ -9,11 +9,12 @@ use super::home::HomeId;
 use super::hub::{Hub, Woken};
 #[cfg(feature = "process")]
 use super::state::Phase;
+use crate::clock::is_over;
 use crate::sync::spin_until;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,7 +143,7 @@ pub(crate) fn wait(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
 fn listen(what: &mut dyn Wait) -> bool {
     use crate::sync::Patience;
     /// Longer than it takes to wake a process that sleeps; nothing beside the two wake-ups that it saves.
-    const MOST: Duration = Duration::from_micros(50);
+    const MOST: std::time::Duration = std::time::Duration::from_micros(50);
     crate::sync::thread_local! {
         static PATIENCE: Patience = const { Patience::new() };
     }
@@ -182,15 +183,6 @@ pub(crate) fn sleep(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
     };
     what.disarm();
     ending
-}
-
-/// The moment `timeout` from now; `None`, for ever, if the clock can't tell it.
-pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
-}
-
-fn is_over(deadline: Option<Instant>) -> bool {
-    deadline.is_some_and(|at| at <= Instant::now())
 }
 
 /// The wait for one task.

@@ -13,6 +13,7 @@ use super::door::Door;
 use super::message::Garbled;
 use super::record::{BATCH_BYTES, Record};
 use super::sys::{Bell, Mapping, Signal};
+use crate::clock::{self, deadline_after, is_over};
 use crate::error::Broken;
 use crate::id::FutureId;
 use std::collections::VecDeque;
@@ -260,8 +261,8 @@ impl Book {
         }
         let desk = &mut self.desks[at];
         let since = *desk.idle_since.get_or_insert_with(Instant::now);
-        let until = self.policy.idle_timeout.and_then(|timeout| since.checked_add(timeout));
-        if until.is_some_and(|until| Instant::now() >= until) {
+        let until = self.policy.idle_timeout.and_then(|timeout| clock::after(since, timeout));
+        if is_over(until) {
             return self.close(at);
         }
         if may_take == 0 {
@@ -516,7 +517,7 @@ impl Book {
     /// worker, or one on its way that has not failed yet, for what failed may be this one alone (for want of descriptors,
     /// say).
     pub(super) fn note_failed_start(&mut self, at: usize) -> bool {
-        self.no_start_before = Some(Instant::now() + START_AGAIN_AFTER);
+        self.no_start_before = deadline_after(START_AGAIN_AFTER);
         let desk = &mut self.desks[at];
         desk.failed_starts += 1;
         let too_often = desk.failed_starts >= FAILED_STARTS;

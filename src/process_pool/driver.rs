@@ -12,6 +12,7 @@ use super::message::{Garbled, Kind};
 use super::pool::Pool;
 use super::record::Record;
 use super::sys::{self, Bell, Exit, Signal};
+use crate::clock::{self, deadline_after, is_over};
 use crate::error::{Broken, TaskError, TimeLimit, WorkerDied};
 use crate::id::FutureId;
 use crate::remote::codec::{Arrived, Bulk};
@@ -83,7 +84,7 @@ fn start(pool: &Arc<Pool>, desk: usize, bell: &Bell) -> Result<Worker, Failure> 
     if !is_wanted() {
         return Err(Failure::NotWanted);
     }
-    let deadline = Instant::now() + pool.config.start_timeout;
+    let deadline = deadline_after(pool.config.start_timeout);
     let started = |pid| {
         let mut book = pool.book.lock();
         book.desks[desk].pid = Some(pid);
@@ -123,7 +124,7 @@ struct Driver<'p> {
     /// Its pool broke and it was told to end: until when it may clean up. Nobody would ever end one that ignores signals.
     mercy_until: Option<Instant>,
     /// It should be heard of: when that is looked at next, and how often it was.
-    quiet: Option<(Instant, u32)>,
+    quiet: Option<(Option<Instant>, u32)>,
     weight: Option<(u64, Instant)>,
     /// Replies came several at a time, and as many tasks are still to begin.
     is_brisk: bool,
@@ -203,7 +204,7 @@ impl<'p> Driver<'p> {
         let (socket, child) = (&self.worker.door.socket, &self.worker.child);
         let for_room = !self.worker.door.is_drained();
         let ring = &self.worker.page.ring;
-        let nap = self.is_brisk.then(|| Instant::now() + NAP);
+        let nap = self.is_brisk.then(|| deadline_after(NAP)).flatten();
         // Whoever wants to be rung looks once more: what came before that is there to be seen, and nobody rings for it.
         let is_deaf = self.deaf_until.is_some();
         let has_news = nap.is_none() && !is_deaf && ring.hang_up();
@@ -230,15 +231,15 @@ impl<'p> Driver<'p> {
                 Ok(Filled::Some | Filled::Nothing) => {}
                 Ok(Filled::End) => {
                     self.condemn(Sentence::Silent);
-                    self.deaf_until = Instant::now().checked_add(DYING);
+                    self.deaf_until = deadline_after(DYING);
                 }
                 Err(garbled) => self.condemn(Sentence::Garbled(garbled.to_string())),
             }
         }
-        if self.deaf_until.is_some_and(|until| Instant::now() >= until) {
+        if is_over(self.deaf_until) {
             self.condemn(Sentence::Garbled("it closed its end of the connection and lived on".into()));
         }
-        if self.mercy_until.is_some_and(|until| Instant::now() >= until) {
+        if is_over(self.mercy_until) {
             self.mercy_until = None;
             self.worker.child.signal(Signal::KILL);
         }
@@ -249,13 +250,12 @@ impl<'p> Driver<'p> {
 
     /// Sleeps, but not for ever: a worker that is stopped would keep its tasks from the others.
     fn listen(&mut self) -> Turn {
-        let (until, _) = *self.quiet.get_or_insert_with(|| (Instant::now() + LISTEN, 0));
-        let turn = self.turn(Some(until));
-        let now = Instant::now();
+        let (until, _) = *self.quiet.get_or_insert_with(|| (deadline_after(LISTEN), 0));
+        let turn = self.turn(until);
         if let Some((until, times)) = &mut self.quiet
-            && now >= *until
+            && is_over(*until)
         {
-            (*until, *times) = (now + LISTEN, *times + 1);
+            (*until, *times) = (deadline_after(LISTEN), *times + 1);
             if *times >= LISTENS {
                 self.forsake();
             }
@@ -360,7 +360,7 @@ impl<'p> Driver<'p> {
         self.clocks.retain(|(id, _)| running.iter().any(|(running, _)| running == id));
         for (id, limit) in running {
             if self.clocks.iter().all(|(known, _)| *known != id)
-                && let Some(until) = now.checked_add(limit)
+                && let Some(until) = clock::after(now, limit)
             {
                 self.clocks.push((id, until));
             }
@@ -405,7 +405,7 @@ impl<'p> Driver<'p> {
             self.worker.child.signal(Signal::KILL);
         }
         // Its stream has no meaning any more: only its death is waited for.
-        self.deaf_until = Instant::now().checked_add(GRACE);
+        self.deaf_until = deadline_after(GRACE);
         self.pool.wake_all(wake);
         self.pool.finish_cancelled(cancelled);
     }
@@ -417,7 +417,7 @@ impl<'p> Driver<'p> {
         let mut book = self.pool.book.lock();
         let order = book.desks[self.desk].order.take();
         if order.is_some() && matches!(book.life, Life::Broken(_)) {
-            self.mercy_until = Instant::now().checked_add(GRACE);
+            self.mercy_until = deadline_after(GRACE);
         }
         let wake = book.recall(self.desk, &mut cancelled);
         drop(book);
@@ -450,9 +450,9 @@ impl<'p> Driver<'p> {
     fn close(self) {
         self.worker.door.clear();
         self.worker.door.socket.close_write();
-        let deadline = Instant::now() + GRACE;
+        let deadline = deadline_after(GRACE);
         loop {
-            let awake = sys::sleep(None, false, Some(&self.worker.child), &self.bell, Some(deadline));
+            let awake = sys::sleep(None, false, Some(&self.worker.child), &self.bell, deadline);
             if awake.rung {
                 self.bell.clear();
                 if let Some(signal) = self.pool.book.lock().desks[self.desk].order.take() {
@@ -462,7 +462,7 @@ impl<'p> Driver<'p> {
             if awake.ended && self.worker.child.has_ended() {
                 break;
             }
-            if Instant::now() >= deadline {
+            if is_over(deadline) {
                 // A thread or an exit handler of the program's holds it; nobody waits for that.
                 self.worker.child.signal(Signal::KILL);
                 self.worker.child.reap_blocking();
@@ -539,7 +539,7 @@ impl<'p> Driver<'p> {
 }
 
 fn look_up() -> Option<Instant> {
-    Instant::now().checked_add(LOOK_UP)
+    deadline_after(LOOK_UP)
 }
 
 fn with_exit(died: WorkerDied, exit: Exit) -> WorkerDied {

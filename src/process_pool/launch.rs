@@ -8,6 +8,7 @@ use super::door::Door;
 use super::entry;
 use super::message::{Head, Kind, PROTOCOL, Welcome};
 use super::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket};
+use crate::clock::is_over;
 use crate::error::TaskError;
 use crate::remote::function::Fingerprint;
 use crate::remote::{outcome, parcel};
@@ -97,7 +98,7 @@ pub(super) fn launch(
     recipe: &Recipe,
     number: usize,
     bell: &Bell,
-    deadline: Instant,
+    deadline: Option<Instant>,
     is_wanted: impl Fn() -> bool,
     started: impl FnOnce(u32),
 ) -> Result<Worker, Failure> {
@@ -173,7 +174,7 @@ struct Coming<'a, W> {
     socket: Socket,
     inbox: Inbox,
     bell: &'a Bell,
-    deadline: Instant,
+    deadline: Option<Instant>,
     is_wanted: W,
 }
 
@@ -220,7 +221,7 @@ impl<W: Fn() -> bool> Coming<'_, W> {
     }
 
     fn is_in_time(&self) -> Result<(), Failure> {
-        if Instant::now() < self.deadline {
+        if !is_over(self.deadline) {
             return Ok(());
         }
         Err(Failure::Start("a worker did not come up in time; `start_timeout` gives it longer".into()))
@@ -228,8 +229,7 @@ impl<W: Fn() -> bool> Coming<'_, W> {
 
     fn wait(&self, for_room: bool) -> Result<(), Failure> {
         self.is_in_time()?;
-        let awake =
-            sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.bell, Some(self.deadline));
+        let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.bell, self.deadline);
         if awake.rung {
             self.bell.clear();
             if !(self.is_wanted)() {
@@ -308,7 +308,7 @@ mod tests {
             socket,
             inbox: Inbox::default(),
             bell: &bell,
-            deadline: Instant::now(),
+            deadline: Some(Instant::now()),
             is_wanted: || true,
         };
         let heard = coming.hear(Kind::Hello, |_, _| Ok(()));

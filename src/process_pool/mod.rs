@@ -53,8 +53,8 @@ pub use entry::init;
 pub use launch::Output as WorkerOutput;
 pub use stats::{ProcessStats, WorkerState, WorkerStats};
 
+use crate::clock::deadline_after;
 use crate::executor::{Executor, Shutdown, StillBusy, Task};
-use crate::future::waiting::deadline_after;
 use pool::Pool;
 use std::fmt;
 use std::sync::Arc;

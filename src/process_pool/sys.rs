@@ -4,6 +4,7 @@
 
 use super::channel::{Stream, Wait};
 use super::page::Page;
+use crate::clock::deadline_after;
 use crate::sync::delay;
 use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, Ordering};
 use rustix::event::{PollFd, PollFlags};
@@ -670,7 +671,7 @@ pub(super) fn sleep(
     deadline: Option<Instant>,
 ) -> Awake {
     let unwatched = child.is_some_and(|child| child.handle.is_none());
-    let ask = unwatched.then(|| Instant::now() + ASK_EVERY);
+    let ask = unwatched.then(|| deadline_after(ASK_EVERY)).flatten();
     let deadline = deadline.into_iter().chain(ask).min();
     let timeout = deadline.map(|deadline| {
         let left = deadline.saturating_duration_since(Instant::now());

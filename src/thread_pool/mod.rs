@@ -22,11 +22,12 @@ pub use scope::Scope;
 pub use stats::Stats;
 pub use waiting::blocking;
 
+use crate::clock::deadline_after;
 use crate::error::TaskFailure;
 use crate::executor::local::{Launch, local_verbs};
 use crate::executor::{Executor, Map, MapOptions, MapWith, Shutdown, StillBusy, Task, refuse_unsupported};
 use crate::future::cell::{Entry, fail_claimed};
-use crate::future::waiting::{deadline_after, is_thread_of};
+use crate::future::waiting::is_thread_of;
 use crate::future::{Future, TaskOptions};
 use queue::Queue;
 use std::fmt;

@@ -46,6 +46,7 @@
 use super::builder::Config;
 use super::stats::{Counters, Slot, Stats};
 use super::worker;
+use crate::clock;
 use crate::contain::drop_contained;
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::{Shutdown, WhenFull};
@@ -417,7 +418,7 @@ impl Queue {
             } else {
                 self.config.keep_alive
             };
-            match limit.and_then(|limit| since.checked_add(limit)) {
+            match limit.and_then(|limit| clock::after(since, limit)) {
                 None => self.wake.wait(&mut state),
                 Some(at) => {
                     let timed_out = self.wake.wait_until(&mut state, at).timed_out();

@@ -21,6 +21,7 @@
 //! would break the limit a pool is bought for. `blocking` declares them.
 
 use super::worker::Worker;
+use crate::clock::is_over;
 use crate::future::cell::Entry;
 use crate::future::home::HomeId;
 use crate::future::hub::Woken;
@@ -113,7 +114,7 @@ impl Worker {
     }
 
     fn wait_blocked(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
-        if deadline.is_some_and(|at| at <= Instant::now()) {
+        if is_over(deadline) {
             return waiting::sleep(what, deadline);
         }
         what.arm();

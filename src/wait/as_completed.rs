@@ -1,11 +1,12 @@
 //! [`as_completed`]: futures one by one, as they finish.
 
 use super::Waitable;
+use crate::clock::deadline_after;
 use crate::error::TimedOut;
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, Key, Stream, Woken};
 use crate::future::state::Phase;
-use crate::future::waiting::{self, Ending, Wait, Watched, deadline_after};
+use crate::future::waiting::{self, Ending, Wait, Watched};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;

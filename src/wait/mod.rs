@@ -6,9 +6,10 @@ mod as_completed;
 
 pub use as_completed::{AsCompleted, AsCompletedTimeout, as_completed};
 
+use crate::clock::deadline_after;
 use crate::future::hub::{Hub, Key, Woken};
 use crate::future::state::{Phase, Snapshot};
-use crate::future::waiting::{self, Wait, Watched, deadline_after};
+use crate::future::waiting::{self, Wait, Watched};
 use crate::future::{Future, SharedFuture};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

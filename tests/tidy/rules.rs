@@ -8,15 +8,16 @@ use crate::source::{Source, closing, is_word};
 /// Each module with those it may name. Arrows point one way; what isn't listed may not be named.
 const LAYERS: &[(&str, &[&str])] = &[
     ("sync", &[]),
+    ("clock", &[]),
     ("id", &["sync"]),
     ("contain", &["sync"]),
     ("error", &["sync", "id", "contain"]),
     ("remote", &["sync", "id", "contain", "error"]),
-    ("future", &["sync", "id", "contain", "error", "remote"]),
-    ("wait", &["sync", "id", "contain", "error", "future"]),
-    ("executor", &["sync", "id", "contain", "error", "remote", "future", "wait"]),
-    ("thread_pool", &["sync", "id", "contain", "error", "future", "wait", "executor"]),
-    ("process_pool", &["sync", "id", "contain", "error", "remote", "future", "wait", "executor"]),
+    ("future", &["sync", "clock", "id", "contain", "error", "remote"]),
+    ("wait", &["sync", "clock", "id", "contain", "error", "future"]),
+    ("executor", &["sync", "clock", "id", "contain", "error", "remote", "future", "wait"]),
+    ("thread_pool", &["sync", "clock", "id", "contain", "error", "future", "wait", "executor"]),
+    ("process_pool", &["sync", "clock", "id", "contain", "error", "remote", "future", "wait", "executor"]),
 ];
 
 /// Where `unsafe` may stand. On the side of the threads the scope's lifetime is the only reason; on that of the
@@ -42,6 +43,9 @@ const HARMLESS: &[&str] = &["Arc", "Weak", "Once", "OnceLock", "LazyLock"];
 
 /// The one door to `catch_unwind`.
 const CONTAIN: &str = "src/contain.rs";
+
+/// The one place where a duration is added to an instant.
+const CLOCK: &str = "src/clock.rs";
 
 /// What is wrong, where, and what to do instead.
 #[derive(Debug)]
@@ -72,6 +76,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
                 unsafe_places(source),
                 safety_comments(source),
                 catching(source),
+                instants(source),
                 noise(source),
                 unwraps(source),
                 pointer_impls(source),
@@ -259,6 +264,41 @@ fn catching(source: &Source) -> Vec<Finding> {
     let what = format!("`catch_unwind` outside {CONTAIN}");
     let caught = source.code.iter().filter(|token| token.text == "catch_unwind");
     caught.map(|token| finding(source, token.line, "contain", what.clone(), "call crate::contain")).collect()
+}
+
+/// `Instant::now() + timeout`, and the same with a name that the file declares as an instant or makes of `now`.
+fn instants(source: &Source) -> Vec<Finding> {
+    const INSTEAD: &str =
+        "use crate::clock, which knows what is for ever: the sum panics where the clock ends";
+    if source.path == CLOCK {
+        return Vec::new();
+    }
+    let code = &source.code;
+    let text = |at: usize| code.get(at).map_or("", |token| token.text.as_str());
+    let is_at = |at: usize, wanted: &[&str]| wanted.iter().enumerate().all(|(i, part)| text(at + i) == *part);
+    const NOW: &[&str] = &["Instant", "::", "now", "(", ")"];
+    let names: Vec<&str> = (0..code.len())
+        .filter(|at| {
+            is_at(at + 1, &[":", "Instant"])
+                || is_at(at + 1, &[":", "Option", "<", "Instant", ">"])
+                || (text(at + 1) == "=" && is_at(at + 2, NOW))
+        })
+        .map(text)
+        .filter(|name| is_word(name))
+        .collect();
+    let is_sum = |at: usize| {
+        ["+", "+=", "-", "-="].contains(&text(at))
+            || (text(at) == "." && ["checked_add", "checked_sub"].contains(&text(at + 1)))
+    };
+    (0..code.len())
+        .filter(|at| {
+            (is_at(*at, NOW) && is_sum(at + NOW.len())) || (names.contains(&text(*at)) && is_sum(at + 1))
+        })
+        .map(|at| {
+            let what = format!("a sum with the instant `{}`", text(at));
+            finding(source, code[at].line, "clock", what, INSTEAD)
+        })
+        .collect()
 }
 
 fn noise(source: &Source) -> Vec<Finding> {
@@ -489,6 +529,27 @@ mod tests {
     fn panics_are_caught_in_one_place() {
         breaks("2:contain", "src/thread_pool/worker.rs", "use std::panic::catch_unwind;");
         passes("src/contain.rs", "use std::panic::catch_unwind;");
+    }
+
+    #[test]
+    fn instants_are_added_to_in_one_place() {
+        for bad in [
+            "fn f() { let at = Instant::now() + timeout; }",
+            "fn f() { let now = Instant::now(); g(now + LONG) }",
+            "fn f(since: Instant) -> Option<Instant> { since.checked_add(d) }",
+            "fn f(mut at: Instant) { at += d; }",
+            "struct S { until: Option<Instant> } fn f(s: S) { s.until.map(|until| until - d) }",
+            "fn f() { Instant::now().checked_sub(d) }",
+        ] {
+            breaks("2:clock", "src/wait/mod.rs", bad);
+        }
+        let sum = "fn f() { Instant::now() + timeout }";
+        passes("src/clock.rs", sum);
+        passes(
+            "src/wait/mod.rs",
+            "fn f() { start.elapsed() + d; Instant::now() >= at; g(Instant::now(), 1 + 2) }",
+        );
+        passes("src/wait/mod.rs", &format!("#[cfg(test)] mod tests {{ {sum} }}"));
     }
 
     #[test]

@@ -13,6 +13,8 @@
 #![expect(unreachable_pub, reason = "public in the crate, of which this is a part")]
 #![cfg_attr(docsrs, expect(rustdoc::broken_intra_doc_links, reason = "the rest of the crate is not here"))]
 
+#[path = "../../../src/clock.rs"]
+mod clock;
 #[path = "../../../src/contain.rs"]
 mod contain;
 #[path = "../../../src/error.rs"]
