@@ -23,10 +23,20 @@ use std::time::{Duration, Instant};
 /// Starts that may fail in a row.
 const FAILED_STARTS: u32 = 3;
 
+/// Desks that are there from the beginning. More are set up as workers are started, so that nothing costs by how many
+/// there might be.
+const FIRST_DESKS: usize = 32;
+
+/// How long is waited after the first start that failed, and after the second: what was short (descriptors, memory,
+/// processes) may be there again.
+pub(super) const PAUSES: [Duration; FAILED_STARTS as usize - 1] =
+    [Duration::from_millis(100), Duration::from_secs(1)];
+
 /// How long a pool that has workers waits before it tries again to have more.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct Book {
+    max_workers: usize,
     queue: VecDeque<Record>,
     /// Places in a bounded queue that are promised to tasks still being encoded.
     pub(super) reserved: usize,
@@ -112,10 +122,11 @@ pub(super) struct Remains {
 impl Book {
     pub(super) fn new(max_workers: usize, policy: Policy) -> Self {
         Book {
+            max_workers,
             queue: VecDeque::new(),
             reserved: 0,
             dead: 0,
-            desks: (0..max_workers).map(|_| Desk::default()).collect(),
+            desks: (0..max_workers.min(FIRST_DESKS)).map(|_| Desk::default()).collect(),
             idle: Vec::new(),
             life: Life::Open,
             no_start_before: None,
@@ -196,12 +207,17 @@ impl Book {
     }
 
     fn start_one(&mut self) -> Wake {
-        let Some(desk) = self.desks.iter().position(|desk| desk.status == Status::Vacant) else {
+        let vacant = self.desks.iter().position(|desk| desk.status == Status::Vacant);
+        let Some(desk) = vacant.or_else(|| (self.desks.len() < self.max_workers).then_some(self.desks.len()))
+        else {
             return Wake::Nobody;
         };
         let too_early = self.no_start_before.is_some_and(|time| Instant::now() < time);
         if too_early && self.desks.iter().any(|desk| desk.status != Status::Vacant) {
             return Wake::Nobody;
+        }
+        if desk == self.desks.len() {
+            self.desks.push(Desk::default());
         }
         self.desks[desk].status = Status::Starting;
         Wake::Start(desk)
@@ -210,7 +226,8 @@ impl Book {
     /// When a start is to be tried again that failed while others worked: nobody else may ever come to ask for it.
     fn start_again_at(&self) -> Option<Instant> {
         let is_vacant = |desk: &Desk| desk.status == Status::Vacant;
-        let wanted = !self.queue.is_empty() && self.desks.iter().any(is_vacant);
+        let has_place = self.desks.len() < self.max_workers || self.desks.iter().any(is_vacant);
+        let wanted = !self.queue.is_empty() && has_place;
         self.no_start_before.filter(|_| wanted)
     }
 
@@ -241,7 +258,7 @@ impl Book {
         if !drained {
             return wait;
         }
-        let worn = self.policy.max_tasks_per_child.is_some_and(|most| desk.results >= most);
+        let worn = self.policy.max_tasks_per_child.is_some_and(|most| desk.results >= u64::from(most));
         if (worn || desk.is_retiring) && in_flight == 0 {
             return self.close(at);
         }
@@ -279,14 +296,15 @@ impl Book {
         if !desk.has_room() {
             return 0;
         }
-        let most = self.policy.max_tasks_per_child.map_or(usize::MAX, |most| most as usize);
-        most.saturating_sub(desk.results as usize + desk.in_flight())
+        let Some(most) = self.policy.max_tasks_per_child else { return usize::MAX };
+        let left = u64::from(most).saturating_sub(desk.results) as usize;
+        left.saturating_sub(desk.in_flight())
     }
 
     /// The next batch from the queue. So small a part of it that all workers have some, and each a second batch at its
     /// door; so many at once that a batch costs little more than a task.
     fn ship(&mut self, at: usize, may_take: usize, garbage: &mut Vec<Record>) -> bool {
-        let share = self.queued() / (2 * self.desks.len());
+        let share = self.queued() / self.max_workers.saturating_mul(2);
         let most = share.clamp(1, may_take);
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < most
@@ -519,7 +537,7 @@ impl Book {
     pub(super) fn note_failed_start(&mut self, at: usize) -> bool {
         self.no_start_before = deadline_after(START_AGAIN_AFTER);
         let desk = &mut self.desks[at];
-        desk.failed_starts += 1;
+        desk.failed_starts = desk.failed_starts.saturating_add(1);
         let too_often = desk.failed_starts >= FAILED_STARTS;
         let gives_hope = |desk: &Desk| match desk.status {
             Status::Up => true,
@@ -530,7 +548,7 @@ impl Book {
         too_often && !others.any(|(_, desk)| gives_hope(desk))
     }
 
-    fn is_alone(&self, at: usize) -> bool {
+    pub(super) fn is_alone(&self, at: usize) -> bool {
         let mut others = self.desks.iter().enumerate().filter(|(other, _)| *other != at);
         others.all(|(_, desk)| desk.status == Status::Vacant)
     }
@@ -547,6 +565,12 @@ impl Book {
             desk.bell = None;
         }
         stays
+    }
+
+    /// How long the next start here is to be put off.
+    pub(super) fn pause(&self, at: usize) -> Option<Duration> {
+        let failed = self.desks[at].failed_starts.checked_sub(1)?;
+        PAUSES.get(failed as usize).or(PAUSES.last()).copied()
     }
 
     /// A driver ends for want of a worker: another may take what is queued. Not a new one in its place.

@@ -24,7 +24,7 @@ pub(super) struct Desk {
     /// Starts that failed in a row.
     pub(super) failed_starts: u32,
     /// Results that came from this worker.
-    pub(super) results: u32,
+    pub(super) results: u64,
     /// It is to get no more tasks, and to end when it has done what it has.
     pub(super) is_retiring: bool,
     /// It has been or is about to be killed, and why.

@@ -1,13 +1,13 @@
 //! [`Pool`]: what the executor, its drivers and its tasks share. Tasks come in here and are resolved here.
 
-use super::book::{Book, Life, Wake};
+use super::book::{Book, Life, PAUSES, Wake};
 use super::buffer::Large;
 use super::desk::Reason;
 use super::driver;
 use super::launch::Recipe;
 use super::listener::Listener;
 use super::record::Record;
-use super::sys::{Birthmark, Signal};
+use super::sys::{self, Birthmark, Signal};
 use crate::contain::drop_contained;
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::WhenFull;
@@ -20,6 +20,7 @@ use crate::remote::{outcome, parcel};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, channel, one_processor, thread};
 use std::cell::Cell;
+use std::io::ErrorKind;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -262,14 +263,27 @@ impl Pool {
     }
 
     fn start_driver(self: &Arc<Self>, desk: usize) {
-        let pool = self.clone();
-        let run = move || {
-            SERVES.set(Some(pool.id));
-            driver::run(&pool, desk);
-            pool.leave();
+        let start = || {
+            let pool = self.clone();
+            let run = move || {
+                SERVES.set(Some(pool.id));
+                driver::run(&pool, desk);
+                pool.leave();
+            };
+            let name = format!("{}-driver-{desk}", self.config.recipe.name_prefix);
+            thread::Builder::new().name(name).spawn(run)
         };
-        let name = format!("{}-driver-{desk}", self.config.recipe.name_prefix);
-        match thread::Builder::new().name(name).spawn(run) {
+        let mut started = start();
+        for pause in PAUSES {
+            // Threads are short now and may not be for long. Where another worker is there, it goes on with that.
+            let is_short = started.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            if !is_short || !self.book.lock().is_alone(desk) {
+                break;
+            }
+            sys::pause(pause);
+            started = start();
+        }
+        match started {
             Ok(handle) => {
                 let mut threads = self.threads.lock();
                 threads.retain(|thread| !thread::is_finished(thread));
@@ -281,7 +295,8 @@ impl Pool {
                 let alone = book.is_deserted();
                 drop(book);
                 if alone {
-                    self.break_down(Broken::with_source("no thread could be had to drive a worker", error));
+                    let why = format!("no thread could be had to drive a worker{}", sys::advice(&error));
+                    self.break_down(Broken::with_source(why, error));
                 }
                 self.deserted.notify_all();
             }
