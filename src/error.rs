@@ -757,18 +757,37 @@ pub enum BuildError {
     /// `max_tasks_per_child(0)`.
     #[error("a worker must be good for at least one task: max_tasks_per_child is 0")]
     NoTasks,
-    /// A `stack_size` that no address space has room for.
-    #[error("no thread can have a stack of {0} bytes: stack_size is larger than the address space")]
-    StackSize(usize),
-    /// A `thread_name_prefix` with a NUL in it.
-    #[error("no thread can have this name: thread_name_prefix {0:?} contains a NUL")]
-    ThreadName(String),
+    /// An option has a value that nothing can be done with.
+    #[error("{option} can't be {value}: {why}")]
+    #[non_exhaustive]
+    Invalid {
+        /// The builder's method.
+        option: &'static str,
+        /// What it was given, the beginning of a long one.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The initializer's argument can't be sent to the workers.
     #[error("the initializer can't be sent to the workers: {0}")]
     Initializer(String),
     /// The platform or this program's start doesn't allow it.
     #[error("this executor can't be used here: {0}")]
     Unsupported(String),
+}
+
+impl BuildError {
+    #[cfg(feature = "process")]
+    pub(crate) fn invalid(option: &'static str, value: impl fmt::Debug, why: impl fmt::Display) -> Self {
+        /// A value may be of any length; its beginning says which it is.
+        const MOST: usize = 100;
+        let text = format!("{value:?}");
+        let mut value: String = text.chars().take(MOST).collect();
+        if value.len() < text.len() {
+            value.push_str("..");
+        }
+        BuildError::Invalid { option, value, why: why.to_string() }
+    }
 }
 
 #[cfg(test)]

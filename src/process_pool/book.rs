@@ -23,6 +23,11 @@ use std::time::{Duration, Instant};
 /// Starts that may fail in a row.
 const FAILED_STARTS: u32 = 3;
 
+/// How long is waited after the first start that failed, and after the second: what was short (descriptors, memory,
+/// processes) may be there again.
+pub(super) const PAUSES: [Duration; FAILED_STARTS as usize - 1] =
+    [Duration::from_millis(100), Duration::from_secs(1)];
+
 /// How long a pool that has workers waits before it tries again to have more.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -370,7 +375,7 @@ impl Book {
     /// The next batch from the queue. So small a part of it that all workers have some, and each a second batch at its
     /// door; so many at once that a batch costs little more than a task.
     fn ship(&mut self, at: usize, may_take: usize, garbage: &mut Vec<Record>) -> bool {
-        let share = self.queued() / (2 * self.desks.len());
+        let share = self.queued() / self.max_workers.saturating_mul(2);
         let most = share.clamp(1, may_take);
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < most
@@ -618,7 +623,7 @@ impl Book {
         too_often && !others.any(|(_, desk)| gives_hope(desk))
     }
 
-    fn is_alone(&self, at: usize) -> bool {
+    pub(super) fn is_alone(&self, at: usize) -> bool {
         self.manned() == usize::from(!self.vacant.contains(&at))
     }
 
@@ -642,6 +647,12 @@ impl Book {
         let desk = &mut self.desks[at];
         desk.pid = None;
         desk.bell = None;
+    }
+
+    /// How long the next start here is to be put off.
+    pub(super) fn pause(&self, at: usize) -> Option<Duration> {
+        let failed = self.desks[at].failed_starts.checked_sub(1)?;
+        PAUSES.get(failed as usize).or(PAUSES.last()).copied()
     }
 
     /// A driver ends for want of a worker: another may take what is queued. Not a new one in its place.

@@ -2,10 +2,9 @@
 
 use super::ProcessPoolExecutor;
 use super::book::{Book, Policy};
-use super::launch::{Output, Recipe};
+use super::launch::{Output, Recipe, enter};
 use super::pool::{Config, Pool};
-#[cfg(unix)]
-use super::sys;
+use super::sys::{self, Standing};
 use super::{entry, worker};
 use crate::error::{BuildError, TaskError, TaskFailure};
 use crate::executor::{Portable, WhenFull, encode_call, encode_try_call};
@@ -127,8 +126,8 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// How long a worker may take to come up, its initializer included: 60 s by default. Three in a row that don't
-    /// break the pool.
+    /// How long a worker may take to start, including its initializer; 60 s by default. Three failed starts in a row
+    /// break the pool; the second comes 100 ms after the first, the third a second after that.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = Some(timeout);
         self
@@ -167,7 +166,9 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// The workers' working directory; by default that of this process at `build`.
+    /// The workers' working directory. It is looked up by `build`, links included: workers that start later start there
+    /// too, wherever this process is by then. By default a worker starts where this process is at that moment, as any
+    /// child does.
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
         self.directory = Some(directory.as_ref().to_owned());
         self
@@ -209,10 +210,15 @@ impl ProcessPoolBuilder {
 
     /// Builds the pool. No process is started yet.
     ///
+    /// Workers have the environment of this process, and the processors, scheduling policy and niceness of this thread, as
+    /// they are now, whichever thread submits the task that starts them. Where the system doesn't let a thread become
+    /// less nice, a worker is as nice as the thread that started it.
+    ///
     /// # Errors
     ///
-    /// [`BuildError`], where a number is 0 that can't be, where the initializer's argument can't be encoded, and where
-    /// workers can't be: in a plug-in of another program, under a setuid bit, without `/proc`, more than ten pools deep.
+    /// [`BuildError`] if a number is 0 that can't be; if a name, a variable or the directory is one that no process can
+    /// have, with the option and its value; if the initializer's argument can't be encoded; and where workers can't run:
+    /// in a plug-in of another program, under a setuid bit, without `/proc`, more than ten pools deep.
     #[track_caller]
     pub fn build(self) -> Result<ProcessPoolExecutor, BuildError> {
         let max_workers = self.max_workers.unwrap_or_else(num_cpus::get);
@@ -225,7 +231,23 @@ impl ProcessPoolBuilder {
         if self.max_tasks_per_child == Some(0) {
             return Err(BuildError::NoTasks);
         }
-        check_platform().map_err(BuildError::Unsupported)?;
+        let name_prefix = self.name_prefix.clone().unwrap_or_else(program_name);
+        if name_prefix.contains('\0') {
+            return Err(BuildError::invalid(
+                "name_prefix",
+                name_prefix,
+                "the system's names have no NUL in them",
+            ));
+        }
+        if self.start_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(BuildError::invalid("start_timeout", Duration::ZERO, "no worker starts in no time"));
+        }
+        if self.address_space == Some(0) {
+            return Err(BuildError::invalid("address_space", 0, "no worker lives without memory"));
+        }
+        self.environment.iter().try_for_each(check_variable)?;
+        let program = check_platform().map_err(BuildError::Unsupported)?;
+        let directory = self.directory.as_deref().map(find_directory).transpose()?;
         let ancestry = self.nest(Location::caller())?;
         let initializer = match self.initializer {
             None => Vec::new(),
@@ -243,14 +265,15 @@ impl ProcessPoolBuilder {
             breaks_on_death: self.on_worker_death == WorkerDeath::BreakPool,
         };
         let recipe = Recipe {
-            // One that was removed can't be gone to: then workers start where this process is.
-            directory: self.directory.or_else(|| std::env::current_dir().ok()),
+            program,
+            directory,
+            standing: Standing::of_this_thread(),
             environment,
             stdout: self.stdout,
             stderr: self.stderr,
             own_group: self.own_group,
             address_space: self.address_space,
-            name_prefix: self.name_prefix.unwrap_or_else(program_name),
+            name_prefix,
             ancestry,
             initializer,
         };
@@ -288,8 +311,8 @@ impl ProcessPoolBuilder {
     }
 }
 
-/// Says why workers can't be started here, if they can't.
-fn check_platform() -> Result<(), String> {
+/// What workers are started from, or why they can't be started here.
+fn check_platform() -> Result<PathBuf, String> {
     if cfg!(not(unix)) {
         return Err(
             "pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into()
@@ -310,40 +333,45 @@ fn check_platform() -> Result<(), String> {
                     of another program (a Python module, say) or in a shared library of this one there is no way"
             .into());
     }
-    #[cfg(target_os = "linux")]
-    {
-        let program = std::fs::read_link("/proc/self/exe").map_err(|error| {
-            format!("workers are started from /proc/self/exe, which can't be read: {error}")
-        })?;
-        let maps = sys::with_stdio_taken(|| std::fs::read("/proc/self/maps")).unwrap_or_default();
-        if let Some(loaded) = file_at(&maps, entry::address())
-            && loaded != program
-        {
-            return Err(format!(
-                "the program was started through another one: /proc/self/exe is {}, but the code comes from {}; \
-                 start it directly",
-                program.display(),
-                loaded.display(),
-            ));
-        }
-    }
-    Ok(())
+    sys::program(entry::address())
 }
 
-/// The file that is mapped at an address, by `/proc/self/maps`; `None` where that can't be told for sure.
-#[cfg(target_os = "linux")]
-fn file_at(maps: &[u8], address: usize) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
-    let line = maps.split(|byte| *byte == b'\n').find(|line| {
-        let range = line.split(|byte| *byte == b' ').next().and_then(|range| std::str::from_utf8(range).ok());
-        let (start, end) = range.and_then(|range| range.split_once('-')).unwrap_or_default();
-        let number = |text| usize::from_str_radix(text, 16).unwrap_or(0);
-        (number(start)..number(end)).contains(&address)
-    })?;
-    let path = &line[line.iter().position(|byte| *byte == b'/')?..];
-    // Odd characters are written in another way there.
-    let plain = !path.contains(&b'\\');
-    plain.then(|| PathBuf::from(std::ffi::OsStr::from_bytes(path)))
+/// Where that is, wherever this process goes.
+fn find_directory(path: &Path) -> Result<PathBuf, BuildError> {
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(BuildError::invalid("current_dir", path, "no path has a NUL in it"));
+    }
+    path.canonicalize().and_then(|found| enter(&found).map(|()| found)).map_err(|error| {
+        let at = match std::env::current_dir() {
+            Ok(here) if path.is_relative() => format!(" in {}", here.display()),
+            _ => String::new(),
+        };
+        BuildError::invalid("current_dir", path, format!("it can't be entered{at}: {error}"))
+    })
+}
+
+/// Whether a variable can be had in the environment of a process. To have none of that name is always possible.
+fn check_variable((name, value): &(OsString, Option<OsString>)) -> Result<(), BuildError> {
+    /// So long a variable may be where the system has pages of the smallest size, its name, `=` and end included.
+    const LONGEST: usize = 128 << 10;
+    let Some(value) = value else { return Ok(()) };
+    let invalid = |what: &OsString, why: &str| Err(BuildError::invalid("env", what, why));
+    let has = |text: &OsString, byte| text.as_encoded_bytes().contains(&byte);
+    if name.is_empty() {
+        return invalid(name, "a variable needs a name");
+    }
+    if has(name, b'=') {
+        return invalid(name, "the name of a variable ends where a `=` is");
+    }
+    if has(name, 0) || has(value, 0) {
+        let which = if has(name, 0) { name } else { value };
+        return invalid(which, "names and values of variables have no NUL in them");
+    }
+    if cfg!(target_os = "linux") && name.len() + value.len() + 2 > LONGEST {
+        let why = format!("a variable may have 128 KiB at most, and this one has {} bytes", value.len());
+        return invalid(name, &why);
+    }
+    Ok(())
 }
 
 /// Names a place in the source. The same in each process of one executable.

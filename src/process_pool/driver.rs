@@ -67,7 +67,9 @@ pub(super) fn run(pool: &Arc<Pool>, desk: usize) {
                     start(pool, desk, bell.insert(new))
                 }
                 Err(error) => {
-                    Err(Failure::Start(format!("no descriptor to wake a driver could be had: {error}")))
+                    let advice = sys::advice(&error);
+                    let what = "no descriptor to wake a driver could be had";
+                    Err(Failure::Start(format!("{what}: {error}{advice}")))
                 }
             },
         };
@@ -81,11 +83,30 @@ pub(super) fn run(pool: &Arc<Pool>, desk: usize) {
         let mut book = pool.book.lock();
         let stays = book.stays(desk);
         let wake = if stays { super::book::Wake::Nobody } else { book.pass_on_unless_alone() };
+        let pause = book.pause(desk);
         drop(book);
         step("decided whether to stay");
         pool.wake(wake);
         if !stays {
             return;
+        }
+        if let Some(pause) = pause {
+            rest(pool, bell.as_deref(), pause);
+        }
+    }
+}
+
+/// Lets time pass after a start that failed, unless nobody wants a worker any more: what was short may be there again.
+fn rest(pool: &Pool, bell: Option<&Bell>, pause: Duration) {
+    let until = deadline_after(pause);
+    while !is_over(until) && pool.book.lock().wants_worker() {
+        match bell {
+            Some(bell) => {
+                if sys::sleep(None, false, None, bell, until).rung {
+                    bell.clear();
+                }
+            }
+            None => sys::pause(pause),
         }
     }
 }

@@ -12,6 +12,8 @@ use super::{sys, worker};
 use crate::remote::function;
 use crate::sync::plain::{AtomicBool, Ordering};
 use std::ffi::OsStr;
+#[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
+use std::ffi::{c_char, c_int};
 use std::fmt::Write as _;
 
 /// What stands before the parts of a mark.
@@ -24,7 +26,19 @@ const MARK: &str = concat!("concurrent-futures-worker/", env!("CARGO_PKG_VERSION
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
 // SAFETY: as above.
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
-static CONSTRUCTOR: extern "C" fn() = constructor;
+static CONSTRUCTOR: Constructor = constructor;
+
+/// What the loader tells a constructor. glibc: the process's arguments and its environment, behind which lies what the
+/// kernel left. Others nothing that can be relied on, and then there is nothing to pass on.
+#[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
+type Told = (c_int, *const *const c_char, *const *const c_char);
+#[cfg(all(feature = "auto-init", unix, not(all(target_os = "linux", target_env = "gnu"))))]
+type Told = ();
+
+#[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
+type Constructor = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
+#[cfg(all(feature = "auto-init", unix, not(all(target_os = "linux", target_env = "gnu"))))]
+type Constructor = unsafe extern "C" fn();
 
 /// Whether a process started from this one would be recognised as a worker.
 static ANSWERS: AtomicBool = AtomicBool::new(false);
@@ -32,11 +46,21 @@ static ANSWERS: AtomicBool = AtomicBool::new(false);
 /// What this copy of the crate is known by.
 static COPY: u8 = 0;
 
-#[cfg(all(feature = "auto-init", unix))]
+#[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
+extern "C" fn constructor(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
+    begin((count, arguments, environment));
+}
+
+#[cfg(all(feature = "auto-init", unix, not(all(target_os = "linux", target_env = "gnu"))))]
 extern "C" fn constructor() {
+    begin(());
+}
+
+#[cfg(all(feature = "auto-init", unix))]
+fn begin(told: Told) {
     // In a shared library (a plug-in of a foreign program) a worker would be that program's executable.
     if function::is_in_executable((&raw const CONSTRUCTOR).cast()) {
-        enter(true);
+        enter(|| run_other_constructors(told));
     }
 }
 
@@ -61,21 +85,19 @@ extern "C" fn constructor() {
 /// ```
 pub fn init() {
     if function::is_in_executable((&raw const COPY).cast()) {
-        enter(false);
+        enter(|| {});
     }
 }
 
-/// Notes that workers would be recognised here, or becomes one.
-fn enter(before_main: bool) {
+/// Notes that workers would be recognised here, or becomes one: after what is still to be done in such a process.
+fn enter(before: impl FnOnce()) {
     if sys::is_secure_start() {
         return;
     }
     let Some(name) = own_name() else { return };
     ANSWERS.store(true, Ordering::Relaxed);
     if is_mark(&name) {
-        if before_main {
-            run_other_constructors();
-        }
+        before();
         worker::run();
     }
 }
@@ -86,7 +108,6 @@ pub(super) fn answers() -> bool {
 }
 
 /// Where this code is loaded.
-#[cfg(target_os = "linux")]
 pub(super) fn address() -> usize {
     (&raw const COPY).addr()
 }
@@ -117,14 +138,10 @@ fn own_name() -> Option<std::ffi::OsString> {
 std::arch::global_asm!(".weak __init_array_start", ".weak __init_array_end");
 
 /// Runs the constructors of the executable that the loader would still have run after ours: registries (`inventory`,
-/// `typetag`) fill themselves in them, and a worker must see what its parent sees.
+/// `typetag`) fill themselves in them, and a worker must see what its parent sees. They are told what the loader told
+/// ours: parts in C and Go read their arguments there.
 #[cfg(all(feature = "auto-init", target_os = "linux"))]
-fn run_other_constructors() {
-    use std::ffi::{c_char, c_int};
-
-    // SAFETY: whatever the loader would call in our place has this type, on Linux.
-    type Constructor = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
-
+fn run_other_constructors(#[cfg_attr(not(target_env = "gnu"), expect(unused_variables))] told: Told) {
     // SAFETY: the linker defines these for executables; only their addresses are used, which need not be valid.
     unsafe extern "C" {
         static __init_array_start: [Option<Constructor>; 0];
@@ -135,21 +152,28 @@ fn run_other_constructors() {
     if !(start..end).contains(&own) {
         return;
     }
-    let no_texts: [*const c_char; 1] = [std::ptr::null()];
     let after = (own - start) / size_of::<Constructor>() + 1..(end - start) / size_of::<Constructor>();
     for at in after {
         let slot = (&raw const __init_array_start).cast::<Option<Constructor>>().wrapping_add(at);
         // SAFETY: the slot lies within the executable's table of constructors, whose bounds the linker gave.
         let constructor = unsafe { slot.read() };
         if let Some(constructor) = constructor {
-            // SAFETY: the loader would call it now, in this order, once; and since we never return it never will. It is
-            // told of no arguments: they are ours, not the program's.
-            unsafe { constructor(0, no_texts.as_ptr(), no_texts.as_ptr()) };
+            // SAFETY: the loader would call it now, in this order, once, with this; and since we never return it never
+            // will.
+            #[cfg(target_env = "gnu")]
+            unsafe {
+                constructor(told.0, told.1, told.2)
+            };
+            // SAFETY: as above.
+            #[cfg(not(target_env = "gnu"))]
+            unsafe {
+                constructor()
+            };
         }
     }
 }
 
 /// Elsewhere the table can't be walked portably: registries that fill themselves before `main` may be empty in workers;
 /// `init()` sees them all.
-#[cfg(not(all(feature = "auto-init", target_os = "linux")))]
-fn run_other_constructors() {}
+#[cfg(all(feature = "auto-init", unix, not(target_os = "linux")))]
+fn run_other_constructors((): Told) {}

@@ -7,7 +7,7 @@ use super::channel::{Filled, Inbox, Outbox, Part, Wait};
 use super::door::Door;
 use super::entry;
 use super::message::{Head, Kind, PROTOCOL, Welcome};
-use super::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket};
+use super::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket, Standing};
 use crate::clock::is_over;
 use crate::error::TaskError;
 use crate::remote::function::Fingerprint;
@@ -17,14 +17,17 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// What every worker of a pool starts with: the parent as it was when the pool was built, and what its builder said.
+/// What isn't in here is inherited from the parent as it is at the start.
 pub(super) struct Recipe {
+    pub(super) program: PathBuf,
     pub(super) directory: Option<PathBuf>,
+    pub(super) standing: Standing,
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
@@ -102,13 +105,17 @@ pub(super) fn launch(
     is_wanted: impl Fn() -> bool,
     started: impl FnOnce(u32),
 ) -> Result<Worker, Failure> {
-    let refused = |what: &'static str| move |error: io::Error| Failure::Start(format!("{what}: {error}"));
+    let refused = |what: &'static str| {
+        move |error: io::Error| Failure::Start(format!("{what}: {error}{}", sys::advice(&error)))
+    };
     let (socket, theirs) = Socket::pair().map_err(refused("no socket for a worker could be had"))?;
     let (page, memory) =
         Mapping::create().map_err(refused("no memory to share with a worker could be had"))?;
     let mut command = recipe.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
-    let process =
-        sys::with_stdio_taken(|| command.spawn()).map_err(|error| Failure::Start(not_started(&error)))?;
+    // What the process inherits is that of the thread which starts it: this one, whoever started it in turn.
+    recipe.standing.assume();
+    let process = sys::with_stdio_taken(|| command.spawn())
+        .map_err(|error| Failure::Start(recipe.not_started(&error)))?;
     // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
     drop(command);
     let child =
@@ -119,9 +126,10 @@ pub(super) fn launch(
         if head.a == PROTOCOL && body == Fingerprint::own().as_bytes() {
             return Ok(());
         }
-        Err(Failure::Start(
-            "the process that was started is another program; was the executable replaced?".into(),
-        ))
+        Err(Failure::Start(format!(
+            "the process that was started from {} is another build of this program; was its file written to?",
+            recipe.program.display()
+        )))
     })?;
     let welcome = recipe.welcome(number).to_bytes();
     let head = Head::new(Kind::Welcome, 0, 0, welcome.len()).to_bytes();
@@ -143,16 +151,10 @@ pub(super) fn launch(
     Ok(Worker { child, door: Arc::new(Door::new(socket)), inbox, page: Arc::new(page) })
 }
 
-/// Why no process came of it. The system's own words leave open which file is missing.
-fn not_started(error: &io::Error) -> String {
-    let text = format!("a worker process could not be started: {error}");
-    let program = sys::program();
-    match program.as_ref().map(|program| (program, std::fs::symlink_metadata(program))) {
-        Ok((program, Err(_))) => {
-            format!("{text}; workers are started from {}, which can't be read here", program.display())
-        }
-        _ => text,
-    }
+/// Whether this process may enter a directory: an error if it may not, or if it is none.
+pub(super) fn enter(directory: &Path) -> io::Result<()> {
+    // To look something up in a directory needs the right to enter it.
+    std::fs::metadata(directory.join(".")).map(drop)
 }
 
 /// What a worker said that can't come up.
@@ -179,6 +181,15 @@ struct Coming<'a, W> {
     is_wanted: W,
 }
 
+/// What a worker was at that didn't get through it.
+fn step(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Hello => "before it said that it is one",
+        Kind::Ready => "in its initializer",
+        _ => "while it was told what to do",
+    }
+}
+
 impl<W: Fn() -> bool> Coming<'_, W> {
     /// Waits for the one message that can come now.
     fn hear(
@@ -202,9 +213,9 @@ impl<W: Fn() -> bool> Coming<'_, W> {
             }
             match self.inbox.fill(&self.socket, Wait::No) {
                 // A process that is no worker of ours may talk for ever and never say anything.
-                Ok(Filled::Some) => self.is_in_time()?,
-                Ok(Filled::Nothing) => self.wait(false)?,
-                Ok(Filled::End) | Err(_) => return Err(self.ended()),
+                Ok(Filled::Some) => self.is_in_time(kind)?,
+                Ok(Filled::Nothing) => self.wait(kind)?,
+                Ok(Filled::End) | Err(_) => return Err(self.ended(kind)),
             }
         }
     }
@@ -215,21 +226,26 @@ impl<W: Fn() -> bool> Coming<'_, W> {
         loop {
             match outbox.flush(&self.socket) {
                 Ok(true) => return Ok(()),
-                Ok(false) => self.wait(true)?,
-                Err(_) => return Err(self.ended()),
+                Ok(false) => self.wait(Kind::Welcome)?,
+                Err(_) => return Err(self.ended(Kind::Welcome)),
             }
         }
     }
 
-    fn is_in_time(&self) -> Result<(), Failure> {
+    fn is_in_time(&self, kind: Kind) -> Result<(), Failure> {
         if !is_over(self.deadline) {
             return Ok(());
         }
-        Err(Failure::Start("a worker did not come up in time; `start_timeout` gives it longer".into()))
+        let step = step(kind);
+        Err(Failure::Start(format!(
+            "a worker did not start in time, its time was up {step}; `start_timeout` gives it longer"
+        )))
     }
 
-    fn wait(&self, for_room: bool) -> Result<(), Failure> {
-        self.is_in_time()?;
+    /// Waits for a part of this message to come, or for room for it.
+    fn wait(&self, kind: Kind) -> Result<(), Failure> {
+        self.is_in_time(kind)?;
+        let for_room = kind == Kind::Welcome;
         let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.bell, self.deadline);
         if awake.rung {
             self.bell.clear();
@@ -239,12 +255,12 @@ impl<W: Fn() -> bool> Coming<'_, W> {
         }
         // What it said before it went counts: whoever reads the stream finds its end behind that.
         if awake.ended && !awake.readable && self.child.has_ended() {
-            return Err(self.ended());
+            return Err(self.ended(kind));
         }
         Ok(())
     }
 
-    fn ended(&self) -> Failure {
+    fn ended(&self, kind: Kind) -> Failure {
         if !self.child.signal(Signal::KILL) {
             self.socket.hang_up();
         }
@@ -253,13 +269,21 @@ impl<W: Fn() -> bool> Coming<'_, W> {
             Exit::Signal(signal) => format!("by signal {signal}"),
             Exit::Unknown => "in a way nobody knows".into(),
         };
-        Failure::Start(format!("a worker ended {how} before its first task"))
+        let step = step(kind);
+        let advice = match kind {
+            Kind::Hello => {
+                "; it is this program, started again, and what ran there before `main` ended it: standard error may \
+                 say why"
+            }
+            _ => "",
+        };
+        Failure::Start(format!("a worker ended {how} before its first task, {step}{advice}"))
     }
 }
 
 impl Recipe {
     fn command(&self, socket: Fd) -> io::Result<Command> {
-        let mut command = Command::new(sys::program()?);
+        let mut command = Command::new(&self.program);
         sys::set_identity(&mut command, &entry::mark(), self.own_group);
         // The program's arguments stay to be seen, in `ps` and by a task that asks for them.
         command.args(std::env::args_os().skip(1));
@@ -269,6 +293,21 @@ impl Recipe {
         }
         command.stdin(socket).stdout(self.stdout.stdio()?).stderr(self.stderr.stdio()?);
         Ok(command)
+    }
+
+    /// Why no process came of it. The system's own words leave open which file it was.
+    fn not_started(&self, error: &io::Error) -> String {
+        let text = format!("a worker process could not be started: {error}{}", sys::advice(error));
+        let program = self.program.display();
+        if std::fs::symlink_metadata(&self.program).is_err() {
+            return format!("{text}; workers are started from {program}, which can't be read here");
+        }
+        match self.directory.as_ref().map(|directory| (directory.display(), enter(directory))) {
+            Some((name, Err(error))) => {
+                format!("{text}; its directory, {name}, can't be entered any more: {error}")
+            }
+            _ => format!("{text}; workers are started from {program}"),
+        }
     }
 
     fn welcome(&self, number: usize) -> Welcome {

@@ -76,8 +76,8 @@ use sys::Signal;
 /// over what waits behind a long task.
 ///
 /// **Order and state.** Tasks begin in the order of submission, nearly: a batch that is taken back goes to the front.
-/// Workers start with the environment and the working directory that this process had at `build`. Each has its own
-/// statics; threads, files and locks of the parent are not there.
+/// Workers start with the environment that this process had at `build`, and in the directory that it is in when they
+/// start. Each has its own statics; threads, files and locks of the parent are not there.
 ///
 /// **The end.** Dropping the pool runs what is queued and waits for the workers to leave; while its thread panics, what
 /// is queued is cancelled instead, and a callback that drops the pool doesn't wait. Workers never outlive the parent,
@@ -189,8 +189,8 @@ impl ProcessPoolExecutor {
         self.detached = true;
     }
 
-    /// Shuts down, cancels what has not begun, and sends each worker SIGTERM: what runs fails with
-    /// [`WorkerDied`](crate::TaskError::WorkerDied). Returns at once. Python's method of this name, of 3.14.
+    /// Shuts down, cancels what has not begun, and sends each worker SIGTERM, which ends it unless a task has set that
+    /// aside: what runs fails with [`WorkerDied`](crate::TaskError::WorkerDied). Returns at once. Python's method of this name, of 3.14.
     pub fn terminate_workers(&self) {
         self.end_workers(Signal::TERM);
     }

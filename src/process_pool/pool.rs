@@ -1,13 +1,13 @@
 //! [`Pool`]: what the executor, its drivers and its tasks share. Tasks come in here and are resolved here.
 
-use super::book::{Book, Life, Wake};
+use super::book::{Book, Life, PAUSES, Wake};
 use super::buffer::Large;
 use super::desk::{Reason, Status};
 use super::driver;
 use super::launch::Recipe;
 use super::listener::Listener;
 use super::record::Record;
-use super::sys::{Birthmark, Child, Signal};
+use super::sys::{self, Birthmark, Child, Signal};
 use crate::contain::{contain, drop_contained};
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::WhenFull;
@@ -21,6 +21,7 @@ use crate::remote::{outcome, parcel};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, channel, one_processor, thread};
 use std::cell::Cell;
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -307,17 +308,30 @@ impl Pool {
         if !self.book.lock().claim_start(desk) {
             return;
         }
-        let pool = self.clone();
-        let run = move || {
-            SERVES.set(Some(pool.id));
-            set_host(Some(Rc::new(Driving(pool.id))));
-            if let Err(panic) = contain(|| driver::run(&pool, desk)) {
-                pool.settle(desk, &panic.message());
-            }
-            pool.leave();
+        let start = || {
+            let pool = self.clone();
+            let run = move || {
+                SERVES.set(Some(pool.id));
+                set_host(Some(Rc::new(Driving(pool.id))));
+                if let Err(panic) = contain(|| driver::run(&pool, desk)) {
+                    pool.settle(desk, &panic.message());
+                }
+                pool.leave();
+            };
+            let name = format!("{}-driver-{desk}", self.config.recipe.name_prefix);
+            thread::Builder::new().name(name).spawn(run)
         };
-        let name = format!("{}-driver-{desk}", self.config.recipe.name_prefix);
-        match thread::Builder::new().name(name).spawn(run) {
+        let mut started = start();
+        for pause in PAUSES {
+            // Threads are short now and may not be for long. Where another worker is there, it goes on with that.
+            let is_short = started.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            if !is_short || !self.book.lock().is_alone(desk) {
+                break;
+            }
+            sys::pause(pause);
+            started = start();
+        }
+        match started {
             Ok(handle) => {
                 let mut threads = self.threads.lock();
                 threads.retain(|thread| !thread::is_finished(thread));
@@ -329,7 +343,8 @@ impl Pool {
                 let alone = book.is_deserted();
                 drop(book);
                 if alone {
-                    self.break_down(Broken::with_source("no thread could be had to drive a worker", error));
+                    let why = format!("no thread could be had to drive a worker{}", sys::advice(&error));
+                    self.break_down(Broken::with_source(why, error));
                 }
                 self.deserted.notify_all();
             }

@@ -20,7 +20,7 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
@@ -172,7 +172,46 @@ pub(super) fn nowhere() -> io::Result<File> {
 }
 
 fn open_null() -> io::Result<File> {
-    File::options().read(true).write(true).open("/dev/null")
+    let opened = File::options().read(true).write(true).open("/dev/null");
+    opened.map_err(|error| io::Error::new(error.kind(), Unopened { path: "/dev/null", error }))
+}
+
+/// Which file it was that could not be opened.
+#[derive(Debug)]
+struct Unopened {
+    path: &'static str,
+    error: io::Error,
+}
+
+impl std::fmt::Display for Unopened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} can't be opened: {}", self.path, self.error)
+    }
+}
+
+impl std::error::Error for Unopened {}
+
+/// What can be done about an error of the system, to be put behind its text.
+pub(super) fn advice(error: &io::Error) -> &'static str {
+    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<Unopened>()) {
+        return match inner.error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => advice(&inner.error),
+            _ => "; it must be a device that anybody may read and write: `mknod -m 666 /dev/null c 1 3`",
+        };
+    }
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => "; `ulimit -n` bounds a process's descriptors: raise it, or have fewer workers",
+        Some(libc::ENFILE) => "; the whole system has no descriptor left: `fs.file-max` bounds them",
+        Some(libc::EAGAIN) => {
+            "; `ulimit -u` and a control group's `pids.max` bound how many there may be: raise them, or have \
+             fewer workers"
+        }
+        Some(libc::ENOMEM) => "; there is not enough memory, or `ulimit -v` bounds it: have fewer workers",
+        Some(libc::E2BIG) => {
+            "; the program's arguments and the workers' environment are too long: shorten them"
+        }
+        _ => "",
+    }
 }
 
 /// Calls `make` while the numbers of standard input, output and error all belong to somebody, so that what is made gets
@@ -477,9 +516,142 @@ fn wiped_on_fork() -> Option<NonNull<AtomicBool>> {
 
 // ---- starting ---
 
-/// What a worker is started from: this very executable, also when another has taken its name meanwhile.
-pub(super) fn program() -> io::Result<PathBuf> {
-    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+/// Where a thread stands with the scheduler: on which processors it may run, by which policy, how nice it is. Whatever
+/// a thread starts inherits it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Standing {
+    #[cfg(target_os = "linux")]
+    processors: Vec<u64>,
+    #[cfg(target_os = "linux")]
+    attributes: Option<Attributes>,
+}
+
+/// The kernel's `struct sched_attr`, as it was at first.
+#[cfg(target_os = "linux")]
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Standing {
+    /// That of the thread that asks.
+    pub(super) fn of_this_thread() -> Self {
+        // More than there are processors anywhere: the kernel wants room for all that there might be.
+        let mut processors = vec![0_u64; 1024];
+        let len = size_of_val(&processors[..]);
+        // SAFETY: room for so many bytes; 0 is this thread.
+        let got = unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, len, processors.as_mut_ptr()) };
+        processors.truncate(usize::try_from(got).map_or(0, |got| got / size_of::<u64>()));
+        let mut attributes = Attributes::default();
+        let (place, size) = (&raw mut attributes, size_of::<Attributes>());
+        // SAFETY: room for so many bytes; 0 is this thread.
+        let told = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, place, size, 0) } == 0;
+        if attributes.policy != libc::SCHED_DEADLINE as u32 {
+            // Of no other policy's; newer kernels tell the length of a time slice here.
+            (attributes.runtime, attributes.deadline, attributes.period) = (0, 0, 0);
+        }
+        Standing { processors, attributes: told.then_some(attributes) }
+    }
+
+    /// Makes it that of this thread, as far as the system lets it: without a right to that (`CAP_SYS_NICE`, `ulimit -e`)
+    /// nobody becomes less nice than he is.
+    pub(super) fn assume(&self) {
+        let now = Standing::of_this_thread();
+        if now.processors != self.processors && !self.processors.is_empty() {
+            let len = size_of_val(&self.processors[..]);
+            // SAFETY: so many bytes are there; 0 is this thread.
+            unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, len, self.processors.as_ptr()) };
+        }
+        if let (Some(wanted), Some(now)) = (self.attributes, now.attributes)
+            && wanted != now
+        {
+            let set = |attributes: Attributes| {
+                // SAFETY: a valid description, which says how long it is; 0 is this thread.
+                unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) == 0 }
+            };
+            // The policy at least.
+            let _ = set(wanted) || set(Attributes { nice: now.nice.max(wanted.nice), ..wanted });
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Standing {
+    pub(super) fn of_this_thread() -> Self {
+        Standing::default()
+    }
+
+    pub(super) fn assume(&self) {}
+}
+
+/// What a worker is started from: this very executable, also when another has taken its name meanwhile. `code` is an
+/// address of its code.
+#[cfg(target_os = "linux")]
+pub(super) fn program(code: usize) -> Result<PathBuf, String> {
+    use std::os::unix::fs::MetadataExt;
+    const PROGRAM: &str = "/proc/self/exe";
+    let named = std::fs::read_link(PROGRAM)
+        .map_err(|error| format!("workers are started from {PROGRAM}, which can't be read: {error}"))?;
+    let maps = with_stdio_taken(|| std::fs::read("/proc/self/maps")).unwrap_or_default();
+    let Some((inode, loaded)) = file_at(&maps, code) else { return Ok(PROGRAM.into()) };
+    if loaded != named {
+        return Err(format!(
+            "the program was started through another one: {PROGRAM} is {}, but the code comes from {}; \
+             start it directly",
+            named.display(),
+            loaded.display(),
+        ));
+    }
+    // Under valgrind, and other stand-ins for the kernel, the link names the program, but what would be started from it is
+    // the stand-in. Told by the file that the code is mapped from: only there has it the inode that the name leads to.
+    let inode_of = |path: &Path| std::fs::metadata(path).ok().map(|meta| meta.ino());
+    let is_stand_in = inode_of(PROGRAM.as_ref()) != Some(inode) && inode_of(&named) == Some(inode);
+    if !is_stand_in {
+        return Ok(PROGRAM.into());
+    }
+    // What it starts in place of a worker has another name, by which nobody would recognise it: `main` would run again, and
+    // again build a pool. It hides its own arguments at the usual path only.
+    let line = with_stdio_taken(|| std::fs::read("/proc/self/./cmdline")).unwrap_or_default();
+    let options = std::env::var_os("VALGRIND_OPTS").map(OsString::into_vec).unwrap_or_default();
+    let mut words = line.split(|byte| *byte == 0).chain(options.split(u8::is_ascii_whitespace));
+    if words.any(|word| word == b"--trace-children=yes") {
+        return Err("under valgrind with `--trace-children=yes` a worker would not be recognised; leave that out, and \
+                    workers run without valgrind"
+            .into());
+    }
+    Ok(named)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn program(_: usize) -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|error| format!("nobody knows which file the program is: {error}"))
+}
+
+/// The file that is mapped at an address and its inode, by `/proc/self/maps`; `None` where that can't be told for sure.
+#[cfg(target_os = "linux")]
+fn file_at(maps: &[u8], address: usize) -> Option<(u64, PathBuf)> {
+    use std::os::unix::ffi::OsStrExt;
+    let line = maps.split(|byte| *byte == b'\n').find(|line| {
+        let range = line.split(|byte| *byte == b' ').next().and_then(|range| std::str::from_utf8(range).ok());
+        let (start, end) = range.and_then(|range| range.split_once('-')).unwrap_or_default();
+        let number = |text| usize::from_str_radix(text, 16).unwrap_or(0);
+        (number(start)..number(end)).contains(&address)
+    })?;
+    // Address, rights, offset, device, inode, path.
+    let inode = line.split(|byte| *byte == b' ').nth(4).and_then(|inode| std::str::from_utf8(inode).ok())?;
+    let path = &line[line.iter().position(|byte| *byte == b'/')?..];
+    // Odd characters are written in another way there.
+    let plain = !path.contains(&b'\\');
+    plain.then_some((inode.parse().ok()?, PathBuf::from(std::ffi::OsStr::from_bytes(path))))
 }
 
 /// The name that a process sees itself started under, and whether it gets a group of its own.
@@ -853,12 +1025,20 @@ pub(super) fn sleep(
     }
 }
 
+/// Lets time pass.
+pub(super) fn pause(time: Duration) {
+    let time = rustix::event::Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos().into() };
+    // Sooner after a signal.
+    let _ = rustix::event::poll(&mut [], Some(&time));
+}
+
 // ---- the worker's own ---------------------------------------------------------------------------------
 
 /// What a program's runtime would have set up, had `main` been reached, and what a worker wants otherwise: no signal is
 /// blocked, whatever the parent's thread had blocked; a write to a closed pipe is an error; and Ctrl-C, which the
 /// terminal sends to the whole group, is the parent's to act on. A handler that does nothing, and not `SIG_IGN`, which
-/// programs that a task starts would inherit.
+/// programs that a task starts would inherit. A program that was started with SIGTERM ignored would hand that on, and its
+/// workers could not be told to end. What else is ignored stays so: `nohup` means the whole program.
 pub(super) fn take_over_signals() {
     extern "C" fn nothing(_: libc::c_int) {}
     let handler = nothing as extern "C" fn(libc::c_int) as *const () as libc::sighandler_t;
@@ -872,6 +1052,15 @@ pub(super) fn take_over_signals() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     // SAFETY: the handler does nothing, which is safe at any moment.
     unsafe { libc::signal(libc::SIGINT, handler) };
+    // SAFETY: all zero is a valid place for an answer.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks, and sets nothing.
+    unsafe { libc::sigaction(libc::SIGTERM, std::ptr::null(), &raw mut now) };
+    // A handler may be there, of another constructor's: it is as well the program's.
+    if now.sa_sigaction == libc::SIG_IGN {
+        // SAFETY: what the system does by itself runs no code.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
+    }
 }
 
 /// Blocks every signal on this thread, so that the program's handlers never run on a thread of ours.

@@ -11,7 +11,7 @@ use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn refuse<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
@@ -112,8 +112,23 @@ impl Birthmark {
     }
 }
 
-pub(super) fn program() -> io::Result<PathBuf> {
-    refuse()
+pub(super) fn advice(_: &io::Error) -> &'static str {
+    ""
+}
+
+#[derive(Default)]
+pub(super) struct Standing;
+
+impl Standing {
+    pub(super) fn of_this_thread() -> Self {
+        Standing
+    }
+
+    pub(super) fn assume(&self) {}
+}
+
+pub(super) fn program(_: usize) -> Result<PathBuf, String> {
+    Err("pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into())
 }
 
 pub(super) fn set_identity(_: &mut Command, _: &str, _: bool) {}
@@ -200,6 +215,8 @@ pub(super) struct Awake {
 pub(super) fn sleep(_: Option<&Socket>, _: bool, _: Option<&Child>, _: &Bell, _: Option<Instant>) -> Awake {
     Awake::default()
 }
+
+pub(super) fn pause(_: Duration) {}
 
 pub(super) fn take_over_signals() {}
 

@@ -52,7 +52,8 @@ pub(super) fn run() -> ! {
         sys::exit_now(LOST);
     }
     let socket = sys::take_stdin().map(Socket::from_fd).unwrap_or_else(|error| {
-        sys::say_by_stdin(&sorry(&format!("no descriptor for it could be had: {error}")));
+        let advice = sys::advice(&error);
+        sys::say_by_stdin(&sorry(&format!("its standard input could not be emptied: {error}{advice}")));
         sys::exit_now(LOST);
     });
     let socket = Arc::new(socket);
@@ -61,7 +62,7 @@ pub(super) fn run() -> ! {
     sys::set_process_name(&short(&welcome.name));
     let (parent, name) = (welcome.parent, welcome.name.clone());
     if let Some(Err(error)) = welcome.address_space.map(sys::limit_address_space) {
-        give_up(&*socket, &format!("its memory could not be bounded: {error}"));
+        give_up(&*socket, &format!("its memory could not be bounded, see `address_space`: {error}"));
     }
     let welcome = SELF.get_or_init(|| welcome);
     let page = Arc::new(page);
@@ -79,7 +80,8 @@ pub(super) fn run() -> ! {
     };
     let thread = thread::Builder::new().name(name).stack_size(sys::main_stack_size());
     if let Err(error) = thread.spawn(body) {
-        give_up(&*socket, &format!("no thread for its tasks could be had: {error}"));
+        let advice = sys::advice(&error);
+        give_up(&*socket, &format!("no thread for its tasks could be had: {error}{advice}"));
     }
     // The task thread sends it first of all.
     if let Ok(tasks) = told.recv()

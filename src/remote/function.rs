@@ -9,8 +9,11 @@
 
 #[cfg(target_os = "linux")]
 use std::ffi::{c_int, c_void};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::path::PathBuf;
+use std::sync::{LazyLock, OnceLock};
 
 /// A function's distance from the place where the main executable is loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,9 +58,27 @@ impl Fingerprint {
     /// That of a GNU build-id, a SHA-1.
     pub(crate) const LEN: usize = 20;
 
-    /// This executable's: its build-id where the linker made one, else which file it is, how long and how old.
+    /// This executable's: its build-id where the linker made one, else a checksum of what the system loads of its file.
+    /// Neither a name nor a time is part of it: a program that was renamed, replaced, copied or touched is the same.
     pub(crate) fn own() -> Self {
-        IMAGE.fingerprint
+        OWN.get().copied().unwrap_or_else(Fingerprint::find)
+    }
+
+    /// Made when it is first needed: most programs have a build-id, and many that have none never need it.
+    #[cold]
+    fn find() -> Self {
+        if let Some(id) = IMAGE.build_id {
+            return *OWN.get_or_init(|| id);
+        }
+        match Fingerprint::of_contents() {
+            Ok(found) => *OWN.get_or_init(|| found),
+            // A program that may be run and not be read.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                *OWN.get_or_init(Fingerprint::of_identity)
+            }
+            // For want of descriptors, say: next time it may be there.
+            Err(_) => Fingerprint::of_identity(),
+        }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; Self::LEN] {
@@ -74,30 +95,104 @@ impl Fingerprint {
         Fingerprint(bytes)
     }
 
-    fn of_file() -> Self {
-        let Ok(meta) = std::env::current_exe().and_then(std::fs::metadata) else {
-            return Fingerprint([0; Self::LEN]);
-        };
-        let mut bytes = [0; Self::LEN];
-        let parts = file_identity(&meta);
-        for (part, place) in parts.iter().zip(bytes.chunks_exact_mut(4)) {
-            place.copy_from_slice(&((part ^ (part >> 32)) as u32).to_le_bytes());
+    /// From the file and not from memory, which relocations, the program itself and debuggers change.
+    fn of_contents() -> io::Result<Self> {
+        let mut sum = Checksum::default();
+        sum.add_file(&IMAGE.parts)?;
+        Ok(sum.finish())
+    }
+
+    /// Which file it is, which doesn't change while it runs, and how long.
+    fn of_identity() -> Self {
+        let mut sum = Checksum::default();
+        if let Ok(meta) = own_file().and_then(std::fs::metadata) {
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::MetadataExt;
+                sum.add(&meta.dev().to_le_bytes());
+                sum.add(&meta.ino().to_le_bytes());
+            }
+            sum.add(&meta.len().to_le_bytes());
         }
-        Fingerprint(bytes)
+        sum.finish()
     }
 }
 
-#[cfg(unix)]
-fn file_identity(meta: &std::fs::Metadata) -> [u64; 5] {
-    use std::os::unix::fs::MetadataExt;
-    [meta.dev(), meta.ino(), meta.len(), meta.mtime() as u64, meta.mtime_nsec() as u64]
+static OWN: OnceLock<Fingerprint> = OnceLock::new();
+
+/// What a running program is started from: this very file, also when another has taken its name meanwhile.
+fn own_file() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 
-#[cfg(not(unix))]
-fn file_identity(meta: &std::fs::Metadata) -> [u64; 5] {
-    let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let modified = meta.modified().map(since).unwrap_or_default();
-    [0, 0, meta.len(), modified.as_secs(), modified.subsec_nanos().into()]
+/// A checksum against mistakes, not against forgery. Each step can be undone, so two files that differ in one word differ
+/// in each half of the sum.
+struct Checksum {
+    halves: [u64; 2],
+    len: u64,
+}
+
+impl Default for Checksum {
+    fn default() -> Self {
+        // Digits of pi.
+        Checksum { halves: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344], len: 0 }
+    }
+}
+
+impl Checksum {
+    fn add(&mut self, bytes: &[u8]) {
+        // Digits of pi again, made odd: multiplying by them loses nothing.
+        const FACTORS: [u64; 2] = [0xa409_3822_299f_31d1, 0x082e_fa98_ec4e_6c89];
+        self.len = self.len.wrapping_add(bytes.len() as u64);
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            let word = u64::from_le_bytes(word);
+            for (half, factor) in self.halves.iter_mut().zip(FACTORS) {
+                let mixed = (*half ^ word).wrapping_mul(factor);
+                *half = mixed ^ (mixed >> 29);
+            }
+        }
+    }
+
+    /// These parts of the program's file, or all of it if there are none.
+    fn add_file(&mut self, parts: &[Range<u64>]) -> io::Result<()> {
+        let mut file = File::open(own_file()?)?;
+        let all = 0..u64::MAX;
+        let parts = if parts.is_empty() { std::slice::from_ref(&all) } else { parts };
+        let mut buffer = vec![0; 64 << 10];
+        for part in parts {
+            file.seek(SeekFrom::Start(part.start))?;
+            let mut left = part.end - part.start;
+            while left > 0 {
+                let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+                // Filled if it can be, so that a sum doesn't depend on how many bytes a read gives.
+                let mut got = 0;
+                while got < most {
+                    match file.read(&mut buffer[got..most]) {
+                        Ok(0) => break,
+                        Ok(more) => got += more,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                self.add(&buffer[..got]);
+                if got < most {
+                    break;
+                }
+                left -= got as u64;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Fingerprint {
+        let mut bytes = [0; Fingerprint::LEN];
+        bytes[..8].copy_from_slice(&self.halves[0].to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.halves[1].to_le_bytes());
+        bytes[16..].copy_from_slice(&(self.len as u32).to_le_bytes());
+        Fingerprint(bytes)
+    }
 }
 
 /// Whether this address belongs to the main executable, as opposed to a shared library. Where that can't be told, it is
@@ -141,7 +236,9 @@ struct Image {
     code: Range<usize>,
     #[cfg(target_os = "linux")]
     whole: Range<usize>,
-    fingerprint: Fingerprint,
+    build_id: Option<Fingerprint>,
+    /// What of the file is loaded: where it lies in it.
+    parts: Vec<Range<u64>>,
 }
 
 static IMAGE: LazyLock<Image> = LazyLock::new(Image::find);
@@ -157,7 +254,7 @@ impl Image {
         let mut image = None;
         // SAFETY: `first_object` keeps to what dl_iterate_phdr promises it, and `image` outlives the call.
         unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut image).cast()) };
-        let empty = || Image { base: 0, code: 0..0, whole: 0..0, fingerprint: Fingerprint::of_file() };
+        let empty = || Image { base: 0, code: 0..0, whole: 0..0, build_id: None, parts: Vec::new() };
         image.unwrap_or_else(empty)
     }
 
@@ -177,6 +274,11 @@ impl Image {
         };
         let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
         let whole = loaded.clone().map(range).fold(0..0, join);
+        let in_file = |header: &Header| {
+            let start = wide(header.p_offset);
+            start..start.saturating_add(wide(header.p_filesz))
+        };
+        let parts = loaded.clone().map(in_file).filter(|part| !part.is_empty()).collect();
         let code = loaded.filter(|header| header.p_flags & libc::PF_X != 0).map(range).fold(0..0, join);
         let build_id = headers.iter().filter(|header| header.p_type == libc::PT_NOTE).find_map(|header| {
             let notes = range(header);
@@ -186,9 +288,14 @@ impl Image {
             };
             build_id(bytes)
         });
-        let fingerprint = build_id.map_or_else(Fingerprint::of_file, Fingerprint::of_build_id);
-        Image { base, code, whole, fingerprint }
+        Image { base, code, whole, build_id: build_id.map(Fingerprint::of_build_id), parts }
     }
+}
+
+/// Numbers in a program header have the width of an address.
+#[cfg(target_os = "linux")]
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
 }
 
 /// Keeps the first object that it is shown, which is the main executable, and ends the walk.
@@ -234,13 +341,13 @@ impl Image {
     /// whoever runs the same file, which the fingerprint says.
     fn find() -> Image {
         let base = (Image::find as fn() -> Image as *const ()).addr();
-        Image { base, code: 0..usize::MAX, fingerprint: Fingerprint::of_file() }
+        Image { base, code: 0..usize::MAX, build_id: None, parts: Vec::new() }
     }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Fingerprint, Offset, build_id, is_in_executable};
+    use super::{Checksum, Fingerprint, IMAGE, Offset, build_id, is_in_executable};
 
     fn double(n: u32) -> u32 {
         2 * n
@@ -265,6 +372,38 @@ mod tests {
     #[test]
     fn the_fingerprint_is_known() {
         assert_ne!(Fingerprint::own().as_bytes(), &[0; Fingerprint::LEN]);
+    }
+
+    #[test]
+    fn without_a_build_id_the_contents_are_known() {
+        let contents = || Fingerprint::of_contents().expect("it can be read");
+        let one = contents();
+        assert_eq!(one, contents());
+        // What is loaded was read, and nothing else: with its debug information the file is longer.
+        let loaded: u64 = IMAGE.parts.iter().map(|part| part.end - part.start).sum();
+        assert!(loaded > 1 << 16, "{:?}", IMAGE.parts);
+        assert_eq!(one.as_bytes()[16..], (loaded as u32).to_le_bytes());
+    }
+
+    #[test]
+    fn each_byte_and_the_length_count() {
+        let sum = |bytes: &[u8]| {
+            let mut sum = Checksum::default();
+            sum.add(bytes);
+            sum.finish()
+        };
+        let bytes: Vec<u8> = (0..100).collect();
+        let mut seen = vec![sum(&bytes)];
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            seen.push(sum(&other));
+            seen.push(sum(&bytes[..at]));
+        }
+        seen.push(sum(&[&bytes[..], &[0]].concat()));
+        for (at, one) in seen.iter().enumerate() {
+            assert!(seen[at + 1..].iter().all(|other| other != one), "{at}");
+        }
     }
 
     #[test]

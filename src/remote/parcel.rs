@@ -104,7 +104,7 @@ impl Header {
     /// Makes a parcel, or the beginning of one, the next try.
     pub(crate) fn try_again(parcel: &mut [u8]) {
         let attempt = &mut parcel[4..8];
-        let next = u32::from_le_bytes(attempt.try_into().expect("four bytes")) + 1;
+        let next = u32::from_le_bytes(attempt.try_into().expect("four bytes")).wrapping_add(1);
         attempt.copy_from_slice(&next.to_le_bytes());
     }
 

@@ -151,11 +151,19 @@ impl ThreadPoolBuilder {
         }
         let stack_size = self.stack_size.unwrap_or(STACK_SIZE);
         if isize::try_from(stack_size).is_err() {
-            return Err(BuildError::StackSize(stack_size));
+            return Err(BuildError::Invalid {
+                option: "stack_size",
+                value: stack_size.to_string(),
+                why: "it is larger than the address space".into(),
+            });
         }
         let thread_name_prefix = self.thread_name_prefix.unwrap_or_else(default_prefix);
         if thread_name_prefix.contains('\0') {
-            return Err(BuildError::ThreadName(thread_name_prefix));
+            return Err(BuildError::Invalid {
+                option: "thread_name_prefix",
+                value: format!("{thread_name_prefix:?}"),
+                why: "no name of a thread can contain a NUL".into(),
+            });
         }
         let config = Config {
             max_workers,

@@ -41,12 +41,13 @@ fn the_environment_can_be_changed_for_the_workers() {
 }
 
 /// In a process of its own, whose working directory and environment are nobody else's.
-fn changes_after_build(folder: PathBuf) -> Vec<(PathBuf, Option<String>)> {
+fn changes_after_build((folder, asked_for): (PathBuf, bool)) -> Vec<(PathBuf, Option<String>)> {
     const NAME: &str = "CF_TEST_SNAPSHOT";
     std::env::set_current_dir(&folder).unwrap();
     // SAFETY: the worker's only other thread waits in a system call.
     unsafe { std::env::set_var(NAME, "at build") };
-    let pool = builder(1).max_tasks_per_child(1).build().unwrap();
+    let pool = builder(1).max_tasks_per_child(1);
+    let pool = if asked_for { pool.current_dir(".") } else { pool }.build().unwrap();
     std::env::set_current_dir("/").unwrap();
     // SAFETY: as above; the pool has not started a thread yet.
     unsafe { std::env::set_var(NAME, "later") };
@@ -59,8 +60,10 @@ fn workers_start_with_what_the_parent_had_at_build() {
     limit(LIMIT, || {
         let (pool, signals) = (ProcessPoolExecutor::new(1), Signals::new());
         let folder = signals.path("").canonicalize().unwrap();
-        let seen = pool.submit(changes_after_build, folder.clone()).result().unwrap();
-        assert_eq!(seen, vec![(folder, Some("at build".to_owned())); 2]);
+        let ask = |asked_for| pool.submit(changes_after_build, (folder.clone(), asked_for)).result().unwrap();
+        assert_eq!(ask(true), vec![(folder.clone(), Some("at build".to_owned())); 2]);
+        // Nobody asked for a directory: it is inherited, as it is then.
+        assert_eq!(ask(false), vec![(PathBuf::from("/"), Some("at build".to_owned())); 2]);
     });
 }
 

@@ -64,12 +64,16 @@ pub(crate) fn missing(name: &TestName, packages: &[(String, PathBuf)]) -> Option
 /// The instances of `tests/outside` are no functions of their names: a file for each kind lists them.
 fn is_instance(path: &[String], folder: &Path) -> bool {
     let [kind, name] = path else { return false };
-    let file = folder.join("src").join(kind).with_extension("rs");
+    let module = folder.join("src").join(kind);
+    let in_module = if module.is_dir() { crate::rust_files(&module) } else { Vec::new() };
     // By its name as a text, or as the head of a row where a macro makes the texts.
-    let row = format!("{name} ");
-    let has_row =
-        |text: &str| text.lines().any(|line| line.trim_start().starts_with(&row) && line.contains(" => "));
-    std::fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("\"{name}\"")) || has_row(&text))
+    let (quoted, row) = (format!("\"{name}\""), format!("{name} "));
+    let is_in = |text: &str| {
+        let is_row = |line: &str| line.trim_start().starts_with(&row) && line.contains(" => ");
+        text.contains(&quoted) || text.lines().any(is_row)
+    };
+    let mut files = in_module.into_iter().chain([module.with_extension("rs")]);
+    files.any(|file| std::fs::read_to_string(file).is_ok_and(|text| is_in(&text)))
 }
 
 fn files(folder: &Path, binary: &str) -> Vec<PathBuf> {

@@ -11,7 +11,7 @@ use crate::process_pool::door::Door;
 use crate::process_pool::launch::{Output, Recipe, Worker};
 use crate::process_pool::message::{Head, Kind, get};
 use crate::process_pool::pool::{Config, Pool};
-use crate::process_pool::sys::{Bell, Child, Mapping, Socket};
+use crate::process_pool::sys::{Bell, Child, Mapping, Socket, Standing};
 use crate::remote::{outcome, parcel};
 use crate::sync::plain::Mutex;
 use crate::sync::thread::{Builder, JoinHandle};
@@ -33,7 +33,9 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let recipe = Recipe {
+            program: "/proc/self/exe".into(),
             directory: None,
+            standing: Standing::of_this_thread(),
             environment: Vec::new(),
             stdout: Output::Null,
             stderr: Output::Null,

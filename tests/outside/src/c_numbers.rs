@@ -1,5 +1,7 @@
 //! Numbers at their edges: every number and duration that a user can give, every counter that only grows.
 
+pub(crate) mod processes;
+
 use crate::Instance;
 use crate::support::SOON;
 use concurrent_futures::{

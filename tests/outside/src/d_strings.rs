@@ -1,5 +1,7 @@
 //! Strings at their edges: every name, path and variable that reaches the system.
 
+pub(crate) mod processes;
+
 use crate::Instance;
 use crate::support::SOON;
 use concurrent_futures::ThreadPoolExecutor;

@@ -1,5 +1,7 @@
 //! Failures that are remembered: refused once is not refused for ever.
 
+pub(crate) mod processes;
+
 use crate::Instance;
 use crate::support::{Gate, SOON, soon};
 use concurrent_futures::{ReturnWhen, TaskError, ThreadPoolExecutor, WhenFull, blocking, wait};

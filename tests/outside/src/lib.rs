@@ -55,25 +55,32 @@ impl Instance {
 }
 
 /// Every kind, by its letter and name.
-pub const KINDS: &[(&str, &[Instance])] = &[
-    ("a_counting", a_counting::INSTANCES),
-    ("b_user_code", b_user_code::INSTANCES),
-    ("c_numbers", c_numbers::INSTANCES),
-    ("d_strings", d_strings::INSTANCES),
-    ("e_accepted_work", e_accepted_work::INSTANCES),
-    ("f_remembered_failures", f_remembered_failures::INSTANCES),
-    ("g_stack", g_stack::INSTANCES),
-    ("h_size", h_size::INSTANCES),
-    ("i_waiting_in_tasks", i_waiting_in_tasks::INSTANCES),
-    ("j_worker_start", j_worker_start::INSTANCES),
-    ("k_worker_end", k_worker_end::INSTANCES),
-    ("m_locks_and_limits", m_locks_and_limits::INSTANCES),
-    ("further_reports", further_reports::INSTANCES),
+pub const KINDS: &[(&str, &[&[Instance]])] = &[
+    ("a_counting", &[a_counting::INSTANCES]),
+    ("b_user_code", &[b_user_code::INSTANCES]),
+    ("c_numbers", &[c_numbers::INSTANCES, c_numbers::processes::INSTANCES]),
+    ("d_strings", &[d_strings::INSTANCES, d_strings::processes::INSTANCES]),
+    ("e_accepted_work", &[e_accepted_work::INSTANCES]),
+    (
+        "f_remembered_failures",
+        &[f_remembered_failures::INSTANCES, f_remembered_failures::processes::INSTANCES],
+    ),
+    ("g_stack", &[g_stack::INSTANCES]),
+    ("h_size", &[h_size::INSTANCES]),
+    ("i_waiting_in_tasks", &[i_waiting_in_tasks::INSTANCES]),
+    ("j_worker_start", &[j_worker_start::INSTANCES]),
+    ("k_worker_end", &[k_worker_end::INSTANCES]),
+    ("m_locks_and_limits", &[m_locks_and_limits::INSTANCES]),
+    ("further_reports", &[further_reports::INSTANCES]),
 ];
 
 /// Every instance with its full name, `kind::name`.
 pub fn instances() -> impl Iterator<Item = (String, &'static Instance)> {
     KINDS.iter().flat_map(|(kind, instances)| {
-        instances.iter().map(move |instance| (format!("{kind}::{}", instance.name), instance))
+        instances
+            .iter()
+            .copied()
+            .flatten()
+            .map(move |instance| (format!("{kind}::{}", instance.name), instance))
     })
 }

@@ -54,6 +54,17 @@ pub fn check() {
     #[cfg(all(feature = "auto-init", target_os = "linux"))]
     assert!(start_late::is_last(), "no constructor lies behind the crate's own, so none was tried");
 
+    // It is told what glibc tells, in a worker too.
+    let told = pool.submit(|()| start_late::told().cloned(), ()).result().expect("what it was told");
+    let told = told.expect("the constructor has run");
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        let own = start_late::told().expect("the constructor has run");
+        assert_eq!((&told.0[1..], told.2), (&own.0[1..], own.2), "a constructor was told something else");
+        assert!(told.0[0].to_string_lossy().starts_with("concurrent-futures-worker/"), "{told:?}");
+        assert!(told.1 > 0 && told.2 >= 4096, "{told:?}");
+    }
+
     let arguments = |()| std::env::args_os().collect::<Vec<OsString>>();
     let theirs = pool.submit(arguments, ()).result().expect("arguments");
     let own: Vec<OsString> = std::env::args_os().skip(1).collect();

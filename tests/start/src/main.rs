@@ -3,6 +3,7 @@
 // Named before the others: see start-late.
 extern crate start_late;
 
+mod builds;
 mod disk;
 mod edges;
 mod ends;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
             println!("checked");
         }
         ["refusal"] => refusal(),
+        ["parcel"] => builds::print_parcel(),
+        ["execute", parcel] => builds::execute(parcel),
         ["name", ..] => name(),
         ["print", lines] => print(lines.parse().expect("a number")),
         ["hold", "many"] => life::hold_many(),

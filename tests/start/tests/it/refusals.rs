@@ -13,7 +13,8 @@ const IN_A_PLUGIN: &str = "a worker would not be recognised";
 const MORE_RIGHTS: &str = "a setuid bit";
 const THROUGH_ANOTHER: &str = "start it directly";
 const NO_PROC: &str = "which can't be read";
-const CAUSES: [&str; 4] = [IN_A_PLUGIN, MORE_RIGHTS, THROUGH_ANOTHER, NO_PROC];
+const TRACED: &str = "--trace-children=yes";
+const CAUSES: [&str; 5] = [IN_A_PLUGIN, MORE_RIGHTS, THROUGH_ANOTHER, NO_PROC, TRACED];
 
 /// Refused for this cause and no other: a text that lists them all helps nobody.
 #[track_caller]
@@ -150,6 +151,110 @@ fn a_program_whose_file_is_replaced_or_deleted_meanwhile_goes_on() {
             program.say("go on");
             assert_eq!(program.line(), "checked", "{how}");
         }
+    });
+}
+
+/// A copy whose linker made no build-id: the note that it is in is of another kind.
+fn without_build_id(folder: &Folder, name: &str) -> std::path::PathBuf {
+    let path = folder.copy(name);
+    let mut bytes = std::fs::read(&path).expect("a program");
+    let head = [4_u32, 20, 3].map(u32::to_ne_bytes).concat();
+    let note = [&head[..], b"GNU\0"].concat();
+    // One that was linked without has none to lose.
+    if let Some(at) = bytes.windows(note.len()).position(|window| window == note) {
+        bytes[at + 8] = 0x7f;
+        std::fs::write(&path, bytes).expect("it is ours");
+    }
+    path
+}
+
+/// Its contents identify a build, and no name or time.
+#[test]
+fn without_a_build_id_a_file_may_be_touched_renamed_replaced_and_deleted() {
+    limit(|| {
+        let folder = Folder::new("no-build-id");
+        for how in ["left", "touched", "renamed", "replaced", "deleted"] {
+            let path = without_build_id(&folder, how);
+            let mut program = Program::spawn(Command::new(&path).arg("wait-and-check"));
+            assert_eq!(program.line(), "waiting");
+            match how {
+                "left" => {}
+                "touched" => {
+                    let file = std::fs::File::options().append(true).open(&path);
+                    let early = std::time::SystemTime::UNIX_EPOCH;
+                    // A file that runs can't be opened for writing everywhere.
+                    match file {
+                        Ok(file) => file.set_modified(early).expect("it is ours"),
+                        Err(_) => _ = run(Command::new("touch").args(["-d", "2001-01-01"]).arg(&path)),
+                    }
+                }
+                "renamed" => std::fs::rename(&path, folder.0.join("elsewhere")).expect("it is ours"),
+                "replaced" => {
+                    let other = folder.0.join("other");
+                    std::fs::copy(env!("CARGO_BIN_EXE_host"), &other).expect("a copy");
+                    std::fs::rename(&other, &path).expect("another file of that name");
+                }
+                _ => std::fs::remove_file(&path).expect("it is ours"),
+            }
+            program.say("go on");
+            assert_eq!(program.line(), "checked", "{how}");
+        }
+    });
+}
+
+#[test]
+fn without_a_build_id_a_copy_is_the_same_build_and_a_changed_one_is_not() {
+    limit(|| {
+        let folder = Folder::new("builds");
+        let (one, copy) = (without_build_id(&folder, "one"), without_build_id(&folder, "copy"));
+        let changed = without_build_id(&folder, "changed");
+        let mut bytes = std::fs::read(&changed).expect("a program");
+        let text = b"no such situation";
+        let places: Vec<usize> =
+            (0..bytes.len() - text.len()).filter(|at| bytes[*at..].starts_with(text)).collect();
+        assert!(!places.is_empty(), "it is among the texts of the program");
+        for at in places {
+            bytes[at] = b'N';
+        }
+        std::fs::write(&changed, bytes).expect("it is ours");
+        let parcel = run(Command::new(&one).arg("parcel"));
+        let execute = |by: &Path| run(Command::new(by).arg("execute").arg(parcel.trim()));
+        for (by, said) in [(&one, "executed"), (&copy, "executed"), (&changed, "another build")] {
+            assert_eq!(execute(by).trim(), said, "{}", by.display());
+        }
+        // With one and without it are two builds.
+        assert_eq!(execute(START.as_ref()).trim(), "another build");
+    });
+}
+
+/// Whoever may run a program need not be able to read it.
+#[test]
+fn without_a_build_id_a_program_that_may_not_be_read() {
+    limit(|| {
+        const NOBODY: u32 = 65534;
+        let folder = Folder::new("unreadable");
+        let program = without_build_id(&folder, "program");
+        std::fs::set_permissions(&program, Permissions::from_mode(0o711)).expect("it is ours");
+        if std::os::unix::fs::chown(&program, Some(0), Some(0)).is_err() {
+            return skip("only root can have a program that another may run and not read");
+        }
+        assert_eq!(run(Command::new(&program).arg("check").uid(NOBODY).gid(NOBODY)).trim(), "checked");
+    });
+}
+
+/// Under valgrind `/proc/self/exe` names the program, and is valgrind.
+#[test]
+fn under_valgrind() {
+    limit(|| {
+        if Command::new("valgrind").arg("--version").output().is_err() {
+            return skip("no valgrind here, so nothing was started under it");
+        }
+        let mut valgrind = Command::new("valgrind");
+        assert_eq!(run(valgrind.args(["-q", "--tool=none", START, "check"])).trim(), "checked");
+        // There a worker would be started under valgrind, which takes its name away.
+        let mut valgrind = Command::new("valgrind");
+        let traced = run(valgrind.args(["-q", "--tool=none", "--trace-children=yes", START, "refusal"]));
+        assert_refused(&traced, TRACED);
     });
 }
 
