@@ -41,8 +41,8 @@
 //!
 //! # Layout
 //!
-//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`; `error`; [`remote`] (a
-//! task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
+//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`, `stack`; `error`;
+//! [`remote`] (a task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
 //! `process_pool`.
 //!
 //! # Features
@@ -69,6 +69,7 @@ mod process_pool;
 #[cfg(feature = "process")]
 #[expect(unsafe_code, reason = "code by its address, argued in the files")]
 pub mod remote;
+mod stack;
 mod sync;
 mod thread_pool;
 mod wait;

@@ -25,7 +25,7 @@ pub use shared::{SharedFuture, SharedWait};
 pub use state::State;
 pub use unobserved::set_unobserved_hook;
 
-use crate::error::{Broken, TaskError, TaskFailure, TimedOut};
+use crate::error::{TaskError, TaskFailure, TimedOut};
 use crate::id::FutureId;
 use cell::{AnyCell, Cell, Entry, Source};
 use std::fmt;
@@ -124,11 +124,8 @@ impl<T> Future<T> {
     }
 
     /// Waits until the task is done, without reading its result. Blocks the thread.
-    ///
-    /// Inside a worker whose stack is nearly spent, when not even a thread can be had to go on with, it returns although
-    /// the task is not done: waiting on could only end the process.
     pub fn wait(&self) {
-        // Exhausted is all that can come instead of Done; the caller sees it by is_done.
+        // Without a limit it ends in one way.
         let _ = self.wait_until(None);
     }
 
@@ -152,10 +149,8 @@ impl<T> Future<T> {
     ///
     /// Why there is no result: the task failed, panicked, was cancelled, or could not be run. See [`TaskError`].
     pub fn result(mut self) -> Result<T, TaskError> {
-        match self.wait_until(None) {
-            Ending::Exhausted => Err(exhausted()),
-            Ending::Done | Ending::TimedOut => self.take_for_good(),
-        }
+        let _ = self.wait_until(None);
+        self.take_for_good()
     }
 
     /// Waits until the task is done or the time is up, and moves its result out. Blocks the thread. A task that is done
@@ -187,17 +182,14 @@ impl<T> Future<T> {
         match self.wait_until(deadline_after(timeout)) {
             Ending::Done => Ok(self.take_for_good()),
             Ending::TimedOut => Err(TimedOut::one(self)),
-            Ending::Exhausted => Ok(Err(exhausted())),
         }
     }
 
     /// Waits until the task is done and says why it has no result: `None` if it has one. Blocks the thread. Of a
     /// cancelled task, `Some(Cancelled)`, where Python raises.
     pub fn exception(&self) -> Option<TaskError> {
-        match self.wait_until(None) {
-            Ending::Exhausted => Some(exhausted()),
-            Ending::Done | Ending::TimedOut => self.error(),
-        }
+        let _ = self.wait_until(None);
+        self.error()
     }
 
     /// [`exception`](Future::exception), until the time is up.
@@ -209,7 +201,6 @@ impl<T> Future<T> {
         match self.wait_until(deadline_after(timeout)) {
             Ending::Done => Ok(self.error()),
             Ending::TimedOut => Err(TimedOut::one(())),
-            Ending::Exhausted => Ok(Some(exhausted())),
         }
     }
 
@@ -241,7 +232,8 @@ impl<T> Future<T> {
     /// in the order in which they were added; one that is added while they run doesn't wait for them. A panic in one is
     /// logged; the others run.
     ///
-    /// Callbacks that resolve other futures nest up to 64 deep; deeper ones are run a little later by the outermost.
+    /// Callbacks that resolve other futures nest up to 64 deep, while more than half of the thread's stack is left; deeper
+    /// ones are run a little later by the outermost.
     pub fn add_done_callback(&self, f: impl FnOnce(&Completion) + Send + 'static) {
         let boxed: callback::Callback = Box::new(f);
         if let Err(boxed) = self.any().add_to_crowd(boxed, |crowd, f| crowd.callbacks.push(f)) {
@@ -423,11 +415,4 @@ fn debug(f: &mut fmt::Formatter<'_>, name: &str, result: &str, cell: &dyn AnyCel
         Some(error) => out.field("error", &error).finish(),
         None => out.field("result", &format_args!("{result}")).finish(),
     }
-}
-
-fn exhausted() -> TaskError {
-    TaskError::Broken(Broken::new(
-        "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
-         give the pool a larger stack_size, or nest less",
-    ))
 }

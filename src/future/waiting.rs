@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 pub(crate) enum Ending {
     Done,
     TimedOut,
-    /// The worker's stack is nearly spent and no thread can be had: going on could only overflow it.
-    Exhausted,
 }
 
 /// What is waited for.

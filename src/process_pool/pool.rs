@@ -11,7 +11,7 @@ use super::sys::{Birthmark, Signal};
 use crate::contain::drop_contained;
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::WhenFull;
-use crate::future::cell::{Aftermath, Entry, fail_claimed, publish, publish_here};
+use crate::future::cell::{Aftermath, Entry, execute_here, fail_claimed, publish, publish_here};
 use crate::future::home::{Home, HomeId, Listen};
 use crate::future::state::{Phase, Snapshot};
 use crate::id::FutureId;
@@ -92,7 +92,7 @@ impl Pool {
             Admission::Refused(error) => return refuse(&entry, error),
             Admission::RunHere => {
                 if entry.header().word.claim().is_some() {
-                    let phase = entry.execute();
+                    let phase = execute_here(&*entry);
                     self.count(phase);
                     publish_here(&*entry, Phase::Running, phase);
                 }

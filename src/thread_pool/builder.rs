@@ -71,7 +71,7 @@ impl ThreadPoolBuilder {
     }
 
     /// Bytes of stack for each worker; 2 MiB by default. Tasks with results of hundreds of kilobytes by value want more,
-    /// or a `Box`.
+    /// or a `Box`. With glibc and musl the thread-locals of the program and its libraries are taken out of them.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

@@ -49,7 +49,7 @@ use super::worker;
 use crate::contain::drop_contained;
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::{Shutdown, WhenFull};
-use crate::future::cell::{Entry, fail_claimed, publish_here};
+use crate::future::cell::{Entry, execute_here, fail_claimed, publish_here};
 use crate::future::home::{Home, HomeId};
 use crate::future::hub::Hub;
 use crate::future::state::{Phase, Snapshot};
@@ -334,7 +334,7 @@ impl Queue {
     fn run_on_caller(&self, entry: &Entry) {
         if entry.header().word.claim().is_some() {
             self.counters.begin_elsewhere();
-            let phase = entry.execute();
+            let phase = execute_here(&**entry);
             self.counters.end_elsewhere(phase);
             publish_here(&**entry, Phase::Running, phase);
         }
@@ -520,6 +520,13 @@ impl Queue {
         state.blocked += 1;
         state.helpers.extend(helper.cloned());
         self.leave(state);
+    }
+
+    /// Whether another worker could be had at once: one is idle, or fewer than `max_workers` were started. True or
+    /// false, it may be otherwise in the next moment, so only a preference may rest on it.
+    pub(super) fn has_another(&self) -> bool {
+        let state = self.state.lock();
+        state.sleeping > 0 || (state.threads < self.config.max_workers && self.can_start(&state))
     }
 
     /// It goes on.

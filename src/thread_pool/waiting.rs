@@ -3,7 +3,13 @@
 //! | the waiter | does |
 //! |---|---|
 //! | can't go on without this queued task, no time limit, stack has room and doesn't unwind (`result`, `wait` for all, `map`'s next, a scope's end) | claims it as a worker would, and runs it in place |
-//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack is nearly spent or unwinds | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
+//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack has no room or unwinds | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
+//!
+//! How much stack the next task takes nobody can know, so *room* is a matter of who else could run it. Nearly all is left
+//! (seven eighths): it runs in place, and nobody looks for another worker. More than half is left, and twice what the
+//! widest task below took: it runs in place if no other worker can be had at once, because one is idle or may be started
+//! within `max_workers`. Less: the waiter counts as blocked, and another worker or a spare has its whole stack for the
+//! task. A chain of waits so goes from stack to stack, and of each it uses half.
 //!
 //! In place only what the waiter can't do without: a lock held below would deadlock on that task on any pool. A task
 //! that it *could* do without must not run there, since it may want that lock; nor one with a limit, since it can't be
@@ -15,7 +21,9 @@
 //! needs is queued (else the task's own worker is a lesser waiter, or active). If a worker is active it comes to look,
 //! and serves the urgent stack first. If none is, [`Queue::leave`](super::queue::Queue) wakes a sleeper or starts a thread; and
 //! if no thread can be had it tells the waiters that have no time limit to run one of their own tasks (*help*). Those
-//! with a limit end by themselves.
+//! with a limit end by themselves. A waiter that is told so and has no room even for a task that nobody else can run
+//! ends that task with an error in its place: to run it could only overflow the stack, and to leave it in the queue would
+//! leave every thread of the pool waiting. The wait goes on with one task less to wait for, so this ends as well.
 //!
 //! Waits on *another* pool's future, on a promise or on a lock are the user's, as in Python: counting those as blocked
 //! would break the limit a pool is bought for. `blocking` declares them.
@@ -26,6 +34,7 @@ use crate::future::home::HomeId;
 use crate::future::hub::Woken;
 use crate::future::state::Snapshot;
 use crate::future::waiting::{self, Ending, Host, Wait, Watched};
+use crate::stack;
 use std::time::Instant;
 
 /// Runs `f`, which waits for something that is not a task of this worker's pool: a lock, another pool, the network. The
@@ -93,7 +102,8 @@ impl Worker {
     /// Runs in place what is queued of the tasks that are all needed, while the stack has room.
     fn run_needed(&self, what: &mut dyn Wait) {
         what.each(&mut |task| {
-            if !self.stack.has_room() {
+            let room = stack::room();
+            if !(room.is_nearly_whole() || (room.is_ample() && !self.queue.has_another())) {
                 return false;
             }
             if let Some((entry, before)) = self.claim(task) {
@@ -123,7 +133,10 @@ impl Worker {
             }
             match self.sleep_blocked(what, deadline) {
                 Slept::Ended(ending) => break ending,
-                Slept::Claimed(entry, before) => self.run_in_place(&*entry, before),
+                Slept::Claimed(entry, before) if stack::room().fits_another() => {
+                    self.run_in_place(&*entry, before);
+                }
+                Slept::Claimed(entry, before) => self.fail_in_place(&*entry, before),
             }
         };
         what.disarm();
@@ -145,9 +158,6 @@ impl Worker {
                 Woken::TimedOut if what.is_done() => break Slept::Ended(Ending::Done),
                 Woken::TimedOut => break Slept::Ended(Ending::TimedOut),
                 Woken::Help => {
-                    if !self.stack.has_reserve() {
-                        break Slept::Ended(Ending::Exhausted);
-                    }
                     if let Some((entry, before)) = self.claim_one(what) {
                         break Slept::Claimed(entry, before);
                     }

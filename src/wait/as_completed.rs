@@ -170,7 +170,6 @@ impl<W: Waitable> AsCompleted<W> {
         match waiting::wait(&mut Next { all: self }, deadline) {
             Ending::Done => Ok(self.ready.pop_front().map(|key| self.hand_out(key))),
             Ending::TimedOut => Err(TimedOut::many((), self.left, self.total)),
-            Ending::Exhausted => Ok(None),
         }
     }
 

@@ -12,15 +12,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("contain", &["sync"]),
     ("error", &["sync", "id", "contain"]),
     ("remote", &["sync", "id", "contain", "error"]),
-    ("future", &["sync", "id", "contain", "error", "remote"]),
+    ("stack", &["sync"]),
+    ("future", &["sync", "id", "contain", "error", "remote", "stack"]),
     ("wait", &["sync", "id", "contain", "error", "future"]),
     ("executor", &["sync", "id", "contain", "error", "remote", "future", "wait"]),
-    ("thread_pool", &["sync", "id", "contain", "error", "future", "wait", "executor"]),
+    ("thread_pool", &["sync", "id", "contain", "error", "stack", "future", "wait", "executor"]),
     ("process_pool", &["sync", "id", "contain", "error", "remote", "future", "wait", "executor"]),
 ];
 
-/// Where `unsafe` may stand. On the side of the threads the scope's lifetime is the only reason; on that of the
-/// processes it is code named by an address, and the system. Each has a row in SECURITY.md, with how often.
+/// Where `unsafe` may stand. On the side of the threads the scope's lifetime and the end of a thread's stack are the only
+/// reasons; on that of the processes it is code named by an address, and the system. Each has a row in SECURITY.md, with
+/// how often.
 pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/runner.rs",
     "src/process_pool/entry.rs",
@@ -28,6 +30,7 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/process_pool/worker.rs",
     "src/remote/function.rs",
     "src/remote/mod.rs",
+    "src/stack.rs",
     "src/thread_pool/scope.rs",
 ];
 

@@ -25,6 +25,8 @@ mod future;
 mod id;
 #[path = "../../../src/remote/mod.rs"]
 mod remote;
+#[path = "../../../src/stack.rs"]
+mod stack;
 #[path = "../../../src/wait/mod.rs"]
 mod wait;
 
