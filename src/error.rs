@@ -655,6 +655,15 @@ pub enum Rejected {
     /// The executor can't honour one of the task's options.
     #[error("the task was rejected: {0}")]
     Unsupported(Unsupported),
+    /// Only a thread whose stack is nearly spent could have run it, inside the tasks or callbacks that it runs already:
+    /// the one that submits it ([`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns),
+    /// [`InlineExecutor`](crate::InlineExecutor), [`Task::run`](crate::Task::run)), or a worker that waits for it when no
+    /// further thread can be had.
+    #[error(
+        "the task was rejected: it could only run inside other tasks on a thread whose stack is nearly spent; \
+         nest tasks less deeply, or give that thread a larger stack"
+    )]
+    StackSpent,
 }
 
 /// Which option can't be honoured, and why.

@@ -42,7 +42,8 @@
 //!
 //! # Layout
 //!
-//! Arrows point one way, each module may name only what stands above it: `sync`, `id`, `contain`, `logging`; `error`;
+//! Arrows point one way, each module may name only what stands above it: `sync`, `clock`, `id`, `contain`, `logging`,
+//! `stack`; `error`;
 //! [`remote`] (a task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
 //! `process_pool`.
 //!
@@ -72,6 +73,7 @@ mod process_pool;
 #[cfg(feature = "process")]
 #[expect(unsafe_code, reason = "code by its address, argued in the files")]
 pub mod remote;
+mod stack;
 mod sync;
 mod thread_pool;
 mod wait;

@@ -70,6 +70,9 @@ mod real {
     pub(crate) mod thread {
         pub(crate) use std::thread::{Builder, JoinHandle};
 
+        /// Whether a thread's stack is where the system says.
+        pub(crate) const HAVE_STACKS_OF_THE_SYSTEM: bool = true;
+
         pub(crate) fn is_finished<T>(handle: &JoinHandle<T>) -> bool {
             handle.is_finished()
         }
@@ -312,6 +315,9 @@ mod model {
 
     pub(crate) mod thread {
         pub(crate) use loom::thread::JoinHandle;
+
+        /// They take turns on one thread of the system, each with a stack of loom's.
+        pub(crate) const HAVE_STACKS_OF_THE_SYSTEM: bool = false;
 
         /// loom can't say; a handle kept until the join is harmless.
         pub(crate) fn is_finished<T>(_: &JoinHandle<T>) -> bool {

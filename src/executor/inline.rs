@@ -6,14 +6,16 @@ use super::options::{MapOptions, Shutdown};
 use super::task::Task;
 use super::{Executor, refuse_unsupported};
 use crate::error::{Rejected, TaskError, TaskFailure};
-use crate::future::cell::{Entry, fail_claimed, publish_here};
+use crate::future::cell::{Entry, execute_here, fail_claimed, publish_here};
 use crate::future::state::Phase;
 use crate::future::{Future, TaskOptions};
 use crate::sync::plain::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// Runs each task at once, on the thread that submits it. For debugging: the same program, one step after the other,
-/// with a stack that shows who called. Its verbs are those of [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
+/// with a stack that shows who called. A task that submits another has it run inside itself; where those inside one
+/// another have nearly spent the thread's stack, the next fails with
+/// [`Rejected::StackSpent`](crate::Rejected::StackSpent). Its verbs are those of [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
 ///
 /// # Examples
 ///
@@ -59,7 +61,7 @@ impl Launch for Door {
         if let Some(error) = refuse_unsupported(entry.options()) {
             return fail_claimed(&*entry, error);
         }
-        let phase = entry.execute();
+        let phase = execute_here(&*entry);
         publish_here(&*entry, Phase::Running, phase);
     }
 

@@ -6,7 +6,9 @@ use super::runner;
 #[cfg(feature = "process")]
 use crate::contain::drop_contained;
 use crate::error::{TaskError, TaskFailure};
-use crate::future::cell::{self, Cell, Entry, LateOptions, Source, Work, fail_claimed, publish_here};
+use crate::future::cell::{
+    self, Cell, Entry, LateOptions, Source, Work, execute_here, fail_claimed, publish_here,
+};
 use crate::future::state::Phase;
 use crate::future::{Future, TaskOptions};
 use crate::id::FutureId;
@@ -135,11 +137,12 @@ impl Task {
     }
 
     /// Runs the task here and resolves its future. A panic in it is caught and becomes the future's error. Does nothing
-    /// if the task was cancelled.
+    /// if the task was cancelled. Inside other tasks, on a thread whose stack is nearly spent, it doesn't run and fails
+    /// with [`Rejected::StackSpent`](crate::Rejected::StackSpent).
     pub fn run(mut self) {
         let cell = self.cell.take().expect("consumed by value");
         if own(&cell) {
-            let phase = cell.execute();
+            let phase = execute_here(&*cell);
             publish_here(&*cell, Phase::Running, phase);
         }
     }

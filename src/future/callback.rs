@@ -1,13 +1,15 @@
 //! Done-callbacks: how they run, and how deep.
 //!
 //! A callback may resolve another promise, whose callbacks resolve a third: run one inside the other, a chain of a
-//! hundred thousand would overflow the stack. So they nest up to [`NESTING`] deep; beyond that they are queued on their
-//! thread and run by the outermost, in order. The futures are done at once either way, only callbacks are late.
+//! hundred thousand would overflow the stack. So they nest up to [`NESTING`] deep, while more than half of the stack is
+//! left; beyond that they are queued on their thread and run by the outermost, in order. The futures are done at once
+//! either way, only callbacks are late.
 
 use crate::contain::{contain, drop_contained};
 use crate::error::TaskError;
 use crate::id::FutureId;
 use crate::logging;
+use crate::stack;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
@@ -66,21 +68,20 @@ crate::sync::thread_local! {
 /// Runs callbacks in the order in which they were added; a panic in one is logged and the next runs.
 pub(crate) fn run_all(callbacks: Vec<Callback>, completion: &Completion) {
     let depth = DEPTH.with(Cell::get);
-    if depth >= NESTING
+    if depth > 0
+        && (depth >= NESTING || !stack::room().is_ample())
         && let Ok(()) = LATE.try_with(|_| ())
     {
         LATE.with(|late| late.borrow_mut().extend(callbacks.into_iter().map(|c| (c, completion.clone()))));
         return;
     }
     DEPTH.with(|cell| cell.set(depth + 1));
-    for callback in callbacks {
-        run_one(callback, completion);
-    }
+    stack::level(|| callbacks.into_iter().for_each(|callback| run_one(callback, completion)));
     if depth == 0 {
         while let Some((callback, completion)) =
             LATE.try_with(|late| late.borrow_mut().pop_front()).ok().flatten()
         {
-            run_one(callback, &completion);
+            stack::level(|| run_one(callback, &completion));
             if let Err(panic) = drop_contained(completion) {
                 logging::error(format_args!(
                     "a drop panicked in what a done-callback was told: {}",

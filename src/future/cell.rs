@@ -22,14 +22,15 @@ use super::unobserved;
 use super::watchers::{Crowd, Watchers};
 use crate::contain::{contain, drop_contained};
 #[cfg(feature = "process")]
-use crate::error::{CodecError, Rejected, Stage};
-use crate::error::{Panicked, TaskError};
+use crate::error::{CodecError, Stage};
+use crate::error::{Panicked, Rejected, TaskError};
 use crate::id::FutureId;
 use crate::logging;
 #[cfg(feature = "process")]
 use crate::remote::codec::Arrived;
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
+use crate::stack;
 use crate::sync::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -539,6 +540,16 @@ impl Aftermath {
             cell.discard();
         }
     }
+}
+
+/// Runs a claimed task here, on whatever thread this is, and keeps the outcome; the caller publishes the phase. No other
+/// thread can run it: inside other tasks on a stack that is nearly spent it doesn't run, and that is its error.
+pub(crate) fn execute_here(cell: &dyn AnyCell) -> Phase {
+    if stack::may_run_here() {
+        return stack::level(|| cell.execute());
+    }
+    cell.fill(TaskError::Rejected(Rejected::StackSpent));
+    Phase::Failed
 }
 
 /// Publishes and does all that is left, where nobody counts workers.

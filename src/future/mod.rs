@@ -126,11 +126,10 @@ impl<T> Future<T> {
 
     /// Waits until the task is done, without reading its result. Blocks the thread.
     ///
-    /// Inside a worker whose stack is nearly spent, when not even a thread can be had to go on with, it returns although
-    /// the task is not done: waiting on could only end the process. So it does in a waker or a logger that is called on a
-    /// pool of processes' own thread, for a task of that pool: it would wait for its own thread.
+    /// There is one wait that could never end, in a waker or a logger that is called on a pool of processes' own thread, for
+    /// a task of that pool: it would wait for its own thread. It returns at once, although the task is not done.
     pub fn wait(&self) {
-        // Exhausted is all that can come instead of Done; the caller sees it by is_done.
+        // However it ended, the task says whether it is done.
         let _ = self.wait_until(None);
     }
 
@@ -155,7 +154,7 @@ impl<T> Future<T> {
     /// Why there is no result: the task failed, panicked, was cancelled, or could not be run. See [`TaskError`].
     pub fn result(mut self) -> Result<T, TaskError> {
         match self.wait_until(None) {
-            Ending::Exhausted => Err(exhausted()),
+            Ending::Never => Err(never()),
             Ending::Done | Ending::TimedOut => self.take_for_good(),
         }
     }
@@ -189,7 +188,7 @@ impl<T> Future<T> {
         match self.wait_until(deadline_after(timeout)) {
             Ending::Done => Ok(self.take_for_good()),
             Ending::TimedOut => Err(TimedOut::one(self)),
-            Ending::Exhausted => Ok(Err(exhausted())),
+            Ending::Never => Ok(Err(never())),
         }
     }
 
@@ -197,7 +196,7 @@ impl<T> Future<T> {
     /// cancelled task, `Some(Cancelled)`, where Python raises.
     pub fn exception(&self) -> Option<TaskError> {
         match self.wait_until(None) {
-            Ending::Exhausted => Some(exhausted()),
+            Ending::Never => Some(never()),
             Ending::Done | Ending::TimedOut => self.error(),
         }
     }
@@ -211,7 +210,7 @@ impl<T> Future<T> {
         match self.wait_until(deadline_after(timeout)) {
             Ending::Done => Ok(self.error()),
             Ending::TimedOut => Err(TimedOut::one(())),
-            Ending::Exhausted => Ok(Some(exhausted())),
+            Ending::Never => Ok(Some(never())),
         }
     }
 
@@ -243,7 +242,8 @@ impl<T> Future<T> {
     /// in the order in which they were added; one that is added while they run doesn't wait for them. A panic in one is
     /// logged; the others run. It may call the pool, and wait for its tasks.
     ///
-    /// Callbacks that resolve other futures nest up to 64 deep; deeper ones are run a little later by the outermost.
+    /// Callbacks that resolve other futures nest up to 64 deep, while more than half of the thread's stack is left; deeper
+    /// ones are run a little later by the outermost.
     pub fn add_done_callback(&self, f: impl FnOnce(&Completion) + Send + 'static) {
         let boxed: callback::Callback = Box::new(f);
         if let Err(boxed) = self.any().add_to_crowd(boxed, |crowd, f| crowd.callbacks.push(f)) {
@@ -360,10 +360,7 @@ impl<T> std::future::Future for Future<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let header = self.header();
         if !header.word.load().is_resolved() {
-            let waker = match waiting::awaits(&*self, cx.waker()) {
-                Ok(waker) => waker,
-                Err(_) => return Poll::Ready(Err(exhausted())),
-            };
+            let waker = waiting::awaits(&*self, cx.waker());
             match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
                 // Without the lock; and a waker's drop is not the poll's to panic of.
                 Ok(old) => {
@@ -434,8 +431,9 @@ fn debug(f: &mut fmt::Formatter<'_>, name: &str, result: &str, cell: &dyn AnyCel
     }
 }
 
-fn exhausted() -> TaskError {
+/// What is told of a wait that could never end.
+fn never() -> TaskError {
     TaskError::Broken(Broken::new(
-        waiting::host().map_or("this wait could never end", |host| host.why_exhausted()),
+        waiting::host().map_or("this wait could never end", |host| host.why_never()),
     ))
 }

@@ -3,7 +3,7 @@
 use super::cell::{AnyCell, Entry, drop_waker};
 use super::waiting::{self, Watched};
 use super::watchers::WakerKey;
-use super::{Completion, Future, State, callback, debug, exhausted};
+use super::{Completion, Future, State, callback, debug};
 use crate::error::{TaskError, TimedOut};
 use crate::id::FutureId;
 use crate::sync::OnceLock;
@@ -206,10 +206,7 @@ impl<'a, T> std::future::Future for SharedWait<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (source, key) = (&self.future.inner.source, self.key);
         if !source.is_done() {
-            let waker = match waiting::awaits(self.future, cx.waker()) {
-                Ok(waker) => waker,
-                Err(_) => return Poll::Ready(Err(exhausted())),
-            };
+            let waker = waiting::awaits(self.future, cx.waker());
             match source.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(key, waker)) {
                 Ok(old) => {
                     drop_waker(source.any(), old);

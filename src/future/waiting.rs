@@ -24,9 +24,8 @@ use std::time::Instant;
 pub(crate) enum Ending {
     Done,
     TimedOut,
-    /// No thread can be had to run what is waited for, and the waiter can't: its stack is nearly spent, or it is a worker
-    /// that is not initialized yet. Going on could only overflow the stack, or wait for ever.
-    Exhausted,
+    /// It could never end: the thread that waits is the one that would have to end it.
+    Never,
 }
 
 /// What is waited for.
@@ -93,8 +92,10 @@ pub(crate) trait Host: Any {
     /// Waits as one of its workers.
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending;
 
-    /// What to do about a wait that ended as [`Ending::Exhausted`].
-    fn why_exhausted(&self) -> &'static str;
+    /// Why a wait ended as [`Ending::Never`], and what to do about it.
+    fn why_never(&self) -> &'static str {
+        "this wait could never end"
+    }
 
     /// The worker is about to wait for something of the user's.
     fn begin_blocking(&self);
@@ -103,10 +104,9 @@ pub(crate) trait Host: Any {
     fn end_blocking(&self);
 
     /// One of its pool's tasks was polled on this thread, and is not done: the worker may be about to sleep in whatever
-    /// polls, which nobody can see. Gives the waker to leave behind. The task may be done when it returns. `Err`: nobody
-    /// can run it.
-    fn awaits(&self, _task: &dyn Watched, waker: &Waker) -> Result<Waker, Ending> {
-        Ok(waker.clone())
+    /// polls, which nobody can see. Gives the waker to leave behind. The task may be done when it returns.
+    fn awaits(&self, _task: &dyn Watched, waker: &Waker) -> Waker {
+        waker.clone()
     }
 }
 
@@ -138,10 +138,10 @@ pub(crate) fn host() -> Option<Rc<dyn Host>> {
 
 /// The waker to leave behind in a task that was polled and is not done. A poll on a thread of the task's own pool is a wait
 /// that the pool is told of, see [`Host::awaits`].
-pub(crate) fn awaits(task: &dyn Watched, waker: &Waker) -> Result<Waker, Ending> {
+pub(crate) fn awaits(task: &dyn Watched, waker: &Waker) -> Waker {
     match host().filter(|host| task.cell().header().home.is(host.home())) {
         Some(host) => host.awaits(task, waker),
-        None => Ok(waker.clone()),
+        None => waker.clone(),
     }
 }
 

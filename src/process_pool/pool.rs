@@ -11,7 +11,7 @@ use super::sys::{self, Birthmark, Child, Signal};
 use crate::contain::{contain, drop_contained};
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::WhenFull;
-use crate::future::cell::{Aftermath, Entry, fail_claimed, publish, publish_here};
+use crate::future::cell::{Aftermath, Entry, execute_here, fail_claimed, publish, publish_here};
 use crate::future::home::{Home, HomeId, Listen};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
@@ -78,13 +78,13 @@ impl Host for Driving {
 
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
         if deadline.is_none() && what.concerns(self.0) {
-            Ending::Exhausted
+            Ending::Never
         } else {
             waiting::sleep(what, deadline)
         }
     }
 
-    fn why_exhausted(&self) -> &'static str {
+    fn why_never(&self) -> &'static str {
         "a waker or a logger waited for a task of the pool of processes on whose own thread it was called, which is the \
          thread that resolves the task; wait elsewhere, or with a time limit"
     }
@@ -128,7 +128,7 @@ impl Pool {
             Admission::Refused(error) => return refuse(&entry, error),
             Admission::RunHere => {
                 if entry.header().word.claim().is_some() {
-                    let phase = entry.execute();
+                    let phase = execute_here(&*entry);
                     self.count(phase);
                     publish_here(&*entry, Phase::Running, phase);
                 }

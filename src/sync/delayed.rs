@@ -243,6 +243,8 @@ pub(crate) mod atomic {
 pub(crate) mod thread {
     pub(crate) use std::thread::JoinHandle;
 
+    pub(crate) const HAVE_STACKS_OF_THE_SYSTEM: bool = true;
+
     use super::delay;
 
     pub(crate) fn is_finished<T>(handle: &JoinHandle<T>) -> bool {

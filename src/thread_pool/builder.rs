@@ -72,7 +72,8 @@ impl ThreadPoolBuilder {
 
     /// Bytes of stack for each worker; 2 MiB by default. Tasks with results of hundreds of kilobytes by value want more,
     /// or a `Box`. The system rounds it up to what it needs at least. A size that it has no memory for is refused when the
-    /// first worker starts, and each future says so.
+    /// first worker starts, and each future says so. With glibc and musl the thread-locals of the program and its libraries
+    /// are taken out of them.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

@@ -40,8 +40,10 @@ use std::time::Duration;
 /// comes back through its future, and costs nobody a thread.
 ///
 /// **Waiting inside a task.** A task may wait for tasks of its own pool, however few its workers: it never deadlocks. If
-/// it can't go on without a queued task it runs that task itself, in place; otherwise it counts as blocked, and a spare
-/// worker runs on. So `max_workers` means tasks running, not counting those blocked in such waits. State that is bound to
+/// it can't go on without a queued task it runs that task itself, in place, while its stack has room and rather than
+/// start another worker; otherwise it counts as blocked, and a spare worker runs on. At most 256 spares are started: when
+/// all of them wait as well, or the system gives no more, and the waiter's stack is nearly spent, the task that it waits
+/// for fails with [`Rejected::StackSpent`](crate::Rejected::StackSpent). So `max_workers` means tasks running, not counting those blocked in such waits. State that is bound to
 /// the thread, like a `RefCell` in a thread-local borrowed across a wait, is visible to a task run in place. Waits for
 /// *another* pool's future, for a [`Promise`](crate::Promise) or a lock are not seen by the pool; [`blocking`] declares
 /// them.

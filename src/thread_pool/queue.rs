@@ -54,7 +54,7 @@ use crate::clock;
 use crate::contain::{Panic, contain, drop_contained};
 use crate::error::{Broken, Rejected, TaskError};
 use crate::executor::{Shutdown, WhenFull};
-use crate::future::cell::{AnyCell, Entry, fail_claimed, publish_here};
+use crate::future::cell::{AnyCell, Entry, execute_here, fail_claimed, publish_here};
 use crate::future::home::{Home, HomeId};
 use crate::future::hub::Hub;
 use crate::future::state::{Phase, Snapshot};
@@ -608,7 +608,7 @@ impl Queue {
         if entry.header().word.claim().is_some() {
             let run = || {
                 self.counters.begin_elsewhere();
-                let phase = entry.execute();
+                let phase = execute_here(&**entry);
                 self.counters.end_elsewhere(phase);
                 publish_here(&**entry, Phase::Running, phase);
             };
@@ -821,6 +821,13 @@ impl Queue {
         state.hold(slot, 1);
         state.helpers.extend(helper.map(|hub| (helper_key(slot, hub), hub.clone())));
         self.leave(state);
+    }
+
+    /// Whether another worker could be had at once: one is idle, or fewer than `max_workers` were started. True or
+    /// false, it may be otherwise in the next moment, so only a preference may rest on it.
+    pub(super) fn has_another(&self) -> bool {
+        let state = self.state.lock();
+        state.sleeping > 0 || (state.threads < self.config.max_workers && self.can_start(&state))
     }
 
     /// It goes on.

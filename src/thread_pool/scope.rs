@@ -22,7 +22,7 @@ use crate::future::Future;
 use crate::future::cell::{Entry, Extra, Source, Work, cancel};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, Woken};
-use crate::future::waiting::{self, Ending, Wait, Watched};
+use crate::future::waiting::{self, Wait, Watched};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::fmt;
@@ -243,13 +243,7 @@ impl<'scope> Scope<'scope, '_> {
 
     /// Returns when every task of the scope has counted itself off, whatever happens.
     fn finish(&self) {
-        let mut end = End { scope: self };
-        if waiting::wait(&mut end, None) == Ending::Exhausted {
-            // No stack and no thread to run what is queued: it ends as cancelled. What runs elsewhere needs nothing
-            // from here.
-            self.cancel_queued();
-            let _ = waiting::sleep(&mut end, None);
-        }
+        let _ = waiting::wait(&mut End { scope: self }, None);
     }
 }
 

@@ -3,8 +3,14 @@
 //! | the waiter | does |
 //! |---|---|
 //! | can't go on without this queued task, no time limit, stack has room and doesn't unwind, is active (`result`, `wait` for all, `map`'s next, a scope's end) | claims it as a worker would, and runs it in place |
-//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack is nearly spent or unwinds, the worker counts as blocked already (`blocking`) or runs its initializer | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
+//! | everything else that really waits: any of several would do, a time limit runs, the task already runs elsewhere, the stack has no room or unwinds, the worker counts as blocked already (`blocking`) or runs its initializer | counts as *blocked*: its queued tasks go on the urgent stack, newest first, and a spare worker is started while fewer than `max_workers` are active |
 //! | polls a task that is not done (`block_on`, `.await`) | counts as *blocked* in the same way, from the poll until the task is done, the future is dropped or polled elsewhere, or the task that polled ends |
+//!
+//! How much stack the next task takes nobody can know, so *room* is a matter of who else could run it. Nearly all is left
+//! (seven eighths): it runs in place, and nobody looks for another worker. More than half is left, and twice what the
+//! widest task below took: it runs in place if no other worker can be had at once, because one is idle or may be started
+//! within `max_workers`. Less: the waiter counts as blocked, and another worker or a spare has its whole stack for the
+//! task. A chain of waits so goes from stack to stack, and of each it uses half.
 //!
 //! A thread counts as blocked once, however many of these it is in, one within the other or side by side: it *holds* each
 //! of them ([`Slot`](super::stats::Slot)), and is blocked while it holds any. A wait inside a wait may find a spare at work
@@ -18,7 +24,7 @@
 //! price is that one task more may be active while such a thread goes on with something else.
 //!
 //! A worker is not initialized while its initializer runs: what that waits for is never run in place. If no further worker
-//! can be had to run it, the wait ends with an error, since it could never end otherwise.
+//! can be had to run it, the task ends with an error, since the wait could never end otherwise.
 //!
 //! In place only what the waiter can't do without: a lock held below would deadlock on that task on any pool. A task
 //! that it *could* do without must not run there, since it may want that lock; nor one with a limit, since it can't be
@@ -31,7 +37,10 @@
 //! and serves the urgent stack first. If none is, [`Queue::leave`](super::queue::Queue) wakes a sleeper or starts a thread; and
 //! if no thread can be had it tells the waiters that have no time limit to run one of their own tasks (*help*); one that
 //! polled is woken, and runs the task in its next poll. Those with a limit end by themselves. A waiter that was told in
-//! vain looks again when the system may have threads again.
+//! vain looks again when the system may have threads again. A waiter that is told so and may not run even a task that
+//! nobody else can run, for want of stack or because it is not initialized, ends that task with an error in its place: to
+//! run it could only overflow the stack, and to leave it in the queue would leave every thread of the pool waiting. The
+//! wait goes on with one task less to wait for, so this ends as well.
 //!
 //! Waits on *another* pool's future, on a promise or on a lock are the user's, as in Python: counting those as blocked
 //! would break the limit a pool is bought for. `blocking` declares them.
@@ -39,11 +48,13 @@
 use super::queue::Await;
 use super::worker::Worker;
 use crate::clock::is_over;
-use crate::future::cell::Entry;
+use crate::error::{Broken, Rejected, TaskError};
+use crate::future::cell::{AnyCell, Entry};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, Woken};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{self, Ending, Host, Wait, Watched};
+use crate::stack;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -109,21 +120,18 @@ impl Host for Worker {
         self.queue.end_blocked(&self.slot, None);
     }
 
-    fn awaits(&self, task: &dyn Watched, waker: &Waker) -> Result<Waker, Ending> {
+    fn awaits(&self, task: &dyn Watched, waker: &Waker) -> Waker {
         let entry = task.entry();
         let wait = Await::new(&self.queue, &self.slot, &entry, waker.clone());
         let stuck = self.queue.begin_await(&wait, entry);
         if stuck && task.cell().header().word.load().phase() == Phase::Queued {
             drop(wait);
-            if self.slot.is_starting() || !self.stack.has_reserve() {
-                return Err(Ending::Exhausted);
-            }
             if let Some((entry, before)) = self.claim(task) {
-                self.run_in_place(&*entry, before);
+                self.help(&*entry, before);
             }
             // Done now; or somebody else was faster, and this poll is as any other.
             return if task.cell().header().word.load().is_resolved() {
-                Ok(waker.clone())
+                waker.clone()
             } else {
                 self.awaits(task, waker)
             };
@@ -133,19 +141,13 @@ impl Host for Worker {
             awaits.retain(|token| !token.is_over());
         }
         awaits.push(wait.token().clone());
-        Ok(Waker::from(wait))
-    }
-
-    fn why_exhausted(&self) -> &'static str {
-        if self.slot.is_starting() {
-            "the initializer of a worker waits for a task of its own pool, and no other worker can be had to run it; let \
-             the initializer wait for nothing that only an initialized worker can do"
-        } else {
-            "this wait is nested so deeply that its worker's stack is nearly spent, and no further thread can be started; \
-             give the pool a larger stack_size, or nest less"
-        }
+        Waker::from(wait)
     }
 }
+
+/// Why a task ends for which an initializer waits, and nobody can run it.
+const INITIALIZER_WAITS: &str = "the initializer of a worker waits for this task of its own pool, and no other worker can \
+    be had to run it; let the initializer wait for nothing that only an initialized worker can do";
 
 /// A wait of a worker, counted while it lives.
 struct Blocked<'a> {
@@ -168,7 +170,8 @@ impl Worker {
     /// Runs in place what is queued of the tasks that are all needed, while the stack has room.
     fn run_needed(&self, what: &mut dyn Wait) {
         what.each(&mut |task| {
-            if !self.stack.has_room() {
+            let room = stack::room();
+            if !(room.is_nearly_whole() || (room.is_ample() && !self.queue.has_another())) {
                 return false;
             }
             if let Some((entry, before)) = self.claim(task) {
@@ -198,7 +201,7 @@ impl Worker {
             }
             match self.sleep_blocked(what, deadline) {
                 Slept::Ended(ending) => break ending,
-                Slept::Claimed(entry, before) => self.run_in_place(&*entry, before),
+                Slept::Claimed(entry, before) => self.help(&*entry, before),
             }
         };
         what.disarm();
@@ -226,9 +229,6 @@ impl Worker {
                 }
                 Woken::TimedOut => return Slept::Ended(Ending::TimedOut),
                 Woken::Help => {
-                    if (self.slot.is_starting() || !self.stack.has_reserve()) && self.has_queued(what) {
-                        return Slept::Ended(Ending::Exhausted);
-                    }
                     if let Some((entry, before)) = self.claim_one(what) {
                         return Slept::Claimed(entry, before);
                     }
@@ -250,14 +250,15 @@ impl Worker {
         needed
     }
 
-    fn has_queued(&self, what: &mut dyn Wait) -> bool {
-        let mut any = false;
-        what.each(&mut |task| {
-            let header = task.cell().header();
-            any |= header.home.is(self.queue.id) && header.word.load().phase() == Phase::Queued;
-            !any
-        });
-        any
+    /// Runs a task that nobody else can run; or ends it, where that can't be.
+    fn help(&self, entry: &dyn AnyCell, before: Snapshot) {
+        if self.slot.is_starting() {
+            self.fail_in_place(entry, before, TaskError::Broken(Broken::new(INITIALIZER_WAITS)));
+        } else if stack::room().fits_another() {
+            self.run_in_place(entry, before);
+        } else {
+            self.fail_in_place(entry, before, TaskError::Rejected(Rejected::StackSpent));
+        }
     }
 
     fn claim_one(&self, what: &mut dyn Wait) -> Option<(Entry, Snapshot)> {

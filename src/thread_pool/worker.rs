@@ -3,11 +3,12 @@
 use super::queue::{Next, Queue, Token, Was};
 use super::stats::Slot;
 use crate::contain::contain;
-use crate::error::{Broken, Panicked};
-use crate::future::cell::{AnyCell, Entry, publish};
+use crate::error::{Broken, Panicked, TaskError};
+use crate::future::cell::{AnyCell, Entry, fail_claimed, publish};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{Host, set_host};
 use crate::logging;
+use crate::stack;
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,16 +18,14 @@ use std::sync::Arc;
 pub(super) struct Worker {
     pub(super) queue: Arc<Queue>,
     pub(super) slot: Arc<Slot>,
-    pub(super) stack: Stack,
     /// What the task on top of this stack has polled, of its own pool's tasks; some are over.
     pub(super) awaits: RefCell<Vec<Arc<Token>>>,
 }
 
 /// A worker's whole life.
 pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
-    let stack = Stack::here(queue.config.stack_size);
-    let worker =
-        Rc::new(Worker { queue: queue.clone(), slot: slot.clone(), stack, awaits: RefCell::default() });
+    stack::begin(queue.config.stack_size);
+    let worker = Rc::new(Worker { queue: queue.clone(), slot: slot.clone(), awaits: RefCell::default() });
     set_host(Some(worker.clone()));
     let initialized = queue.initialize();
     worker.forget_awaits();
@@ -102,7 +101,7 @@ impl Worker {
             self.queue.forget(before);
         }
         self.run_above(|| {
-            let (phase, discarded) = self.execute(entry);
+            let (phase, discarded) = stack::level(|| self.execute(entry));
             publish(entry, Phase::Running, phase, discarded).run(entry);
             entry.extra().settled();
         });
@@ -150,6 +149,16 @@ impl Worker {
         (host as &dyn Any).downcast_ref()
     }
 
+    /// Ends a task that only this worker could run, and may not. Its error is what everybody sees who waits
+    /// for it, by whatever verb: nobody is left waiting, and no iterator ends early.
+    pub(super) fn fail_in_place(&self, entry: &dyn AnyCell, before: Snapshot, error: TaskError) {
+        if before.is_entered() {
+            self.queue.forget(before);
+        }
+        self.queue.counters.add_failed(1);
+        fail_claimed(entry, error);
+    }
+
     /// User code: the task itself and, if its future is gone already, the drop of its result.
     fn execute(&self, entry: &dyn AnyCell) -> (Phase, bool) {
         let header = entry.header();
@@ -165,56 +174,5 @@ impl Worker {
         }
         self.slot.end(outer, labelled, phase);
         (phase, discard)
-    }
-}
-
-/// How much of a thread's stack is left. By addresses alone: no system has to be asked.
-pub(super) struct Stack {
-    base: usize,
-    size: usize,
-}
-
-impl Stack {
-    /// The stack of this thread, of which this is about the beginning.
-    pub(super) fn here(size: usize) -> Self {
-        Stack { base: address_here(), size }
-    }
-
-    fn left(&self) -> usize {
-        self.size.saturating_sub(self.base.abs_diff(address_here()))
-    }
-
-    /// Enough for one more nested task; the rest is for whatever that does.
-    pub(super) fn has_room(&self) -> bool {
-        self.left() > self.size / 4
-    }
-
-    /// Enough for one that nobody else could run.
-    pub(super) fn has_reserve(&self) -> bool {
-        const RESERVE: usize = 64 * 1024;
-        self.left() > RESERVE.min(self.size / 8)
-    }
-}
-
-#[inline(never)]
-fn address_here() -> usize {
-    let here = 0u8;
-    (&raw const here).addr()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Stack;
-
-    fn nest(stack: &Stack, depth: usize) -> usize {
-        let pad = std::hint::black_box([depth as u8; 1024]);
-        if stack.has_room() { nest(stack, depth + 1) + usize::from(pad[0] > 255 - 1) } else { depth }
-    }
-
-    #[test]
-    fn room_runs_out_before_the_stack_does() {
-        let depth = std::thread::Builder::new().stack_size(1 << 20).spawn(|| nest(&Stack::here(1 << 20), 0));
-        let depth = depth.expect("a thread").join().expect("no overflow");
-        assert!((100..800).contains(&depth), "{depth}");
     }
 }

@@ -166,19 +166,30 @@ impl<W: Waitable> AsCompleted<W> {
     }
 
     pub(crate) fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<W>, TimedOut<()>> {
-        if self.left == 0 {
-            return Ok(None);
+        while self.left > 0 {
+            match waiting::wait(&mut Next { all: self }, deadline) {
+                Ending::Done => {
+                    // One that was handed out before its end comes here as well.
+                    let key = self.ready.pop_front().filter(|key| self.slots[*key as usize].item.is_some());
+                    if let Some(key) = key {
+                        self.free.push(key);
+                        return Ok(Some(self.hand_out(key)));
+                    }
+                }
+                Ending::TimedOut => return Err(TimedOut::many((), self.left, self.total)),
+                // Nothing is lost by it: each is handed out, and whoever asks for its result is told why there is none. Its
+                // key is not used again, for it may still come.
+                Ending::Never => {
+                    let key = self.slots.iter().position(|slot| slot.item.is_some());
+                    return Ok(key.map(|key| self.hand_out(key as Key)));
+                }
+            }
         }
-        match waiting::wait(&mut Next { all: self }, deadline) {
-            Ending::Done => Ok(self.ready.pop_front().map(|key| self.hand_out(key))),
-            Ending::TimedOut => Err(TimedOut::many((), self.left, self.total)),
-            Ending::Exhausted => Ok(None),
-        }
+        Ok(None)
     }
 
     fn hand_out(&mut self, key: Key) -> W {
         let item = self.slots[key as usize].item.take().expect("each key comes once");
-        self.free.push(key);
         self.left -= 1;
         // Whoever gets a failed future is taken to have seen the failure.
         let header = item.watch().0.cell().header();

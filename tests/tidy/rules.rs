@@ -12,20 +12,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("id", &["sync"]),
     ("contain", &["sync"]),
     ("logging", &["sync", "contain"]),
+    ("stack", &["sync"]),
     ("error", &["sync", "id", "contain", "logging"]),
     ("remote", &["sync", "id", "contain", "logging", "error"]),
-    ("future", &["sync", "clock", "id", "contain", "logging", "error", "remote"]),
+    ("future", &["sync", "clock", "id", "contain", "logging", "stack", "error", "remote"]),
     ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
     ("executor", &["sync", "clock", "id", "contain", "logging", "error", "remote", "future", "wait"]),
-    ("thread_pool", &["sync", "clock", "id", "contain", "logging", "error", "future", "wait", "executor"]),
+    (
+        "thread_pool",
+        &["sync", "clock", "id", "contain", "logging", "stack", "error", "future", "wait", "executor"],
+    ),
     (
         "process_pool",
         &["sync", "clock", "id", "contain", "logging", "error", "remote", "future", "wait", "executor"],
     ),
 ];
 
-/// Where `unsafe` may stand. On the side of the threads the scope's lifetime is the only reason; on that of the
-/// processes it is code named by an address, and the system. Each has a row in SECURITY.md, with how often.
+/// Where `unsafe` may stand. On the side of the threads the scope's lifetime and the end of a thread's stack are the only
+/// reasons; on that of the processes it is code named by an address, and the system. Each has a row in SECURITY.md, with
+/// how often.
 pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/runner.rs",
     "src/process_pool/entry.rs",
@@ -33,6 +38,7 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/process_pool/worker.rs",
     "src/remote/function.rs",
     "src/remote/mod.rs",
+    "src/stack.rs",
     "src/thread_pool/scope.rs",
 ];
 

@@ -29,6 +29,8 @@ mod id;
 mod logging;
 #[path = "../../../src/remote/mod.rs"]
 mod remote;
+#[path = "../../../src/stack.rs"]
+mod stack;
 #[path = "../../../src/wait/mod.rs"]
 mod wait;
 

@@ -19,6 +19,9 @@ mod i_waiting_in_tasks;
 mod j_worker_start;
 mod k_worker_end;
 mod m_locks_and_limits;
+mod silent_ends;
+
+pub use g_stack::run_with_locals;
 
 /// One instance of a kind of fault.
 #[derive(Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use crate::support::{build, explore, open, pool, pool_of_few, refusing, thread};
 use concurrent_futures::{
-    Executor as _, Future, Promise, ReturnWhen, Task, TaskError, ThreadPoolExecutor, WhenFull, blocking,
-    promise, wait,
+    Executor as _, Future, Promise, Rejected, ReturnWhen, Task, TaskError, ThreadPoolExecutor, WhenFull,
+    blocking, promise, wait,
 };
 use std::future::Future as _;
 use std::pin::Pin;
@@ -127,7 +127,8 @@ fn stack_nearly_spent_no_spare() {
         let pool = build(refusing(1).max_workers(1).stack_size(1));
         let own = pool.clone();
         let parent = pool.spawn(move || own.spawn(|| 1).result());
-        assert!(matches!(parent.result().expect("it ran"), Err(TaskError::Broken(_))));
+        let outcome = parent.result().expect("it ran");
+        assert!(matches!(outcome, Err(TaskError::Rejected(Rejected::StackSpent))));
     });
 }
 
