@@ -102,12 +102,11 @@ const MIDDLE: usize = ITEMS / 2;
 fn shared_map(pool: &ThreadPoolExecutor, at: impl Fn(usize) + Send + Sync + 'static) -> Results {
     let ran = Arc::new(AtomicUsize::new(0));
     let runs = ran.clone();
-    let input = (0..ITEMS).map(move |item| {
+    let input = (0..ITEMS).inspect(move |&item| {
         // By far in the tasks that were submitted: a chunk is at most twice as large as the one before.
         if item <= MIDDLE && item % 500 == 0 {
             assert!(soon(|| ran.load(Ordering::Relaxed) >= item / 8), "the items in the air run");
         }
-        item
     });
     let f = move |item: usize| {
         at(item);
