@@ -24,22 +24,8 @@ pub(crate) fn line(text: &str) -> String {
     shown
 }
 
-/// JSON with nothing in it that a terminal obeys: a program that reads it finds what was there before.
-pub(crate) fn json(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for char in text.chars() {
-        if is_obeyed(char) {
-            // All of them have at most four digits. Writing to a string can't fail.
-            let _ = write!(shown, "\\u{:04x}", u32::from(char));
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
-}
-
 /// Control characters, and those that end a line or turn the direction of writing.
-fn is_obeyed(char: char) -> bool {
+pub(crate) fn is_obeyed(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

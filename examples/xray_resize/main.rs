@@ -144,7 +144,7 @@ fn show(
         let mut figures = measured.figures();
         figures.shape[0] = last.map_or(0, |outcome| outcome.done.images);
         figures.files = last.filter(|_| args.out.is_some()).map(|last| Measured::rows(last, pictures));
-        print(&(plain::json(&serde_json::to_string(&figures)?) + "\n"))?;
+        print(&(plain_json(&serde_json::to_string(&figures)?) + "\n"))?;
     } else if measured.fruitful().next().is_some() {
         print(&written.iter().fold(measured.table()?, |text, line| text + line + "\n"))?;
     }
@@ -262,4 +262,18 @@ fn compare(
         compared.controls.extend(seconds.map(|seconds| ("bare processes", seconds)));
     }
     Ok(Some(compared))
+}
+
+/// JSON with nothing in it that a terminal obeys: a program that reads it finds what was there before.
+fn plain_json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if plain::is_obeyed(char) {
+            // All of them have at most four digits. Writing to a string can't fail.
+            let _ = std::fmt::Write::write_fmt(&mut shown, format_args!("\\u{:04x}", u32::from(char)));
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
 }

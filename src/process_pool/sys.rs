@@ -965,10 +965,9 @@ pub(super) fn watch(parent: u32, socket: &Socket, tasks: Thread, is_told: impl F
 }
 
 /// What a descriptor stands for: its number may come to stand for something else.
-fn identity(socket: &Socket) -> Option<(u64, u64)> {
+fn identity(socket: &Socket) -> Option<impl PartialEq + use<>> {
     let stat = rustix::fs::fstat(socket).ok()?;
-    #[expect(clippy::useless_conversion, clippy::unnecessary_cast, reason = "other widths elsewhere")]
-    Some((stat.st_dev as u64, stat.st_ino as u64))
+    Some((stat.st_dev, stat.st_ino))
 }
 
 /// Bytes of memory that a process holds; 0 where that can't be told.

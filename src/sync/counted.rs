@@ -4,7 +4,7 @@
 //! while code of the user's runs. Elsewhere the types are parking_lot's own, and the assertion is nothing.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 std::thread_local! {
     /// No drop glue, so it may be read in a thread's last moments.
@@ -53,7 +53,8 @@ impl<T> Mutex<T> {
         MutexGuard { guard: self.0.lock(), _held: Held::new() }
     }
 
-    pub(crate) fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+    #[cfg(any(test, feature = "process"))]
+    pub(crate) fn try_lock_for(&self, timeout: std::time::Duration) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock_for(timeout).map(|guard| MutexGuard { guard, _held: Held::new() })
     }
 }
@@ -104,13 +105,13 @@ impl Condvar {
 #[cfg(test)]
 mod tests {
     use super::{Condvar, HELD, Mutex, assert_unlocked};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     #[test]
     fn each_lock_counts_while_it_is_held() {
         let (first, second) = (Mutex::new(1), Mutex::new(2));
         let mut guard = first.lock();
-        let other = second.try_lock_for(Duration::ZERO).expect("nobody holds it");
+        let other = second.try_lock_for(std::time::Duration::ZERO).expect("nobody holds it");
         assert_eq!((HELD.get(), *guard + *other), (2, 3));
         drop(other);
         Condvar::new().wait_until(&mut guard, Instant::now());

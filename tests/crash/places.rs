@@ -609,7 +609,8 @@ fn a_worker_leaves_without_destructors() {
         static LEAVES: RefCell<Option<Leaves>> = const { RefCell::new(None) };
     }
     extern "C" fn handler() {
-        if let Some(file) = HANDLED.lock().unwrap().take() {
+        let handled = HANDLED.lock().unwrap().take();
+        if let Some(file) = handled {
             leave(file);
         }
     }

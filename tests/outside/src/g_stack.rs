@@ -257,10 +257,13 @@ fn callbacks_everywhere() {
     assert_eq!(told.try_recv().unwrap(), 200);
 }
 
+/// A way to submit.
+type Submit = dyn Fn(Box<dyn FnOnce() + Send>) -> concurrent_futures::Future<()> + Send + Sync;
+
 /// Submits one that submits one that .., each below a frame of N bytes, by `submit`; counts those that ran, and gives the
 /// error of the one that could not.
 fn submits<const N: usize>(
-    submit: &Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> concurrent_futures::Future<()> + Send + Sync>,
+    submit: &Arc<Submit>,
     ran: &Arc<AtomicUsize>,
     depth: usize,
     failed: &mpsc::Sender<TaskError>,

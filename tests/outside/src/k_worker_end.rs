@@ -346,8 +346,14 @@ fn stopped() {
 fn another_session() {
     let pool = pool(1).own_process_group().build().expect("a pool");
     let leave = |()| {
-        // SAFETY: a session and a name space of this process's own; refused to the leader of a group, which is no matter.
-        unsafe { (libc::setpgid(0, libc::getppid()), libc::setsid(), libc::unshare(libc::CLONE_FS)) };
+        // SAFETY: takes nothing but numbers; refused to the leader of a group, which is no matter.
+        let parent = unsafe { libc::getppid() };
+        // SAFETY: the same.
+        unsafe { libc::setpgid(0, parent) };
+        // SAFETY: the same.
+        unsafe { libc::setsid() };
+        // SAFETY: a name space of this process's own.
+        unsafe { libc::unshare(libc::CLONE_FS) };
         sleep_long(());
     };
     let future = pool.submit(leave, ());

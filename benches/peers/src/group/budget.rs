@@ -178,7 +178,8 @@ fn unpark(goes: usize) -> f64 {
         let sleeper = scope.spawn(|| {
             while !over.load(SeqCst) {
                 thread::park();
-                if let Some(start) = start.lock().expect("no panic under the lock").take() {
+                let start = start.lock().expect("no panic under the lock").take();
+                if let Some(start) = start {
                     *ball.lock().expect("no panic under the lock") = Some(start.elapsed());
                 }
             }
@@ -188,7 +189,8 @@ fn unpark(goes: usize) -> f64 {
             *start.lock().expect("no panic under the lock") = Some(Instant::now());
             sleeper.thread().unpark();
             loop {
-                if let Some(time) = ball.lock().expect("no panic under the lock").take() {
+                let time = ball.lock().expect("no panic under the lock").take();
+                if let Some(time) = time {
                     return time.as_nanos() as f64;
                 }
                 thread::yield_now();
