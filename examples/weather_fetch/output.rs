@@ -32,7 +32,8 @@ pub(crate) struct Unfinished(Arc<Mutex<Option<PathBuf>>>);
 
 impl Unfinished {
     pub(crate) fn remove(&self) {
-        if let Some(path) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(path) = left {
             // Nobody is left to hear that it could not be removed.
             let _ = fs::remove_file(path);
         }
