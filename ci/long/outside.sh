@@ -8,7 +8,6 @@ set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
 filter=${1:-}
-target=$(metadata target-directory)
 
 run() {
     echo "outside: $1"
@@ -19,7 +18,8 @@ run() {
 run "as cargo test builds it"
 
 cargo build --quiet --release --package outside
-run "optimised" "$target/release/outside"
+run "optimised" "$(built build --quiet --release --package outside --bin outside)"
 
 cargo build --quiet --profile outside-abort --package outside
-run "link-time optimisation, aborting panics" "$target/outside-abort/outside" abort
+run "link-time optimisation, aborting panics" \
+    "$(built build --quiet --profile outside-abort --package outside --bin outside)" abort
