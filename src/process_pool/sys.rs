@@ -203,8 +203,8 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
         Some(libc::EMFILE) => "; `ulimit -n` bounds a process's descriptors: raise it, or have fewer workers",
         Some(libc::ENFILE) => "; the whole system has no descriptor left: `fs.file-max` bounds them",
         Some(libc::EAGAIN) => {
-            "; `ulimit -u` and a control group's `pids.max` bound how many there may be: raise them, or have \
-             fewer workers"
+            "; `ulimit -u` and a control group's `pids.max` bound how many there may be, `ulimit -v` and \
+             `address_space` the memory for its stack: raise them, or have fewer workers"
         }
         Some(libc::ENOMEM) => "; there is not enough memory, or `ulimit -v` bounds it: have fewer workers",
         Some(libc::E2BIG) => {

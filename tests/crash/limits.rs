@@ -111,7 +111,13 @@ fn workers_that_cannot_start_break_the_pool() {
         let why = broken(&slow);
         assert!(why.contains("start_timeout"), "{why}");
 
-        let nowhere = pool(1).current_dir("/no such folder").build().unwrap();
+        let nowhere = pool(1).current_dir("/no such folder").build().unwrap_err().to_string();
+        assert!(nowhere.contains("current_dir") && nowhere.contains("/no such folder"), "{nowhere}");
+        // One that goes when the pool is there is found missing by the first start.
+        let folder = std::env::temp_dir().join(format!("goes-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let nowhere = pool(1).current_dir(&folder).build().unwrap();
+        std::fs::remove_dir(&folder).unwrap();
         let why = broken(&nowhere);
         assert!(why.contains("could not be started"), "{why}");
     });
