@@ -624,9 +624,11 @@ pub(super) fn program(code: usize) -> Result<PathBuf, String> {
     let options = std::env::var_os("VALGRIND_OPTS").map(OsString::into_vec).unwrap_or_default();
     let mut words = line.split(|byte| *byte == 0).chain(options.split(u8::is_ascii_whitespace));
     if words.any(|word| word == b"--trace-children=yes") {
-        return Err("under valgrind with `--trace-children=yes` a worker would not be recognised; leave that out, and \
+        return Err(
+            "under valgrind with `--trace-children=yes` a worker would lose its name; leave that out, and \
                     workers run without valgrind"
-            .into());
+                .into(),
+        );
     }
     Ok(named)
 }

@@ -235,9 +235,13 @@ fn a_panic_in_the_drop_of_a_cancelled_task_does_not_hold_up_the_end() {
         }
     }
     let pool = ThreadPoolExecutor::new(1);
-    let gate = Gate::new();
-    let held = gate.clone();
-    let first = pool.spawn(move || held.wait());
+    let (gate, begun) = (Gate::new(), Gate::new());
+    let (held, begins) = (gate.clone(), begun.clone());
+    let first = pool.spawn(move || {
+        begins.open();
+        held.wait();
+    });
+    begun.wait();
     let futures: Vec<_> = (0..20)
         .map(|_| {
             let bomb = Bomb;
@@ -414,12 +418,13 @@ fn what_a_task_printed_without_a_newline_is_there_after_the_end() {
 fn killed_workers_run_no_queued_task_of_a_pool_that_cancels() {
     let pool = ProcessPoolExecutor::new(2);
     let running: Vec<_> = (0..2).map(|_| pool.submit(spin, ())).collect();
-    let queued: Vec<_> = (0..50).map(|n| pool.submit(|n: u32| n, n)).collect();
     assert!(soon(|| running.iter().all(concurrent_futures::Future::is_running)));
+    let queued: Vec<_> = (0..50).map(|n| pool.submit(|n: u32| n, n)).collect();
     pool.shutdown(Shutdown::CancelQueued);
     pool.kill_workers();
     pool.join_timeout(SOON).expect("nothing is left to run");
-    assert!(queued.into_iter().all(|future| future.is_cancelled()));
+    let ends: Vec<_> = queued.into_iter().map(concurrent_futures::Future::result).collect();
+    assert!(ends.iter().all(|end| matches!(end, Err(TaskError::Cancelled))), "{ends:?}");
     assert!(running.into_iter().all(|future| future.result().is_err()));
 }
 

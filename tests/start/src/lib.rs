@@ -62,7 +62,8 @@ pub fn check() {
         let own = start_late::told().expect("the constructor has run");
         assert_eq!((&told.0[1..], told.2), (&own.0[1..], own.2), "a constructor was told something else");
         assert!(told.0[0].to_string_lossy().starts_with("concurrent-futures-worker/"), "{told:?}");
-        assert!(told.1 > 0 && told.2 >= 4096, "{told:?}");
+        let has_variables = std::env::vars_os().next().is_some();
+        assert!((told.1 > 0 || !has_variables) && told.2 >= 4096, "{told:?}");
     }
 
     let arguments = |()| std::env::args_os().collect::<Vec<OsString>>();
