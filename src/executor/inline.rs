@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Runs each task at once, on the thread that submits it. For debugging: the same program, one step after the other,
 /// with a stack that shows who called. A task that submits another has it run inside itself; where those inside one
 /// another have nearly spent the thread's stack, the next fails with
-/// [`Rejected::StackSpent`](crate::Rejected::StackSpent). Its verbs are those of [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
+/// [`Rejected::StackSpent`]. Its verbs are those of [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
 ///
 /// # Examples
 ///

@@ -64,14 +64,14 @@ fn links_are_followed() {
             symlink(to, &path).expect("a link");
             path
         };
-        let target = far.path().join("target");
+        let target = far.path().join("linked-to");
         let absolute = link(&target, "absolute");
         let chain = link(Path::new("absolute"), "chain");
         let folder_link = link(far.path(), "folder");
         for (path, text) in [
             (&absolute, "to what is not there yet"),
             (&chain, "again"),
-            (&folder_link.join("target"), "and again"),
+            (&folder_link.join("linked-to"), "and again"),
         ] {
             write(path, text).expect("it is written");
             assert_eq!(fs::read_to_string(&target).expect("the target"), text);
@@ -80,7 +80,7 @@ fn links_are_followed() {
         assert!([&absolute, &chain, &folder_link].into_iter().all(|path| is_link(path)));
         assert_eq!(
             (names(near.path()), names(far.path())),
-            (["absolute", "chain", "folder"].map(str::to_owned).to_vec(), vec!["target".to_owned()],)
+            (["absolute", "chain", "folder"].map(str::to_owned).to_vec(), vec!["linked-to".to_owned()],)
         );
 
         let (a, b) = (link(Path::new("b"), "a"), link(Path::new("a"), "b"));
