@@ -324,7 +324,7 @@ fn the_logger_told_of_a_panic_in_a_callback() {
 }
 
 fn the_logger_told_of_a_refused_thread() {
-    const STACK: usize = 256 << 20;
+    const STACK: usize = 1 << 30;
     let make = |_: &Act| {
         let pool = ThreadPoolExecutor::builder().max_workers(WORKERS + 1).stack_size(STACK).build();
         Pool::Threads(pool.expect("a pool"))

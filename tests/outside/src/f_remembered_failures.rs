@@ -23,7 +23,7 @@ pub(crate) const INSTANCES: &[Instance] = &[
 ];
 
 /// A stack so large that the address space decides how many threads there are. More than glibc keeps of ended threads.
-const STACK: usize = 256 << 20;
+const STACK: usize = 1 << 30;
 
 /// Lets the process have so many more of those stacks; gives back what it was.
 fn allow_stacks(n: usize) -> libc::rlimit {
