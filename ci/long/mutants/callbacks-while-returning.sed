@@ -2,4 +2,4 @@
 # file: src/thread_pool/worker.rs
 # tests: loom a_long_callback
 s/self.queue.returns_later();//
-s/^        Was::Plain$/        Was::Back/
+s/^        CountedAs::Active$/        CountedAs::Returning/

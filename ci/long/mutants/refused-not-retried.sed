@@ -1,5 +1,5 @@
 # rule: with no thread left a start is tried although one was refused
-# file: src/thread_pool/queue.rs
+# file: src/thread_pool/queue/threads.rs
 # tests: loom refused no_thread
 # expect: survived
 # why: needs a refusal, then a worker that ends idle: loom has no clock, and a real system refuses all or none here

@@ -1,4 +1,4 @@
 # rule: a searcher that takes clears `searching`
-# file: src/thread_pool/queue.rs
+# file: src/thread_pool/queue/look.rs
 # tests: loom one_producer two_producers
-/= self.take(&mut state)/,/Next::Run/ s/state.searching = false;/let _ = searcher;/
+/= self.take(&mut state)/,/NextStep::Run/ s/state.searching = false;/let _ = searcher;/
