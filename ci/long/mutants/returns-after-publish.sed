@@ -2,4 +2,4 @@
 # file: src/thread_pool/worker.rs
 # tests: loom sequential
 /^        self.queue.returns();/d
-s/let after = publish(.*/&\n        self.queue.returns();/
+s/let after = ran.publish(.*/&\n        self.queue.returns();/
