@@ -18,6 +18,9 @@ const UNKNOWN: usize = 64 << 10;
 /// What is always left over: for the crate's own calls, and for a panic with its backtrace. Of small stacks a quarter.
 const RESERVE: usize = 64 << 10;
 
+/// What is left over of the smallest: about what the calls between two looks take.
+const LEAST: usize = 4 << 10;
+
 /// The addresses of this thread's stack. It grows towards `low`.
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -142,7 +145,7 @@ pub(crate) fn may_run_here() -> bool {
 impl Room {
     /// So much that nobody else need be looked for.
     pub(crate) fn is_nearly_whole(self) -> bool {
-        self.left >= self.whole / 8 * 7
+        self.left > self.whole / 8 * 7
     }
 
     /// Enough for a level that could as well go elsewhere, or wait.
@@ -152,7 +155,7 @@ impl Room {
 
     /// Enough for one that takes twice what any other took.
     pub(crate) fn fits_another(self) -> bool {
-        self.left > self.widest.saturating_mul(2).saturating_add(RESERVE.min(self.whole / 4))
+        self.left > self.widest.saturating_mul(2).saturating_add((self.whole / 4).clamp(LEAST, RESERVE))
     }
 }
 
