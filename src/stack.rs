@@ -18,9 +18,6 @@ const UNKNOWN: usize = 64 << 10;
 /// What is always left over: for the crate's own calls, and for a panic with its backtrace. Of small stacks a quarter.
 const RESERVE: usize = 64 << 10;
 
-/// What is left over of the smallest: about what the calls between two looks take.
-const LEAST: usize = 4 << 10;
-
 /// The addresses of this thread's stack. It grows towards `low`.
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -155,7 +152,7 @@ impl Room {
 
     /// Enough for one that takes twice what any other took.
     pub(crate) fn fits_another(self) -> bool {
-        self.left > self.widest.saturating_mul(2).saturating_add((self.whole / 4).clamp(LEAST, RESERVE))
+        self.left > self.widest.saturating_mul(2).saturating_add(RESERVE.min(self.whole / 4))
     }
 }
 
