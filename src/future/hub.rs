@@ -110,8 +110,8 @@ impl Hub {
 
     /// Rings, whatever was counted.
     pub(crate) fn ring(&self) {
-        self.bell.lock().rung = true;
         // The sleeper holds an Arc of this hub until it has woken, and so does the thread that rings.
+        self.bell.lock().rung = true;
         self.rung.notify_one();
     }
 

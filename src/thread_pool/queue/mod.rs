@@ -77,7 +77,7 @@ pub(super) use awaits::{Await, Token};
 pub(super) use look::{CountedAs, NextStep};
 
 use super::builder::Config;
-use super::stats::{Counters, Stats};
+use super::stats::{Counters, ThreadPoolStats};
 use crate::contain::{Panic, drop_contained};
 use crate::future::home::{Home, HomeId};
 use crate::future::state::Snapshot;
@@ -138,7 +138,7 @@ impl Queue {
         queue
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    pub(super) fn stats(&self) -> ThreadPoolStats {
         let state = self.peek();
         let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
         // Tasks are counted, not entries: an urgent one has two.

@@ -113,7 +113,7 @@ impl Queue {
             state.numbers += 1;
             state.numbers - 1
         });
-        let name = format!("{}_{number}", self.config.thread_name_prefix);
+        let name = format!("{}_{number}", self.config.name_prefix);
         let slot = Slot::new(number, name.into(), is_retry);
         state.slots.insert(number, slot.clone());
         slot
