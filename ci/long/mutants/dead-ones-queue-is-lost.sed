@@ -1,4 +1,4 @@
 # rule: what a dead worker had not begun runs elsewhere
-# file: src/process_pool/book.rs
+# file: src/process_pool/dispatch.rs
 # tests: lib process_pool::
-/fn bury/,/^    }/ s/self.recall(at, &mut remains.cancelled)/Vec::new()/
+/fn reap/,/^    }/ s/self.recall(at, &mut reaped.cancelled)/Vec::new()/

@@ -3,6 +3,6 @@
 # tests: crash kill
 # expect: survived
 # why: the next task would have to begin between the driver's look and its signal, which takes a microsecond; what had not
-# begun goes elsewhere all the same, since a burial recalls too. That order is `RecallBeforeKill` in tests/page, which
+# begun goes elsewhere all the same, because reaping recalls too. That order is `RecallBeforeKill` in tests/protocol, which
 # fails without it.
-/fn judge/,/^    }/ s/book.recall(self.desk, &mut cancelled)/{ let _ = \&mut cancelled; Vec::new() }/
+/fn handle_kills/,/^    }/ s/dispatcher.recall(self.lane, &mut cancelled)/{ let _ = \&mut cancelled; Vec::new() }/

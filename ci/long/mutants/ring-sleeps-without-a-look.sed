@@ -1,4 +1,4 @@
-# rule: whoever hangs up looks once more before it sleeps
+# rule: a driver that enables the doorbell looks once more before it sleeps
 # file: src/process_pool/ring.rs
 # tests: loom replies::
-/fn hang_up/,/^    }/ s/self.has_news()$/false/
+/fn enable_doorbell/,/^    }/ s/self.has_replies()$/false/
