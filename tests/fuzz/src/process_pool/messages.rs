@@ -1,4 +1,4 @@
-//! Any bytes in the place of what frames say: heads, welcomes, the pieces of a batch, last words.
+//! Any bytes in the place of what frames say: heads, welcomes, the parts of a batch, last words.
 
 use super::message::{HEAD, Head, LENGTH, Welcome, get, put_length};
 use crate::Target;
@@ -19,13 +19,13 @@ fn body(data: &[u8]) {
         let bytes = welcome.to_bytes();
         assert_eq!(Welcome::from_bytes(&bytes).as_ref(), Ok(&welcome), "a welcome there and back");
     }
-    let (mut rest, mut pieces) = (data, 0);
+    let (mut rest, mut parts) = (data, 0);
     in_proportion(data.len(), 0, 0, || {
         while let Some(part) = get(&mut rest) {
-            pieces += LENGTH + part.len();
+            parts += LENGTH + part.len();
         }
     });
-    assert!(pieces + rest.len() <= data.len(), "pieces overlap");
+    assert!(parts + rest.len() <= data.len(), "parts overlap");
     // As a driver reads what a worker left before it aborted.
     let _ = in_proportion(data.len(), 64, 4096, || outcome::read::<()>(data));
 }
@@ -41,8 +41,8 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         address_space: Some(1 << 30),
         initializer: b"initializer".to_vec(),
     };
-    let pieces = |pieces: &[&[u8]]| {
-        pieces.iter().fold(Vec::new(), |mut bytes, part| {
+    let parts = |parts: &[&[u8]]| {
+        parts.iter().fold(Vec::new(), |mut bytes, part| {
             put_length(&mut bytes, part.len());
             bytes.extend_from_slice(part);
             bytes
@@ -60,7 +60,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         named("welcome-no-text", Welcome { name: "\u{fffd}".repeat(9), ..welcome.clone() }.to_bytes()),
         named("head-batch", Head::new(Kind::Batch, 1, 2, 3).to_bytes().to_vec()),
         named("head-reply", Head::new(Kind::Reply, u32::MAX, 2, usize::MAX).to_bytes().to_vec()),
-        named("pieces", pieces(&[b"one", b"", b"three"])),
+        named("parts", parts(&[b"one", b"", b"three"])),
         named("part-that-lies", [&u64::MAX.to_le_bytes()[..], b"abc"].concat()),
         named("part-that-lies-by-one", [&4_u64.to_le_bytes()[..], b"abc"].concat()),
         named("last-words", last_words),
