@@ -60,7 +60,7 @@ pub(super) struct Book {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Policy {
     pub(super) max_tasks_per_child: Option<u32>,
-    pub(super) idle_timeout: Option<Duration>,
+    pub(super) keep_alive: Option<Duration>,
     pub(super) breaks_on_death: bool,
 }
 
@@ -349,7 +349,7 @@ impl Book {
         }
         let desk = &mut self.desks[at];
         let since = *desk.idle_since.get_or_insert_with(Instant::now);
-        let until = self.policy.idle_timeout.and_then(|timeout| clock::after(since, timeout));
+        let until = self.policy.keep_alive.and_then(|timeout| clock::after(since, timeout));
         if is_over(until) {
             return self.close(at);
         }
@@ -477,7 +477,7 @@ impl Book {
             && desk.order.is_none()
             && matches!(self.life, Life::Open)
             // It would have gone to sleep for a time that the end of a task cuts short.
-            && self.policy.idle_timeout.is_none()
+            && self.policy.keep_alive.is_none()
             && self.allowance(at) > 0
             && !self.has_work_to_give();
         if is_calm {

@@ -599,7 +599,9 @@ impl<'p> Driver<'p> {
             return TaskError::Panicked(panic.with_task(id, label).with_worker(name));
         }
         match (reason, record.time_limit(), exit) {
-            (Some(Reason::OutOfTime), Some(limit), Some(_)) => TaskError::TimedOut(TimeLimit::new(limit)),
+            (Some(Reason::OutOfTime), Some(limit), Some(_)) => {
+                TaskError::TimeLimit(TimeLimit::new(limit).with_task(id, label, name))
+            }
             (Some(_), _, Some(exit)) => {
                 let died = WorkerDied::new(self.worker.child.pid()).with_cause("it was killed by `kill`");
                 TaskError::WorkerDied(with_exit(died, exit).with_task(id, label, name))

@@ -323,7 +323,7 @@ impl Recipe {
     }
 
     pub(super) fn worker_name(&self, number: usize) -> String {
-        format!("{}-{number}", self.name_prefix)
+        format!("{}_{number}", self.name_prefix)
     }
 }
 

@@ -51,7 +51,7 @@ mod worker;
 pub use builder::{ProcessPoolBuilder, WorkerDeath};
 pub use entry::init;
 pub use launch::Output as WorkerOutput;
-pub use stats::{ProcessStats, WorkerState, WorkerStats};
+pub use stats::{ProcessPoolStats, WorkerState, WorkerStats};
 
 use crate::clock::deadline_after;
 use crate::executor::{Executor, Shutdown, StillBusy, Task};
@@ -144,7 +144,7 @@ impl ProcessPoolExecutor {
     /// assert_eq!((stats.finished, stats.workers[0].pid), (1, Some(pid)));
     /// # Ok::<(), concurrent_futures::TaskError>(())
     /// ```
-    pub fn stats(&self) -> ProcessStats {
+    pub fn stats(&self) -> ProcessPoolStats {
         self.pool.stats()
     }
 

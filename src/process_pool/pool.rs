@@ -274,7 +274,7 @@ impl Pool {
             // What is the user's in there is contained by itself; should anything else panic, the next ones are called.
             receiver.into_iter().for_each(|left| drop(contain(|| finish(left))));
         };
-        let name = format!("{}-callbacks", self.config.recipe.name_prefix);
+        let name = format!("{}_callbacks", self.config.recipe.name_prefix);
         let handle = thread::Builder::new().name(name).spawn(call).ok()?;
         self.threads.lock().push(handle);
         Some(sender)
@@ -318,7 +318,7 @@ impl Pool {
                 }
                 pool.leave();
             };
-            let name = format!("{}-driver-{desk}", self.config.recipe.name_prefix);
+            let name = format!("{}_driver_{desk}", self.config.recipe.name_prefix);
             thread::Builder::new().name(name).spawn(run)
         };
         let mut started = start();

@@ -1,4 +1,4 @@
-//! A pool of processes in numbers: [`ProcessStats`], [`WorkerStats`].
+//! A pool of processes in numbers: [`ProcessPoolStats`], [`WorkerStats`].
 
 use super::book::Book;
 use super::desk::{Desk, Status};
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// `cancelled`. While tasks move, parts may be read a moment apart; when nothing moves they are exact.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
-pub struct ProcessStats {
+pub struct ProcessPoolStats {
     /// Tasks that wait for a worker.
     pub queued: usize,
     /// Tasks that were shipped to a worker, which has not begun them.
@@ -32,7 +32,7 @@ pub struct ProcessStats {
     pub workers: Vec<WorkerStats>,
 }
 
-impl ProcessStats {
+impl ProcessPoolStats {
     /// All tasks the pool took.
     pub fn submitted(&self) -> u64 {
         (self.queued + self.dispatched + self.running) as u64 + self.finished + self.failed + self.cancelled
@@ -74,9 +74,9 @@ pub enum WorkerState {
 }
 
 impl Pool {
-    pub(super) fn stats(&self) -> ProcessStats {
+    pub(super) fn stats(&self) -> ProcessPoolStats {
         if self.is_fork() {
-            return ProcessStats::default();
+            return ProcessPoolStats::default();
         }
         let book = self.book.lock();
         let (mut dispatched, mut running) = (0, 0);
@@ -86,7 +86,7 @@ impl Pool {
             dispatched += desk.in_flight() - begun.min(desk.in_flight());
         }
         let seen = book.desks.iter().enumerate().filter(|(_, desk)| desk.starts > 0);
-        ProcessStats {
+        ProcessPoolStats {
             queued: book.queued(),
             dispatched,
             running,

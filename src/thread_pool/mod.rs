@@ -19,7 +19,7 @@ mod worker;
 
 pub use builder::ThreadPoolBuilder;
 pub use scope::Scope;
-pub use stats::Stats;
+pub use stats::ThreadPoolStats;
 pub use waiting::blocking;
 
 use crate::clock::deadline_after;
@@ -120,7 +120,7 @@ impl ThreadPoolExecutor {
     /// assert_eq!((stats.finished, stats.queued, stats.submitted()), (1, 0, 1));
     /// # Ok::<(), concurrent_futures::TaskError>(())
     /// ```
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> ThreadPoolStats {
         self.queue.stats()
     }
 

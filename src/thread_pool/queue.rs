@@ -48,7 +48,7 @@
 //! that nest in a model of their own (`nested`).
 
 use super::builder::Config;
-use super::stats::{Counters, Slot, Stats};
+use super::stats::{Counters, Slot, ThreadPoolStats};
 use super::worker::{self, Worker};
 use crate::clock;
 use crate::contain::{Panic, contain, drop_contained};
@@ -1092,7 +1092,7 @@ impl Queue {
 
     /// Starts a thread that is counted already. Whatever fails in it, also by a panic, gives back what was counted.
     fn start(&self, number: usize, is_retry: bool) {
-        let name = format!("{}_{number}", self.config.thread_name_prefix);
+        let name = format!("{}_{number}", self.config.name_prefix);
         let slot = Slot::new(number, name.into(), is_retry);
         let started = contain(|| self.spawn(&slot));
         if let Err(error) = started.unwrap_or_else(|panic| Err(std::io::Error::other(panic.message()))) {
@@ -1262,7 +1262,7 @@ impl Queue {
         true
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    pub(super) fn stats(&self) -> ThreadPoolStats {
         let state = self.state.lock();
         let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
         // Tasks are counted, not entries: an urgent one has two.
