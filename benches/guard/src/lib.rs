@@ -16,7 +16,7 @@ mod message;
 mod ring;
 #[path = "../../../src/process_pool/shared.rs"]
 mod shared;
-#[path = "../../../src/sync.rs"]
+#[path = "../../../src/sync/mod.rs"]
 mod sync;
 
 use frames::{Blocking, Inbox, Outbox, Piece, Stream};

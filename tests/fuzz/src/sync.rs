@@ -1,6 +1,6 @@
 //! The crate's own primitives, but for the atomics that lie in the shared page: those change under the reader's eyes.
 
-#[path = "../../../src/sync.rs"]
+#[path = "../../../src/sync/mod.rs"]
 mod given;
 
 pub(crate) use given::{

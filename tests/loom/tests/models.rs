@@ -34,7 +34,7 @@ mod message {
     pub(crate) struct ProtocolError(pub(crate) &'static str);
 }
 
-/// Where `shared.rs` and `ring.rs`, which are compiled here by themselves, find their atomics: as `src/sync.rs` hands them out under loom.
+/// Where `shared.rs` and `ring.rs`, which are compiled here by themselves, find their atomics: as `src/sync/` hands them out under loom.
 mod sync {
     pub(crate) use loom::sync::atomic;
 }

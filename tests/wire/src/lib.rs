@@ -17,7 +17,7 @@ mod id;
 #[path = "../../../src/remote/mod.rs"]
 mod remote;
 mod stream;
-#[path = "../../../src/sync.rs"]
+#[path = "../../../src/sync/mod.rs"]
 mod sync;
 
 pub use error::{CodecError, Panicked, Stage, TaskError};

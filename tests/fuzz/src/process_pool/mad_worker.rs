@@ -15,7 +15,7 @@ use super::sys::{Bell, Mapping, Signal, Socket};
 use super::task::EncodedTask;
 use crate::error::{Broken, TaskError};
 use crate::executor::Task;
-use crate::future::cell::publish;
+use crate::future::publish::publish;
 use crate::future::state::Phase;
 use crate::future::{Future, State, TaskOptions};
 use crate::memory::in_proportion;
@@ -417,14 +417,14 @@ impl<'s> Office<'s> {
                 Phase::Failed
             }
         };
-        publish(&*entry, Phase::Dispatched, phase, false).run(&*entry);
+        publish(&*entry, Phase::Dispatched, phase).run(&*entry);
         self.ended += 1;
     }
 
     fn fail(&mut self, task: EncodedTask, error: TaskError) {
         let entry = task.into_unresolved().release();
         entry.fill(error);
-        publish(&*entry, Phase::Dispatched, Phase::Failed, false).run(&*entry);
+        publish(&*entry, Phase::Dispatched, Phase::Failed).run(&*entry);
         self.ended += 1;
     }
 
@@ -432,7 +432,7 @@ impl<'s> Office<'s> {
         for task in tasks {
             let entry = task.into_unresolved().release();
             entry.fill(TaskError::Cancelled);
-            publish(&*entry, Phase::Cancelling, Phase::Cancelled, false).run(&*entry);
+            publish(&*entry, Phase::Cancelling, Phase::Cancelled).run(&*entry);
             self.ended += 1;
         }
     }
