@@ -1,8 +1,8 @@
 //! [`InlineExecutor`]: no threads at all.
 
 use super::local::{Launch, local_verbs};
-use super::map::{Map, MapWith};
-use super::options::{MapOptions, Shutdown};
+use super::map::{Map, MapOptions, MapWith};
+use super::shutdown::Shutdown;
 use super::task::Task;
 use super::{Executor, refuse_unsupported};
 use crate::error::{Rejected, TaskError, TaskFailure};
