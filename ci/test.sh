@@ -10,4 +10,4 @@ grep -qx 'cargo test' README.md || {
 cargo test
 
 # The checks' and benches' own programs have tests too.
-cargo test --quiet --package ci-metadata --package guard --package peers
+cargo test --quiet --package ci-metadata --package ci-mutants --package guard --package peers

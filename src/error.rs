@@ -53,7 +53,7 @@ pub enum TaskError {
     Panicked(Panicked),
     /// The task ran longer than its own limit, [`TaskOptions::timeout`](crate::TaskOptions::timeout).
     #[error(transparent)]
-    TimedOut(TimeLimit),
+    TimeLimit(TimeLimit),
     /// The worker process that ran the task died.
     #[error(transparent)]
     WorkerDied(WorkerDied),
@@ -70,6 +70,30 @@ pub enum TaskError {
     /// what a future says whose result has been taken already, by a `&mut future` that was awaited.
     #[error("the result will never come: whoever should have given it dropped its end")]
     Abandoned,
+}
+
+impl TaskError {
+    /// Names the map's item that this error stands in the place of, and its task where the error doesn't yet.
+    #[cold]
+    pub(crate) fn in_map(self, task: FutureId, label: Option<&Arc<str>>, item: Item) -> Self {
+        match self {
+            TaskError::Panicked(panic) => TaskError::Panicked(panic.edit(|inner| {
+                inner.at.item = Some(item);
+                if inner.at.task.is_none() {
+                    (inner.at.task, inner.at.label) = (Some(task), label.cloned());
+                }
+            })),
+            TaskError::WorkerDied(mut died) => {
+                Arc::make_mut(&mut died.0).at.item = Some(item);
+                TaskError::WorkerDied(died)
+            }
+            TaskError::TimeLimit(mut over) => {
+                Arc::make_mut(&mut over.0).at.item = Some(item);
+                TaskError::TimeLimit(over)
+            }
+            other => other,
+        }
+    }
 }
 
 // ---- failed --------------------------------------------------------------------------------------
@@ -218,7 +242,7 @@ impl<E: Into<BoxError> + 'static> TaskFailure for E {
 /// ```
 /// use concurrent_futures::{TaskError, prelude::*};
 ///
-/// let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("fetch").build()?;
+/// let pool = ThreadPoolExecutor::builder().max_workers(1).name_prefix("fetch").build()?;
 /// let error = pool.spawn(|| panic!("no route")).result().unwrap_err();
 /// let TaskError::Panicked(panic) = error else { panic!("{error}") };
 /// assert_eq!(panic.message(), "no route");
@@ -235,7 +259,8 @@ struct PanickedInner {
     backtrace: OnceLock<String>,
     captured: Option<Backtrace>,
     at: Whereabouts,
-    payload: Mutex<Option<Payload>>,
+    /// Shared by all clones, also by those that name more.
+    payload: Arc<Mutex<Option<Payload>>>,
 }
 
 /// Which task, where: what every error about a task's run can name.
@@ -244,6 +269,22 @@ struct Whereabouts {
     task: Option<FutureId>,
     label: Option<Arc<str>>,
     worker: Option<Arc<str>>,
+    item: Option<Item>,
+}
+
+/// Whose result of a map an error takes the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// Its place in the map's input.
+    pub(crate) index: usize,
+    /// The error is that of a task of several items, and which of them ran is not known.
+    pub(crate) is_one_of_several: bool,
+}
+
+impl Whereabouts {
+    fn set(&mut self, task: FutureId, label: Option<Arc<str>>, worker: Arc<str>) {
+        (self.task, self.label, self.worker) = (Some(task), label, Some(worker));
+    }
 }
 
 impl fmt::Display for Whereabouts {
@@ -253,6 +294,11 @@ impl fmt::Display for Whereabouts {
             (Some(label), _) => write!(f, " `{label}`")?,
             (None, Some(id)) => write!(f, " {id}")?,
             (None, None) => {}
+        }
+        match self.item {
+            Some(Item { index, is_one_of_several: false }) => write!(f, " (item {index} of the map)")?,
+            Some(Item { index, .. }) => write!(f, " (a chunk with item {index} of the map)")?,
+            None => {}
         }
         match &self.worker {
             Some(worker) => write!(f, " in worker {worker}"),
@@ -275,7 +321,7 @@ impl Panicked {
             message: panic.message(),
             location: panic.location,
             captured: panic.backtrace,
-            payload: Mutex::new(Some(panic.payload)),
+            payload: Arc::new(Mutex::new(Some(panic.payload))),
             ..Default::default()
         }))
     }
@@ -338,6 +384,11 @@ impl Panicked {
         self.0.at.label.as_deref()
     }
 
+    /// The place in the map's input of the item whose call panicked, from 0, if the task was one of a map.
+    pub fn item(&self) -> Option<usize> {
+        self.0.at.item.map(|item| item.index)
+    }
+
     /// What the panic carried, for `std::panic::resume_unwind`. `None` when a clone of this error gave it away already,
     /// or the panic happened in another process.
     pub fn into_payload(self) -> Option<Box<dyn Any + Send>> {
@@ -345,7 +396,6 @@ impl Panicked {
     }
 
     fn edit(mut self, change: impl FnOnce(&mut PanickedInner)) -> Self {
-        // Shared already: the clone that is edited leaves the payload to the others.
         if Arc::get_mut(&mut self.0).is_none() {
             self.0 = Arc::new(PanickedInner {
                 message: self.0.message.clone(),
@@ -353,7 +403,7 @@ impl Panicked {
                 backtrace: self.backtrace().map(|text| OnceLock::from(text.to_owned())).unwrap_or_default(),
                 captured: None,
                 at: self.0.at.clone(),
-                payload: Mutex::new(None),
+                payload: self.0.payload.clone(),
             });
         }
         change(Arc::get_mut(&mut self.0).expect("just made unique"));
@@ -385,25 +435,69 @@ impl Error for Panicked {}
 
 // ---- timed out (the task's own limit) --------------------------------------------------------------
 
-/// The task ran longer than its own limit and was stopped. A wait that ran out is [`TimedOut`], not this.
+/// The task ran longer than its own limit and was stopped. A wait that ran out of time is [`TimedOut`], not this.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::TimeLimit;
+/// use std::time::Duration;
+///
+/// let over = TimeLimit::new(Duration::from_secs(2));
+/// assert_eq!(over.to_string(), "task ran longer than its limit of 2s and was stopped");
+/// ```
 #[derive(Debug, Clone)]
-pub struct TimeLimit(Arc<Duration>);
+pub struct TimeLimit(Arc<TimeLimitInner>);
+
+#[derive(Debug, Clone)]
+struct TimeLimitInner {
+    limit: Duration,
+    at: Whereabouts,
+}
 
 impl TimeLimit {
     /// A task stopped after `limit`.
     pub fn new(limit: Duration) -> Self {
-        TimeLimit(Arc::new(limit))
+        TimeLimit(Arc::new(TimeLimitInner { limit, at: Whereabouts::default() }))
+    }
+
+    /// Adds which task it was, its label if it has one, and the worker's name.
+    #[must_use]
+    pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).at.set(task, label, worker.into());
+        self
     }
 
     /// The limit that the task was given.
     pub fn limit(&self) -> Duration {
-        *self.0
+        self.0.limit
+    }
+
+    /// The id of the task.
+    pub fn task(&self) -> Option<FutureId> {
+        self.0.at.task
+    }
+
+    /// The label of the task.
+    pub fn label(&self) -> Option<&str> {
+        self.0.at.label.as_deref()
+    }
+
+    /// The name of the worker that ran the task.
+    pub fn worker(&self) -> Option<&str> {
+        self.0.at.worker.as_deref()
+    }
+
+    /// The place in the map's input of the item that has no result because of this, from 0, if the task was one of a
+    /// map. The items of a chunk share a limit, and which of them ran when it was reached is not known.
+    pub fn item(&self) -> Option<usize> {
+        self.0.at.item.map(|item| item.index)
     }
 }
 
 impl fmt::Display for TimeLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the task ran longer than its limit of {:?} and was stopped", self.0)
+        write!(f, "{} ran longer than its limit of {:?} and was stopped", self.0.at, self.0.limit)
     }
 }
 
@@ -464,7 +558,7 @@ impl WorkerDied {
     /// Adds which task it ran, its label if it has one, and the worker's name.
     #[must_use]
     pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
-        Arc::make_mut(&mut self.0).at = Whereabouts { task: Some(task), label, worker: Some(worker.into()) };
+        Arc::make_mut(&mut self.0).at.set(task, label, worker.into());
         self
     }
 
@@ -481,6 +575,12 @@ impl WorkerDied {
     /// The name of the worker.
     pub fn worker(&self) -> Option<&str> {
         self.0.at.worker.as_deref()
+    }
+
+    /// The place in the map's input of the item that has no result because of this, from 0, if the task was one of a
+    /// map. Which item of a chunk ran when the worker died is not known.
+    pub fn item(&self) -> Option<usize> {
+        self.0.at.item.map(|item| item.index)
     }
 
     /// The process id it had.
@@ -611,6 +711,14 @@ impl Broken {
         &self.0.reason
     }
 
+    /// The reason and the error that broke it, in one text.
+    pub(crate) fn why(&self) -> String {
+        match &self.0.source {
+            Some(cause) => format!("{}: {cause}", self.0.reason),
+            None => self.0.reason.clone(),
+        }
+    }
+
     /// The error that broke it, if one did.
     pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.0.source.as_deref()
@@ -619,11 +727,7 @@ impl Broken {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the pool is broken: {}", self.0.reason)?;
-        match &self.0.source {
-            Some(cause) => write!(f, ": {cause}"),
-            None => Ok(()),
-        }
+        write!(f, "the pool is broken: {}", self.why())
     }
 }
 
@@ -688,7 +792,7 @@ impl fmt::Display for Unsupported {
 /// A wait that ran out of time; gives back what was waited for.
 ///
 /// Nothing happened to the task: it may still run, and can be waited for again. (A task that exceeds its *own* limit
-/// is [`TaskError::TimedOut`]. Python uses one `TimeoutError` for both.)
+/// is [`TaskError::TimeLimit`]. Python uses one `TimeoutError` for both.)
 ///
 /// # Examples
 ///

@@ -93,14 +93,14 @@ pub use future::{
 pub use id::FutureId;
 #[cfg(feature = "process")]
 pub use process_pool::{
-    ProcessPoolBuilder, ProcessPoolExecutor, ProcessStats, WorkerDeath, WorkerOutput, WorkerState,
+    ProcessPoolBuilder, ProcessPoolExecutor, ProcessPoolStats, WorkerDeath, WorkerOutput, WorkerState,
     WorkerStats, init,
 };
 #[cfg(feature = "json")]
 pub use remote::codec::Json;
 #[cfg(feature = "process")]
 pub use remote::parcel::Parcel;
-pub use thread_pool::{Scope, Stats, ThreadPoolBuilder, ThreadPoolExecutor, blocking};
+pub use thread_pool::{Scope, ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStats, blocking};
 pub use wait::{
     AsCompleted, AsCompletedTimeout, ReturnWhen, Waitable, Waited, Watch, as_completed, wait, wait_timeout,
 };

@@ -142,7 +142,7 @@ pub(crate) fn may_run_here() -> bool {
 impl Room {
     /// So much that nobody else need be looked for.
     pub(crate) fn is_nearly_whole(self) -> bool {
-        self.left >= self.whole / 8 * 7
+        self.left > self.whole / 8 * 7
     }
 
     /// Enough for a level that could as well go elsewhere, or wait.

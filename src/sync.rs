@@ -27,6 +27,11 @@ mod delayed;
 #[path = "sync/counted.rs"]
 mod counted;
 
+#[path = "sync/cache_padded.rs"]
+mod cache_padded;
+
+pub(crate) use cache_padded::CachePadded;
+
 /// Without the count there is nothing to hold.
 #[cfg(not(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays)))))]
 #[inline(always)]

@@ -4,10 +4,10 @@
 # ci/long/mutants.sh [name ...]
 #
 # Each file in ci/long/mutants/ is one mutant: a comment that names the rule and the tests that must fail (`loom`,
-# `stress`, `programs`, `start`, `crash`, `lib` for unit tests, `cases` for the fuzzed ones, and filters), then an edit of
-# one source file as a sed script. A mutant runs in a copy of the tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor
-# survived: loom finds deadlocks and the stress tests end by themselves. An edit that changes nothing is an error: the
-# code has moved on.
+# `stress`, `programs`, `start`, `crash`, `lib` for unit tests, `cases` for the fuzzed ones, and filters), then what it
+# changes in src/: ci/mutants/src/mutant.rs describes the format. A mutant runs in a copy of the tree. What is expected to
+# survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor survived: loom finds deadlocks and the
+# stress tests end by themselves. What it changes must stand in src/ exactly once, or the code has moved on.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 root=$PWD
@@ -19,14 +19,16 @@ tar -c --exclude=./target --exclude="./${target_dir#"$root"/}" --exclude=./.git 
 export CARGO_TARGET_DIR="${MUTANT_TARGET_DIR:-$target_dir/mutants}"
 # Built once each: what more optimizing gains is lost by waiting for it.
 quick="--config profile.dev.package.loom-models.debug=0 --config profile.dev.package.loom-models.opt-level=1"
+mutate=$(built build --package ci-mutants)
+# What a mutant is undone from: copied anew, it is newer than what was built, or cargo takes the mutant for the original.
+cp -r "$copy/src" "$copy/original"
 
 say() { printf '%-34s %-9s %s\n' "$1" "$2" "$3"; }
 
 failures=0
-for mutant in "$root"/ci/long/mutants/*.sed; do
-    name=$(basename "$mutant" .sed)
+for mutant in "$root"/ci/long/mutants/*.mutant; do
+    name=$(basename "$mutant" .mutant)
     case " ${filters:-$name} " in *" $name "*) ;; *) continue ;; esac
-    file=$(sed -n 's/^# file: //p' "$mutant")
     suite=$(sed -n 's/^# tests: \([a-z]*\) .*/\1/p' "$mutant")
     tests=$(sed -n 's/^# tests: [a-z]* //p' "$mutant")
     expected=$(sed -n 's/^# expect: //p' "$mutant")
@@ -39,10 +41,8 @@ for mutant in "$root"/ci/long/mutants/*.sed; do
     cases) package=fuzz-tests target="--bin cases" ;;
     *) echo "$mutant: no suite" >&2; exit 2 ;;
     esac
-    cp "$copy/$file" "$copy/original"
-    sed -f "$mutant" "$copy/original" > "$copy/$file"
-    if cmp -s "$copy/original" "$copy/$file"; then
-        say "$name" STALE "its edit changes nothing in $file"
+    if ! files=$("$mutate" apply "$copy/src" "$mutant"); then
+        say "$name" STALE "it does not fit src/"
         failures=$((failures + 1))
         continue
     fi
@@ -67,8 +67,6 @@ for mutant in "$root"/ci/long/mutants/*.sed; do
             failures=$((failures + 1))
         fi
     fi
-    # Newer than what was built, or cargo takes the mutant for the original.
-    mv "$copy/original" "$copy/$file"
-    touch "$copy/$file"
+    for file in $files; do cp "$copy/original/$file" "$copy/src/$file"; done
 done
 exit $((failures > 0))

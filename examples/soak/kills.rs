@@ -108,7 +108,7 @@ fn judge_victim(victim: Future<u32>, number: u32, by_time: bool, asked: bool, re
                 report.is_wrong(format!("race {number} got {result}"));
             }
         }
-        Ok(Err(TaskError::TimedOut(_))) if by_time => report.count("ended by their limit", 1),
+        Ok(Err(TaskError::TimeLimit(_))) if by_time => report.count("ended by their limit", 1),
         Ok(Err(TaskError::WorkerDied(died))) if asked && !by_time && died.signal() == Some(9) => {
             report.count("ended by kill", 1);
         }

@@ -235,7 +235,7 @@ fn fetch_with_threads(
     screen: &Screen,
     grace: Duration,
 ) -> Result<Fetched, Error> {
-    let pool = ThreadPoolExecutor::builder().max_workers(workers).thread_name_prefix("fetch").build()?;
+    let pool = ThreadPoolExecutor::builder().max_workers(workers).name_prefix("fetch").build()?;
     let mut fetched = Fetched::default();
     let (start, retries) = (Instant::now(), fetcher.retries());
     screen.begin(&format!("{workers} threads"), dates.len());

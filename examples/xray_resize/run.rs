@@ -57,7 +57,7 @@ pub(crate) struct Runner<'a> {
 pub(crate) fn pool(kind: Kind, workers: usize) -> Result<Box<dyn Executor>, Error> {
     Ok(match kind {
         Kind::Processes => Box::new(ProcessPoolExecutor::builder().max_workers(workers).build()?),
-        _ => Box::new(ThreadPoolExecutor::builder().max_workers(workers).thread_name_prefix("xray").build()?),
+        _ => Box::new(ThreadPoolExecutor::builder().max_workers(workers).name_prefix("xray").build()?),
     })
 }
 

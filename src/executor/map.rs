@@ -2,8 +2,9 @@
 
 use crate::clock::deadline_after;
 use crate::contain::{contain, drop_contained};
-use crate::error::{Panicked, TaskError, TimedOut};
+use crate::error::{Item, Panicked, TaskError, TimedOut};
 use crate::future::Future;
+use crate::id::FutureId;
 use crate::logging;
 use crate::wait::{AsCompleted, MOST_BELIEVED, gather};
 use std::collections::VecDeque;
@@ -34,11 +35,13 @@ use super::options::MapOptions;
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct Map<R> {
     futures: Remaining<Future<R>>,
+    /// How many results were taken: the place in the input of the next one.
+    taken: usize,
 }
 
 impl<R> Map<R> {
     pub(crate) fn new(futures: impl IntoIterator<Item = Future<R>>) -> Self {
-        Map { futures: Remaining(gather(futures).into()) }
+        Map { futures: Remaining(gather(futures).into()), taken: 0 }
     }
 
     /// A time limit for the whole iteration, from this call: one `Err` at the deadline, then the end, and what has not
@@ -66,7 +69,14 @@ impl<R> Iterator for Map<R> {
     type Item = Result<R, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.futures.0.pop_front().map(Future::result)
+        let future = self.futures.0.pop_front()?;
+        let (index, task) = (self.taken, future.id());
+        self.taken += 1;
+        Some(
+            future
+                .result()
+                .map_err(|error| error.in_map(task, None, Item { index, is_one_of_several: false })),
+        )
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -133,6 +143,8 @@ pub struct MapWith<'e, I: Iterator, R> {
     /// The next chunk, while it is being taken from the input: should the input panic, what it gave stays here and goes
     /// with the next call.
     gathered: Vec<I::Item>,
+    /// How many items were submitted.
+    submitted: usize,
     /// Submitted, not yet yielded.
     in_air: usize,
     pending: Pending<I::Item, R>,
@@ -140,6 +152,18 @@ pub struct MapWith<'e, I: Iterator, R> {
     parted: usize,
     /// The rest of the chunk that is being yielded.
     results: vec::IntoIter<Result<R, TaskError>>,
+    origin: Origin,
+    /// The label of the map's tasks.
+    label: Option<Arc<str>>,
+}
+
+/// Where the results come from that are being yielded: what an error among them names.
+struct Origin {
+    task: FutureId,
+    /// The place in the input after the last of them.
+    end: usize,
+    /// The error is the task's, and so each item's of several.
+    is_one_of_several: bool,
 }
 
 /// The way of a map's items to its executor.
@@ -210,7 +234,14 @@ enum Pending<A, R> {
     Unordered(Unordered<R>),
 }
 
-struct Unordered<R>(Option<AsCompleted<(usize, Future<ChunkResults<R>>)>>);
+struct Unordered<R>(Option<AsCompleted<(Span, Future<ChunkResults<R>>)>>);
+
+/// Which items of the input a chunk has.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    len: usize,
+}
 
 impl<R> Drop for Unordered<R> {
     fn drop(&mut self) {
@@ -241,10 +272,13 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             submit,
             chunks: Chunks::new(options, workers, pace),
             gathered: Vec::new(),
+            submitted: 0,
             in_air: 0,
             pending,
             parted: 0,
             results: Vec::new().into_iter(),
+            origin: Origin { task: FutureId::new(), end: 0, is_one_of_several: false },
+            label: options.tasks.as_ref().and_then(|tasks| tasks.get_label().cloned()),
         };
         map.fill();
         map
@@ -264,12 +298,14 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             if items.is_empty() {
                 return;
             }
+            let span = Span { start: self.submitted, len: items.len() };
+            self.submitted += items.len();
             self.in_air += items.len();
             let chunk = self.submit.submit(items);
             match &mut self.pending {
                 Pending::Ordered(chunks) => chunks.0.push_back(chunk),
                 Pending::Unordered(all) => {
-                    all.0.get_or_insert_default().add((chunk.len, chunk.future));
+                    all.0.get_or_insert_default().add((span, chunk.future));
                 }
             }
         }
@@ -329,8 +365,26 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         let Some(first) = chunks.0.front_mut() else { return false };
         let done = first.batch.as_ref().map_or(Vec::new(), |batch| batch.take_done());
         first.len -= done.len();
+        let end = self.origin.end + done.len();
+        self.origin = Origin { task: first.future.id(), end, is_one_of_several: false };
         self.results = done.into_iter();
         self.results.len() > 0
+    }
+}
+
+impl<I: Iterator, R> MapWith<'_, I, R> {
+    #[inline]
+    fn next_of_chunk(&mut self) -> Option<Result<R, TaskError>> {
+        let next = self.results.next()?;
+        self.in_air -= 1;
+        Some(next.map_err(|error| {
+            let Origin { task, end, is_one_of_several } = self.origin;
+            error.in_map(
+                task,
+                self.label.as_ref(),
+                Item { index: end - self.results.len() - 1, is_one_of_several },
+            )
+        }))
     }
 }
 
@@ -339,8 +393,7 @@ impl<I: Iterator, R: Send> Iterator for MapWith<'_, I, R> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(next) = self.results.next() {
-            self.in_air -= 1;
+        if let Some(next) = self.next_of_chunk() {
             return Some(next);
         }
         // Without a deadline no wait runs out.
@@ -448,23 +501,25 @@ impl<I: Iterator, R: Send> Deadline for MapWith<'_, I, R> {
             if self.results.len() > 0 {
                 break;
             }
-            let outcome = match &mut self.pending {
+            let done = match &mut self.pending {
                 Pending::Ordered(chunks) => {
                     self.parted = self.parted.saturating_sub(1);
-                    chunks.0.pop_front().map(|chunk| (chunk.future.result(), chunk.len))
+                    let span = |len| Span { start: self.origin.end, len };
+                    chunks.0.pop_front().map(|chunk| (span(chunk.len), chunk.future))
                 }
                 Pending::Unordered(all) => {
                     let Some(all) = &mut all.0 else { return Ok(None) };
-                    let next = all.next_until(deadline).map_err(|_| timed_out())?;
-                    next.map(|(len, future)| (future.result(), len))
+                    all.next_until(deadline).map_err(|_| timed_out())?
                 }
             };
-            let Some((outcome, len)) = outcome else { return Ok(None) };
+            let Some((Span { start, len }, future)) = done else { return Ok(None) };
+            let task = future.id();
+            let outcome = future.result();
+            let is_one_of_several = outcome.is_err() && len > 1;
             self.results = expand(outcome, len).into_iter();
+            self.origin = Origin { task, end: start + self.results.len(), is_one_of_several };
         }
-        let next = self.results.next();
-        self.in_air -= usize::from(next.is_some());
-        Ok(next)
+        Ok(self.next_of_chunk())
     }
 
     fn give_up(&mut self) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// use concurrent_futures::{Shutdown, TaskOptions, prelude::*};
 /// use std::{sync::mpsc, time::Duration};
 ///
-/// let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("fetch").build()?;
+/// let pool = ThreadPoolExecutor::builder().max_workers(1).name_prefix("fetch").build()?;
 /// let (gate, opened) = mpsc::channel::<()>();
 /// let (begun, begins) = mpsc::channel();
 /// let slow = move |()| { begun.send(()).unwrap(); opened.recv().ok(); };

@@ -52,7 +52,7 @@ pub enum WorkerDeath {
 ///     .name_prefix("predict")
 ///     .try_initializer(load, "model.bin".into())
 ///     .max_tasks_per_child(1000)
-///     .idle_timeout(Duration::from_secs(60))
+///     .keep_alive(Duration::from_secs(60))
 ///     .build()?;
 /// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -67,7 +67,7 @@ pub struct ProcessPoolBuilder {
     on_worker_death: WorkerDeath,
     capacity: Option<(usize, WhenFull)>,
     start_timeout: Option<Duration>,
-    idle_timeout: Option<Duration>,
+    keep_alive: Option<Duration>,
     address_space: Option<u64>,
     memory_growth: Option<u64>,
     environment: Vec<(OsString, Option<OsString>)>,
@@ -86,7 +86,7 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Workers are called `{prefix}-{n}`, n from 0: so in errors, in `stats`, as the name of the thread that runs tasks
+    /// Workers are called `{prefix}_{n}`, n from 0: so in errors, in `stats`, as the name of the thread that runs tasks
     /// and, in 15 bytes, in `ps` and `top`. By default the program's name.
     pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.name_prefix = Some(prefix.into());
@@ -135,8 +135,8 @@ impl ProcessPoolBuilder {
     }
 
     /// A worker without a task for so long ends; the next task starts one again. By default workers stay.
-    pub fn idle_timeout(mut self, idle: Duration) -> Self {
-        self.idle_timeout = Some(idle);
+    pub fn keep_alive(mut self, idle: Duration) -> Self {
+        self.keep_alive = Some(idle);
         self
     }
 
@@ -262,7 +262,7 @@ impl ProcessPoolBuilder {
         }
         let policy = Policy {
             max_tasks_per_child: self.max_tasks_per_child,
-            idle_timeout: self.idle_timeout,
+            keep_alive: self.keep_alive,
             breaks_on_death: self.on_worker_death == WorkerDeath::BreakPool,
         };
         let launch = LaunchConfig {

@@ -35,7 +35,7 @@ mod worker;
 
 pub use builder::{ProcessPoolBuilder, WorkerDeath};
 pub use output::WorkerOutput;
-pub use stats::{ProcessStats, WorkerState, WorkerStats};
+pub use stats::{ProcessPoolStats, WorkerState, WorkerStats};
 pub use worker::entry::init;
 
 use crate::clock::deadline_after;
@@ -129,7 +129,7 @@ impl ProcessPoolExecutor {
     /// assert_eq!((stats.finished, stats.workers[0].pid), (1, Some(pid)));
     /// # Ok::<(), concurrent_futures::TaskError>(())
     /// ```
-    pub fn stats(&self) -> ProcessStats {
+    pub fn stats(&self) -> ProcessPoolStats {
         self.pool.stats()
     }
 

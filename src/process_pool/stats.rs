@@ -1,4 +1,4 @@
-//! A pool of processes in numbers: [`ProcessStats`], [`WorkerStats`].
+//! A pool of processes in numbers: [`ProcessPoolStats`], [`WorkerStats`].
 
 use super::parent::lane::{Lane, Status};
 use super::parent::pool::Pool;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// `cancelled`. While tasks move, parts may be read a moment apart; when nothing moves they are exact.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
-pub struct ProcessStats {
+pub struct ProcessPoolStats {
     /// Tasks that wait for a worker.
     pub queued: usize,
     /// Tasks that were shipped to a worker, which has not begun them.
@@ -31,7 +31,7 @@ pub struct ProcessStats {
     pub workers: Vec<WorkerStats>,
 }
 
-impl ProcessStats {
+impl ProcessPoolStats {
     /// All tasks the pool took.
     pub fn submitted(&self) -> u64 {
         (self.queued + self.dispatched + self.running) as u64 + self.finished + self.failed + self.cancelled
@@ -73,9 +73,9 @@ pub enum WorkerState {
 }
 
 impl Pool {
-    pub(super) fn stats(&self) -> ProcessStats {
+    pub(super) fn stats(&self) -> ProcessPoolStats {
         if self.is_fork() {
-            return ProcessStats::default();
+            return ProcessPoolStats::default();
         }
         let dispatcher = self.dispatcher.lock();
         let (mut dispatched, mut running) = (0, 0);
@@ -85,7 +85,7 @@ impl Pool {
             dispatched += lane.in_flight() - begun.min(lane.in_flight());
         }
         let seen = dispatcher.lanes().iter().enumerate().filter(|(_, lane)| lane.starts() > 0);
-        ProcessStats {
+        ProcessPoolStats {
             queued: dispatcher.queued(),
             dispatched,
             running,

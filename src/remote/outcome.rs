@@ -120,6 +120,8 @@ fn write_error(error: &TaskError, reply: &mut Vec<u8>) {
             };
             (tag::CODEC, vec![Some(stage.to_owned()), Some(codec.reason().to_owned())])
         }
+        // The reader says once more that the pool is broken.
+        TaskError::Broken(broken) => (tag::REFUSED, vec![Some(broken.why())]),
         other => (tag::REFUSED, vec![Some(other.to_string())]),
     };
     reply.push(tag);

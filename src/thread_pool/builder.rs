@@ -15,7 +15,7 @@ const STACK_SIZE: usize = 2 << 20;
 /// What one pool was built with.
 pub(super) struct Config {
     pub(super) max_workers: usize,
-    pub(super) thread_name_prefix: String,
+    pub(super) name_prefix: String,
     pub(super) stack_size: usize,
     pub(super) initializer: Option<Initializer>,
     pub(super) on_exit: Option<ExitHook>,
@@ -36,7 +36,7 @@ type ExitHook = Arc<dyn Fn() + Send + Sync>;
 ///
 /// let pool = ThreadPoolExecutor::builder()
 ///     .max_workers(40)
-///     .thread_name_prefix("fetch")
+///     .name_prefix("fetch")
 ///     .queue_capacity(1000, WhenFull::Block)
 ///     .keep_alive(Duration::from_secs(10))
 ///     .build()?;
@@ -47,7 +47,7 @@ type ExitHook = Arc<dyn Fn() + Send + Sync>;
 #[must_use = "a builder does nothing until `build`"]
 pub struct ThreadPoolBuilder {
     max_workers: Option<usize>,
-    thread_name_prefix: Option<String>,
+    name_prefix: Option<String>,
     stack_size: Option<usize>,
     initializer: Option<Initializer>,
     on_exit: Option<ExitHook>,
@@ -65,8 +65,8 @@ impl ThreadPoolBuilder {
 
     /// Threads are called `{prefix}_{n}`, n from 0. By default `ThreadPoolExecutor-{m}`, m counting pools. Linux shows
     /// the first 15 bytes. [`build`](ThreadPoolBuilder::build) refuses a NUL in it, which no system takes in a name.
-    pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.thread_name_prefix = Some(prefix.into());
+    pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.name_prefix = Some(prefix.into());
         self
     }
 
@@ -158,17 +158,17 @@ impl ThreadPoolBuilder {
                 why: "it is larger than the address space".into(),
             });
         }
-        let thread_name_prefix = self.thread_name_prefix.unwrap_or_else(default_prefix);
-        if thread_name_prefix.contains('\0') {
+        let name_prefix = self.name_prefix.unwrap_or_else(default_prefix);
+        if name_prefix.contains('\0') {
             return Err(BuildError::Invalid {
-                option: "thread_name_prefix",
-                value: format!("{thread_name_prefix:?}"),
+                option: "name_prefix",
+                value: format!("{name_prefix:?}"),
                 why: "no name of a thread can contain a NUL".into(),
             });
         }
         let config = Config {
             max_workers,
-            thread_name_prefix,
+            name_prefix,
             stack_size,
             initializer: self.initializer,
             on_exit: self.on_exit,
@@ -183,7 +183,7 @@ impl fmt::Debug for ThreadPoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadPoolBuilder")
             .field("max_workers", &self.max_workers)
-            .field("thread_name_prefix", &self.thread_name_prefix)
+            .field("name_prefix", &self.name_prefix)
             .field("stack_size", &self.stack_size)
             .field("capacity", &self.capacity)
             .field("keep_alive", &self.keep_alive)

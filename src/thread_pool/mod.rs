@@ -6,8 +6,9 @@
 //!                      +---------------------- the same allocation ------------------------------------+
 //! ```
 //!
-//! `queue.rs` is the heart: which task, which worker, who sleeps and who is woken, with the argument why no wake-up is
-//! lost. `worker.rs` is one thread's life; `waiting.rs` is what a worker does that waits; `scope.rs` lets tasks borrow.
+//! `queue/` is the heart: which task, which worker, who sleeps and who is woken, with the argument why no wake-up is lost.
+//! `worker.rs` is one thread's life; `waiting.rs` is what a worker does that waits; `scope.rs` lets tasks borrow. The verbs
+//! (`submit`, `spawn`, `map`, ..) are stamped on the pool by `local_verbs!`, of `executor/local.rs`.
 
 mod builder;
 mod queue;
@@ -19,7 +20,7 @@ mod worker;
 
 pub use builder::ThreadPoolBuilder;
 pub use scope::Scope;
-pub use stats::Stats;
+pub use stats::ThreadPoolStats;
 pub use waiting::blocking;
 
 use crate::clock::deadline_after;
@@ -120,7 +121,7 @@ impl ThreadPoolExecutor {
     /// assert_eq!((stats.finished, stats.queued, stats.submitted()), (1, 0, 1));
     /// # Ok::<(), concurrent_futures::TaskError>(())
     /// ```
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> ThreadPoolStats {
         self.queue.stats()
     }
 
@@ -182,6 +183,7 @@ impl ThreadPoolExecutor {
     }
 }
 
+// `submit`, `submit_with`, `try_submit`, `spawn`, `map`, `map_with` and the others: see `executor/local.rs`.
 local_verbs!(ThreadPoolExecutor);
 
 impl Launch for Arc<Queue> {

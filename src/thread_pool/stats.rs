@@ -1,4 +1,4 @@
-//! Numbers about a pool: [`Stats`], and how they are counted without anybody sharing a cache line.
+//! Numbers about a pool: [`ThreadPoolStats`], and how they are counted without anybody sharing a cache line.
 
 use crate::executor::BusyWorker;
 use crate::future::state::Phase;
@@ -9,12 +9,12 @@ use std::sync::Arc;
 /// A pool at one moment, by [`ThreadPoolExecutor::stats`](crate::ThreadPoolExecutor::stats).
 ///
 /// The parts add up: every task that the pool took is in exactly one of `queued`, `running`, `blocked`, `finished`,
-/// `failed`, `cancelled`, so their sum, [`submitted`](Stats::submitted), is the number of tasks it took. (Rejected ones
+/// `failed`, `cancelled`, so their sum, [`submitted`](ThreadPoolStats::submitted), is the number of tasks it took. (Rejected ones
 /// it did not take.) Every worker either holds a task or is `idle`. While tasks move, parts may be read a moment apart;
 /// when nothing moves they are exact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
-pub struct Stats {
+pub struct ThreadPoolStats {
     /// Tasks that wait for a worker.
     pub queued: usize,
     /// Tasks that are being run.
@@ -35,7 +35,7 @@ pub struct Stats {
     pub idle: usize,
 }
 
-impl Stats {
+impl ThreadPoolStats {
     /// All tasks the pool took.
     pub fn submitted(&self) -> u64 {
         (self.queued + self.running + self.blocked) as u64 + self.finished + self.failed + self.cancelled
@@ -172,9 +172,9 @@ impl Counters {
         queued: usize,
         workers: usize,
         slots: impl Iterator<Item = &'a Arc<Slot>>,
-    ) -> Stats {
+    ) -> ThreadPoolStats {
         let elsewhere = self.elsewhere.load(Ordering::Relaxed);
-        let mut stats = Stats {
+        let mut stats = ThreadPoolStats {
             queued,
             workers,
             finished: self.finished.load(Ordering::Relaxed),
@@ -182,7 +182,7 @@ impl Counters {
             cancelled: self.cancelled.load(Ordering::Relaxed),
             running: elsewhere,
             idle: workers,
-            ..Stats::default()
+            ..ThreadPoolStats::default()
         };
         let mut in_hand = 0;
         for slot in slots {

@@ -34,7 +34,7 @@
 //!
 //! A waiter in place waits for nothing but its own need. Take the least blocked waiter in the order of need: what it
 //! needs is queued (else the task's own worker is a lesser waiter, or active). If a worker is active it comes to look,
-//! and serves the urgent stack first. If none is, [`Queue::leave`](super::queue::Queue) wakes a sleeper or starts a thread; and
+//! and serves the urgent stack first. If none is, the end of each section of the pool's state ([`queue`](super::queue)) wakes a sleeper or starts a thread; and
 //! if no thread can be had it tells the waiters that have no time limit to run one of their own tasks (*help*); one that
 //! polled is woken, and runs the task in its next poll. Those with a limit end by themselves. A waiter that was told in
 //! vain looks again when the system may have threads again. A waiter that is told so and may not run even a task that
@@ -200,8 +200,8 @@ impl Worker {
                 break Ending::Done;
             }
             match self.sleep_blocked(what, deadline) {
-                Slept::Ended(ending) => break ending,
-                Slept::Claimed(entry, before) => self.help(&*entry, before),
+                SleepEnd::Ended(ending) => break ending,
+                SleepEnd::Claimed(entry, before) => self.help(&*entry, before),
             }
         };
         what.disarm();
@@ -209,7 +209,7 @@ impl Worker {
     }
 
     /// Sleeps, counted as blocked, until the wait is over or the waiter shall run one of its own tasks.
-    fn sleep_blocked(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Slept {
+    fn sleep_blocked(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> SleepEnd {
         let needed = self.needed(what);
         let helper = deadline.is_none().then(|| what.hub().clone());
         self.queue.begin_blocked(&self.slot, needed, helper.as_ref());
@@ -218,19 +218,19 @@ impl Worker {
         let mut retry = None;
         loop {
             if what.is_done() {
-                return Slept::Ended(Ending::Done);
+                return SleepEnd::Ended(Ending::Done);
             }
             match what.sleep(deadline.or(retry)) {
                 Woken::Rung => {}
-                Woken::TimedOut if what.is_done() => return Slept::Ended(Ending::Done),
+                Woken::TimedOut if what.is_done() => return SleepEnd::Ended(Ending::Done),
                 Woken::TimedOut if deadline.is_none() => {
                     self.queue.try_again();
                     retry = self.queue.retry_at();
                 }
-                Woken::TimedOut => return Slept::Ended(Ending::TimedOut),
+                Woken::TimedOut => return SleepEnd::Ended(Ending::TimedOut),
                 Woken::Help => {
                     if let Some((entry, before)) = self.claim_one(what) {
-                        return Slept::Claimed(entry, before);
+                        return SleepEnd::Claimed(entry, before);
                     }
                     retry = self.queue.retry_at();
                 }
@@ -271,7 +271,8 @@ impl Worker {
     }
 }
 
-enum Slept {
+/// Why a blocked sleep ended.
+enum SleepEnd {
     Ended(Ending),
     Claimed(Entry, Snapshot),
 }

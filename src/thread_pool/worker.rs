@@ -1,6 +1,6 @@
 //! One worker: its thread's life, and how it runs a task.
 
-use super::queue::{Next, Queue, Token, Was};
+use super::queue::{CountedAs, NextStep, Queue, Token};
 use super::stats::Slot;
 use crate::contain::contain;
 use crate::error::{Broken, Panicked, TaskError};
@@ -35,15 +35,15 @@ pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
             set_host(None);
         }
         Ok(()) => {
-            let mut was = Was::First;
+            let mut counted = CountedAs::Starting;
             loop {
-                match queue.look(was, &slot) {
-                    Next::Run(entry) => was = worker.run(entry),
-                    Next::Search => {
+                match queue.look(counted, &slot) {
+                    NextStep::Run(entry) => counted = worker.run(entry),
+                    NextStep::Search => {
                         queue.search();
-                        was = Was::Searcher;
+                        counted = CountedAs::Searching;
                     }
-                    Next::End => break,
+                    NextStep::End => break,
                 }
             }
             // It is counted no more, and takes no more tasks: what the hook and this thread's destructors wait for, they
@@ -74,8 +74,8 @@ impl Queue {
 }
 
 impl Worker {
-    /// Runs a task that was claimed from the queue; says as what the worker looks next.
-    fn run(&self, entry: Entry) -> Was {
+    /// Runs a task that was claimed from the queue; returns as what the worker is counted when it looks next.
+    fn run(&self, entry: Entry) -> CountedAs {
         let (phase, discarded) = self.execute(&*entry);
         self.forget_awaits();
         // Counted as coming back before the result can be seen: whoever sees it and submits again finds this worker
@@ -84,14 +84,14 @@ impl Worker {
         let after = publish(&*entry, Phase::Running, phase, discarded);
         if after.is_empty() {
             entry.extra().settled();
-            return Was::Back;
+            return CountedAs::Returning;
         }
         // User code follows, which may take long: not coming back yet.
         self.queue.returns_later();
         after.run(&*entry);
         entry.extra().settled();
         self.forget_awaits();
-        Was::Plain
+        CountedAs::Active
     }
 
     /// Runs a task that a wait on this stack needs. Not counted as anything: the same worker, the same number.

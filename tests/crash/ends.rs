@@ -180,7 +180,7 @@ fn a_time_limit_ends_one_task() {
         let long = pool.submit_with(options(), sleep, ());
         let after: Vec<_> = (0..8).map(|n| pool.submit(double, n)).collect();
         let error = long.result().unwrap_err();
-        let TaskError::TimedOut(over) = &error else { panic!("{error}") };
+        let TaskError::TimeLimit(over) = &error else { panic!("{error}") };
         assert_eq!(over.limit(), limit);
         drop(before);
         check_doubles(after);
@@ -238,7 +238,7 @@ fn retries_after_deaths() {
         assert!(killed.kill());
         died(killed);
         let limited = pool.submit_with(with(5).timeout(Duration::from_millis(30)), sleep, ());
-        assert!(matches!(limited.result(), Err(TaskError::TimedOut(_))));
+        assert!(matches!(limited.result(), Err(TaskError::TimeLimit(_))));
     });
 }
 

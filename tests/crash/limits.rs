@@ -48,7 +48,7 @@ fn workers_are_started_on_demand_and_used_again() {
 #[test]
 fn an_idle_worker_leaves_after_its_time() {
     alone(LIMIT, || {
-        let pool = pool(2).idle_timeout(Duration::from_millis(30)).build().unwrap();
+        let pool = pool(2).keep_alive(Duration::from_millis(30)).build().unwrap();
         for _ in 0..3 {
             let pid = pool.submit(own_pid, ()).result().unwrap();
             eventually(|| state_of(pid).is_none());

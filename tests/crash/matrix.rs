@@ -6,7 +6,7 @@ use crate::stages::{self, Argument, Hold, OnArrival, Plan, Stage};
 use crate::support::eventually;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
-    BuildError, Future, ProcessPoolBuilder, ProcessStats, Shutdown, Stage as At, TaskError, TaskOptions,
+    BuildError, Future, ProcessPoolBuilder, ProcessPoolStats, Shutdown, Stage as At, TaskError, TaskOptions,
     WorkerOutput, WorkerState,
 };
 use std::fs::{self, File};
@@ -332,7 +332,7 @@ fn among_others<T: std::fmt::Debug>(
     if plan.is_garbage() {
         // What came before it can't be lost: nothing is wrong yet. Nor what is done, or taken over, by the other worker.
         eventually(|| before.iter().all(Future::is_done));
-        eventually(|| matches!(pool.stats(), ProcessStats { queued: 0, running: 1, .. }));
+        eventually(|| matches!(pool.stats(), ProcessPoolStats { queued: 0, running: 1, .. }));
         behind = pool.stats().dispatched;
         plan.tell("go");
     }
@@ -373,7 +373,7 @@ fn check_others(plan: &Plan, first: u64, others: Vec<Future<u64>>, behind: usize
             Ok(square) => assert_eq!(square, n * n),
             Err(TaskError::WorkerDied(died)) => {
                 assert_eq!(Some(died.pid()), plan.pid(), "{died}");
-                assert!(died.cause().is_some_and(|cause| cause.contains("which no worker does")), "{died}");
+                assert!(died.cause().is_some_and(|cause| cause.contains("protocol error")), "{died}");
                 let begun = fs::read_to_string(plan.folder.join(format!("begun {n}"))).ok();
                 // Killed before it could write its number, perhaps.
                 let elsewhere =
@@ -406,7 +406,7 @@ fn check<T: std::fmt::Debug>(plan: &Plan, culprit: Future<T>, expect: Expect) {
             return;
         }
         (Err(TaskError::Codec(codec)), Codec(stage)) => return assert_eq!(codec.stage(), stage, "{codec}"),
-        (Err(TaskError::TimedOut(limit)), TimedOut) => return assert_eq!(limit.limit(), TASK_LIMIT),
+        (Err(TaskError::TimeLimit(limit)), TimedOut) => return assert_eq!(limit.limit(), TASK_LIMIT),
         (Err(TaskError::WorkerDied(died)), Signal(_) | Code(_) | Lost) => died,
         // Whoever waits hears a small result by itself, before the driver has looked at the socket perhaps.
         (Ok(_), Signal(_)) if plan.fault == Fault::GarbageToSocket => {
@@ -455,7 +455,7 @@ fn in_flight(plan: &Plan, expect: Expect) {
             Err(TaskError::Codec(codec)) => assert_eq!(codec.stage(), At::DecodeResult, "{codec}"),
             Err(TaskError::WorkerDied(died)) => {
                 assert_eq!(died.pid(), pid, "{died}");
-                assert!(died.cause().is_some_and(|cause| cause.contains("which no worker does")), "{died}");
+                assert!(died.cause().is_some_and(|cause| cause.contains("protocol error")), "{died}");
             }
             Err(error) => panic!("{error}"),
         },

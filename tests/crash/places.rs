@@ -311,7 +311,7 @@ impl Site {
             _ => {}
         }
         if place == Place::DriversLocal {
-            builder = builder.idle_timeout(Duration::from_millis(1));
+            builder = builder.keep_alive(Duration::from_millis(1));
         }
         let pool = Arc::new(builder.build().unwrap());
         let (held, queued, waiters) = (Vec::new(), Vec::new(), Vec::new());
@@ -398,7 +398,7 @@ impl Site {
 
 fn play(place: Place, state: State, end: End) {
     let cell = format!("{end:?} from {place:?}, {state:?}");
-    let other = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix(NAME).build().unwrap();
+    let other = ThreadPoolExecutor::builder().max_workers(1).name_prefix(NAME).build().unwrap();
     let mut site = Site::new(place, state);
     let (there, go, done) = (Gate::new(), Gate::new(), Gate::new());
     let pool = Some(site.pool.clone());

@@ -92,7 +92,7 @@ fn in_the_order_added_and_the_same_one_twice() {
 #[test]
 fn on_the_thread_that_ends_the_task() {
     limit(LIMIT, || {
-        let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("ends").build().unwrap();
+        let pool = ThreadPoolExecutor::builder().max_workers(1).name_prefix("ends").build().unwrap();
         let (sender, receiver) = mpsc::channel();
         let whoami = || {
             let sender = sender.clone();

@@ -250,7 +250,7 @@ fn a_future_dropped_early_has_its_result_dropped_where_it_is_made() {
                 self.0.send(std::thread::current().name().map(str::to_owned)).unwrap();
             }
         }
-        let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("maker").build().unwrap();
+        let pool = ThreadPoolExecutor::builder().max_workers(1).name_prefix("maker").build().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let held = hold(&pool);
         let tell = sender.clone();

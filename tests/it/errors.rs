@@ -70,7 +70,7 @@ fn any_usual_error_type_will_do() {
 #[test]
 fn a_panic_says_what_where_and_who() {
     limit(LIMIT, || {
-        let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("errors").build().unwrap();
+        let pool = ThreadPoolExecutor::builder().max_workers(1).name_prefix("errors").build().unwrap();
         let options = || TaskOptions::new().label("2017-03-23");
         let future = pool.submit_with(options(), |n: u32| assert_eq!(n, 1, "not one"), 2);
         let id = future.id();
@@ -125,7 +125,7 @@ fn executors_outside_can_make_each_kind() {
             TaskError::Cancelled,
             TaskError::Failed(Failed::new("own")),
             TaskError::Panicked(Panicked::new("boom").with_worker("w").with_backtrace("0: main")),
-            TaskError::TimedOut(TimeLimit::new(Duration::from_secs(2))),
+            TaskError::TimeLimit(TimeLimit::new(Duration::from_secs(2))),
             TaskError::WorkerDied(WorkerDied::new(4711).with_exit_code(99)),
             TaskError::Codec(CodecError::new(Stage::EncodeArgument, "no such field")),
             TaskError::Broken(Broken::with_source("its link is down", "cable")),

@@ -356,6 +356,69 @@ fn unordered_yields_the_quick_ones_first() {
     });
 }
 
+/// What the errors of a map name of items: in the order of the input, and sorted where results come as they finish.
+fn items_named<R>(results: impl Iterator<Item = Result<R, TaskError>>) -> Vec<Option<usize>> {
+    let item = |error: TaskError| {
+        let TaskError::Panicked(panic) = &error else { panic!("{error}") };
+        let task = panic.task().expect("it names its task");
+        let named = format!("task {task} (item {} of the map) in worker", panic.item().expect("its item"));
+        assert!(error.to_string().starts_with(&named), "{error}");
+        panic.item()
+    };
+    results.filter_map(Result::err).map(item).collect()
+}
+
+#[test]
+fn a_panic_names_its_item() {
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::new(2);
+        let f = |n: u32| assert_ne!(n % 4, 3);
+        let odd = [Some(3), Some(7), Some(11)];
+        assert_eq!(items_named(pool.map(f, 0..12)), odd);
+        let options = MapOptions::new;
+        for options in [options(), options().chunksize(5), options().buffersize(7)] {
+            assert_eq!(items_named(pool.map_with(options.clone(), f, 0..12)), odd);
+            let mut items = items_named(pool.map_with(options.unordered(), f, 0..12));
+            items.sort();
+            assert_eq!(items, odd);
+        }
+        let deadline = pool.map_with(options().chunksize(3), f, 0..12).timeout(LIMIT);
+        assert_eq!(items_named(deadline.map(Result::unwrap)), odd);
+        assert_eq!(items_named(pool.scope(|scope| scope.map(f, 0..12).collect::<Vec<_>>()).into_iter()), odd);
+        // A label says more than a number, and both stand there.
+        let labelled = options().chunksize(2).tasks(TaskOptions::new().label("thumbs"));
+        let error = pool.map_with(labelled, f, [3]).next().unwrap().unwrap_err();
+        assert!(error.to_string().starts_with("task `thumbs` (item 0 of the map) in worker"), "{error}");
+    });
+}
+
+#[test]
+fn a_parted_item_names_its_place() {
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::new(1);
+        // Short items until one takes long: those behind it in its task get tasks of their own.
+        let f = |n: u32| {
+            if n == 20_000 {
+                std::thread::sleep(Duration::from_millis(60));
+            }
+            assert!(n < 20_000 || n % 500 != 1);
+        };
+        let results = pool.map_with(MapOptions::new().buffersize(4000), f, 0..22_000);
+        let places: Vec<_> = (20_001..22_000).step_by(500).map(Some).collect();
+        assert_eq!(items_named(results), places);
+    });
+}
+
+#[test]
+fn an_items_panic_keeps_its_payload() {
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::new(1);
+        let error = pool.map(|_: u32| std::panic::panic_any(17u8), [0]).next().unwrap().unwrap_err();
+        let TaskError::Panicked(panic) = error else { panic!("{error}") };
+        assert_eq!(*panic.into_payload().unwrap().downcast::<u8>().unwrap(), 17);
+    });
+}
+
 #[test]
 fn many_more_items_than_workers_then_join() {
     limit(LIMIT, || {

@@ -128,8 +128,7 @@ fn names(pool: &ThreadPoolExecutor, n: usize) -> HashSet<String> {
 #[test]
 fn threads_are_called_by_prefix_and_number() {
     limit(LIMIT, || {
-        let pool =
-            ThreadPoolExecutor::builder().max_workers(5).thread_name_prefix("SpecialPool").build().unwrap();
+        let pool = ThreadPoolExecutor::builder().max_workers(5).name_prefix("SpecialPool").build().unwrap();
         let expected: HashSet<_> = (0..5).map(|n| format!("SpecialPool_{n}")).collect();
         assert_eq!(names(&pool, 5), expected);
     });
@@ -212,7 +211,7 @@ fn on_exit_runs_in_each_thread_after_its_last_task() {
         let noted = exits.clone();
         let pool = ThreadPoolExecutor::builder()
             .max_workers(3)
-            .thread_name_prefix("leaver")
+            .name_prefix("leaver")
             .on_exit(move || {
                 noted.lock().unwrap().push(thread::current().name().unwrap().to_owned());
                 panic!("an exit hook that panics harms nobody");

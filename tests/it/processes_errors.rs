@@ -211,7 +211,7 @@ fn an_error_and_a_panic_arrive_with_all_they_say() {
         assert_eq!(panic.message(), "number 5");
         assert!(panic.location().unwrap().contains("processes_errors.rs"));
         assert!(panic.backtrace().unwrap().contains("processes_errors"), "the backtrace is the worker's");
-        assert!(panic.worker().unwrap().ends_with("-0"));
+        assert!(panic.worker().unwrap().ends_with("_0"));
     });
 }
 

@@ -100,9 +100,9 @@ fn a_join_with_a_limit_says_who_is_still_busy() {
         let queued: Vec<_> = (0..5).map(|n| pool.submit(square, n)).collect();
         let busy = pool.join_timeout(Duration::from_millis(1)).unwrap_err();
         assert_eq!(busy.workers.len(), 1);
-        assert_eq!((&*busy.workers[0].name, busy.workers[0].task), ("busy-0", held.id()));
+        assert_eq!((&*busy.workers[0].name, busy.workers[0].task), ("busy_0", held.id()));
         assert_eq!(busy.workers[0].label.as_deref(), Some("the long one"));
-        assert!(busy.queued <= 5 && busy.to_string().contains("busy-0"), "{busy}");
+        assert!(busy.queued <= 5 && busy.to_string().contains("busy_0"), "{busy}");
         signals.release("held");
         pool.join_timeout(LIMIT).unwrap();
         assert!(queued.into_iter().all(|future| future.result().is_ok()));

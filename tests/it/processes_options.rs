@@ -81,24 +81,24 @@ fn a_worker_is_known_by_the_prefix_and_its_number() {
     limit(LIMIT, || {
         let pool = builder(1).name_prefix("resize").build().unwrap();
         let (comm, thread, arguments) = pool.submit(names, ()).result().unwrap();
-        assert_eq!((&*comm, &*thread, &*pool.stats().workers[0].name), ("resize-0", "resize-0", "resize-0"));
+        assert_eq!((&*comm, &*thread, &*pool.stats().workers[0].name), ("resize_0", "resize_0", "resize_0"));
         // What ps shows: the mark in place of the program, then the arguments of the parent.
         assert!(arguments[0].starts_with("concurrent-futures-worker/"), "{arguments:?}");
         assert_eq!(arguments[1..], std::env::args().skip(1).collect::<Vec<_>>());
         let died = pool.submit(|()| -> () { panic!("who was it?") }, ()).result().unwrap_err();
-        assert!(died.to_string().contains("resize-0"), "{died}");
+        assert!(died.to_string().contains("resize_0"), "{died}");
 
         // The system keeps 15 bytes: the number stays.
         let pool = builder(1).name_prefix("a-very-long-prefix").build().unwrap();
         let (comm, thread, _) = pool.submit(names, ()).result().unwrap();
-        assert_eq!((&*comm, &*thread), ("a-very-long-p-0", "a-very-long-prefix-0"));
+        assert_eq!((&*comm, &*thread), ("a-very-long-p_0", "a-very-long-prefix_0"));
 
         // By default the program's own name.
         let program = std::env::current_exe().unwrap();
         let program = program.file_name().unwrap().to_string_lossy().into_owned();
         let pool = ProcessPoolExecutor::new(1);
         pool.submit(square, 1).result().unwrap();
-        assert_eq!(pool.stats().workers[0].name, format!("{program}-0"));
+        assert_eq!(pool.stats().workers[0].name, format!("{program}_0"));
     });
 }
 
@@ -193,7 +193,7 @@ fn a_worker_that_does_not_come_up_in_time_is_given_up() {
 #[test]
 fn an_idle_worker_leaves_and_the_next_task_starts_one() {
     limit(LIMIT, || {
-        let pool = builder(1).idle_timeout(Duration::from_millis(20)).build().unwrap();
+        let pool = builder(1).keep_alive(Duration::from_millis(20)).build().unwrap();
         let first = pool.submit(pid, ()).result().unwrap();
         eventually(|| pool.stats().workers[0].state == WorkerState::Absent);
         assert!(!exists(first));
@@ -473,7 +473,7 @@ fn the_numbers_add_up() {
         assert_eq!(stats.submitted(), 23);
         assert_eq!(stats.workers.len(), 2);
         for (n, worker) in stats.workers.iter().enumerate() {
-            assert_eq!((&*worker.name, worker.state), (&*format!("count-{n}"), WorkerState::Busy));
+            assert_eq!((&*worker.name, worker.state), (&*format!("count_{n}"), WorkerState::Busy));
             assert!(worker.pid.is_some_and(exists) && worker.starts == 1 && worker.tasks_done == 0);
         }
         signals.release_all(&["a", "b"]);

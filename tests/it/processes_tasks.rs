@@ -3,7 +3,7 @@
 use crate::processes_support::{Signals, builder, pid, square, stay};
 use crate::support::{LIMIT, SOON, eventually, keep_log, limit, times_logged, was_logged};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Shutdown, State, Task, TaskError, TaskOptions, WhenFull, promise};
+use concurrent_futures::{MapOptions, Shutdown, State, Task, TaskError, TaskOptions, WhenFull, promise};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -77,7 +77,8 @@ fn a_task_out_of_time_is_ended_and_no_other() {
         let slow = pool.submit_with(limited.clone(), stay, signals.stay("slow"));
         let behind = pool.submit_with(limited, square, 3);
         let error = slow.result().unwrap_err();
-        assert!(matches!(&error, TaskError::TimedOut(time) if time.limit() == Duration::from_millis(50)));
+        let TaskError::TimeLimit(over) = &error else { panic!("{error}") };
+        assert_eq!(over.limit(), Duration::from_millis(50));
         // Its own clock runs from its own beginning.
         assert_eq!(behind.result().unwrap(), 9);
     });
@@ -384,9 +385,49 @@ fn a_label_and_the_worker_stand_in_every_error() {
         let label = || TaskOptions::new().label("page 7");
         let panicked = pool.submit_with(label(), |()| -> () { panic!("no") }, ()).result().unwrap_err();
         let died = pool.submit_with(label(), |()| -> () { std::process::exit(3) }, ()).result();
-        for text in [panicked.to_string(), died.unwrap_err().to_string()] {
-            assert!(text.contains("page 7") && text.contains("named-0"), "{text}");
+        let limited = label().timeout(Duration::from_millis(20));
+        let over = pool.submit_with(limited, stay, Signals::new().stay("named")).result();
+        for text in [panicked.to_string(), died.unwrap_err().to_string(), over.unwrap_err().to_string()] {
+            assert!(text.contains("page 7") && text.contains("named_0"), "{text}");
         }
         pool.shutdown(Shutdown::Drain);
+    });
+}
+
+/// What there is to do, of a map's item.
+fn act(what: u8) {
+    match what {
+        1 => panic!("asked to"),
+        2 => std::process::exit(3),
+        3 => loop {
+            std::thread::park();
+        },
+        _ => {}
+    }
+}
+
+#[test]
+fn an_error_in_a_map_names_its_item() {
+    limit(LIMIT, || {
+        let pool = builder(1).name_prefix("items").build().unwrap();
+        let texts = |chunksize: usize, tasks: TaskOptions, input: &[u8]| -> Vec<String> {
+            let options = MapOptions::new().chunksize(chunksize).tasks(tasks);
+            let results = pool.map_with(options, act, input.to_vec());
+            results.filter_map(Result::err).map(|error| error.to_string()).collect()
+        };
+        let limited = TaskOptions::new().timeout(Duration::from_secs(2));
+        let single = texts(1, limited, &[0, 1, 2, 0, 3]);
+        for (text, item) in single.iter().zip([1, 2, 4]) {
+            assert!(text.contains(&format!(" (item {item} of the map) in worker items_0")), "{single:?}");
+        }
+        assert!(single[1].contains("died") && single[2].contains("longer than its limit"), "{single:?}");
+        // A panic is an item's alone; which of a chunk's items ran when a worker ended, nobody knows.
+        let chunks = texts(2, TaskOptions::new(), &[0, 1, 0, 2]);
+        assert_eq!(chunks.len(), 3, "{chunks:?}");
+        assert!(chunks[0].contains(" (item 1 of the map) in worker items_0 panicked at"), "{chunks:?}");
+        assert!(chunks[1].contains(" (a chunk with item 2 of the map) in worker items_0"), "{chunks:?}");
+        assert!(chunks[2].contains(" (a chunk with item 3 of the map) in worker items_0"), "{chunks:?}");
+        let eager = pool.map(act, [0, 2]).filter_map(Result::err).map(|error| error.to_string());
+        assert!(eager.last().unwrap().contains("(item 1 of the map)"));
     });
 }

@@ -158,7 +158,7 @@ fn a_cancelled_task_in_the_queue_does_not_stop_the_end() {
 #[test]
 fn join_timeout_says_who_is_still_busy() {
     limit(LIMIT, || {
-        let pool = ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix("late").build().unwrap();
+        let pool = ThreadPoolExecutor::builder().max_workers(1).name_prefix("late").build().unwrap();
         let (gate, begun) = (Gate::new(), Gate::new());
         let (inner, begins) = (gate.clone(), begun.clone());
         let slow = move |()| {

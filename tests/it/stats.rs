@@ -2,14 +2,14 @@
 
 use crate::support::{Gate, LIMIT, eventually, hold, limit};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Shutdown, Stats, WhenFull, blocking};
+use concurrent_futures::{Shutdown, ThreadPoolStats, WhenFull, blocking};
 use std::sync::Arc;
 
 #[test]
 fn each_part_in_turn() {
     limit(LIMIT, || {
         let pool = ThreadPoolExecutor::new(1);
-        assert_eq!(pool.stats(), Stats::default());
+        assert_eq!(pool.stats(), ThreadPoolStats::default());
         let held = hold(&pool);
         let queued: Vec<_> = (0..3).map(|n| pool.spawn(move || n)).collect();
         let bad = pool.spawn(|| panic!("bad"));

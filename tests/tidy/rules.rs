@@ -585,8 +585,8 @@ mod tests {
     #[test]
     fn the_logger_is_called_in_one_place() {
         breaks("2:logger", "src/future/cell.rs", "fn f() { log::error!(\"x\") }");
-        breaks("2:logger", "src/thread_pool/queue.rs", "use log::warn;");
-        breaks("2:logger", "src/thread_pool/queue.rs", "use ::log::{self as diary};");
+        breaks("2:logger", "src/thread_pool/queue/threads.rs", "use log::warn;");
+        breaks("2:logger", "src/thread_pool/queue/threads.rs", "use ::log::{self as diary};");
         breaks("2:logger", "src/process_pool/parent/driver.rs", "fn f() { ::log::logger().flush() }");
         breaks("2:logger", "src/process_pool/parent/driver.rs", "use log as diary;");
         passes("src/logging.rs", "use log::Level; fn f() { log::log!(Level::Warn, \"x\") }");

@@ -152,7 +152,7 @@ fn weather(all: &[Date], known: usize, share: f64, long: bool) -> Storm {
             }
         }
     });
-    let pool = ThreadPoolExecutor::builder().max_workers(WORKERS).thread_name_prefix("fetch").build();
+    let pool = ThreadPoolExecutor::builder().max_workers(WORKERS).name_prefix("fetch").build();
     let pool = pool.expect("a pool");
     let mut futures = as_completed(all.iter().map(|&date| {
         let (fetcher, watch) = (fetcher.clone(), Arc::clone(&watch));

@@ -88,7 +88,7 @@ pub(crate) fn verdict(lines: &[Line]) -> String {
     text += "|---|---|---|---|\n";
     for (case, ours) in cases {
         let peer = fastest_peer(case);
-        let name = peer.map(|peer| peer.subject.name()).unwrap_or_default();
+        let name = peer.map(|peer| peer.subject.label()).unwrap_or_default();
         let to_peer = shown(&ratios(ours, peer));
         let to_floor = shown(&ratios(ours, find(case, Subject::Floor)));
         text += &format!("| {} | {name} | {to_peer} | {to_floor} |\n", ours.title());
@@ -134,7 +134,7 @@ fn a_row_per_case(text: &mut String, lines: &[Line]) -> std::fmt::Result {
     let subjects = subjects(lines);
     write!(text, "| {} |", lines[0].group.name())?;
     for subject in &subjects {
-        write!(text, " {} |", subject.name())?;
+        write!(text, " {} |", subject.label())?;
     }
     writeln!(text, "\n|---|{}", "---|".repeat(subjects.len()))?;
     for case in lines.chunk_by(|a, b| a.case == b.case) {
@@ -157,7 +157,7 @@ fn a_row_per_subject(text: &mut String, lines: &[Line]) -> std::fmt::Result {
     writeln!(text)?;
     writeln!(text, "|---|{}", "---|".repeat(cases.len()))?;
     for subject in subjects {
-        write!(text, "| {} |", subject.name())?;
+        write!(text, "| {} |", subject.label())?;
         for case in &cases {
             write!(text, " {} |", cell(case, subject))?;
         }

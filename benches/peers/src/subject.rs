@@ -50,8 +50,23 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    /// On the command line, in JSON, and in what is kept.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// As a reader of a table or a plot knows it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Subject::Ours => "ours",
+            Subject::Rayon => "rayon",
+            Subject::Threadpool => "threadpool",
+            Subject::RustyPool => "rusty_pool",
+            Subject::TokioSpawn => "tokio spawn",
+            Subject::TokioSpawnBlocking => "tokio spawn_blocking",
+            Subject::Cpython => "CPython threads",
+            Subject::Floor => "floor (no pool)",
+        }
     }
 
     /// Neither ours nor the floor.

@@ -33,7 +33,9 @@ impl Death {
             return TaskError::Panicked(panic.with_task(id, label).with_worker(name));
         }
         match (kill, task.time_limit(), self.exit) {
-            (Some(TaskKill::OutOfTime), Some(limit), Some(_)) => TaskError::TimedOut(TimeLimit::new(limit)),
+            (Some(TaskKill::OutOfTime), Some(limit), Some(_)) => {
+                TaskError::TimeLimit(TimeLimit::new(limit).with_task(id, label, name))
+            }
             (Some(_), _, Some(exit)) => {
                 let died = WorkerDied::new(self.pid).with_cause("it was killed by `kill`");
                 TaskError::WorkerDied(with_exit(died, exit).with_task(id, label, name))

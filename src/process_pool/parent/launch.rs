@@ -187,7 +187,7 @@ impl LaunchConfig {
     }
 
     pub(crate) fn worker_name(&self, number: usize) -> String {
-        format!("{}-{number}", self.name_prefix)
+        format!("{}_{number}", self.name_prefix)
     }
 }
 

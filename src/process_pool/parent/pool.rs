@@ -229,7 +229,7 @@ impl Pool {
                 }
                 pool.leave();
             };
-            let name = format!("{}-driver-{lane}", self.config.launch.name_prefix);
+            let name = format!("{}_driver_{lane}", self.config.launch.name_prefix);
             thread::Builder::new().name(name).spawn(run)
         };
         let mut started = start();

@@ -94,7 +94,7 @@ impl Pool {
             // The user's code in there is contained by itself; should anything else panic, the next ones are called.
             receiver.into_iter().for_each(|resolved| drop(contain(|| finish(resolved))));
         };
-        let name = format!("{}-callbacks", self.config.launch.name_prefix);
+        let name = format!("{}_callbacks", self.config.launch.name_prefix);
         let handle = thread::Builder::new().name(name).spawn(call).ok()?;
         self.threads.lock().push(handle);
         Some(sender)

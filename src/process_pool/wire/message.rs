@@ -234,7 +234,7 @@ mod tests {
         let welcome = Welcome {
             parent: 1,
             number: 2,
-            name: "fetch-2".into(),
+            name: "fetch_2".into(),
             ancestry: vec![3, 4],
             may_spin: true,
             address_space: Some(5),

@@ -259,7 +259,7 @@ fn flush_output() {
 /// A name's beginning and its number, in what the system keeps of it.
 pub(super) fn short(name: &str) -> String {
     const KEPT: usize = 15;
-    let (stem, number) = name.rsplit_once('-').unwrap_or((name, ""));
+    let (stem, number) = name.rsplit_once('_').unwrap_or((name, ""));
     let room = KEPT.saturating_sub(number.len() + 1);
-    if name.len() <= KEPT { name.to_owned() } else { format!("{}-{number}", &stem[..boundary(stem, room)]) }
+    if name.len() <= KEPT { name.to_owned() } else { format!("{}_{number}", &stem[..boundary(stem, room)]) }
 }

@@ -1,6 +1,6 @@
 //! Waits that nest, in every order of a few threads' steps: a small model of how the pool of threads counts them.
 //!
-//! `src/thread_pool/queue.rs` has the rule (`leave`) and who counts as blocked (`State::hold`), `waiting.rs` the table of
+//! `src/thread_pool/queue/` has the rule (`Section::leave`) and who counts as blocked (`State::hold`), `waiting.rs` the table of
 //! what a waiter does. Here both are written as steps over plain numbers, and every reachable state of small programs is
 //! searched. A section of the pool's lock is one step; pushes that race with it, dead entries and time limits are not in
 //! here, but in the models of `tests/loom`. That the search can fail is a test too: each [`Mutant`] takes a rule away.

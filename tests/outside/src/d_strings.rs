@@ -13,7 +13,7 @@ pub(crate) const INSTANCES: &[Instance] = &[
 
 fn threads_names_with_nul() {
     for prefix in ["\0", "a\0", "\0a", "a\0b"] {
-        let error = match ThreadPoolExecutor::builder().max_workers(1).thread_name_prefix(prefix).build() {
+        let error = match ThreadPoolExecutor::builder().max_workers(1).name_prefix(prefix).build() {
             Err(error) => error,
             // As it was: a start that panics must at least not leave the pool waiting for a thread.
             Ok(pool) => {
@@ -23,7 +23,7 @@ fn threads_names_with_nul() {
             }
         };
         let text = error.to_string();
-        assert!(text.contains("thread_name_prefix") && text.contains("NUL"), "{text}");
+        assert!(text.contains("name_prefix") && text.contains("NUL"), "{text}");
     }
 }
 
@@ -40,7 +40,7 @@ fn threads_odd_names() {
         "a/b/../c",
         &long,
     ] {
-        let pool = ThreadPoolExecutor::builder().max_workers(2).thread_name_prefix(prefix).build();
+        let pool = ThreadPoolExecutor::builder().max_workers(2).name_prefix(prefix).build();
         let pool = pool.expect("a name");
         let name = pool.spawn(|| std::thread::current().name().map(str::to_owned));
         let name = name.result_timeout(SOON).expect("in time").expect("it ran");

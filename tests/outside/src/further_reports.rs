@@ -223,7 +223,7 @@ fn a_timed_out_task_has_ended_when_its_callback_runs() {
         says.send(runs.is_some_and(|state| !"ZX".contains(state))).expect("heard");
     });
     assert!(!said.recv_timeout(SOON).expect("the callback runs"), "the worker still runs");
-    assert!(matches!(future.result(), Err(TaskError::TimedOut(_))));
+    assert!(matches!(future.result(), Err(TaskError::TimeLimit(_))));
     let _ = std::fs::remove_file(path);
 }
 
@@ -369,7 +369,7 @@ fn a_child_that_a_task_forked_holds_up_nothing() {
 }
 
 fn a_worker_that_times_out_idle_loses_no_task() {
-    let pool = ProcessPoolExecutor::builder().max_workers(2).idle_timeout(Duration::from_millis(2)).build();
+    let pool = ProcessPoolExecutor::builder().max_workers(2).keep_alive(Duration::from_millis(2)).build();
     let pool = pool.expect("a pool");
     for pause in 0..150 {
         let futures: Vec<_> = (0..3).map(|n| pool.submit(|n: u64| n + 1, n)).collect();

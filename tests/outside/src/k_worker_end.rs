@@ -219,7 +219,7 @@ fn refused(ask: Ask) {
         Ask::TerminateWorkers => pool.terminate_workers(),
     }
     match (ask, busy.result_timeout(SOON).expect("it hangs")) {
-        (Ask::TimeLimit, Err(TaskError::TimedOut(_))) => {}
+        (Ask::TimeLimit, Err(TaskError::TimeLimit(_))) => {}
         (Ask::Kill, Err(TaskError::WorkerDied(died))) => {
             assert!(died.to_string().contains("by `kill`"), "{died}")
         }

@@ -53,7 +53,9 @@ fn arrives(task: Task, future: Future<String>, parcel: &[u8]) -> Result<String, 
 #[track_caller]
 fn refused(outcome: Result<String, TaskError>, why: &str) {
     match outcome {
-        Err(TaskError::Broken(broken)) => assert!(broken.to_string().contains(why), "{broken}"),
+        Err(TaskError::Broken(broken)) => {
+            assert_eq!(broken.to_string(), format!("the pool is broken: {why}"))
+        }
         other => panic!("{other:?}, not {why:?}"),
     }
 }
@@ -74,9 +76,10 @@ fn another_tasks(outcome: Result<String, TaskError>) {
 }
 
 const NO_PARCEL: &str = "these bytes are no parcel";
-const CUT: &str = "cut or grown";
-const FOREIGN: &str = "another build";
-const NO_CODE: &str = "that this executable doesn't have";
+const CUT: &str = "the parcel arrived cut or grown";
+const FOREIGN: &str =
+    "the parcel comes from another build of the program; run the same executable at both ends";
+const NO_CODE: &str = "the parcel names a function that this executable doesn't have";
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

@@ -45,7 +45,7 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
 fn peer(lines: &[Line], group: Group, case: usize, asked: Asked) -> Option<Outcome> {
     let case = of_case(lines, group, case)?;
     let (ours, peer) = (find(case, Subject::Ours)?, fastest_peer(case)?);
-    let what = format!("{} / {}", ours.title(), peer.subject.name());
+    let what = format!("{} / {}", ours.title(), peer.subject.label());
     Outcome::of(&what, asked, "x", ratios(ours, Some(peer)))
 }
 
@@ -65,7 +65,7 @@ fn alone(lines: &[Line], group: Group, case: usize, asked: Asked, unit: &'static
 fn growth(lines: &[Line], fewer: usize, subject: Subject, asked: Asked) -> Option<Outcome> {
     let of = |case| find(of_case(lines, Group::Scale, case)?, subject);
     let (few, many) = (of(fewer)?, of(MOST)?);
-    let what = format!("{} / {}, {}", many.title(), few.case().name, subject.name());
+    let what = format!("{} / {}, {}", many.title(), few.case().name, subject.label());
     Outcome::of(&what, asked, "x", ratios(many, Some(few)))
 }
 

@@ -134,7 +134,7 @@ fn summary(readings: &Readings) -> String {
 fn of_threads(readings: &Readings, what: &str, group: Group, case: usize) -> Option<String> {
     let lines = readings.threads.iter().filter(|line| (line.group, line.case) == (group, case));
     let figures = lines.map(|line| Figures {
-        name: line.subject.name(),
+        name: line.subject.label(),
         role: match line.subject {
             Subject::Ours => Role::Ours,
             Subject::Floor => Role::Floor,
@@ -148,7 +148,7 @@ fn of_threads(readings: &Readings, what: &str, group: Group, case: usize) -> Opt
 fn of_processes(readings: &Readings, what: &str, figure: Figure, case: usize) -> Option<String> {
     let lines = readings.processes.iter().filter(|line| (line.figure, line.case) == (figure, case));
     let figures = lines.filter(|line| line.subject != ProcessSubject::Chain).map(|line| Figures {
-        name: line.subject.name(),
+        name: line.subject.label(),
         role: match line.subject {
             ProcessSubject::Ours => Role::Ours,
             ProcessSubject::Floor => Role::Floor,
@@ -160,7 +160,7 @@ fn of_processes(readings: &Readings, what: &str, figure: Figure, case: usize) ->
 }
 
 struct Figures<'a> {
-    name: String,
+    name: &'a str,
     role: Role,
     rounds: &'a [Option<f64>],
 }
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_fastest_other_is_named() {
-        let figures = |name: &str, role, rounds| Figures { name: name.to_owned(), role, rounds };
+        let figures = |name, role, rounds| Figures { name, role, rounds };
         let all = [
             figures("ours", Role::Ours, &[Some(1.0)][..]),
             figures("slow", Role::Other, &[Some(9.0)][..]),

@@ -27,22 +27,21 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             of(RoundTrip, 0, Floor),
         ),
         ratio("round trip: procspawn / ours", AtLeast(5.0), of(RoundTrip, 0, Procspawn), trip),
+        ratio("round trip: CPython fork / ours", AtLeast(8.0), of(RoundTrip, 0, CpythonFork), trip),
         ratio(
-            "round trip: CPython's executor (fork) / ours",
-            AtLeast(8.0),
-            of(RoundTrip, 0, CpythonFork),
-            trip,
-        ),
-        ratio(
-            "round trip: CPython's executor (forkserver) / ours",
+            "round trip: CPython forkserver / ours",
             AtLeast(8.0),
             of(RoundTrip, 0, CpythonForkserver),
             trip,
         ),
-        ratio("round trip: multiprocessing.Pool (fork) / ours", Nothing, of(RoundTrip, 0, PoolFork), trip),
-        alone("submit and collect, no chunksize", AtMost(0.5), " us a task", ours(SubmitCollect, 0), |ns| {
-            ns / 1e3
-        }),
+        ratio("round trip: multiprocessing.Pool / ours", Nothing, of(RoundTrip, 0, PoolFork), trip),
+        alone(
+            "submit and collect, no chunksize",
+            AtMost(0.5),
+            " us per task",
+            ours(SubmitCollect, 0),
+            |ns| ns / 1e3,
+        ),
         ratio(
             "submit and collect: procspawn / ours",
             Nothing,
@@ -50,7 +49,7 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             ours(SubmitCollect, 0),
         ),
         ratio(
-            "submit and collect: CPython's executor (fork) / ours",
+            "submit and collect: CPython fork / ours",
             Nothing,
             of(SubmitCollect, 0, CpythonFork),
             ours(SubmitCollect, 0),
@@ -94,12 +93,7 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             of(ColdStart, 0, Floor),
         ),
         ratio("the same beside 2 GiB", AtMost(1.5), ours(ColdStart, 1), of(ColdStart, 1, Floor)),
-        ratio(
-            "cold start: CPython's executor (fork) / ours",
-            Nothing,
-            of(ColdStart, 0, CpythonFork),
-            ours(ColdStart, 0),
-        ),
+        ratio("cold start: CPython fork / ours", Nothing, of(ColdStart, 0, CpythonFork), ours(ColdStart, 0)),
         ratio("the same beside 2 GiB", Nothing, of(ColdStart, 1, CpythonFork), ours(ColdStart, 1)),
         ratio(
             "cold pool of 64 to a result of each / 64 of posix_spawn",

@@ -57,8 +57,23 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    /// On the command line, in JSON, and in what is kept.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// As a reader of a table or a plot knows it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Subject::Ours => "ours",
+            Subject::Procspawn => "procspawn",
+            Subject::CpythonFork => "CPython fork",
+            Subject::CpythonForkserver => "CPython forkserver",
+            Subject::PoolFork => "multiprocessing.Pool",
+            Subject::PoolForkserver => "multiprocessing.Pool, forkserver",
+            Subject::Chain => "chain (no pool)",
+            Subject::Floor => "floor (no pool)",
+        }
     }
 
     pub(crate) fn is_python(self) -> bool {

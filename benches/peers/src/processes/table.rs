@@ -93,7 +93,7 @@ fn write_table(text: &mut String, lines: &[Line]) -> std::fmt::Result {
     }
     write!(text, "| {} |", lines[0].figure.name())?;
     for subject in &subjects {
-        write!(text, " {} |", subject.name())?;
+        write!(text, " {} |", subject.label())?;
     }
     writeln!(text, "\n|---|{}", "---|".repeat(subjects.len()))?;
     for case in lines.chunk_by(|a, b| a.case == b.case) {

@@ -60,7 +60,7 @@ pub(crate) struct Dispatcher {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Policy {
     pub(crate) max_tasks_per_child: Option<u32>,
-    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) keep_alive: Option<Duration>,
     pub(crate) breaks_on_death: bool,
 }
 
@@ -337,7 +337,7 @@ impl Dispatcher {
             return self.close(at);
         }
         let since = self.lanes[at].rests_since();
-        let until = self.policy.idle_timeout.and_then(|timeout| clock::after(since, timeout));
+        let until = self.policy.keep_alive.and_then(|timeout| clock::after(since, timeout));
         if is_over(until) {
             return self.close(at);
         }
@@ -468,7 +468,7 @@ impl Dispatcher {
             && !lane.has_signal()
             && matches!(self.state, PoolState::Open)
             // Else it would sleep for a limited time, which the end of a task cuts short.
-            && self.policy.idle_timeout.is_none()
+            && self.policy.keep_alive.is_none()
             && self.allowance(at) > 0
             && !self.has_work_to_give();
         if sleeps {

@@ -822,7 +822,7 @@ fn one_that_is_worn_wakes_another_for_what_is_queued() {
 
 #[test]
 fn an_idle_worker_leaves_after_its_time() {
-    let policy = Policy { idle_timeout: Some(Duration::from_secs(60)), ..Policy::default() };
+    let policy = Policy { keep_alive: Some(Duration::from_secs(60)), ..Policy::default() };
     let mut office = Office::with(1, policy);
     let Action::Sleep(Some(until)) = office.dispatcher.next_action(0, true, &mut office.garbage) else {
         panic!("it sleeps")

@@ -266,7 +266,7 @@ fn a_driver_that_panics(times: usize) {
             let builder = ProcessPoolExecutor::builder().max_workers(1).name_prefix(prefix.as_str());
             if *scene == Scene::NoStart { builder.initializer(refuse, ()) } else { builder }
         };
-        PANICS.lock().push((format!("{prefix}-driver-"), place, times));
+        PANICS.lock().push((format!("{prefix}_driver_"), place, times));
         let pool = builder().build().expect("a pool");
         let mut futures: Vec<Future<u64>> = Vec::new();
         if *scene == Scene::Kill {

@@ -96,7 +96,7 @@ pub(crate) fn pool_of_few(max_workers: usize, threads: usize) -> Arc<ThreadPoolE
 }
 
 pub(crate) fn refusing(threads: usize) -> ThreadPoolBuilder {
-    ThreadPoolExecutor::builder().thread_name_prefix(format!("at-most-{threads}"))
+    ThreadPoolExecutor::builder().name_prefix(format!("at-most-{threads}"))
 }
 
 pub(crate) fn build(builder: ThreadPoolBuilder) -> Arc<ThreadPoolExecutor> {

@@ -128,7 +128,7 @@ fn stack_nearly_spent_no_spare() {
         let own = pool.clone();
         let parent = pool.spawn(move || own.spawn(|| 1).result());
         let outcome = parent.result().expect("it ran");
-        assert!(matches!(outcome, Err(TaskError::Rejected(Rejected::StackSpent))));
+        assert!(matches!(outcome, Err(TaskError::Rejected(Rejected::StackSpent))), "{outcome:?}");
     });
 }
 

@@ -77,12 +77,12 @@ const EXTREMES: &[(&str, &[Extreme])] = &[
         ],
     ),
     (
-        "idle_timeout",
+        "keep_alive",
         &[
-            ("0", |b| b.idle_timeout(Duration::ZERO), Outcome::Works),
-            ("1 ns", |b| b.idle_timeout(Duration::from_nanos(1)), Outcome::Works),
-            ("2^63 s", |b| b.idle_timeout(Duration::from_secs(i64::MAX as u64)), Outcome::Works),
-            ("all", |b| b.idle_timeout(Duration::MAX), Outcome::Works),
+            ("0", |b| b.keep_alive(Duration::ZERO), Outcome::Works),
+            ("1 ns", |b| b.keep_alive(Duration::from_nanos(1)), Outcome::Works),
+            ("2^63 s", |b| b.keep_alive(Duration::from_secs(i64::MAX as u64)), Outcome::Works),
+            ("all", |b| b.keep_alive(Duration::MAX), Outcome::Works),
         ],
     ),
     (
@@ -173,7 +173,7 @@ fn every_extreme_of_every_number_of_a_task_of_processes() {
     }
     // It is over as it begins; a task that is quicker than its end may be through.
     let over = run(TaskOptions::new().timeout(Duration::ZERO));
-    assert!(matches!(over, Ok(2) | Err(TaskError::TimedOut(_))), "{over:?}");
+    assert!(matches!(over, Ok(2) | Err(TaskError::TimeLimit(_))), "{over:?}");
     for retries in [0, 1, u32::MAX] {
         assert_eq!(run(TaskOptions::new().retries(retries)).expect("a result"), 2, "{retries}");
     }

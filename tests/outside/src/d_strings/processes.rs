@@ -42,7 +42,7 @@ fn the_names_of_processes_are_any_text_without_nul() {
         let pool = ProcessPoolExecutor::builder().max_workers(1).name_prefix(name).build().expect("a pool");
         let seen = pool.submit(|()| std::thread::current().name().map(str::to_owned), ());
         let seen = seen.result_timeout(SOON).expect("in time").expect("a worker");
-        assert!(seen == Some(format!("{name}-0")), "{:?} for {:.20}", seen.map(|seen| seen.len()), name);
+        assert!(seen == Some(format!("{name}_0")), "{:?} for {:.20}", seen.map(|seen| seen.len()), name);
     }
     for name in ["\0", "a\0", "\0a", &format!("{long}\0")] {
         assert_eq!(refused(ProcessPoolExecutor::builder().name_prefix(name)).0, "name_prefix");

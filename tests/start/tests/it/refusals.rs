@@ -263,10 +263,10 @@ fn a_worker_shows_the_names_of_its_program() {
     limit(|| {
         assert_eq!(
             lines(&["name", "one", "two words"]),
-            ["start-0", r#"["name", "one", "two words"]"#, "true"]
+            ["start_0", r#"["name", "one", "two words"]"#, "true"]
         );
         let folder = Folder::new("names");
         let long = folder.copy("a-program-with-a-long-name");
-        assert_eq!(run(Command::new(long).arg("name")).lines().next(), Some("a-program-wit-0"));
+        assert_eq!(run(Command::new(long).arg("name")).lines().next(), Some("a-program-wit_0"));
     });
 }

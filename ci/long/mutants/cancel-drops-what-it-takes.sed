@@ -1,4 +1,0 @@
-# rule: shutdown(cancel) resolves what it takes out
-# file: src/thread_pool/queue.rs
-# tests: loom shutdown_cancels
-s/let cancelled = self.resolve(taken, /drop(taken); let cancelled = self.resolve(Vec::new(), /

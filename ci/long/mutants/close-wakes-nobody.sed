@@ -1,4 +1,0 @@
-# rule: closing wakes sleepers
-# file: src/thread_pool/queue.rs
-# tests: loom shutdown::
-/fn tell_everybody/,/^    }/ s/self.wake.notify_all();//

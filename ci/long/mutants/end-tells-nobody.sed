@@ -1,4 +1,0 @@
-# rule: the last worker tells whoever joins
-# file: src/thread_pool/queue.rs
-# tests: loom shutdown::
-/    fn end(/,/^    }/ s/self.ended.notify_all();//

@@ -1,4 +1,0 @@
-# rule: a failed initializer breaks the pool
-# file: src/thread_pool/queue.rs
-# tests: loom initializer_fails
-/fn initializer_failed/,/^    }/ s/self.break_pool(state, Closed::Broken(broken));/drop(broken); self.leave(state);/

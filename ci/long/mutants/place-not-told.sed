@@ -1,4 +1,0 @@
-# rule: whoever waits for a place is told of one
-# file: src/thread_pool/queue.rs
-# tests: loom full_queue
-/fn release_place/,/^    }/ s/Self::tell_place(state);//

@@ -1,4 +1,0 @@
-# rule: a refused thread gives its slot back
-# file: src/thread_pool/queue.rs
-# tests: loom refused no_spare
-/fn refused/,/^    }/ s/state.lower(|state| &mut state.threads, 1);//

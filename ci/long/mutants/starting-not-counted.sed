@@ -1,4 +1,0 @@
-# rule: a thread that starts counts as coming
-# file: src/thread_pool/queue.rs
-# tests: loom slow_initializers
-s/let coming = state.starting.saturating_add(\(.*\));/let coming = \1;/

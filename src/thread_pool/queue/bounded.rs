@@ -1,0 +1,88 @@
+//! The places of a bounded queue, and the threads that wait for one.
+
+use super::Queue;
+use super::state::State;
+use super::submit::refuse;
+use crate::error::{Rejected, TaskError};
+use crate::executor::WhenFull;
+use crate::future::cell::Entry;
+use crate::future::hub::Hub;
+use std::sync::Arc;
+
+pub(super) struct PlaceWaiter {
+    pub(super) hub: Arc<Hub>,
+    /// A worker of this pool: told to look when nobody is active.
+    pub(super) own: bool,
+}
+
+impl Queue {
+    pub(super) fn push_bounded(&self, entry: Entry, capacity: usize, when_full: WhenFull) {
+        let slot = self.own_slot();
+        let own = slot.is_some();
+        let mut told = false;
+        let mut state = self.section();
+        loop {
+            let closed = self.inbox.lock().closed().cloned();
+            // A worker that waits for its own pool's queue while nobody is left to empty it is let in over capacity.
+            let stuck = told && own && self.is_stuck(&state);
+            if closed.is_some() || state.live < capacity || stuck {
+                if let (Some(slot), true) = (&slot, told) {
+                    state.unhold(slot, 1);
+                }
+                if let Some(closed) = closed {
+                    state.leave();
+                    return refuse(&entry, closed.error());
+                }
+                if entry.header().word.mark_entered() {
+                    state.live += 1;
+                    let mut inbox = self.inbox.lock();
+                    inbox.queue.push_back(entry);
+                    self.inbox.set_len_hint(inbox.queue.len());
+                } else if told {
+                    // Cancelled while it waited: the place goes to the next.
+                    Self::tell_place(&mut state);
+                }
+                return state.leave();
+            }
+            match when_full {
+                WhenFull::Reject => {
+                    state.leave();
+                    return refuse(&entry, TaskError::Rejected(Rejected::Full));
+                }
+                WhenFull::CallerRuns => {
+                    state.leave();
+                    return self.run_on_caller(&entry);
+                }
+                WhenFull::Block => {
+                    let hub = Hub::bell(1, false);
+                    let ticket = state.tickets;
+                    state.tickets += 1;
+                    state.place_waiters.insert(ticket, PlaceWaiter { hub: hub.clone(), own });
+                    if let (Some(slot), false) = (&slot, told) {
+                        state.hold(slot, 1);
+                    }
+                    state.leave();
+                    // Rung, or told to help: either way it looks again.
+                    let _ = hub.sleep(None);
+                    told = true;
+                    state = self.section();
+                    state.place_waiters.remove(&ticket);
+                }
+            }
+        }
+    }
+
+    /// A queued task is queued no more: its place is free.
+    pub(super) fn release_place(&self, state: &mut State) {
+        if self.config.capacity.is_some() {
+            state.lower(|state| &mut state.live, 1);
+            Self::tell_place(state);
+        }
+    }
+
+    fn tell_place(state: &mut State) {
+        if let Some((_, waiter)) = state.place_waiters.pop_first() {
+            waiter.hub.ring();
+        }
+    }
+}

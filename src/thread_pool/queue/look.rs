@@ -1,0 +1,157 @@
+//! What a worker does next: it takes a task, searches, rests or ends.
+
+use super::Queue;
+use super::section::{RestEnd, Section};
+use super::state::State;
+use crate::future::cell::Entry;
+use crate::sync::atomic::Ordering;
+use crate::sync::spin_until;
+use crate::thread_pool::stats::Slot;
+use std::sync::Arc;
+
+/// As what a worker is counted when it comes to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::thread_pool) enum CountedAs {
+    Starting,
+    Returning,
+    Searching,
+    Active,
+}
+
+/// What it does after the look.
+pub(in crate::thread_pool) enum NextStep {
+    Run(Entry),
+    Search,
+    End,
+}
+
+impl Queue {
+    /// One look at the queue: take a task, or search, or rest, or end.
+    pub(in crate::thread_pool) fn look(&self, counted: CountedAs, slot: &Arc<Slot>) -> NextStep {
+        let mut state = self.section();
+        match counted {
+            CountedAs::Starting => {
+                state.lower(|state| &mut state.starting, 1);
+                slot.set_started();
+                if slot.is_retry {
+                    state.refused = None;
+                }
+            }
+            CountedAs::Returning => self.lower_returning(&mut state),
+            CountedAs::Searching | CountedAs::Active => {}
+        }
+        let mut searcher = counted == CountedAs::Searching;
+        loop {
+            let over = state.active() > self.config.max_workers;
+            if !state.broken
+                && !over
+                && let Some(entry) = self.take(&mut state)
+            {
+                if searcher {
+                    state.searching = false;
+                }
+                state.leave();
+                return NextStep::Run(entry);
+            }
+            // A surplus worker has nothing to stay for once the door is closed: others are active.
+            if state.broken || (state.closed && (over || self.is_empty(&state))) {
+                return self.end(state, searcher, slot);
+            }
+            if !over && !state.searching {
+                state.searching = true;
+                state.leave();
+                return NextStep::Search;
+            }
+            if searcher {
+                state.searching = false;
+            }
+            match state.rest() {
+                RestEnd::Woken(back) => (state, searcher) = (back, true),
+                RestEnd::Closed(back) => (state, searcher) = (back, false),
+                RestEnd::LongEnough(back) => return self.end(back, false, slot),
+            }
+        }
+    }
+
+    /// Spins while the inbox is empty; the searcher's short wait before it rests.
+    pub(in crate::thread_pool) fn search(&self) {
+        spin_until(|| self.inbox.len_hint() > 0);
+    }
+
+    /// The worker leaves for good.
+    fn end(&self, mut state: Section<'_>, searcher: bool, slot: &Arc<Slot>) -> NextStep {
+        state.lower(|state| &mut state.threads, 1);
+        if searcher {
+            state.searching = false;
+        }
+        self.remove_slot(&mut state, slot);
+        if state.threads == 0 {
+            self.ended.notify_all();
+        }
+        state.leave();
+        NextStep::End
+    }
+
+    /// Claims the next queued task: urgent first, newest first; then the oldest.
+    fn take(&self, state: &mut State) -> Option<Entry> {
+        let taken = loop {
+            let entry = match state.urgent.pop() {
+                Some(entry) => entry,
+                None => {
+                    if state.ready.is_empty() && self.inbox.len_hint() > 0 {
+                        let mut inbox = self.inbox.lock();
+                        std::mem::swap(&mut inbox.queue, &mut state.ready);
+                        self.note_emptied();
+                    }
+                    match state.ready.pop_front() {
+                        Some(entry) => entry,
+                        None => break None,
+                    }
+                }
+            };
+            match entry.header().word.claim() {
+                Some(before) => {
+                    if before.is_urgent() {
+                        self.other_entry_is_dead();
+                    }
+                    self.release_place(state);
+                    break Some(entry);
+                }
+                None => {
+                    self.dead.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+        };
+        self.state.set_len_hint(state.ready.len());
+        taken
+    }
+
+    /// The inbox was taken over; its lock is held.
+    pub(super) fn note_emptied(&self) {
+        self.inbox.set_len_hint(0);
+        self.emptied.store(self.emptied.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    fn is_empty(&self, state: &State) -> bool {
+        state.ready.is_empty() && state.urgent.is_empty() && self.inbox.lock().queue.is_empty()
+    }
+
+    /// A worker has ended its user code and is about to look.
+    pub(in crate::thread_pool) fn returns(&self) {
+        self.returning.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It isn't yet: callbacks turned up.
+    pub(in crate::thread_pool) fn returns_later(&self) {
+        let mut state = self.section();
+        self.lower_returning(&mut state);
+        state.leave();
+    }
+
+    fn lower_returning(&self, state: &mut State) {
+        if self.returning.fetch_sub(1, Ordering::Relaxed) == 0 {
+            self.returning.fetch_add(1, Ordering::Relaxed);
+            state.note_miscount();
+        }
+    }
+}

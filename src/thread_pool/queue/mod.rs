@@ -1,0 +1,175 @@
+//! The queue and its sleep protocol: who takes which task, who sleeps, who is woken, who is started.
+//!
+//! Everything that a worker, a submitter, a canceller or a waiter does to the pool is a *section* of one of two mutexes.
+//!
+//! ```text
+//! submitter -> inbox { queue, ask, closed }        all that a push touches: in a busy pool one short lock
+//!                 | swapped whole when ready runs dry
+//!                 v
+//! worker    -> state { ready, urgent, threads, blocked, sleeping, starting, wakes, searching, .. }
+//! ```
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `state.rs`, `inbox.rs`, `len_mutex.rs` | what the two mutexes protect, and the mutexes |
+//! | `section.rs` | a section of the state, and the rule by which it ends |
+//! | `submit.rs`, `bounded.rs` | how a task gets in; the places of a bounded queue |
+//! | `look.rs` | what a worker does next |
+//! | `blocked.rs`, `awaits.rs` | workers that wait, and workers that poll |
+//! | `dead.rs` | entries whose task is no longer queued |
+//! | `threads.rs` | threads that are started, refused and joined |
+//! | `shutdown.rs` | the end: a shutdown, a broken pool, a join |
+//!
+//! Words: *active* = threads - blocked - sleeping. A thread *holds* one more of these while it is in one more wait,
+//! however they nest, and counts as blocked, once, while it holds any ([`State::hold`](state::State::hold)). An *entry* is one pointer to a
+//! task in one of the three lists; a *dead entry* is one whose task is no longer queued (cancelled, or run in place by a
+//! waiter). Lock order: state, then inbox.
+//!
+//! # The one rule
+//!
+//! A [`Section`](section::Section) ends by `leave`, which alone decides whether to wake, start or tell somebody; or, for a worker
+//! that goes to sleep, by `rest`, which makes the same decision first:
+//!
+//! 1. `ask` := closed, broken, or (nobody searches, active < max, and somebody sleeps or a thread could be started).
+//!    If that differs from what is stored, store it in the inbox, under the inbox's lock.
+//! 2. If `ask`, or if nobody is active and no thread can be had: count what is queued, *after* the store. If more is
+//!    queued than workers are on their way, add one: wake a sleeper, else start a thread, else (nobody active) tell
+//!    blocked waiters to look whether they can help themselves.
+//! 3. Unlock.
+//!
+//! # Why no wake-up is lost
+//!
+//! Call the pool *owing* when a task is queued, active < max, a worker could be added, and nobody is *coming*
+//! (searching, starting or returning: each of these is sure to look under the lock before it sleeps or runs user code).
+//!
+//! - *Only a push adds work outside `state`.* It writes the entry and reads `ask` in one inbox section. True: it takes
+//!   `state` and leaves. False: the last store of `ask` came before the push, when somebody searched or nobody could be
+//!   added; the section that changes this stores `ask` and *then* counts under the same lock, and sees the entry.
+//! - *The coming do come.* A searcher clears its flag in the section in which it takes, rests or ends; `starting` falls
+//!   at the first look, a refusal, a failed initializer, or while an initializer waits; `returning` at the next look, or
+//!   before callbacks run. All are sections.
+//! - *A wake-up is a number*: `sleeping` falls and `wakes` rises in one section; exactly one worker takes it, even one
+//!   whose time was up or that was only about to sleep.
+//! - *The count is never too low for long*: `dead` counts an entry only after its task stopped being queued, and the
+//!   thread that removes an entry subtracts exactly that. If it is too high for a moment, one worker looks for nothing.
+//! - *A refusal ends.* While the system's refusal of a thread is remembered ([`threads::Refused`]), a push asks all the
+//!   same, each section looks whether the time is up, and a waiter that was told to help and could not looks again at
+//!   that time.
+//!
+//! The rules were checked together in an explicit-state model of 38 scenarios (2.8 million states), in which each rule,
+//! taken away, breaks something; `tests/loom` explores the same situations in this code, and `tests/model` has the waits
+//! that nest in a model of their own (`nested`).
+
+mod awaits;
+mod blocked;
+mod bounded;
+mod dead;
+mod inbox;
+mod len_mutex;
+mod look;
+mod section;
+mod shutdown;
+mod state;
+mod submit;
+mod threads;
+
+pub(super) use awaits::{Await, Token};
+pub(super) use look::{CountedAs, NextStep};
+
+use super::builder::Config;
+use super::stats::{Counters, ThreadPoolStats};
+use crate::contain::{Panic, drop_contained};
+use crate::future::home::{Home, HomeId};
+use crate::future::state::Snapshot;
+use crate::logging;
+use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use crate::sync::{CachePadded, Condvar, Mutex, plain};
+use inbox::Inbox;
+use len_mutex::LenMutex;
+use section::StateLock;
+use std::sync::{Arc, Weak};
+use threads::Handles;
+
+/// A pool's shared half: the queue, its workers, its rules.
+pub(super) struct Queue {
+    pub(super) id: HomeId,
+    pub(super) config: Config,
+    pub(super) counters: Counters,
+    /// All that a push touches.
+    inbox: LenMutex<Inbox>,
+    /// Everything else.
+    state: StateLock,
+    /// How often the inbox was taken over; changes under its lock. A hint to others.
+    emptied: CachePadded<plain::AtomicUsize>,
+    /// Workers between the end of user code and their next look; raised outside the lock, lowered under it.
+    returning: CachePadded<AtomicUsize>,
+    /// Dead entries that were counted; lags behind the truth, so it may be negative for a moment.
+    dead: CachePadded<AtomicIsize>,
+    /// Queued tasks that have a second entry, on the urgent stack. As `dead`: counted after the fact.
+    doubled: CachePadded<AtomicIsize>,
+    /// Notified for resting workers.
+    wake: Condvar,
+    /// Notified for threads that join.
+    ended: Condvar,
+    handles: Mutex<Handles>,
+    /// For the threads it starts.
+    me: Weak<Queue>,
+}
+
+impl Queue {
+    pub(super) fn new(config: Config) -> Arc<Self> {
+        let queue = Arc::new_cyclic(|me| Queue {
+            id: HomeId::new(),
+            config,
+            counters: Counters::default(),
+            inbox: LenMutex::new(Inbox::new()),
+            state: StateLock::new(),
+            emptied: CachePadded::default(),
+            returning: CachePadded::default(),
+            dead: CachePadded::default(),
+            doubled: CachePadded::default(),
+            wake: Condvar::new(),
+            ended: Condvar::new(),
+            handles: Mutex::default(),
+            me: me.clone(),
+        });
+        let home: Weak<dyn Home> = queue.me.clone();
+        queue.id.register(home);
+        queue
+    }
+
+    pub(super) fn stats(&self) -> ThreadPoolStats {
+        let state = self.peek();
+        let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
+        // Tasks are counted, not entries: an urgent one has two.
+        let doubled = self.doubled.load(Ordering::Relaxed).max(0) as usize;
+        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
+        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, state.slots.values())
+    }
+}
+
+impl Home for Queue {
+    fn cancelled(&self, before: Snapshot) {
+        self.counters.add_cancelled(1);
+        self.forget(before);
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.id.unregister();
+        // On the thread that drops the last pointer: the owner's, which may be unwinding, or a worker's.
+        let hooks = (self.config.initializer.take(), self.config.on_exit.take());
+        for dropped in [drop_contained(hooks.0), drop_contained(hooks.1)] {
+            log_panic_in_drop("a hook", dropped);
+        }
+        let closed = self.inbox.lock().closed.take();
+        log_panic_in_drop("the failure", drop_contained(closed));
+    }
+}
+
+fn log_panic_in_drop(what: &str, dropped: Result<(), Panic>) {
+    if let Err(panic) = dropped {
+        logging::error(format_args!("the drop of {what} of a pool panicked: {}", panic.message()));
+    }
+}

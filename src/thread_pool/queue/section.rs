@@ -1,0 +1,286 @@
+//! [`Section`]: one critical section of the pool's state, and the two ways in which it may end.
+//!
+//! Only this file locks the state. A section that is dropped otherwise panics where debug assertions are; [`Peek`] is for
+//! those that only read.
+
+use super::Queue;
+use super::awaits::Await;
+use super::len_mutex::LenMutex;
+use super::state::{Miscount, State};
+use super::threads::{Refused, SPARE_REST};
+use crate::clock;
+use crate::future::hub::Hub;
+use crate::logging;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Condvar, MutexGuard};
+use crate::thread_pool::stats::Slot;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// The state behind its mutex, with the length of `ready` as a hint.
+pub(super) struct StateLock(LenMutex<State>);
+
+impl StateLock {
+    pub(super) fn new() -> Self {
+        StateLock(LenMutex::new(State { ask: true, ..State::default() }))
+    }
+
+    pub(super) fn len_hint(&self) -> usize {
+        self.0.len_hint()
+    }
+
+    /// The caller is in a section.
+    pub(super) fn set_len_hint(&self, len: usize) {
+        self.0.set_len_hint(len);
+    }
+}
+
+/// The state, to read and to change, until [`leave`](Section::leave) or [`rest`](Section::rest).
+#[must_use = "a section ends by `leave` or `rest`"]
+pub(super) struct Section<'q> {
+    queue: &'q Queue,
+    state: MutexGuard<'q, State>,
+    bomb: Bomb,
+}
+
+/// The state, to read only. What changes nothing has nobody to wake.
+pub(super) struct Peek<'q>(MutexGuard<'q, State>);
+
+/// Panics when it is dropped, where debug assertions are: its section was not ended by the rule.
+struct Bomb;
+
+#[cfg(debug_assertions)]
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a section of a pool's state was dropped; `leave` ends it");
+    }
+}
+
+/// Why a rest ended. The worker is in a section again, and no longer counted as sleeping.
+pub(super) enum RestEnd<'q> {
+    /// It was woken to search.
+    Woken(Section<'q>),
+    Closed(Section<'q>),
+    LongEnough(Section<'q>),
+}
+
+/// What is left to do once the state is unlocked.
+#[must_use]
+enum Action {
+    Nothing,
+    Wake,
+    /// Of a thread that is counted already.
+    Start(Arc<Slot>),
+    Help(Vec<Arc<Hub>>, Vec<Arc<Await>>),
+}
+
+impl Queue {
+    pub(super) fn section(&self) -> Section<'_> {
+        Section { queue: self, state: self.state.0.lock(), bomb: Bomb }
+    }
+
+    pub(super) fn peek(&self) -> Peek<'_> {
+        Peek(self.state.0.lock())
+    }
+}
+
+impl Deref for Section<'_> {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Section<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Deref for Peek<'_> {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl Peek<'_> {
+    /// Waits until `changed` is notified, or until then; true if the time was up.
+    pub(super) fn wait(&mut self, changed: &Condvar, until: Option<Instant>) -> bool {
+        match until {
+            None => {
+                changed.wait(&mut self.0);
+                false
+            }
+            Some(at) => changed.wait_until(&mut self.0, at).timed_out(),
+        }
+    }
+}
+
+impl<'q> Section<'q> {
+    /// Ends the section. See the module's "one rule".
+    pub(super) fn leave(mut self) {
+        let action = self.queue.settle(&mut self.state);
+        let miscounted = self.miscount == Miscount::Seen;
+        if miscounted {
+            self.miscount = Miscount::Told;
+        }
+        let queue = self.unlock();
+        queue.perform(action);
+        if miscounted {
+            logging::error(format_args!(
+                "a pool of threads has miscounted its workers and goes on; please report this"
+            ));
+        }
+    }
+
+    /// Sleeps until there is something to look for, or for long enough.
+    pub(super) fn rest(self) -> RestEnd<'q> {
+        let (queue, mut state) = (self.queue, self);
+        state.sleeping += 1;
+        let since = Instant::now();
+        // As `leave`, but the same lock is waited under.
+        match queue.settle(&mut state) {
+            action @ (Action::Nothing | Action::Wake) => queue.perform(action),
+            action => {
+                state.unlock().perform(action);
+                state = queue.section();
+            }
+        }
+        loop {
+            if state.wakes > 0 {
+                state.lower(|state| &mut state.wakes, 1);
+                return RestEnd::Woken(state);
+            }
+            if state.closed || state.broken {
+                state.lower(|state| &mut state.sleeping, 1);
+                return RestEnd::Closed(state);
+            }
+            let limit = if state.threads > queue.config.max_workers {
+                Some(SPARE_REST)
+            } else {
+                queue.config.keep_alive
+            };
+            match limit.and_then(|limit| clock::after(since, limit)) {
+                None => queue.wake.wait(&mut state.state),
+                Some(at) => {
+                    let timed_out = queue.wake.wait_until(&mut state.state, at).timed_out();
+                    if timed_out && state.wakes == 0 && !state.closed && !state.broken {
+                        state.lower(|state| &mut state.sleeping, 1);
+                        return RestEnd::LongEnough(state);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Unlocks the state; the caller has settled it.
+    fn unlock(self) -> &'q Queue {
+        let Section { queue, state, bomb } = self;
+        drop(state);
+        std::mem::forget(bomb);
+        queue
+    }
+}
+
+impl Queue {
+    /// Whether a push should come and leave.
+    fn wants_asking(&self, state: &State) -> bool {
+        state.closed
+            || state.broken
+            || (!state.searching
+                && state.active() < self.config.max_workers
+                && (state.sleeping > 0 || self.can_start(state) || self.may_start_later(state)))
+    }
+
+    /// Whether every thread there is waits, and no other can be had: only the waiters can help themselves. A push from
+    /// elsewhere brings nothing that they could run, so it need not ask.
+    pub(super) fn is_stuck(&self, state: &State) -> bool {
+        state.active() == 0 && state.sleeping == 0 && !self.can_start(state)
+    }
+
+    /// Steps 1 and 2 of the rule.
+    fn settle(&self, state: &mut State) -> Action {
+        state.check();
+        let ask = self.wants_asking(state);
+        let stuck = self.is_stuck(state);
+        if !ask && !state.ask && !stuck {
+            return Action::Nothing;
+        }
+        let in_inbox = self.store_ask(state, ask);
+        if !ask && !stuck {
+            return Action::Nothing;
+        }
+        // Counted after the store, and no later than the returning and the dead: see the module's argument.
+        let entries = state.urgent.len() + state.ready.len() + in_inbox;
+        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
+        let queued = entries.saturating_sub(dead);
+        let coming = state.starting.saturating_add(self.returning.load(Ordering::Relaxed));
+        if state.searching || state.active() >= self.config.max_workers || queued <= coming {
+            return Action::Nothing;
+        }
+        let action = if state.sleeping > 0 {
+            state.lower(|state| &mut state.sleeping, 1);
+            state.wakes += 1;
+            state.searching = true;
+            Action::Wake
+        } else if self.can_start(state) {
+            state.threads += 1;
+            state.starting += 1;
+            let is_retry = state.refused.is_some();
+            state.refused.iter_mut().for_each(Refused::trying);
+            Action::Start(self.add_slot(state, is_retry))
+        } else if stuck {
+            let own_place_waiters =
+                state.place_waiters.values().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
+            let hubs = state.helpers.values().chain(own_place_waiters).cloned().collect();
+            Action::Help(hubs, state.awaiting.iter().filter_map(Weak::upgrade).collect())
+        } else {
+            Action::Nothing
+        };
+        let ask = self.wants_asking(state);
+        if ask != state.ask {
+            self.store_ask(state, ask);
+        }
+        action
+    }
+
+    /// Stores whether a push has to ask; returns how long the inbox is, after the store.
+    fn store_ask(&self, state: &mut State, ask: bool) -> usize {
+        let mut inbox = self.inbox.lock();
+        inbox.ask = ask;
+        inbox.busy = state.active() > state.starting;
+        state.ask = ask;
+        inbox.queue.len()
+    }
+
+    fn perform(&self, action: Action) {
+        match action {
+            Action::Nothing => {}
+            Action::Wake => {
+                self.wake.notify_one();
+            }
+            Action::Start(slot) => self.start(&slot),
+            Action::Help(hubs, awaits) => {
+                hubs.iter().for_each(|hub| hub.help());
+                awaits.into_iter().for_each(Await::help);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use crate::contain::contain;
+    use crate::thread_pool::ThreadPoolExecutor;
+
+    #[test]
+    fn a_section_ends_by_the_rule_or_with_a_panic() {
+        let pool = ThreadPoolExecutor::new(1);
+        pool.queue().section().leave();
+        drop(pool.queue().peek());
+        let dropped = contain(|| drop(pool.queue().section()));
+        assert!(dropped.is_err_and(|panic| panic.message().contains("`leave` ends it")));
+    }
+}

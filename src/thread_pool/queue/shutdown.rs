@@ -1,0 +1,123 @@
+//! The end of a pool: by a shutdown or because it broke, and the wait for its threads.
+
+use super::inbox::{Closed, Inbox};
+use super::section::Section;
+use super::state::State;
+use super::{Queue, log_panic_in_drop};
+use crate::clock;
+use crate::contain::drop_contained;
+use crate::error::TaskError;
+use crate::executor::Shutdown;
+use crate::future::cell::{Entry, publish_here};
+use crate::future::state::{Phase, Snapshot};
+use crate::sync::atomic::Ordering;
+use std::time::Instant;
+
+impl Queue {
+    /// Closes the door and fails what is queued. A refusal keeps nobody out for good, and opens no door that was shut.
+    pub(super) fn break_pool(&self, mut state: Section<'_>, why: Closed) {
+        let error = why.error();
+        let (taken, before) = {
+            let mut inbox = self.inbox.lock();
+            state.broken |= matches!(why, Closed::Broken(_));
+            let before = if state.broken || !state.closed { inbox.closed.replace(why) } else { Some(why) };
+            (Self::take_all(&mut state, &mut inbox), before)
+        };
+        self.tell_everybody(state);
+        // What it was broken of before holds an error of the user's.
+        log_panic_in_drop("an earlier failure", drop_contained(before));
+        let failed = self.resolve(taken, |entry| {
+            let before = entry.header().word.claim();
+            before.map(|before| (before, error.clone()))
+        });
+        self.counters.add_failed(failed);
+    }
+
+    pub(in crate::thread_pool) fn shutdown(&self, mode: Shutdown) {
+        let mut state = self.section();
+        state.closed = true;
+        state.cancelling |= mode == Shutdown::CancelQueued;
+        let taken = {
+            let mut inbox = self.inbox.lock();
+            if !matches!(inbox.closed, Some(Closed::Broken(_))) {
+                inbox.closed = Some(Closed::ShutDown);
+            }
+            match mode {
+                Shutdown::Drain => Vec::new(),
+                Shutdown::CancelQueued => Self::take_all(&mut state, &mut inbox),
+            }
+        };
+        self.tell_everybody(state);
+        let cancelled = self.resolve(taken, |entry| {
+            let before = entry.header().word.begin_cancel();
+            before.map(|before| (before, TaskError::Cancelled))
+        });
+        self.counters.add_cancelled(cancelled);
+    }
+
+    fn take_all(state: &mut State, inbox: &mut Inbox) -> Vec<Entry> {
+        state.urgent.drain(..).chain(state.ready.drain(..)).chain(inbox.queue.drain(..)).collect()
+    }
+
+    fn tell_everybody(&self, mut state: Section<'_>) {
+        std::mem::take(&mut state.place_waiters).into_values().for_each(|waiter| waiter.hub.ring());
+        if state.threads == 0 {
+            self.ended.notify_all();
+        }
+        state.leave();
+        self.wake.notify_all();
+    }
+
+    /// Ends tasks whose entries were all taken out; returns how many there were. `own` takes possession of a task that is
+    /// still queued, and says with which error it ends.
+    fn resolve(&self, taken: Vec<Entry>, own: impl Fn(&Entry) -> Option<(Snapshot, TaskError)>) -> usize {
+        let mut ended = 0;
+        for entry in taken {
+            let Some((before, error)) = own(&entry) else {
+                self.dead.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            };
+            // Its second entry was taken out as well, and will be met as a dead one.
+            if before.is_urgent() {
+                self.other_entry_is_dead();
+            }
+            ended += 1;
+            let (from, to) = match error {
+                TaskError::Cancelled => (Phase::Cancelling, Phase::Cancelled),
+                _ => (Phase::Running, Phase::Failed),
+            };
+            entry.fill(error);
+            publish_here(&*entry, from, to);
+        }
+        if self.config.capacity.is_some() && ended > 0 {
+            let mut state = self.section();
+            state.lower(|state| &mut state.live, ended);
+            state.leave();
+        }
+        ended
+    }
+
+    /// Waits until every worker has ended; false if the time is up first.
+    pub(in crate::thread_pool) fn join(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.peek();
+        while state.threads > 0 {
+            // All workers may wait for what is queued, and none of them has a clock: this thread has.
+            let until = deadline.into_iter().chain(state.retry_at()).min();
+            if state.wait(&self.ended, until) && state.threads > 0 {
+                if clock::is_over(deadline) {
+                    return false;
+                }
+                drop(state);
+                self.try_again();
+                state = self.peek();
+            }
+        }
+        drop(state);
+        let handles = std::mem::take(&mut *self.handles.lock());
+        for handle in handles.all {
+            // A worker contains every panic; what could come here is one in the user's own thread-locals.
+            let _ = handle.join();
+        }
+        true
+    }
+}

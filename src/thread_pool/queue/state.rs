@@ -1,0 +1,115 @@
+//! [`State`]: everything about a pool but its inbox, and the counters that never fall below zero.
+
+use super::awaits::Await;
+use super::bounded::PlaceWaiter;
+use super::threads::Refused;
+use crate::future::cell::Entry;
+use crate::future::hub::Hub;
+use crate::thread_pool::stats::Slot;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Weak};
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Older than anything in the inbox.
+    pub(super) ready: VecDeque<Entry>,
+    /// Second entries of tasks that a blocked waiter needs; the newest is last and served first.
+    pub(super) urgent: Vec<Entry>,
+    pub(super) threads: usize,
+    pub(super) blocked: usize,
+    pub(super) sleeping: usize,
+    pub(super) starting: usize,
+    pub(super) wakes: usize,
+    pub(super) searching: bool,
+    /// What was last stored in the inbox.
+    pub(super) ask: bool,
+    pub(super) closed: bool,
+    /// It was closed by a shutdown that cancels.
+    pub(super) cancelling: bool,
+    pub(super) broken: bool,
+    /// The system refused a thread, and none was had since.
+    pub(super) refused: Option<Refused>,
+    /// Queued tasks, of a bounded pool.
+    pub(super) live: usize,
+    /// By their tickets, which rise: first come, first served.
+    pub(super) place_waiters: BTreeMap<u64, PlaceWaiter>,
+    pub(super) tickets: u64,
+    /// Blocked waiters that could run one of their own tasks, by the number of their worker and the address of the hub,
+    /// which no other hub has while it is in here.
+    pub(super) helpers: BTreeMap<(usize, usize), Arc<Hub>>,
+    /// What own workers have polled, dead ones included.
+    pub(super) awaiting: Vec<Weak<Await>>,
+    /// A counter was to fall below zero: a mistake of ours, told once.
+    pub(super) miscount: Miscount,
+    /// By their numbers.
+    pub(super) slots: BTreeMap<usize, Arc<Slot>>,
+    pub(super) free_numbers: BTreeSet<usize>,
+    /// Every number below this has been given to a thread.
+    pub(super) numbers: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Miscount {
+    #[default]
+    None,
+    Seen,
+    Told,
+}
+
+impl State {
+    pub(super) fn active(&self) -> usize {
+        // What would be negative is a mistake in these counters, seen by `check`; a wrapped number would stop the pool.
+        self.threads.saturating_sub(self.blocked).saturating_sub(self.sleeping)
+    }
+
+    /// The thread behind `slot` is in that many more waits: with the first it counts as blocked. A thread that is still
+    /// starting is not coming meanwhile.
+    pub(super) fn hold(&mut self, slot: &Slot, waits: usize) {
+        let before = slot.holds();
+        slot.set_holds(before + waits);
+        if before == 0 && waits > 0 {
+            self.blocked += 1;
+            if slot.is_starting() {
+                self.lower(|state| &mut state.starting, 1);
+            }
+        }
+    }
+
+    /// It is in that many waits fewer: with the last it is active again.
+    pub(super) fn unhold(&mut self, slot: &Slot, waits: usize) {
+        let Some(left) = slot.holds().checked_sub(waits) else { return self.note_miscount() };
+        slot.set_holds(left);
+        if left == 0 && waits > 0 {
+            self.lower(|state| &mut state.blocked, 1);
+            if slot.is_starting() {
+                self.starting += 1;
+            }
+        }
+    }
+
+    /// Every counter falls here, and none below zero.
+    pub(super) fn lower(&mut self, counter: impl FnOnce(&mut State) -> &mut usize, by: usize) {
+        let counter = counter(self);
+        match counter.checked_sub(by) {
+            Some(left) => *counter = left,
+            None => {
+                *counter = 0;
+                self.note_miscount();
+            }
+        }
+    }
+
+    #[cold]
+    pub(super) fn note_miscount(&mut self) {
+        debug_assert!(false, "a counter of a pool would have fallen below zero");
+        if self.miscount == Miscount::None {
+            self.miscount = Miscount::Seen;
+        }
+    }
+
+    pub(super) fn check(&mut self) {
+        if self.blocked + self.sleeping > self.threads {
+            self.note_miscount();
+        }
+    }
+}
