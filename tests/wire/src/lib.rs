@@ -16,6 +16,11 @@ mod error;
 mod id;
 #[path = "../../../src/remote/mod.rs"]
 mod remote;
+#[path = "."]
+mod process_pool {
+    #[path = "../../../src/process_pool/wire/mod.rs"]
+    pub(crate) mod wire;
+}
 mod stream;
 #[path = "../../../src/sync.rs"]
 mod sync;

@@ -5,13 +5,14 @@ use super::Driver;
 use crate::error::TaskError;
 use crate::executor::Task;
 use crate::future::Future;
-use crate::process_pool::dispatch::{Dispatcher, Policy};
-use crate::process_pool::frames::{Blocking, Inbox, send_all};
-use crate::process_pool::launch::{LaunchConfig, Output, Worker};
-use crate::process_pool::message::{Head, Kind, get};
-use crate::process_pool::outbound::Outbound;
-use crate::process_pool::pool::{Config, Pool};
+use crate::process_pool::output::WorkerOutput;
+use crate::process_pool::parent::dispatch::{Dispatcher, Policy};
+use crate::process_pool::parent::launch::{LaunchConfig, RunningWorker};
+use crate::process_pool::parent::outbound::Outbound;
+use crate::process_pool::parent::pool::{Config, Pool};
 use crate::process_pool::sys::{Bell, Child, Mapping, Socket, Standing};
+use crate::process_pool::wire::frames::{Blocking, Inbox, send_all};
+use crate::process_pool::wire::message::{Head, Message, get};
 use crate::remote::{outcome, parcel};
 use crate::sync::plain::Mutex;
 use crate::sync::thread::{Builder, JoinHandle};
@@ -37,8 +38,8 @@ impl Stage {
             directory: None,
             standing: Standing::of_this_thread(),
             environment: Vec::new(),
-            stdout: Output::Null,
-            stderr: Output::Null,
+            stdout: WorkerOutput::Null,
+            stderr: WorkerOutput::Null,
             own_group: false,
             address_space: None,
             name_prefix: "fake".into(),
@@ -52,7 +53,7 @@ impl Stage {
         let (ours, theirs) = Socket::pair().expect("a socket");
         let segment = Arc::new(Mapping::create().expect("a segment").0);
         let event = Arc::new(Bell::new().expect("an event"));
-        let worker = Worker {
+        let worker = RunningWorker {
             child: Child::new(body.id(), false).expect("a child"),
             outbound: Arc::new(Outbound::new(ours)),
             inbox: Inbox::default(),
@@ -60,7 +61,7 @@ impl Stage {
         };
         let mut dispatcher = pool.dispatcher.lock();
         assert_eq!(dispatcher.add_lane(), 0);
-        dispatcher.lanes[0].event = Some(event.clone());
+        dispatcher.set_event(0, event.clone());
         dispatcher.attach(0, segment.clone(), worker.outbound.clone());
         drop(dispatcher);
         let of_driver = pool.clone();
@@ -77,15 +78,15 @@ impl Stage {
 
     /// Takes the next frame, which has one task, and begins that; a reply to it.
     fn run(&mut self, number: u32, result: u64) -> Vec<u8> {
-        let (head, body) = loop {
-            if let Some(frame) = self.inbox.next().expect("a driver speaks well") {
+        let frame = loop {
+            if let Some(frame) = self.inbox.next().expect("valid frames") {
                 break frame;
             }
             self.inbox.fill(&self.socket, Blocking::Yes).expect("no error");
         };
-        assert_eq!((head.kind, head.a, head.b), (Kind::Batch, number, 1));
+        assert_eq!(frame.message, Message::Batch { number, tasks: 1 });
         assert_eq!(self.segment.claim(number).begin(), Some(0));
-        let task = get(&mut self.inbox.body(body)).expect("a task");
+        let task = get(&mut self.inbox.body(frame.body)).expect("a task");
         let (header, _) = parcel::Header::read(&task[1..]).expect("a parcel, behind its flags");
         let mut reply = Vec::new();
         outcome::begin(Some(&header), &mut reply);
@@ -98,15 +99,15 @@ impl Stage {
         self.segment.pass(number + 1);
         assert!(self.segment.ring.put(number, 0, reply));
         if self.segment.ring.takes_doorbell() {
-            self.say(&Head::new(Kind::Doorbell, 0, 0, 0).to_bytes());
+            self.send(&Message::Doorbell.frame(&[]));
         }
     }
 
-    fn say(&self, bytes: &[u8]) {
+    fn send(&self, bytes: &[u8]) {
         send_all(&self.socket, bytes).expect("room");
     }
 
-    /// The process dies of SIGKILL; returns once the driver has buried it.
+    /// The process dies of SIGKILL; returns once the driver has reaped it.
     fn die(mut self) -> Arc<Pool> {
         self.body.kill().expect("it lives");
         self.driver.join().expect("no panic");
@@ -128,8 +129,8 @@ fn replies_come_by_the_ring_and_by_the_socket() {
     assert_eq!(within(one).expect("a result"), 2);
     let reply = stage.run(1, 4);
     stage.segment.pass(2);
-    let head = Head::new(Kind::Reply, 1, 0, reply.len()).to_bytes();
-    stage.say(&[&head[..], &reply].concat());
+    let head = Head { message: Message::Reply { batch: 1, index: 0 }, len: reply.len() }.to_bytes();
+    stage.send(&[&head[..], &reply].concat());
     assert_eq!(within(two).expect("a result"), 4);
     stage.die();
 }
@@ -161,8 +162,8 @@ fn half_a_reply_is_none() {
     let mut stage = Stage::new();
     let one = stage.submit(1);
     let reply = stage.run(0, 2);
-    let head = Head::new(Kind::Reply, 0, 0, reply.len()).to_bytes();
-    stage.say(&[&head[..], &reply[..reply.len() - 1]].concat());
+    let head = Head { message: Message::Reply { batch: 0, index: 0 }, len: reply.len() }.to_bytes();
+    stage.send(&[&head[..], &reply[..reply.len() - 1]].concat());
     stage.die();
     assert!(matches!(within(one), Err(TaskError::WorkerDied(_))));
 }
@@ -172,7 +173,7 @@ fn who_talks_nonsense_is_killed_and_told_so() {
     let mut stage = Stage::new();
     let one = stage.submit(1);
     stage.run(0, 2);
-    stage.say(&[200; 100]);
+    stage.send(&[200; 100]);
     stage.driver.join().expect("no panic");
     let Err(TaskError::WorkerDied(died)) = within(one) else { panic!("its worker was killed") };
     assert_eq!(died.signal(), Some(9));
@@ -214,7 +215,7 @@ const STEPS: &[(&str, Scene)] = &[
     ("settled", Scene::Kill),
     ("decided whether to stay", Scene::Kill),
     ("closes", Scene::Shutdown),
-    ("gives up", Scene::NoStart),
+    ("notes a failure", Scene::NoStart),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -228,7 +229,7 @@ enum Scene {
 /// Which driver is to panic, by the beginning of its thread's name, where, and how often still.
 static PANICS: Mutex<Vec<(String, &'static str, usize)>> = Mutex::new(Vec::new());
 
-pub(super) fn step(at: &'static str) {
+pub(super) fn failpoint(at: &'static str) {
     let thread = std::thread::current();
     let Some(name) = thread.name() else { return };
     let mut panics = PANICS.lock();

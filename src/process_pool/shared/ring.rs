@@ -1,45 +1,42 @@
-//! The ring in the shared segment: small replies on their way up, without a system call.
+//! [`Ring`]: small replies on their way to the parent, without a system call.
 //!
 //! ```text
 //! reply:  batch 32, index 32 | length 64 | bytes, filled up to whole words
 //! ```
 //!
-//! One side writes, the worker; one side reads, whoever holds the dispatcher. The reader may be asleep: `want` says whether
-//! somebody is to be rung. Why nothing lies here with both sides asleep is argued in `PROTOCOL.md`.
+//! The worker alone writes; the holder of the dispatcher's lock alone reads. The parent may be asleep: `doorbell` says
+//! whether the worker is to send a doorbell frame for what it puts in. `PROTOCOL.md` argues why no reply lies here while
+//! everybody who could take it sleeps.
 //!
-//! What the parent reads was written by a process that may have gone mad: every number is checked before it is used.
+//! What the parent reads was written by a process that may be out of control: every number is checked before it is used.
 
-use super::message::ProtocolError;
+use super::CachePadded;
+use crate::process_pool::wire::message::ProtocolError;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// The words of a segment's ring.
 const WORDS: usize = 8 << 10;
 
-/// What stands before the bytes.
+/// What stands before the bytes, in words.
 const HEAD: u32 = 2;
 
-/// All zero is its beginning: empty, and nobody wants to be rung. `N` is a power of two, so that positions may run over.
+/// All zero is its initial state: empty, the doorbell disabled. `N` is a power of two, so that positions may wrap.
 #[repr(C)]
-pub(super) struct Ring<const N: usize = WORDS> {
+pub(crate) struct Ring<const N: usize = WORDS> {
     /// Words that the worker has filled.
-    tail: Line,
+    tail: CachePadded<AtomicU32>,
     /// Words that the parent has emptied.
-    head: Line,
-    /// 1: somebody is to be rung.
-    want: Line,
+    head: CachePadded<AtomicU32>,
+    /// 1: enabled.
+    doorbell: CachePadded<AtomicU32>,
     words: [AtomicU64; N],
 }
 
-/// Each to itself, since both sides look at them all the time.
-#[repr(C, align(64))]
-#[derive(Default)]
-struct Line(AtomicU32);
-
 /// The next reply in the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Next {
-    pub(super) batch: u32,
-    pub(super) index: u32,
+pub(crate) struct NextReply {
+    pub(crate) batch: u32,
+    pub(crate) index: u32,
     len: usize,
 }
 
@@ -50,17 +47,17 @@ const INVALID: ProtocolError = ProtocolError("an invalid value in the ring of re
 
 impl<const N: usize> Ring<N> {
     /// The largest reply that is put in here, in bytes: of these it has room for several.
-    pub(super) const MOST: usize = N;
+    pub(crate) const MOST: usize = N;
 
     // ---- worker -------------------------------------------------------------------------------------
 
     /// Puts a reply in, if there is room.
-    pub(super) fn put(&self, batch: u32, index: u32, reply: &[u8]) -> bool {
+    pub(crate) fn put(&self, batch: u32, index: u32, reply: &[u8]) -> bool {
         if reply.len() > Self::MOST {
             return false;
         }
         let tail = self.tail.0.load(Ordering::Relaxed);
-        // ORDERING: Acquire, so that what was read in these words was read before they are written.
+        // ORDERING: Acquire pairs with `take`: these words were read before they are written again.
         let used = tail.wrapping_sub(self.head.0.load(Ordering::Acquire));
         let takes = HEAD + words(reply.len());
         if takes > (N as u32).saturating_sub(used) {
@@ -75,47 +72,51 @@ impl<const N: usize> Ring<N> {
             self.word(at).store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
             at = at.wrapping_add(1);
         }
-        // ORDERING: Release: who sees the new tail sees the words before it.
+        // ORDERING: Release pairs with `next`: whoever sees the new tail sees the words before it.
         self.tail.0.store(at, Ordering::Release);
         true
     }
 
-    /// After a `put`: whether to ring.
-    pub(super) fn takes_doorbell(&self) -> bool {
-        // ORDERING: between the store of `tail` and the look at `want`; its counterpart is in `enable_doorbell`.
+    /// After a `put`: whether a doorbell frame is to be sent. If so, the doorbell is disabled.
+    pub(crate) fn takes_doorbell(&self) -> bool {
+        // ORDERING: SeqCst, between the store of `tail` and the load of `doorbell`; pairs with the fence in
+        // `enable_doorbell`. One of the two sides sees the other's store.
         fence(Ordering::SeqCst);
-        self.want.0.load(Ordering::Relaxed) != 0 && self.try_disable_doorbell()
+        self.doorbell.0.load(Ordering::Relaxed) != 0 && self.try_disable_doorbell()
     }
 
     // ---- parent -------------------------------------------------------------------------------------
 
-    /// The driver listens: nobody need ring.
-    pub(super) fn disable_doorbell(&self) {
-        self.want.0.store(0, Ordering::Relaxed);
+    /// The driver looks at the ring by itself: no doorbell is needed.
+    pub(crate) fn disable_doorbell(&self) {
+        self.doorbell.0.store(0, Ordering::Relaxed);
     }
 
-    /// Listens in the place of somebody who wants to be rung; false if nobody does.
-    pub(super) fn try_disable_doorbell(&self) -> bool {
-        self.want.0.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    /// Disables the doorbell; false if it is disabled already. Whoever disabled it is to enable it again or to send the
+    /// frame.
+    pub(crate) fn try_disable_doorbell(&self) -> bool {
+        // ORDERING: AcqRel pairs with itself on the other side: of the worker and those who wait directly one gets the 1.
+        self.doorbell.0.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Wants to be rung from here on. True if something is there already: then nobody need ring for that, and whoever
-    /// was about to sleep must not.
+    /// Enables the doorbell for replies from here on. True if some are there already: for them no frame comes, and a
+    /// driver that was about to sleep must not.
     #[must_use]
-    pub(super) fn enable_doorbell(&self) -> bool {
-        self.want.0.store(1, Ordering::Relaxed);
-        // ORDERING: between the store of `want` and the look at `tail`; its counterpart is in `takes_doorbell`.
+    pub(crate) fn enable_doorbell(&self) -> bool {
+        self.doorbell.0.store(1, Ordering::Relaxed);
+        // ORDERING: SeqCst, between the store of `doorbell` and the load of `tail`; pairs with the fence in
+        // `takes_doorbell`.
         fence(Ordering::SeqCst);
         self.has_replies()
     }
 
-    /// Whether something is in the ring. A glance: who takes it looks again.
-    pub(super) fn has_replies(&self) -> bool {
+    /// Whether something is in the ring. A hint: whoever takes it looks again.
+    pub(crate) fn has_replies(&self) -> bool {
         self.tail.0.load(Ordering::Relaxed) != self.head.0.load(Ordering::Relaxed)
     }
 
-    /// The next reply. For the holder of the dispatcher.
-    pub(super) fn next(&self) -> Result<Option<Next>, ProtocolError> {
+    /// The next reply. For the holder of the dispatcher's lock.
+    pub(crate) fn next(&self) -> Result<Option<NextReply>, ProtocolError> {
         let head = self.head.0.load(Ordering::Relaxed);
         // ORDERING: Acquire pairs with `put`.
         let filled = self.tail.0.load(Ordering::Acquire).wrapping_sub(head);
@@ -127,11 +128,12 @@ impl<const N: usize> Ring<N> {
         if filled > N as u32 || filled < HEAD || len > Self::MOST || words(len) > filled - HEAD {
             return Err(INVALID);
         }
-        Ok(Some(Next { batch: (place >> 32) as u32, index: place as u32, len }))
+        Ok(Some(NextReply { batch: (place >> 32) as u32, index: place as u32, len }))
     }
 
-    /// Takes it out and appends its bytes. For the holder of the dispatcher, who empties its entry in the same section.
-    pub(super) fn take(&self, next: Next, into: &mut Vec<u8>) {
+    /// Takes it out and appends its bytes. For the holder of the dispatcher's lock, which takes the task out of its table in
+    /// the same section.
+    pub(crate) fn take(&self, next: NextReply, into: &mut Vec<u8>) {
         let head = self.head.0.load(Ordering::Relaxed).wrapping_add(HEAD);
         let end = into.len() + next.len;
         into.reserve(next.len + 8);
@@ -141,7 +143,7 @@ impl<const N: usize> Ring<N> {
             into.extend_from_slice(&word.to_ne_bytes());
         }
         into.truncate(end);
-        // ORDERING: Release: the worker writes to these words only after they were read.
+        // ORDERING: Release pairs with `put`: the worker writes to these words only after they were read.
         self.head.0.store(head.wrapping_add(count), Ordering::Release);
     }
 
@@ -149,10 +151,11 @@ impl<const N: usize> Ring<N> {
         &self.words[at as usize % N]
     }
 
-    /// What a worker may do that has gone mad.
+    /// What a worker out of control may write.
     #[cfg(test)]
-    pub(super) fn scribble(&self, tail: u32, at: u32, word: u64) {
+    pub(crate) fn scribble(&self, tail: u32, at: u32, word: u64) {
         self.word(at).store(word, Ordering::Relaxed);
+        // ORDERING: Release, as in `put`.
         self.tail.0.store(tail, Ordering::Release);
     }
 }
@@ -165,9 +168,9 @@ fn words(bytes: usize) -> u32 {
 impl<const N: usize> Default for Ring<N> {
     fn default() -> Self {
         Ring {
-            tail: Line::default(),
-            head: Line::default(),
-            want: Line::default(),
+            tail: CachePadded::default(),
+            head: CachePadded::default(),
+            doorbell: CachePadded::default(),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -181,7 +184,7 @@ mod tests {
 
     fn all(ring: &Ring) -> Vec<(u32, u32, Vec<u8>)> {
         let mut all = Vec::new();
-        while let Some(next) = ring.next().expect("sane") {
+        while let Some(next) = ring.next().expect("valid") {
             let mut bytes = Vec::new();
             ring.take(next, &mut bytes);
             all.push((next.batch, next.index, bytes));
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_run_over() {
+    fn positions_wrap() {
         let ring = <Ring>::default();
         for line in [&ring.tail, &ring.head] {
             line.0.store(u32::MAX - 5, crate::sync::atomic::Ordering::Relaxed);
@@ -229,11 +232,11 @@ mod tests {
         let each = WORDS / (2 + MOST / 8);
         assert_eq!((0..).take_while(|n| ring.put(0, *n, &vec![1; MOST])).count(), each);
         assert_eq!(all(&ring).len(), each);
-        assert!(ring.put(0, 0, &[]) && ring.next().expect("sane").is_some_and(|next| next.len == 0));
+        assert!(ring.put(0, 0, &[]) && ring.next().expect("valid").is_some_and(|next| next.len == 0));
     }
 
     #[test]
-    fn who_wants_to_be_rung_is_rung_once() {
+    fn an_enabled_doorbell_is_taken_once() {
         let ring = <Ring>::default();
         assert!(ring.put(0, 0, b"one") && !ring.takes_doorbell());
         assert!(ring.enable_doorbell());
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_an_error_and_reads_nothing() {
+    fn an_invalid_value_is_an_error_and_reads_nothing() {
         for (tail, at, word) in [
             (1, 1, 0),
             (WORDS as u32 + 1, 1, 0),

@@ -8,7 +8,8 @@
 //! The mark names the crate's version and where this copy of it lies in the executable, so that two versions in one
 //! program don't take each other's workers.
 
-use super::{sys, worker};
+use super::main;
+use crate::process_pool::sys;
 use crate::remote::function;
 use crate::sync::plain::{AtomicBool, Ordering};
 use std::ffi::OsStr;
@@ -98,22 +99,22 @@ fn enter(before: impl FnOnce()) {
     ANSWERS.store(true, Ordering::Relaxed);
     if is_mark(&name) {
         before();
-        worker::run();
+        main::run();
     }
 }
 
 /// Whether workers would be recognised.
-pub(super) fn answers() -> bool {
+pub(crate) fn answers() -> bool {
     ANSWERS.load(Ordering::Relaxed)
 }
 
 /// Where this code is loaded.
-pub(super) fn address() -> usize {
+pub(crate) fn address() -> usize {
     (&raw const COPY).addr()
 }
 
 /// The name that a worker of this program is started under.
-pub(super) fn mark() -> String {
+pub(crate) fn mark() -> String {
     let mut mark = MARK.to_owned();
     let _ = write!(mark, "{:x}", copy());
     mark

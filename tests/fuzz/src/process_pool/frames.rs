@@ -5,13 +5,12 @@
 //! piece 1 | filler 1 | which finder 1 | stream, to which the filler is added many times if it is large
 //! ```
 
-use super::frames::{Blocking, Filled, FindBulk, Inbox, Outbox, Piece, Stream};
-use super::message::{HEAD, Head, Kind};
-use super::worker::PARCEL_AT;
+use super::wire::batch;
+use super::wire::frames::{Blocking, Filled, FindBulk, Frame, Inbox, OutOfBand, Outbox, Piece, Stream};
+use super::wire::message::{HEAD, Head, Message};
 use crate::Target;
 use crate::memory::in_proportion;
 use crate::remote::outcome;
-use crate::remote::parcel::Header;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -63,18 +62,17 @@ fn body(data: &[u8]) {
 }
 
 /// As a driver looks for a part of a reply.
-fn of_reply(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
-    (head.kind == Kind::Reply).then(|| outcome::find_bulk(beginning)).flatten()
+fn of_reply(message: &Message, beginning: &[u8]) -> Option<Range<usize>> {
+    matches!(message, Message::Reply { .. }).then(|| outcome::find_bulk(beginning)).flatten()
 }
 
 /// As a worker looks for a part of a task.
-fn of_batch(_: &Head, beginning: &[u8]) -> Option<Range<usize>> {
-    let found = Header::find_bulk(beginning.get(PARCEL_AT..)?)?;
-    Some(found.start + PARCEL_AT..found.end.checked_add(PARCEL_AT)?)
+fn of_batch(_: &Message, beginning: &[u8]) -> Option<Range<usize>> {
+    batch::find_bulk(&Message::Batch { number: 0, tasks: 1 }, beginning)
 }
 
 /// Whatever the bytes say.
-fn of_anything(_: &Head, beginning: &[u8]) -> Option<Range<usize>> {
+fn of_anything(_: &Message, beginning: &[u8]) -> Option<Range<usize>> {
     let number = |at: usize| u32::from_le_bytes(beginning[at..at + 4].try_into().expect("four")) as usize;
     let whole = |number: usize| if number > u32::MAX as usize - 8 { usize::MAX } else { number };
     Some(whole(number(0))..whole(number(4)))
@@ -102,10 +100,10 @@ fn compare(stream: &[u8], piece: usize, find: Option<FindBulk>) {
             loop {
                 match inbox.next() {
                     Ok(None) => break,
-                    Ok(Some((head, range))) => {
+                    Ok(Some(frame)) => {
                         let wanted = plain(&mut rest).expect("it was read").expect("it was read");
                         let out_of_band = inbox.take_out_of_band();
-                        same(wanted, head, inbox.body(range), out_of_band);
+                        same(wanted, &frame, inbox.body(frame.body.clone()), out_of_band);
                     }
                     Err(_) => return assert!(plain(&mut rest).is_err(), "it makes sense"),
                 }
@@ -117,16 +115,16 @@ fn compare(stream: &[u8], piece: usize, find: Option<FindBulk>) {
     });
 }
 
-fn same(wanted: (Head, &[u8]), head: Head, body: &[u8], out_of_band: Option<super::frames::OutOfBand>) {
-    assert_eq!(wanted.0, head);
+fn same(wanted: (Head, &[u8]), frame: &Frame, body: &[u8], out_of_band: Option<OutOfBand>) {
+    assert_eq!(wanted.0.message, frame.message);
     match out_of_band {
         None => assert!(wanted.1 == body, "another body"),
         Some(out_of_band) => {
             let (at, end) = (out_of_band.at, out_of_band.at + out_of_band.bytes.len());
             assert_eq!(body.len() + out_of_band.bytes.len(), wanted.1.len());
-            assert!(wanted.1[..at] == body[..at], "another body before what lies apart");
+            assert!(wanted.1[..at] == body[..at], "another body before the part out of band");
             assert!(wanted.1[at..end] == out_of_band.bytes, "another part");
-            assert!(wanted.1[end..] == body[at..], "another body behind what lies apart");
+            assert!(wanted.1[end..] == body[at..], "another body behind the part out of band");
         }
     }
 }
@@ -142,10 +140,9 @@ fn in_and_out(bytes: &[u8], piece: usize) {
 }
 
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    let reply = |a: u32, b: u32, body: &[u8]| {
-        [&Head::new(Kind::Reply, a, b, body.len()).to_bytes()[..], body].concat()
-    };
-    let lying = |kind, len, body: &[u8]| [&Head::new(kind, 1, 1, len).to_bytes()[..], body].concat();
+    let reply = |batch: u32, index: u32, body: &[u8]| Message::Reply { batch, index }.frame(body);
+    let lying = |message, len, body: &[u8]| [&Head { message, len }.to_bytes()[..], body].concat();
+    let a_reply = Message::Reply { batch: 1, index: 1 };
     let mut value = Vec::new();
     outcome::begin(None, &mut value);
     outcome::write(Ok("x".repeat(600)), &mut value);
@@ -153,7 +150,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     let mut large = value[..outcome::HEADER + 1].to_vec();
     large.extend([18, 0x80, 0x80, 0x10]);
     large.resize(5000, b'x');
-    let large = lying(Kind::Reply, outcome::HEADER + 5 + (256 << 10), &large);
+    let large = lying(a_reply, outcome::HEADER + 5 + (256 << 10), &large);
     let mut anything = 10_000_u32.to_le_bytes().to_vec();
     anything.splice(0..0, 100_u32.to_le_bytes());
     anything.resize(4200, 3);
@@ -162,23 +159,23 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         named("one-reply", [200, 0, 0], reply(3, 4, b"reply")),
         named("byte-by-byte", [0, 0, 0], [reply(0, 0, b"a"), reply(0, 1, b""), reply(1, 0, b"bc")].concat()),
         named("many", [20, 0, 1], (0..12).flat_map(|n| reply(n, n, &vec![7; n as usize * 9])).collect()),
-        named("bells", [50, 0, 0], Head::new(Kind::Doorbell, 0, 0, 0).to_bytes().repeat(8)),
-        named("hello", [9, 0, 0], lying(Kind::Hello, 20, &[5; 20])),
+        named("bells", [50, 0, 0], Message::Doorbell.frame(&[]).repeat(8)),
+        named("hello", [9, 0, 0], lying(Message::Hello { protocol: 1 }, 20, &[5; 20])),
         named("half-a-head", [9, 0, 0], reply(1, 1, b"")[..13].to_vec()),
         named("half-a-body", [9, 0, 0], reply(1, 1, b"body")[..26].to_vec()),
         named("nothing", [9, 0, 0], Vec::new()),
         named("no-kind", [9, 0, 0], vec![0; HEAD]),
-        named("longer-than-memory", [9, 0, 0], lying(Kind::Reply, usize::MAX, b"abc")),
-        named("longer-than-memory-by-half", [9, 0, 1], lying(Kind::Reply, usize::MAX / 2, b"abc")),
-        named("longer-than-it-is", [255, 0xf7, 0], lying(Kind::Reply, 1 << 20, b"abc")),
-        named("large", [255, 0xf7, 0], lying(Kind::Reply, 300_000, b"abc")),
+        named("longer-than-memory", [9, 0, 0], lying(a_reply, usize::MAX, b"abc")),
+        named("longer-than-memory-by-half", [9, 0, 1], lying(a_reply, usize::MAX / 2, b"abc")),
+        named("longer-than-it-is", [255, 0xf7, 0], lying(a_reply, 1 << 20, b"abc")),
+        named("large", [255, 0xf7, 0], lying(a_reply, 300_000, b"abc")),
         named("large-in-small-pieces", [40, 0xf7, 1], large.clone()),
         named("large-text-apart", [255, 0xf7, 1], large),
-        named("anything-apart", [255, 0xf7, 3], lying(Kind::Reply, 290_000, &anything)),
+        named("anything-apart", [255, 0xf7, 3], lying(a_reply, 290_000, &anything)),
         named("anything-apart-past-its-frame", [255, 0xf7, 3], {
             let mut beginning = 100_u32.to_le_bytes().to_vec();
             beginning.resize(4200, 0xff);
-            lying(Kind::Reply, 290_000, &beginning)
+            lying(a_reply, 290_000, &beginning)
         }),
         named("two-values", [255, 0, 1], [reply(0, 0, &value), reply(0, 1, &value)].concat()),
     ]

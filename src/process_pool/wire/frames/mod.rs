@@ -3,7 +3,7 @@
 //! Knows nothing of tasks. An [`Inbox`] never believes a length: memory grows with the bytes that are there.
 
 use super::buffer::{PooledBuffer, reuse};
-use super::message::{HEAD, Head, ProtocolError};
+use super::message::{HEAD, Head, Message, ProtocolError};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -11,55 +11,62 @@ use std::sync::Arc;
 
 /// Whether a call may block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Blocking {
+pub(crate) enum Blocking {
     Yes,
     No,
 }
 
 /// A stream of bytes, both ways.
-pub(super) trait Stream {
+pub(crate) trait Stream {
     /// Appends what is there, as far as `into` has room without growing; 0 is the end of the stream.
     fn receive(&self, into: &mut Vec<u8>, blocking: Blocking) -> io::Result<usize>;
 
-    /// Sends the beginning of `pieces`; says how many bytes of them.
+    /// Sends the beginning of `pieces`; returns how many bytes of them.
     fn send(&self, pieces: &[IoSlice<'_>], blocking: Blocking) -> io::Result<usize>;
 }
 
-/// What came of a look at the stream.
+/// What a read from the stream gave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Filled {
+pub(crate) enum Filled {
     Some,
     /// Nothing more at the moment.
     Nothing,
-    /// The other side will say no more.
+    /// The other side has closed its end.
     End,
+}
+
+/// A whole frame in an [`Inbox`]: its message, and where its body lies until the next `fill`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Frame {
+    pub(crate) message: Message,
+    pub(crate) body: Range<usize>,
 }
 
 /// Bytes on their way in, until they are whole frames.
 #[derive(Default)]
-pub(super) struct Inbox {
-    pub(super) buffer: Vec<u8>,
+pub(crate) struct Inbox {
+    pub(crate) buffer: Vec<u8>,
     /// Bytes of `buffer` that were handed out.
     taken: usize,
-    /// What is to lie apart in large frames, if anything.
+    /// What of large frames is received out of band, if anything.
     find: Option<FindBulk>,
     /// Whether `find` was asked of the frame on its way in.
     has_looked: bool,
-    /// What lies apart of the frame on its way in.
+    /// The part out of band of the frame on its way in.
     out_of_band: Option<OutOfBand>,
     /// The same of the frame that was handed out last.
     handed_out: Option<OutOfBand>,
 }
 
-/// Says, by the beginning of a frame's body, which part of it is to lie apart.
-pub(super) type FindBulk = fn(&Head, &[u8]) -> Option<Range<usize>>;
+/// Finds, by the beginning of a frame's body, which part of it is received out of band.
+pub(crate) type FindBulk = fn(&Message, &[u8]) -> Option<Range<usize>>;
 
 /// A part of a large body that was received in memory of its own.
-pub(super) struct OutOfBand {
+pub(crate) struct OutOfBand {
     /// Where in the rest of the body it belongs.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     len: usize,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl OutOfBand {
@@ -69,29 +76,28 @@ impl OutOfBand {
 }
 
 /// Room that an inbox starts with.
-pub(super) const ROOM: usize = 64 << 10;
+pub(crate) const ROOM: usize = 64 << 10;
 
 impl Inbox {
-    /// One in which a part of large frames lies apart.
-    pub(super) fn with_bulk(find: FindBulk) -> Self {
+    /// One that receives a part of large frames out of band.
+    pub(crate) fn with_bulk(find: FindBulk) -> Self {
         Inbox { find: Some(find), ..Inbox::default() }
     }
 
     /// Takes what the stream has, once.
-    pub(super) fn fill(&mut self, stream: &impl Stream, blocking: Blocking) -> io::Result<Filled> {
+    pub(crate) fn fill(&mut self, stream: &impl Stream, blocking: Blocking) -> io::Result<Filled> {
         self.look()?;
         self.make_room()?;
         let into = match &mut self.out_of_band {
-            Some(out_of_band) if !out_of_band.is_whole() => &mut out_of_band.bytes,
+            Some(part) if !part.is_whole() => &mut part.bytes,
             _ => &mut self.buffer,
         };
         match stream.receive(into, blocking) {
             Ok(0) => Ok(Filled::End),
             Ok(_) => {
                 // Memory may have more room than was asked for: what is behind the part goes where it belongs.
-                if let Some(out_of_band) = &mut self.out_of_band {
-                    self.buffer
-                        .extend(out_of_band.bytes.drain(out_of_band.len.min(out_of_band.bytes.len())..));
+                if let Some(part) = &mut self.out_of_band {
+                    self.buffer.extend(part.bytes.drain(part.len.min(part.bytes.len())..));
                 }
                 Ok(Filled::Some)
             }
@@ -101,13 +107,13 @@ impl Inbox {
         }
     }
 
-    /// The next whole frame, if there is one: its head, and where its body lies until the next `fill`.
-    pub(super) fn next(&mut self) -> Result<Option<(Head, Range<usize>)>, ProtocolError> {
+    /// The next whole frame, if there is one.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, ProtocolError> {
         let Some(head) = self.head()? else { return Ok(None) };
         let start = self.taken + HEAD;
         let len = match &self.out_of_band {
             None => head.len,
-            Some(out_of_band) if out_of_band.is_whole() => head.len - out_of_band.len,
+            Some(part) if part.is_whole() => head.len - part.len,
             Some(_) => return Ok(None),
         };
         let Some(end) = start.checked_add(len).filter(|end| *end <= self.buffer.len()) else {
@@ -118,16 +124,16 @@ impl Inbox {
         if self.out_of_band.is_some() || self.handed_out.is_some() {
             self.handed_out = self.out_of_band.take();
         }
-        Ok(Some((head, start..end)))
+        Ok(Some(Frame { message: head.message, body: start..end }))
     }
 
-    /// The bytes of a body that `next` gave, but for what lies apart.
-    pub(super) fn body(&self, body: Range<usize>) -> &[u8] {
+    /// The bytes of a frame's body, without its part out of band.
+    pub(crate) fn body(&self, body: Range<usize>) -> &[u8] {
         &self.buffer[body]
     }
 
-    /// What lies apart of the body that `next` gave last.
-    pub(super) fn take_out_of_band(&mut self) -> Option<OutOfBand> {
+    /// The part out of band of the frame that `next` gave last.
+    pub(crate) fn take_out_of_band(&mut self) -> Option<OutOfBand> {
         self.handed_out.take()
     }
 
@@ -136,10 +142,10 @@ impl Inbox {
     }
 
     fn len_out_of_band(&self) -> usize {
-        self.out_of_band.as_ref().map_or(0, |out_of_band| out_of_band.len)
+        self.out_of_band.as_ref().map_or(0, |part| part.len)
     }
 
-    /// Asks once of each large frame, when its beginning is there, whether a part of it is to lie apart.
+    /// Asks once of each large frame, when its beginning is there, which part of it to receive out of band.
     fn look(&mut self) -> io::Result<()> {
         const LARGE: usize = 256 << 10;
         const BEGINNING: usize = 4 << 10;
@@ -151,7 +157,7 @@ impl Inbox {
             return Ok(());
         }
         self.has_looked = true;
-        let found = find(&head, &self.buffer[start..])
+        let found = find(&head.message, &self.buffer[start..])
             .filter(|part| part.start <= part.end && part.end <= head.len && part.start <= have);
         if let Some(part) = found {
             let mut bytes = Vec::new();
@@ -201,14 +207,14 @@ fn more(missing: usize, have: usize) -> usize {
 
 /// Bytes on their way out.
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     pieces: VecDeque<Piece>,
-    /// Bytes of the first part that are gone.
+    /// Bytes of the first piece that are sent.
     sent: usize,
 }
 
 /// A piece of a frame. It owns its bytes, whatever becomes of the task they belong to.
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Owned(Vec<u8>),
     Shared(Arc<PooledBuffer>),
 }
@@ -217,36 +223,36 @@ impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
             Piece::Owned(bytes) => bytes,
-            Piece::Shared(large) => large.bytes(),
+            Piece::Shared(buffer) => buffer.bytes(),
         }
     }
 }
 
 impl Outbox {
-    pub(super) fn push(&mut self, part: Piece) {
-        if !part.bytes().is_empty() {
-            self.pieces.push_back(part);
+    pub(crate) fn push(&mut self, piece: Piece) {
+        if !piece.bytes().is_empty() {
+            self.pieces.push_back(piece);
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.pieces.clear();
         self.sent = 0;
     }
 
-    /// Sends as much as the stream takes without blocking; true if all of it went.
-    pub(super) fn flush(&mut self, stream: &impl Stream) -> io::Result<bool> {
+    /// Sends as much as the stream takes without blocking; true if nothing is left.
+    pub(crate) fn flush(&mut self, stream: &impl Stream) -> io::Result<bool> {
         const AT_ONCE: usize = 8;
         while !self.pieces.is_empty() {
             let sent = {
                 let mut slices = [IoSlice::new(&[]); AT_ONCE];
                 let count = self.pieces.len().min(AT_ONCE);
-                for (slice, part) in slices.iter_mut().zip(&self.pieces) {
-                    *slice = IoSlice::new(part.bytes());
+                for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                    *slice = IoSlice::new(piece.bytes());
                 }
                 slices[0] = IoSlice::new(&self.pieces[0].bytes()[self.sent..]);
                 match stream.send(&slices[..count], Blocking::No) {
@@ -272,10 +278,13 @@ impl Outbox {
 }
 
 /// Sends all of `bytes`, blocking.
-pub(super) fn send_all(stream: &impl Stream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn send_all(stream: &impl Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let sent = stream.send(&[IoSlice::new(bytes)], Blocking::Yes)?;
         bytes = &bytes[sent..];
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

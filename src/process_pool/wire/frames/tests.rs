@@ -1,16 +1,19 @@
 //! Frames over streams that give and take as they like.
 
-use crate::process_pool::buffer::{PooledBuffer, reuse};
-use crate::process_pool::frames::{Blocking, Filled, Inbox, Outbox, Piece, ROOM, send_all};
-use crate::process_pool::message::{HEAD, Head, Kind};
+use super::{Blocking, Filled, Inbox, Outbox, Piece, ROOM, send_all};
 use crate::process_pool::tests::{FakeStream, Incoming};
+use crate::process_pool::wire::buffer::{PooledBuffer, reuse};
+use crate::process_pool::wire::message::{HEAD, Head, Message};
 use std::io;
 use std::sync::Arc;
 
 fn frame(number: u32, body: &[u8]) -> Vec<u8> {
-    let mut bytes = Head::new(Kind::Reply, number, 0, body.len()).to_bytes().to_vec();
-    bytes.extend_from_slice(body);
-    bytes
+    Message::Reply { batch: number, index: 0 }.frame(body)
+}
+
+fn number(message: Message) -> u32 {
+    let Message::Reply { batch, .. } = message else { panic!("another message: {message:?}") };
+    batch
 }
 
 /// All the frames that a stream gives, and how it ended.
@@ -18,8 +21,8 @@ fn read(inbox: &mut Inbox, stream: &FakeStream) -> Vec<(u32, Vec<u8>)> {
     let mut frames = Vec::new();
     loop {
         let filled = inbox.fill(stream, Blocking::Yes).expect("no error");
-        while let Some((head, body)) = inbox.next().expect("whole frames") {
-            frames.push((head.a, inbox.body(body).to_vec()));
+        while let Some(frame) = inbox.next().expect("whole frames") {
+            frames.push((number(frame.message), inbox.body(frame.body).to_vec()));
         }
         if filled == Filled::End {
             return frames;
@@ -51,12 +54,12 @@ fn a_frame_larger_than_the_room_arrives_and_its_memory_goes_back() {
 }
 
 #[test]
-fn a_part_of_a_large_frame_lies_apart_however_it_is_cut() {
+fn a_part_of_a_large_frame_comes_out_of_band_however_it_is_cut() {
     // The second number says where the part begins, and the first how long it is.
-    fn find(head: &Head, beginning: &[u8]) -> Option<std::ops::Range<usize>> {
+    fn find(message: &Message, beginning: &[u8]) -> Option<std::ops::Range<usize>> {
         let number = |at: usize| beginning[at..at + 4].try_into().ok().map(u32::from_le_bytes);
         let (len, start) = (number(0)? as usize, number(4)? as usize);
-        (head.a < 9).then_some(start..start + len)
+        matches!(message, Message::Reply { batch: ..9, .. }).then_some(start..start + len)
     }
     let body = |len: u32, start: u32, all: u32| {
         let mut body: Vec<u8> = (0..all).map(|n| (n % 251) as u8).collect();
@@ -83,9 +86,9 @@ fn a_part_of_a_large_frame_lies_apart_however_it_is_cut() {
         let (mut frames, mut out_of_band) = (Vec::new(), 0);
         loop {
             let filled = inbox.fill(&stream, Blocking::Yes).expect("no error");
-            while let Some((_, range)) = inbox.next().expect("whole frames") {
+            while let Some(frame) = inbox.next().expect("whole frames") {
                 let part = inbox.take_out_of_band();
-                let mut body = inbox.body(range).to_vec();
+                let mut body = inbox.body(frame.body).to_vec();
                 if let Some(part) = part {
                     out_of_band += 1;
                     body.splice(part.at..part.at, part.bytes);
@@ -118,7 +121,7 @@ fn room_is_kept_while_it_is_used_and_given_back_when_it_is_not() {
 #[test]
 fn a_length_alone_takes_no_memory() {
     for len in [1 << 30, 1 << 50, usize::MAX - HEAD, usize::MAX] {
-        let mut bytes = Head::new(Kind::Reply, 0, 0, len).to_bytes().to_vec();
+        let mut bytes = Head { message: Message::Reply { batch: 0, index: 0 }, len }.to_bytes().to_vec();
         bytes.extend([7; 300_000]);
         let (mut inbox, stream) = (Inbox::default(), FakeStream::giving(&bytes, 1000));
         let mut have = 0;
@@ -141,7 +144,7 @@ fn what_is_no_frame_stays_an_error() {
     let bytes = [frame(1, b"heard"), vec![9; 100]].concat();
     let (mut inbox, stream) = (Inbox::default(), FakeStream::giving(&bytes, 1000));
     inbox.fill(&stream, Blocking::No).expect("no error");
-    assert!(matches!(inbox.next(), Ok(Some((head, _))) if head.a == 1));
+    assert!(matches!(inbox.next(), Ok(Some(frame)) if number(frame.message) == 1));
     assert!(inbox.next().is_err());
 }
 

@@ -1,16 +1,18 @@
-//! Dispatch against fake workers: pages of this process's own, that the tests begin tasks on.
+//! Dispatch against fake workers: segments of this process's own, that the tests begin tasks on.
 
-use super::{Action, Dispatcher, Policy, PoolState, Reaped, Wake};
+use super::workers::Reaped;
+use super::{Action, DirectReply, DirectRoute, Dispatcher, Policy, PoolState, Wake};
 use crate::State;
 use crate::error::Broken;
 use crate::executor::Task;
 use crate::future::{Future, TaskOptions};
-use crate::process_pool::frames::Piece;
-use crate::process_pool::lane::{KillReason, Status, TaskKill};
-use crate::process_pool::message::{HEAD, Head, Kind};
-use crate::process_pool::outbound::Outbound;
+use crate::process_pool::parent::lane::{KillReason, Position, Status, TaskKill};
+use crate::process_pool::parent::outbound::Outbound;
+use crate::process_pool::parent::task::EncodedTask;
 use crate::process_pool::sys::{Bell, Mapping, Signal, Socket};
-use crate::process_pool::task::{BATCH_BYTES, EncodedTask, frame};
+use crate::process_pool::wire::batch::{self, BATCH_BYTES};
+use crate::process_pool::wire::frames::Piece;
+use crate::process_pool::wire::message::{HEAD, Head, Message};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 /// A dispatcher and, at each of its lanes, a worker that does what the test says.
 struct Office {
     dispatcher: Dispatcher,
-    pages: Vec<Arc<Mapping>>,
+    segments: Vec<Arc<Mapping>>,
     /// The workers' ends of their sockets: what is sent there nobody reads.
     ends: Vec<OwnedFd>,
     garbage: Vec<EncodedTask>,
@@ -53,15 +55,15 @@ impl Office {
     fn with(workers: usize, policy: Policy) -> Self {
         let mut office = Office {
             dispatcher: Dispatcher::new(workers, policy),
-            pages: Vec::new(),
+            segments: Vec::new(),
             ends: Vec::new(),
             garbage: Vec::new(),
             futures: Vec::new(),
         };
         for at in 0..workers {
             assert_eq!(office.dispatcher.add_lane(), at);
-            office.pages.push(Arc::new(Mapping::create().expect("a segment").0));
-            office.dispatcher.lanes[at].event = Some(Arc::new(Bell::new().expect("a event")));
+            office.segments.push(Arc::new(Mapping::create().expect("a segment").0));
+            office.dispatcher.set_event(at, Arc::new(Bell::new().expect("an event")));
             office.come_up(at);
         }
         office
@@ -70,7 +72,7 @@ impl Office {
     /// A worker takes its place at this lane.
     fn come_up(&mut self, at: usize) {
         let segment = Arc::new(Mapping::create().expect("a segment").0);
-        self.pages[at] = segment.clone();
+        self.segments[at] = segment.clone();
         let (ours, theirs) = Socket::pair().expect("a socket");
         self.ends.push(theirs);
         self.dispatcher.attach(at, segment, Arc::new(Outbound::new(ours)));
@@ -89,7 +91,7 @@ impl Office {
     /// The driver's next step; how many tasks it sends, if it sends.
     fn next(&mut self, at: usize) -> usize {
         let before = self.dispatcher.lanes[at].in_flight();
-        match self.dispatcher.next(at, true, &mut self.garbage) {
+        match self.dispatcher.next_action(at, true, &mut self.garbage) {
             Action::Send => self.dispatcher.lanes[at].in_flight() - before,
             Action::Sleep(_) => 0,
             Action::HandleKills => panic!("nobody is to be killed"),
@@ -102,13 +104,13 @@ impl Office {
 
     /// The worker begins one task of a batch.
     fn begin(&self, at: usize, number: u32) -> u32 {
-        self.pages[at].claim(number).begin().expect("there is one")
+        self.segments[at].claim(number).begin().expect("there is one")
     }
 
     /// The worker begins one task and its reply arrives.
     fn run(&mut self, at: usize, number: u32) -> EncodedTask {
         let index = self.begin(at, number);
-        self.dispatcher.collect(at, number, index).expect("it has begun")
+        self.dispatcher.collect(at, at_position(number, index)).expect("it has begun")
     }
 
     /// What waits in the queue, by submission.
@@ -127,14 +129,22 @@ impl Office {
     }
 }
 
+fn frame(number: u32, tasks: &[EncodedTask]) -> Vec<Piece> {
+    batch::frame(number, tasks.iter().map(EncodedTask::bytes))
+}
+
 fn head(pieces: &[Piece]) -> Head {
     let Some(Piece::Owned(first)) = pieces.first() else { panic!("a frame begins with its head") };
     Head::from_bytes(&first[..HEAD]).expect("a head")
 }
 
+fn at_position(batch: u32, index: u32) -> Position {
+    Position { batch, index }
+}
+
 /// Whether this wakes the driver of a lane.
-fn rings(wake: &Wake, dispatcher: &Dispatcher, at: usize) -> bool {
-    matches!((wake, &dispatcher.lanes[at].event), (Wake::Ring(rung), Some(event)) if Arc::ptr_eq(rung, event))
+fn wakes(wake: &Wake, dispatcher: &Dispatcher, at: usize) -> bool {
+    matches!((wake, dispatcher.lanes[at].event()), (Wake::Driver(woken), Some(event)) if Arc::ptr_eq(woken, event))
 }
 
 // ---- ship -------------------------------------------------------------------------------------------
@@ -177,7 +187,7 @@ fn a_batch_is_no_larger_than_a_copy_may_be() {
 #[test]
 fn small_arguments_are_copied_into_the_frame_and_large_ones_are_not() {
     let pieces = frame(7, &[task(1).0, task(2).0]);
-    assert_eq!((pieces.len(), head(&pieces).kind, head(&pieces).a, head(&pieces).b), (1, Kind::Batch, 7, 2));
+    assert_eq!((pieces.len(), head(&pieces).message), (1, Message::Batch { number: 7, tasks: 2 }));
     let pieces = frame(0, &[heavy(3 * BATCH_BYTES)]);
     assert!(matches!(pieces[..2], [Piece::Owned(_), Piece::Shared(_)]));
 }
@@ -212,7 +222,7 @@ fn dead_entries_are_swept_when_they_are_half() {
 fn nothing_is_sent_while_the_last_bytes_are_on_their_way() {
     let mut office = Office::new(1);
     office.submit(0..2);
-    assert!(matches!(office.dispatcher.next(0, false, &mut office.garbage), Action::Sleep(None)));
+    assert!(matches!(office.dispatcher.next_action(0, false, &mut office.garbage), Action::Sleep(None)));
     assert_eq!(office.next(0), 1);
 }
 
@@ -224,11 +234,11 @@ fn a_slot_is_free_when_both_sides_are_through_with_it() {
     office.run(0, 0);
     // Its reply is here, but the worker has not yet said that it is through with the frame.
     assert_eq!(office.next(0), 0);
-    office.pages[0].pass(1);
+    office.segments[0].pass(1);
     assert_eq!(office.next(0), 1);
     // The other way round: the worker is through, but a reply is still on its way.
     office.begin(0, 1);
-    office.pages[0].pass(2);
+    office.segments[0].pass(2);
     assert_eq!(office.next(0), 0);
 }
 
@@ -252,10 +262,10 @@ fn a_large_task_goes_by_the_driver() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     let wake = office.dispatcher.submit(heavy(BATCH_BYTES));
-    assert!(rings(&wake, &office.dispatcher, 1));
+    assert!(wakes(&wake, &office.dispatcher, 1));
     assert_eq!(office.dispatcher.queue.len(), 1);
     // What is queued goes first: the next one doesn't overtake it.
-    assert!(rings(&office.submit(0..1)[0], &office.dispatcher, 0));
+    assert!(wakes(&office.submit(0..1)[0], &office.dispatcher, 0));
 }
 
 #[test]
@@ -287,10 +297,10 @@ fn a_task_overtakes_nobody_and_a_large_one_is_the_drivers() {
     assert_eq!(office.next(0), 0);
     // Idle, but with something queued already, as after a recall.
     office.dispatcher.queue.push_back(task(9).0);
-    assert!(matches!(office.submit(0..1)[0], Wake::Ring(_)));
+    assert!(matches!(office.submit(0..1)[0], Wake::Driver(_)));
     let mut office = Office::new(1);
     assert_eq!(office.next(0), 0);
-    assert!(matches!(office.dispatcher.submit(heavy(BATCH_BYTES)), Wake::Ring(_)));
+    assert!(matches!(office.dispatcher.submit(heavy(BATCH_BYTES)), Wake::Driver(_)));
 }
 
 #[test]
@@ -304,12 +314,12 @@ fn batches_and_results_are_counted_past_every_edge() {
         assert_eq!(shipped, 1, "{number}");
         let task = office.run(0, number);
         assert_eq!(task.id(), office.id(n as usize));
-        office.pages[0].pass(number.wrapping_add(1));
+        office.segments[0].pass(number.wrapping_add(1));
         office.dispatcher.lanes[0].check_claims().expect("all is well");
         assert!(!office.dispatcher.lanes[0].should_progress());
         assert_eq!(office.next(0), 0);
     }
-    assert_eq!(office.dispatcher.lanes[0].results, u64::from(u32::MAX) + 5);
+    assert_eq!(office.dispatcher.lanes[0].results(), u64::from(u32::MAX) + 5);
 }
 
 #[test]
@@ -322,8 +332,8 @@ fn two_batches_on_both_sides_of_the_edge_are_taken_back_in_order() {
     office.begin(0, u32::MAX);
     office.dispatcher.recall(0, &mut Vec::new());
     assert_eq!(office.queue(), (1..8).collect::<Vec<_>>());
-    office.dispatcher.collect(0, u32::MAX, 0).expect("it has begun");
-    office.pages[0].pass(1);
+    office.dispatcher.collect(0, at_position(u32::MAX, 0)).expect("it has begun");
+    office.segments[0].pass(1);
     assert_eq!(office.dispatcher.lanes[0].in_flight(), 0);
     assert!(office.next(0) > 0, "the batch after these has a slot");
 }
@@ -354,26 +364,29 @@ fn a_worker_that_comes_back_does_not_suffice_for_two() {
     assert_eq!(office.dispatcher.lanes[0].stealable(), 1);
 }
 
-/// A thread that waits for its task hears the reply, and decides for the driver that sleeps.
+/// A thread that waits for its task takes the reply, and decides for the driver that sleeps.
 #[test]
-fn who_listens_takes_its_own_reply_and_nothing_else() {
+fn a_direct_wait_takes_its_own_reply_and_nothing_else() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     office.submit(0..1);
-    let sole_in_flight = office.dispatcher.sole_in_flight(office.id(0));
-    let (at, segment, _) = sole_in_flight.expect("shipped at once, to the last who fell asleep");
-    assert_eq!(at, 1);
+    let route = office.dispatcher.direct_route(office.id(0));
+    let DirectRoute { lane, segment, .. } = route.expect("shipped at once, to the last that fell asleep");
+    assert_eq!(lane, 1);
     let mut reply = Vec::new();
-    assert!(office.dispatcher.hear(1, &segment, office.id(0), &mut reply).is_none(), "nothing is there");
+    assert!(
+        office.dispatcher.take_direct(1, &segment, office.id(0), &mut reply).is_none(),
+        "nothing is there"
+    );
     office.begin(1, 0);
     segment.pass(1);
     assert!(segment.ring.put(0, 0, b"reply"));
     let stale = Arc::new(Mapping::create().expect("a segment").0);
     assert!(stale.ring.put(0, 0, b"of the worker before"));
-    assert!(office.dispatcher.hear(1, &stale, office.id(0), &mut reply).is_none());
-    let (task, can_sleep) =
-        office.dispatcher.hear(1, &segment, office.id(0), &mut reply).expect("it is there");
-    assert_eq!((task.id(), can_sleep, &reply[..]), (office.id(0), true, &b"reply"[..]));
+    assert!(office.dispatcher.take_direct(1, &stale, office.id(0), &mut reply).is_none());
+    let DirectReply { task, driver_sleeps } =
+        office.dispatcher.take_direct(1, &segment, office.id(0), &mut reply).expect("it is there");
+    assert_eq!((task.id(), driver_sleeps, &reply[..]), (office.id(0), true, &b"reply"[..]));
     assert_eq!(office.dispatcher.idle, [0, 1]);
 
     // The next one's reply comes while another task waits: the driver is to see to it.
@@ -383,21 +396,21 @@ fn who_listens_takes_its_own_reply_and_nothing_else() {
     assert!(segment.ring.put(1, 0, b"second"));
     while office.dispatcher.pop_idle().is_some() {}
     office.submit(2..3);
-    let (_, can_sleep) = office.dispatcher.hear(1, &segment, office.id(1), &mut reply).expect("it is there");
-    assert!(!can_sleep && office.dispatcher.idle.is_empty());
+    let taken = office.dispatcher.take_direct(1, &segment, office.id(1), &mut reply).expect("it is there");
+    assert!(!taken.driver_sleeps && office.dispatcher.idle.is_empty());
 }
 
 #[test]
-fn nobody_listens_where_more_is_in_flight() {
+fn no_direct_wait_where_more_is_in_flight() {
     let mut office = Office::new(1);
     office.submit(0..3);
     assert_eq!((office.next(0), office.next(0)), (1, 1));
-    assert!(office.dispatcher.sole_in_flight(office.id(0)).is_none());
-    let segment = office.pages[0].clone();
+    assert!(office.dispatcher.direct_route(office.id(0)).is_none());
+    let segment = office.segments[0].clone();
     office.begin(0, 0);
     assert!(segment.ring.put(0, 0, b"first"));
     let mut reply = Vec::new();
-    assert!(office.dispatcher.hear(0, &segment, office.id(1), &mut reply).is_none(), "another's");
+    assert!(office.dispatcher.take_direct(0, &segment, office.id(1), &mut reply).is_none(), "another's");
     assert_eq!(segment.ring.next().expect("sane").map(|next| next.index), Some(0));
 }
 
@@ -408,7 +421,7 @@ fn a_worker_that_may_take_no_more_is_given_nothing() {
     assert_eq!(office.next(0), 0);
     assert!(matches!(office.submit(0..1)[0], Wake::Flush(..)));
     office.run(0, 0);
-    office.pages[0].pass(1);
+    office.segments[0].pass(1);
     // It is on the list no more; but were it there, it would not do.
     office.dispatcher.enter_idle(0);
     assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
@@ -420,7 +433,7 @@ fn a_worker_is_started_when_none_is_idle() {
     let mut dispatcher = Dispatcher::new(2, Policy::default());
     let wakes: Vec<_> = (0..3).map(|n| dispatcher.submit(task(n).0)).collect();
     assert!(matches!(wakes[..], [Wake::Start(0), Wake::Start(1), Wake::Nobody]));
-    assert_eq!(dispatcher.lanes[0].status, Status::Starting);
+    assert_eq!(dispatcher.lanes[0].status(), Status::Starting);
 }
 
 #[test]
@@ -432,7 +445,7 @@ fn a_worker_that_died_idle_is_not_taken_for_idle() {
     assert!(!office.dispatcher.stays(1));
     office.dispatcher.no_start_before = Some(Instant::now() + Duration::from_secs(60));
     let wake = office.dispatcher.submit(heavy(BATCH_BYTES));
-    assert!(rings(&wake, &office.dispatcher, 0), "the task would wait for ever beside an idle worker");
+    assert!(wakes(&wake, &office.dispatcher, 0), "the task would wait for ever beside an idle worker");
 }
 
 #[test]
@@ -454,7 +467,7 @@ fn a_start_is_not_tried_at_once_after_one_that_failed() {
 #[test]
 fn failures_in_a_row_are_forgotten_by_a_result() {
     let mut office = Office::new(1);
-    office.dispatcher.lanes[0].failed_starts = 2;
+    office.dispatcher.lanes[0].fail_starts(2);
     office.submit(0..1);
     office.next(0);
     office.run(0, 0);
@@ -474,7 +487,7 @@ fn half_of_what_waits_behind_a_task_is_taken_over() {
     // The newest batch, whole in the queue's order: 7 wait in it.
     assert_eq!(office.next(1), 4);
     let places: Vec<_> = (13..17).map(|n| office.dispatcher.lanes[1].find(office.id(n))).collect();
-    assert_eq!(places, (0..4).map(|index| Some((0, index))).collect::<Vec<_>>());
+    assert_eq!(places, (0..4).map(|index| Some(at_position(0, index))).collect::<Vec<_>>());
     assert_eq!(office.state(13), State::Dispatched);
     drop(left);
 }
@@ -497,26 +510,26 @@ fn the_one_task_behind_a_running_one_is_stolen() {
     office.begin(0, 0);
     assert_eq!(office.next(1), 1);
     assert_eq!(office.begin(1, 0), 0);
-    assert_eq!(office.pages[0].claim(1).begin(), None, "never by both");
-    let task = office.dispatcher.collect(1, 0, 0).expect("it runs there");
+    assert_eq!(office.segments[0].claim(1).begin(), None, "never by both");
+    let task = office.dispatcher.collect(1, at_position(0, 0)).expect("it runs there");
     assert_eq!(task.id(), office.id(1));
 }
 
 #[test]
-fn a_page_that_was_wiped_has_nothing_run_twice() {
+fn a_segment_that_was_wiped_has_nothing_run_twice() {
     let mut office = Office::new(1);
     office.submit(0..8);
     office.next(0);
     office.begin(0, 0);
-    office.pages[0].claim(0).open(0);
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::Kill(_)));
+    office.segments[0].claim(0).open(0);
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::Kill(_)));
     office.dispatcher.recall(0, &mut Vec::new());
     assert_eq!(office.queue(), [4, 5, 6, 7], "what may have begun is not given to another");
     assert_eq!(office.dispatcher.reap(0, true).lost.len(), 4);
     // A count of passed frames that runs ahead: no room would ever be seen again.
     office.come_up(0);
-    office.pages[0].pass(1000);
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::Kill(_)));
+    office.segments[0].pass(1000);
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::Kill(_)));
 }
 
 /// The fullest lane has nothing to spare, and another has: neither may keep the thief from working.
@@ -542,12 +555,12 @@ fn what_a_mad_worker_writes_harms_only_itself() {
         office.next(0);
         let rest: Vec<_> = office.dispatcher.queue.drain(..).collect();
         for number in [0, 1] {
-            office.pages[0].claim(number).scribble(word);
+            office.segments[0].claim(number).scribble(word);
         }
         office.next(1);
         office.dispatcher.has_begun(office.id(0));
         office.dispatcher.limited(0);
-        let _ = office.dispatcher.collect(0, 0, 5);
+        let _ = office.dispatcher.collect(0, at_position(0, 5));
         let Reaped { lost, .. } = office.dispatcher.reap(0, true);
         // None is lost: at the thief, in the queue, or lost.
         let stolen = office.dispatcher.lanes[1].in_flight();
@@ -561,17 +574,17 @@ fn what_a_mad_worker_writes_harms_only_itself() {
 #[test]
 fn only_a_task_that_has_begun_can_be_answered_and_once() {
     let mut office = Office::new(1);
-    assert!(office.dispatcher.collect(0, 0, 0).is_err(), "before any batch");
+    assert!(office.dispatcher.collect(0, at_position(0, 0)).is_err(), "before any batch");
     office.submit(0..8);
     assert_eq!(office.next(0), 4);
     office.begin(0, 0);
     for (number, index) in [(0, 1), (1, 0), (2, 0), (u32::MAX, 0), (0, u32::MAX)] {
-        assert!(office.dispatcher.collect(0, number, index).is_err(), "{number} {index}");
+        assert!(office.dispatcher.collect(0, at_position(number, index)).is_err(), "{number} {index}");
     }
-    let task = office.dispatcher.collect(0, 0, 0).expect("it has begun");
+    let task = office.dispatcher.collect(0, at_position(0, 0)).expect("it has begun");
     assert_eq!(task.id(), office.id(0));
-    assert!(office.dispatcher.collect(0, 0, 0).is_err(), "a second time");
-    assert_eq!(office.dispatcher.lanes[0].results, 1);
+    assert!(office.dispatcher.collect(0, at_position(0, 0)).is_err(), "a second time");
+    assert_eq!(office.dispatcher.lanes[0].results(), 1);
 }
 
 #[test]
@@ -579,8 +592,8 @@ fn nonsense_in_the_page_is_an_error() {
     let mut office = Office::new(1);
     office.submit(0..2);
     office.next(0);
-    office.pages[0].claim(0).scribble(u64::from(u32::MAX));
-    assert!(office.dispatcher.collect(0, 0, 0).is_err());
+    office.segments[0].claim(0).scribble(u64::from(u32::MAX));
+    assert!(office.dispatcher.collect(0, at_position(0, 0)).is_err());
 }
 
 // ---- recall, cancel, kill --------------------------------------------------------------------------------
@@ -597,7 +610,7 @@ fn what_is_recalled_goes_to_the_front_in_order() {
     assert!(cancelled.is_empty());
     assert_eq!(office.queue(), (2..20).collect::<Vec<_>>());
     assert_eq!((office.state(1), office.state(2)), (State::Dispatched, State::Queued));
-    assert_eq!(office.pages[0].claim(0).begin(), None, "it certainly never begins");
+    assert_eq!(office.segments[0].claim(0).begin(), None, "it certainly never begins");
 }
 
 #[test]
@@ -609,7 +622,7 @@ fn one_is_taken_back_and_those_behind_it_go_to_the_queue() {
     let (task, wake) = office.dispatcher.take_back(office.id(2));
     assert_eq!(task.map(|task| task.id()), Some(office.id(2)));
     assert_eq!(office.queue(), [3, 4, 5, 6, 7]);
-    assert!(rings(wake.last().expect("the driver looks again"), &office.dispatcher, 0));
+    assert!(wakes(wake.last().expect("the driver looks again"), &office.dispatcher, 0));
     assert_eq!(office.dispatcher.totals.cancelled, 1);
     // One that runs stays; what lay behind it comes back with the attempt, and nothing is lost.
     let (task, _) = office.dispatcher.take_back(office.id(0));
@@ -625,16 +638,15 @@ fn only_what_runs_is_killed() {
     let mut office = Office::new(1);
     office.submit(0..8);
     office.next(0);
-    assert!(office.dispatcher.kill(office.id(0), TaskKill::Requested).is_none(), "it has not begun");
+    assert!(office.dispatcher.request_kill(office.id(0), TaskKill::Requested).is_none(), "it has not begun");
     office.begin(0, 0);
     assert!(!office.dispatcher.has_begun(office.id(1)) && office.dispatcher.has_begun(office.id(0)));
-    let wake = office.dispatcher.kill(office.id(0), TaskKill::Requested).expect("it runs");
-    assert!(rings(&wake, &office.dispatcher, 0));
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::HandleKills));
-    assert_eq!(
-        office.dispatcher.confirm_kill(0),
-        Some(KillReason::ForTask(office.id(0), TaskKill::Requested))
-    );
+    let wake = office.dispatcher.request_kill(office.id(0), TaskKill::Requested).expect("it runs");
+    assert!(wakes(&wake, &office.dispatcher, 0));
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::HandleKills));
+    assert!(office.dispatcher.confirm_kill(0));
+    let reason = KillReason::ForTask(office.id(0), TaskKill::Requested);
+    assert_eq!(office.dispatcher.lanes[0].kill_reason(), Some(&reason));
     // It gets no more, and those that waited at it run elsewhere.
     assert_eq!(office.next(0), 0);
     let Reaped { lost, .. } = office.dispatcher.reap(0, true);
@@ -644,19 +656,19 @@ fn only_what_runs_is_killed() {
 }
 
 #[test]
-fn who_is_done_before_the_verdict_goes_free() {
+fn a_task_that_is_done_before_the_check_is_not_killed() {
     let mut office = Office::new(1);
     office.submit(0..4);
     office.next(0);
     office.begin(0, 0);
-    office.dispatcher.kill(office.id(0), TaskKill::OutOfTime);
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::HandleKills));
+    office.dispatcher.request_kill(office.id(0), TaskKill::OutOfTime);
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::HandleKills));
     let mut cancelled = Vec::new();
     office.dispatcher.recall(0, &mut cancelled);
     // Its reply was in the socket.
-    office.dispatcher.collect(0, 0, 0).expect("it has begun");
-    assert_eq!(office.dispatcher.confirm_kill(0), None);
-    office.pages[0].pass(1);
+    office.dispatcher.collect(0, at_position(0, 0)).expect("it has begun");
+    assert!(!office.dispatcher.confirm_kill(0));
+    office.segments[0].pass(1);
     assert!(office.next(0) > 0, "the worker goes on");
 }
 
@@ -677,7 +689,7 @@ fn a_death_costs_what_ran_and_nothing_else() {
     // The driver is awake already; nobody else is there.
     assert!(wake.iter().all(|wake| matches!(wake, Wake::Nobody)));
     assert!(office.dispatcher.stays(0));
-    assert_eq!(office.dispatcher.lanes[0].failed_starts, 0);
+    assert_eq!(office.dispatcher.lanes[0].failed_starts(), 0);
 }
 
 #[test]
@@ -708,7 +720,7 @@ fn one_that_was_killed_is_not_tried_again() {
     office.dispatcher.submit(task);
     office.next(0);
     office.begin(0, 0);
-    office.dispatcher.kill(office.id(0), TaskKill::OutOfTime);
+    office.dispatcher.request_kill(office.id(0), TaskKill::OutOfTime);
     office.dispatcher.confirm_kill(0);
     assert_eq!(office.dispatcher.reap(0, true).lost.len(), 1);
 }
@@ -763,12 +775,12 @@ fn a_start_that_failed_is_tried_again_by_those_who_work() {
     office.dispatcher.note_failed_start(1);
     office.dispatcher.stays(1);
     office.next(0);
-    let Action::Sleep(Some(until)) = office.dispatcher.next(0, true, &mut office.garbage) else {
+    let Action::Sleep(Some(until)) = office.dispatcher.next_action(0, true, &mut office.garbage) else {
         panic!("it looks again")
     };
     assert!(until > Instant::now());
     office.dispatcher.no_start_before = Some(Instant::now());
-    let step = office.dispatcher.next(0, true, &mut office.garbage);
+    let step = office.dispatcher.next_action(0, true, &mut office.garbage);
     assert!(matches!(step, Action::RetryStart(Wake::Start(1))));
 }
 
@@ -783,9 +795,9 @@ fn a_worker_gets_no_more_tasks_than_it_may_have() {
     for _ in 0..3 {
         office.run(0, 0);
     }
-    office.pages[0].pass(1);
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::Close(_)));
-    assert_eq!(office.dispatcher.lanes[0].status, Status::Closing);
+    office.segments[0].pass(1);
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::Close(_)));
+    assert_eq!(office.dispatcher.lanes[0].status(), Status::Closing);
     let Reaped { lost, .. } = office.dispatcher.reap(0, true);
     assert!(lost.is_empty());
     assert_eq!(office.dispatcher.totals.deaths, 0, "it was told to");
@@ -802,28 +814,28 @@ fn one_that_is_worn_wakes_another_for_what_is_queued() {
     office.run(0, 0);
     // Lane 1 sleeps. The task comes while lane 0 is about to leave.
     office.dispatcher.queue.push_back(task(1).0);
-    let Action::Close(wake) = office.dispatcher.next(0, true, &mut office.garbage) else {
+    let Action::Close(wake) = office.dispatcher.next_action(0, true, &mut office.garbage) else {
         panic!("it is is_used_up")
     };
-    assert!(rings(&wake, &office.dispatcher, 1));
+    assert!(wakes(&wake, &office.dispatcher, 1));
 }
 
 #[test]
 fn an_idle_worker_leaves_after_its_time() {
     let policy = Policy { keep_alive: Some(Duration::from_secs(60)), ..Policy::default() };
     let mut office = Office::with(1, policy);
-    let Action::Sleep(Some(until)) = office.dispatcher.next(0, true, &mut office.garbage) else {
+    let Action::Sleep(Some(until)) = office.dispatcher.next_action(0, true, &mut office.garbage) else {
         panic!("it sleeps")
     };
     assert!(until > Instant::now());
     // The second look doesn't begin to count anew.
-    let Action::Sleep(Some(again)) = office.dispatcher.next(0, true, &mut office.garbage) else {
+    let Action::Sleep(Some(again)) = office.dispatcher.next_action(0, true, &mut office.garbage) else {
         panic!("it sleeps")
     };
     assert_eq!(again, until);
-    office.dispatcher.lanes[0].idle_since =
-        Some(Instant::now().checked_sub(Duration::from_secs(61)).expect("a past"));
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::Close(_)));
+    let past = Instant::now().checked_sub(Duration::from_secs(61)).expect("a past");
+    office.dispatcher.lanes[0].rest_from(Some(past));
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::Close(_)));
     assert!(office.dispatcher.idle.is_empty());
 }
 
@@ -838,12 +850,12 @@ fn draining_runs_what_is_queued_and_then_lets_them_leave() {
     assert!(matches!(office.dispatcher.state, PoolState::Draining));
     assert_eq!(office.next(0), 1);
     office.run(0, 0);
-    office.pages[0].pass(1);
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::Close(_)));
+    office.segments[0].pass(1);
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::Close(_)));
     office.begin(1, 0);
     assert_eq!(office.next(1), 0, "its task still runs");
-    office.dispatcher.collect(1, 0, 0).expect("it has begun");
-    assert!(matches!(office.dispatcher.next(1, true, &mut office.garbage), Action::Close(_)));
+    office.dispatcher.collect(1, at_position(0, 0)).expect("it has begun");
+    assert!(matches!(office.dispatcher.next_action(1, true, &mut office.garbage), Action::Close(_)));
     for at in [0, 1] {
         office.dispatcher.reap(at, true);
         assert!(!office.dispatcher.stays(at));
@@ -861,9 +873,9 @@ fn cancelling_takes_all_back_that_has_not_begun() {
     office.dispatcher.cancel_all(&mut cancelled);
     assert_eq!((cancelled.len(), office.dispatcher.queue.len()), (29, 0));
     assert_eq!(office.dispatcher.totals.cancelled, 29);
-    assert_eq!(office.pages[1].claim(0).begin(), None);
+    assert_eq!(office.segments[1].claim(0).begin(), None);
     assert_eq!(office.next(0), 0, "what runs is not interrupted");
-    assert!(matches!(office.dispatcher.next(1, true, &mut office.garbage), Action::Close(_)));
+    assert!(matches!(office.dispatcher.next_action(1, true, &mut office.garbage), Action::Close(_)));
     // Breaking goes on top of it; going back to draining does not.
     office.dispatcher.drain();
     assert!(matches!(office.dispatcher.state, PoolState::Cancelling));
@@ -893,8 +905,8 @@ fn a_broken_book_gives_back_what_has_not_begun() {
 fn an_order_reaches_those_that_are_up() {
     let mut office = Office::new(2);
     office.dispatcher.set_status(1, Status::Starting);
-    office.dispatcher.order(Signal::TERM);
-    assert!(matches!(office.dispatcher.next(0, true, &mut office.garbage), Action::HandleKills));
-    assert_eq!(office.dispatcher.lanes[0].order, Some(Signal::TERM));
-    assert_eq!(office.dispatcher.lanes[1].order, None, "it is given up before it is up");
+    office.dispatcher.signal_all(Signal::TERM);
+    assert!(matches!(office.dispatcher.next_action(0, true, &mut office.garbage), Action::HandleKills));
+    assert_eq!(office.dispatcher.lanes[0].take_signal(), Some(Signal::TERM));
+    assert_eq!(office.dispatcher.lanes[1].take_signal(), None, "it is given up before it is up");
 }

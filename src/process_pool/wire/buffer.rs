@@ -6,7 +6,7 @@ use crate::sync::plain::Mutex;
 /// Forgets what a buffer holds, and keeps its room only if that is small or was used to a good part: where large frames
 /// come one after the other, fresh memory for each, page by page, would cost more than the copying. Never more than
 /// 32 MiB.
-pub(super) fn reuse(buffer: &mut Vec<u8>) {
+pub(crate) fn reuse(buffer: &mut Vec<u8>) {
     const SMALL: usize = 1 << 20;
     const MOST: usize = 32 << 20;
     let (used, room) = (buffer.len(), buffer.capacity());
@@ -18,23 +18,23 @@ pub(super) fn reuse(buffer: &mut Vec<u8>) {
 
 /// A large argument's bytes. When the last frame and the last task that need them are gone, their memory is kept for
 /// the next large argument of the process: fresh memory costs more than the encoding.
-pub(super) struct PooledBuffer(Vec<u8>);
+pub(crate) struct PooledBuffer(Vec<u8>);
 
 impl PooledBuffer {
-    pub(super) fn of(bytes: Vec<u8>) -> Self {
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
         PooledBuffer(bytes)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// Room for the next one, or none.
-    pub(super) fn spare() -> Vec<u8> {
+    pub(crate) fn spare() -> Vec<u8> {
         std::mem::take(&mut *SPARE.lock())
     }
 
-    pub(super) fn keep(mut room: Vec<u8>) {
+    pub(crate) fn keep(mut room: Vec<u8>) {
         reuse(&mut room);
         let mut spare = SPARE.lock();
         if room.capacity() > spare.capacity() {
@@ -44,7 +44,7 @@ impl PooledBuffer {
     }
 
     /// Gives back what is kept.
-    pub(super) fn release() {
+    pub(crate) fn release() {
         drop(PooledBuffer::spare());
     }
 }
