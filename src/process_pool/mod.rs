@@ -20,7 +20,7 @@ mod book;
 mod buffer;
 mod builder;
 mod channel;
-// Not declared in its own file, which the member `wire-tests` includes without the rest.
+// Not declared in its own file, which benches/guard includes without the rest.
 #[cfg(test)]
 #[path = "channel/tests.rs"]
 mod channel_tests;
@@ -32,6 +32,10 @@ mod driver;
     expect(unsafe_code, reason = "code before main, argued in the file")
 )]
 mod entry;
+/// The inside, opened for tests/internals.
+#[cfg(concurrent_futures_internals)]
+#[path = "../../tests/internals/src/internals.rs"]
+pub mod internals;
 mod launch;
 mod listener;
 mod message;

@@ -1,8 +1,8 @@
 //! Any bytes in the place of what frames say: heads, welcomes, the parts of a batch, last words.
 
-use super::message::{HEAD, Head, LENGTH, Welcome, get, put_length};
-use crate::Target;
-use crate::memory::in_proportion;
+use super::Target;
+use crate::process_pool::internals::memory::in_proportion;
+use crate::process_pool::message::{HEAD, Head, LENGTH, Welcome, get, put_length};
 use crate::remote::outcome;
 
 pub(crate) const TARGET: Target = Target { name: "messages", body, words: &[], seeds };
@@ -31,7 +31,7 @@ fn body(data: &[u8]) {
 }
 
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    use super::message::Kind;
+    use crate::process_pool::message::Kind;
     let welcome = Welcome {
         parent: 1234,
         number: 5,

@@ -6,21 +6,24 @@
 //! how many whims 1 | steps, each a byte and what it needs | whims: what happens to a word before it is looked at
 //! ```
 
-use super::book::{Book, Policy, Step};
-use super::desk::{Desk, Reason, Sentence};
-use super::door::Door;
-use super::message::Garbled;
-use super::page::Page;
-use super::record::Record;
-use super::sys::{Bell, Mapping, Signal, Socket};
+#![expect(unsafe_code, reason = "a page as words, argued in the place")]
+
+use super::Target;
 use crate::error::{Broken, TaskError};
 use crate::executor::Task;
 use crate::future::cell::publish;
 use crate::future::state::Phase;
 use crate::future::{Future, State, TaskOptions};
-use crate::memory::in_proportion;
-use crate::restless::{among, begin};
-use crate::{Target, remote};
+use crate::process_pool::book::{Book, Policy, Step};
+use crate::process_pool::desk::{Desk, Reason, Sentence};
+use crate::process_pool::door::Door;
+use crate::process_pool::internals::memory::in_proportion;
+use crate::process_pool::message::Garbled;
+use crate::process_pool::page::Page;
+use crate::process_pool::record::Record;
+use crate::process_pool::sys::{Bell, Mapping, Signal, Socket};
+use crate::remote;
+use crate::sync::restless::{among, begin};
 use remote::{outcome, parcel};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -283,7 +286,7 @@ impl<'s> Office<'s> {
                 let record = self.book.collect(at, next.batch, next.index)?;
                 let start = heard.len();
                 // A reply is no longer than the most that is put in a ring.
-                in_proportion(1, 3 * <super::ring::Ring>::MOST, 4 * heard.len(), || {
+                in_proportion(1, 3 * <crate::process_pool::ring::Ring>::MOST, 4 * heard.len(), || {
                     ring.take(next, &mut heard)
                 });
                 small.push((record, start..heard.len()));
@@ -361,7 +364,9 @@ impl<'s> Office<'s> {
 
     fn last_words(&self, at: usize) {
         let page = &self.seats[at].page;
-        let words = among(|| in_proportion(1, 4 * super::page::LAST_WORDS, 4096, || page.last_words.read()));
+        let words = among(|| {
+            in_proportion(1, 4 * crate::process_pool::page::LAST_WORDS, 4096, || page.last_words.read())
+        });
         if let Some(words) = words {
             let _ = outcome::read::<()>(&words);
         }

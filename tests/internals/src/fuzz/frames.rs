@@ -5,11 +5,11 @@
 //! piece 1 | filler 1 | which finder 1 | stream, to which the filler is added many times if it is large
 //! ```
 
-use super::channel::{Filled, Find, Inbox, Outbox, Part, Stream, Wait};
-use super::message::{HEAD, Head, Kind};
-use super::worker::PARCEL_AT;
-use crate::Target;
-use crate::memory::in_proportion;
+use super::Target;
+use crate::process_pool::channel::{Filled, Find, Inbox, Outbox, Part, Stream, Wait};
+use crate::process_pool::internals::memory::in_proportion;
+use crate::process_pool::message::{HEAD, Head, Kind};
+use crate::process_pool::worker::PARCEL_AT;
 use crate::remote::outcome;
 use crate::remote::parcel::Header;
 use std::cell::RefCell;
@@ -117,7 +117,7 @@ fn compare(stream: &[u8], piece: usize, find: Option<Find>) {
     });
 }
 
-fn same(wanted: (Head, &[u8]), head: Head, body: &[u8], apart: Option<super::channel::Apart>) {
+fn same(wanted: (Head, &[u8]), head: Head, body: &[u8], apart: Option<crate::process_pool::channel::Apart>) {
     assert_eq!(wanted.0, head);
     match apart {
         None => assert!(wanted.1 == body, "another body"),
