@@ -75,10 +75,10 @@ mod process_pool;
 mod process_pool {
     #[expect(dead_code, reason = "an error's text; frames are no part of the models")]
     mod message;
-    #[expect(dead_code, reason = "last words are no part of the protocol")]
-    mod page;
     #[cfg_attr(test, expect(dead_code, reason = "its unit tests are not compiled against loom"))]
     mod ring;
+    #[expect(dead_code, reason = "last words are no part of the protocol")]
+    mod shared;
 
     #[path = "../../tests/loom/src/internals.rs"]
     pub mod internals;

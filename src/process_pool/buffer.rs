@@ -16,13 +16,13 @@ pub(super) fn reuse(buffer: &mut Vec<u8>) {
     buffer.clear();
 }
 
-/// A large argument's bytes. When the last frame and the last record that need them are gone, their memory is kept for
+/// A large argument's bytes. When the last frame and the last task that need them are gone, their memory is kept for
 /// the next large argument of the process: fresh memory costs more than the encoding.
-pub(super) struct Large(Vec<u8>);
+pub(super) struct PooledBuffer(Vec<u8>);
 
-impl Large {
+impl PooledBuffer {
     pub(super) fn of(bytes: Vec<u8>) -> Self {
-        Large(bytes)
+        PooledBuffer(bytes)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -45,15 +45,15 @@ impl Large {
 
     /// Gives back what is kept.
     pub(super) fn release() {
-        drop(Large::spare());
+        drop(PooledBuffer::spare());
     }
 }
 
 /// One, of at most 32 MiB.
 static SPARE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-impl Drop for Large {
+impl Drop for PooledBuffer {
     fn drop(&mut self) {
-        Large::keep(std::mem::take(&mut self.0));
+        PooledBuffer::keep(std::mem::take(&mut self.0));
     }
 }

@@ -1,8 +1,8 @@
 //! [`ProcessPoolBuilder`]: every option of a pool of processes, and where one can't be had.
 
 use super::ProcessPoolExecutor;
-use super::book::{Book, Policy};
-use super::launch::{Output, Recipe, enter};
+use super::dispatch::{Dispatcher, Policy};
+use super::launch::{LaunchConfig, Output, enter};
 use super::pool::{Config, Pool};
 use super::sys::{self, Standing};
 use super::{entry, worker};
@@ -264,7 +264,7 @@ impl ProcessPoolBuilder {
             keep_alive: self.keep_alive,
             breaks_on_death: self.on_worker_death == WorkerDeath::BreakPool,
         };
-        let recipe = Recipe {
+        let launch = LaunchConfig {
             program,
             directory,
             standing: Standing::of_this_thread(),
@@ -282,9 +282,9 @@ impl ProcessPoolBuilder {
             capacity: self.capacity,
             start_timeout: self.start_timeout.unwrap_or(START_TIMEOUT),
             memory_growth: self.memory_growth,
-            recipe,
+            launch,
         };
-        Ok(ProcessPoolExecutor::from_pool(Pool::new(Book::new(max_workers, policy), config)))
+        Ok(ProcessPoolExecutor::from_pool(Pool::new(Dispatcher::new(max_workers, policy), config)))
     }
 
     fn set_initializer(mut self, parcel: Result<crate::remote::parcel::Parcel, TaskError>) -> Self {

@@ -1,4 +1,4 @@
-//! The child's door: code that runs before `main` in every process of a program that uses this crate.
+//! The worker's entry point: code that runs before `main` in every process of a program that uses this crate.
 //!
 //! A worker is the program's own executable, started again with a *mark* as its name (`argv[0]`). In a process without
 //! the mark the constructor leaves a note that it ran, and nothing else; `build()` refuses where the note is missing,
@@ -64,7 +64,7 @@ fn begin(told: Told) {
     }
 }
 
-/// The explicit door, for programs where constructors can't be trusted: call it in the first line of `main`. In the
+/// The explicit entry point, for programs whose constructors can't be relied on: call it in the first line of `main`. In the
 /// parent it returns at once; in a worker it never does.
 ///
 /// With feature `auto-init`, which is on by default, there is no need for it. Without, a pool can only be built after

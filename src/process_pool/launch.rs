@@ -3,10 +3,10 @@
 //! By `Command` without `pre_exec`, so that the standard library takes its `posix_spawn` path: a millisecond beside a
 //! parent with gigabytes resident, where a fork would take forty.
 
-use super::channel::{Filled, Inbox, Outbox, Part, Wait};
-use super::door::Door;
 use super::entry;
+use super::frames::{Blocking, Filled, Inbox, Outbox, Piece};
 use super::message::{Head, Kind, PROTOCOL, Welcome};
+use super::outbound::Outbound;
 use super::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket, Standing};
 use crate::clock::is_over;
 use crate::error::TaskError;
@@ -24,7 +24,7 @@ use std::time::Instant;
 
 /// What every worker of a pool starts with: the parent as it was when the pool was built, and what its builder said.
 /// What isn't in here is inherited from the parent as it is at the start.
-pub(super) struct Recipe {
+pub(super) struct LaunchConfig {
     pub(super) program: PathBuf,
     pub(super) directory: Option<PathBuf>,
     pub(super) standing: Standing,
@@ -71,13 +71,13 @@ impl Output {
 /// A worker that is up, as its driver holds it.
 pub(super) struct Worker {
     pub(super) child: Child,
-    pub(super) door: Arc<Door>,
+    pub(super) outbound: Arc<Outbound>,
     pub(super) inbox: Inbox,
-    pub(super) page: Arc<Mapping>,
+    pub(super) segment: Arc<Mapping>,
 }
 
 /// Why a worker didn't come up.
-pub(super) enum Failure {
+pub(super) enum LaunchError {
     /// The system refused, or the process ended or fell silent before its first task.
     Start(String),
     /// The initializer said no: the next worker's would as well.
@@ -86,69 +86,71 @@ pub(super) enum Failure {
     NotWanted,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Start(why) => f.write_str(why),
-            Failure::Initializer(error) => write!(f, "its initializer failed: {error}"),
-            Failure::NotWanted => f.write_str("it is not wanted any more"),
+            LaunchError::Start(why) => f.write_str(why),
+            LaunchError::Initializer(error) => write!(f, "its initializer failed: {error}"),
+            LaunchError::NotWanted => f.write_str("it is not wanted any more"),
         }
     }
 }
 
-/// Starts worker `number` and sees it through to where it can take tasks. `is_wanted` is asked whenever the bell rings.
+/// Starts worker `number` and sees it through to where it can take tasks. `is_wanted` is asked whenever the event is signalled.
 pub(super) fn launch(
-    recipe: &Recipe,
+    launch: &LaunchConfig,
     number: usize,
-    bell: &Bell,
+    event: &Bell,
     deadline: Option<Instant>,
     is_wanted: impl Fn() -> bool,
     started: impl FnOnce(u32),
-) -> Result<Worker, Failure> {
+) -> Result<Worker, LaunchError> {
     let refused = |what: &'static str| {
-        move |error: io::Error| Failure::Start(format!("{what}: {error}{}", sys::advice(&error)))
+        move |error: io::Error| LaunchError::Start(format!("{what}: {error}{}", sys::advice(&error)))
     };
     let (socket, theirs) = Socket::pair().map_err(refused("no socket for a worker could be had"))?;
-    let (page, memory) =
+    let (segment, memory) =
         Mapping::create().map_err(refused("no memory to share with a worker could be had"))?;
-    let mut command = recipe.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
+    let mut command = launch.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
     // What the process inherits is that of the thread which starts it: this one, whoever started it in turn.
-    recipe.standing.assume();
+    launch.standing.assume();
     let process = sys::with_stdio_taken(|| command.spawn())
-        .map_err(|error| Failure::Start(recipe.not_started(&error)))?;
+        .map_err(|error| LaunchError::Start(launch.not_started(&error)))?;
     // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
     drop(command);
     let child =
-        Child::new(process.id(), recipe.own_group).map_err(refused("a worker could not be watched"))?;
+        Child::new(process.id(), launch.own_group).map_err(refused("a worker could not be watched"))?;
     started(child.pid());
-    let mut coming = Coming { child, socket, inbox: Inbox::finding(find_bulk), bell, deadline, is_wanted };
+    let mut coming =
+        StartingWorker { child, socket, inbox: Inbox::with_bulk(find_bulk), event, deadline, is_wanted };
     coming.hear(Kind::Hello, |head, body| {
         if head.a == PROTOCOL && body == Fingerprint::own().as_bytes() {
             return Ok(());
         }
-        Err(Failure::Start(format!(
+        Err(LaunchError::Start(format!(
             "the process that was started from {} is another build of this program; was its file written to?",
-            recipe.program.display()
+            launch.program.display()
         )))
     })?;
-    let welcome = recipe.welcome(number).to_bytes();
+    let welcome = launch.welcome(number).to_bytes();
     let head = Head::new(Kind::Welcome, 0, 0, welcome.len()).to_bytes();
     // The stream is empty: a head has room.
-    let sent = coming.socket.send_with_fd(&head, &memory).map_err(refused("a worker closed its door"))?;
+    let sent =
+        coming.socket.send_with_fd(&head, &memory).map_err(refused("a worker closed its connection"))?;
     if sent != head.len() {
-        return Err(Failure::Start("a worker's socket has no room for its first words".into()));
+        return Err(LaunchError::Start("a worker's socket has no room for its first words".into()));
     }
     drop(memory);
     coming.say(welcome)?;
-    if !recipe.initializer.is_empty() {
+    if !launch.initializer.is_empty() {
         coming.hear(Kind::Ready, |_, reply| {
-            let id = parcel::Header::read(&recipe.initializer).map_or(0, |(header, _)| header.id);
+            let id = parcel::Header::read(&launch.initializer).map_or(0, |(header, _)| header.id);
             let said = outcome::open(reply, parcel::nonce(), id).and_then(outcome::read::<()>);
-            said.map_err(Failure::Initializer)
+            said.map_err(LaunchError::Initializer)
         })?;
     }
-    let Coming { child, socket, inbox, .. } = coming;
-    Ok(Worker { child, door: Arc::new(Door::new(socket)), inbox, page: Arc::new(page) })
+    let StartingWorker { child, socket, inbox, .. } = coming;
+    Ok(Worker { child, outbound: Arc::new(Outbound::new(socket)), inbox, segment: Arc::new(segment) })
 }
 
 /// Whether this process may enter a directory: an error if it may not, or if it is none.
@@ -158,25 +160,25 @@ pub(super) fn enter(directory: &Path) -> io::Result<()> {
 }
 
 /// What a worker said that can't come up.
-pub(super) fn excuse(said: &[u8]) -> String {
+pub(super) fn start_failure(said: &[u8]) -> String {
     /// A worker that has gone mad may say more.
     const MOST: usize = 500;
     let said = String::from_utf8_lossy(&said[..said.len().min(MOST)]);
     format!("a worker could not come up: {said}")
 }
 
-/// What of a worker's frame is to lie apart: the large string of a result.
+/// What of a worker's frame is received out of band: the large string of a result.
 fn find_bulk(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
     (head.kind == Kind::Reply).then(|| outcome::find_bulk(beginning)).flatten()
 }
 
 /// A worker that has been started and is not up yet.
-struct Coming<'a, W> {
+struct StartingWorker<'a, W> {
     // Dropped before the child: a worker that can't be signalled leaves when its connection ends.
     socket: Socket,
     child: Child,
     inbox: Inbox,
-    bell: &'a Bell,
+    event: &'a Bell,
     deadline: Option<Instant>,
     is_wanted: W,
 }
@@ -190,28 +192,28 @@ fn step(kind: Kind) -> &'static str {
     }
 }
 
-impl<W: Fn() -> bool> Coming<'_, W> {
+impl<W: Fn() -> bool> StartingWorker<'_, W> {
     /// Waits for the one message that can come now.
     fn hear(
         &mut self,
         kind: Kind,
-        understand: impl FnOnce(Head, &[u8]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        understand: impl FnOnce(Head, &[u8]) -> Result<(), LaunchError>,
+    ) -> Result<(), LaunchError> {
         loop {
             match self.inbox.next() {
                 Ok(Some((head, body))) if head.kind == kind => {
                     return understand(head, self.inbox.body(body));
                 }
-                Ok(Some((head, body))) if head.kind == Kind::Sorry => {
-                    return Err(Failure::Start(excuse(self.inbox.body(body))));
+                Ok(Some((head, body))) if head.kind == Kind::CannotStart => {
+                    return Err(LaunchError::Start(start_failure(self.inbox.body(body))));
                 }
-                Ok(Some(_)) => return Err(Failure::Start("a worker spoke out of turn".into())),
-                Err(garbled) => {
-                    return Err(Failure::Start(format!("a worker could not be understood: {garbled}")));
+                Ok(Some(_)) => return Err(LaunchError::Start("a worker spoke out of turn".into())),
+                Err(error) => {
+                    return Err(LaunchError::Start(format!("a worker could not be understood: {error}")));
                 }
                 Ok(None) => {}
             }
-            match self.inbox.fill(&self.socket, Wait::No) {
+            match self.inbox.fill(&self.socket, Blocking::No) {
                 // A process that is no worker of ours may talk for ever and never say anything.
                 Ok(Filled::Some) => self.is_in_time(kind)?,
                 Ok(Filled::Nothing) => self.wait(kind)?,
@@ -220,9 +222,9 @@ impl<W: Fn() -> bool> Coming<'_, W> {
         }
     }
 
-    fn say(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
+    fn say(&mut self, bytes: Vec<u8>) -> Result<(), LaunchError> {
         let mut outbox = Outbox::default();
-        outbox.push(Part::Own(bytes));
+        outbox.push(Piece::Owned(bytes));
         loop {
             match outbox.flush(&self.socket) {
                 Ok(true) => return Ok(()),
@@ -232,25 +234,25 @@ impl<W: Fn() -> bool> Coming<'_, W> {
         }
     }
 
-    fn is_in_time(&self, kind: Kind) -> Result<(), Failure> {
+    fn is_in_time(&self, kind: Kind) -> Result<(), LaunchError> {
         if !is_over(self.deadline) {
             return Ok(());
         }
         let step = step(kind);
-        Err(Failure::Start(format!(
+        Err(LaunchError::Start(format!(
             "a worker did not start in time, its time was up {step}; `start_timeout` gives it longer"
         )))
     }
 
     /// Waits for a part of this message to come, or for room for it.
-    fn wait(&self, kind: Kind) -> Result<(), Failure> {
+    fn wait(&self, kind: Kind) -> Result<(), LaunchError> {
         self.is_in_time(kind)?;
         let for_room = kind == Kind::Welcome;
-        let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.bell, self.deadline);
+        let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.event, self.deadline);
         if awake.rung {
-            self.bell.clear();
+            self.event.clear();
             if !(self.is_wanted)() {
-                return Err(Failure::NotWanted);
+                return Err(LaunchError::NotWanted);
             }
         }
         // What it said before it went counts: whoever reads the stream finds its end behind that.
@@ -260,7 +262,7 @@ impl<W: Fn() -> bool> Coming<'_, W> {
         Ok(())
     }
 
-    fn ended(&self, kind: Kind) -> Failure {
+    fn ended(&self, kind: Kind) -> LaunchError {
         if !self.child.signal(Signal::KILL) {
             self.socket.hang_up();
         }
@@ -277,11 +279,11 @@ impl<W: Fn() -> bool> Coming<'_, W> {
             }
             _ => "",
         };
-        Failure::Start(format!("a worker ended {how} before its first task, {step}{advice}"))
+        LaunchError::Start(format!("a worker ended {how} before its first task, {step}{advice}"))
     }
 }
 
-impl Recipe {
+impl LaunchConfig {
     fn command(&self, socket: Fd) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
         sys::set_identity(&mut command, &entry::mark(), self.own_group);
@@ -329,8 +331,8 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bell, Child, Coming, Failure, Head, Inbox, Kind, Socket, Wait};
-    use crate::process_pool::channel::Stream;
+    use super::{Bell, Blocking, Child, Head, Inbox, Kind, LaunchError, Socket, StartingWorker};
+    use crate::process_pool::frames::Stream;
     use std::io::IoSlice;
     use std::process::Command;
     use std::time::Instant;
@@ -342,20 +344,20 @@ mod tests {
         let (socket, theirs) = Socket::pair().expect("a socket");
         let theirs = Socket::from_fd(theirs);
         let head = Head::new(Kind::Hello, 0, 0, usize::MAX).to_bytes();
-        theirs.send(&[IoSlice::new(&head)], Wait::Yes).expect("room");
-        while theirs.send(&[IoSlice::new(&[7; 1000])], Wait::No).is_ok() {}
-        let bell = Bell::new().expect("a bell");
-        let mut coming = Coming {
+        theirs.send(&[IoSlice::new(&head)], Blocking::Yes).expect("room");
+        while theirs.send(&[IoSlice::new(&[7; 1000])], Blocking::No).is_ok() {}
+        let event = Bell::new().expect("an event");
+        let mut coming = StartingWorker {
             child: Child::new(body.id(), false).expect("a child"),
             socket,
             inbox: Inbox::default(),
-            bell: &bell,
+            event: &event,
             deadline: Some(Instant::now()),
             is_wanted: || true,
         };
         let heard = coming.hear(Kind::Hello, |_, _| Ok(()));
-        assert!(matches!(heard, Err(Failure::Start(why)) if why.contains("in time")));
-        let left = coming.socket.receive(&mut Vec::with_capacity(1), Wait::No);
+        assert!(matches!(heard, Err(LaunchError::Start(why)) if why.contains("in time")));
+        let left = coming.socket.receive(&mut Vec::with_capacity(1), Blocking::No);
         assert!(left.is_ok_and(|left| left > 0), "it was heard out");
         body.kill().expect("it lives");
         body.wait().expect("it died");

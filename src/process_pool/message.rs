@@ -7,12 +7,12 @@
 //! | kind | from | a, b | body |
 //! |---|---|---|---|
 //! | hello | worker | protocol, - | fingerprint: the first thing that is said at all |
-//! | welcome | parent | -, - | what the worker must know; the page comes along as a descriptor |
+//! | welcome | parent | -, - | what the worker must know; the segment comes along as a descriptor |
 //! | ready | worker | 1 if the initializer succeeded, - | its reply otherwise |
 //! | batch | parent | number, tasks | for each task its length (8) and its parcel |
 //! | reply | worker | batch, index | the reply |
-//! | bell | worker | -, - | nothing: look at the page |
-//! | sorry | worker | -, - | why it can't come up: the last thing that it says |
+//! | doorbell | worker | -, - | nothing: look at the segment |
+//! | cannot start | worker | -, - | why it can't come up: the last thing that it says |
 //!
 //! Bytes from a worker are input, not trust: whatever doesn't fit is an error, and no length is believed before bytes
 //! of that length are there.
@@ -34,8 +34,8 @@ pub(super) enum Kind {
     Ready,
     Batch,
     Reply,
-    Bell,
-    Sorry,
+    Doorbell,
+    CannotStart,
 }
 
 /// The head of a frame.
@@ -62,40 +62,40 @@ impl Head {
     }
 
     /// Reads a head; `bytes` has as many as one.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Garbled> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, ProtocolError> {
         let kind = match bytes[0] {
             1 => Kind::Hello,
             2 => Kind::Welcome,
             3 => Kind::Ready,
             4 => Kind::Batch,
             5 => Kind::Reply,
-            6 => Kind::Bell,
-            7 => Kind::Sorry,
-            _ => return Err(Garbled("a frame of no known kind")),
+            6 => Kind::Doorbell,
+            7 => Kind::CannotStart,
+            _ => return Err(ProtocolError("a frame of no known kind")),
         };
         if bytes[1..4] != [0; 3] || bytes[12..16] != [0; 4] {
-            return Err(Garbled("a frame with bits that nobody sets"));
+            return Err(ProtocolError("a frame with bits that nobody sets"));
         }
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
         let len = u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes"));
-        let len = usize::try_from(len).map_err(|_| Garbled("a frame longer than memory"))?;
+        let len = usize::try_from(len).map_err(|_| ProtocolError("a frame longer than memory"))?;
         Ok(Head { kind, a: word(4), b: word(8), len })
     }
 }
 
 /// The other side said something that it never says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Garbled(pub(super) &'static str);
+pub(super) struct ProtocolError(pub(super) &'static str);
 
-impl fmt::Display for Garbled {
+impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "it sent {}, which no worker does", self.0)
     }
 }
 
 /// What a worker says that can't come up: its frame.
-pub(super) fn sorry(why: &str) -> Vec<u8> {
-    let mut frame = Head::new(Kind::Sorry, 0, 0, why.len()).to_bytes().to_vec();
+pub(super) fn cannot_start(why: &str) -> Vec<u8> {
+    let mut frame = Head::new(Kind::CannotStart, 0, 0, why.len()).to_bytes().to_vec();
     frame.extend_from_slice(why.as_bytes());
     frame
 }
@@ -132,8 +132,8 @@ impl Welcome {
         bytes
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Garbled> {
-        let cut = Garbled("a welcome that is cut");
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, ProtocolError> {
+        let cut = ProtocolError("a welcome that is cut");
         let mut rest = bytes;
         let numbers = take(&mut rest, 17).ok_or(cut)?;
         let word = |at: usize| u32::from_le_bytes(numbers[at..at + 4].try_into().expect("four bytes"));
@@ -181,9 +181,15 @@ mod tests {
 
     #[test]
     fn heads_there_and_back() {
-        for kind in
-            [Kind::Hello, Kind::Welcome, Kind::Ready, Kind::Batch, Kind::Reply, Kind::Bell, Kind::Sorry]
-        {
+        for kind in [
+            Kind::Hello,
+            Kind::Welcome,
+            Kind::Ready,
+            Kind::Batch,
+            Kind::Reply,
+            Kind::Doorbell,
+            Kind::CannotStart,
+        ] {
             let head = Head::new(kind, 7, u32::MAX, 1 << 40);
             assert_eq!(Head::from_bytes(&head.to_bytes()), Ok(head));
         }

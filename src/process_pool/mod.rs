@@ -1,52 +1,52 @@
 //! Layer 4b: [`ProcessPoolExecutor`].
 //!
 //! ```text
-//!  submit(f, arg) --> Record --> Book { queue, desks } --> driver n ==socket==> worker n: begin? run, reply
+//!  submit(f, arg) --> EncodedTask --> Dispatcher { queue, lanes } --> driver n ==socket==> worker n: begin? run, reply
 //!       |              (bytes)      ^         |               |  ^                  |
 //!       +-- Future <----------------+---------+-- resolve <---+  +======socket======+
 //!                                             |                        |
-//!                                             +------ shared page -----+   limit lowered | begun raised
+//!                                             +------ shared segment -----+   limit lowered | begun raised
 //! ```
 //!
-//! Parent: `pool.rs` is where tasks come in and are resolved, `book.rs` and `desk.rs` decide who gets what (dispatch),
-//! `driver.rs` and `launch.rs` are one worker's life from the outside. Child: `entry.rs` is its door, `worker.rs` its
-//! life. Both: `message.rs` and `channel.rs` (transport), `page.rs` (who may begin what) and `ring.rs` (small replies) in the
+//! Parent: `pool.rs` is where tasks come in and are resolved, `dispatch.rs` and `lane.rs` decide who gets what (dispatch),
+//! `driver.rs` and `launch.rs` are one worker's life from the outside. Child: `entry.rs` is where it starts, `worker.rs` its
+//! life. Both: `message.rs` and `frames.rs` (transport), `shared.rs` (who may begin what) and `ring.rs` (small replies) in the
 //! memory they share, `sys.rs` (the system; `unsupported.rs` stands in its place where there is no Unix). The protocol
-//! between driver and worker, and why it loses nothing, is in `PAGE.md`.
+//! between driver and worker, and why it loses nothing, is in `PROTOCOL.md`.
 //!
 //! Nothing outside this module knows that a worker is a local process.
 
-mod book;
 mod buffer;
 mod builder;
-mod channel;
+mod dispatch;
+mod frames;
 // Not declared in its own file, which benches/guard includes without the rest.
-#[cfg(test)]
-#[path = "channel/tests.rs"]
-mod channel_tests;
-mod desk;
-mod door;
 mod driver;
 #[cfg_attr(
     all(unix, feature = "auto-init"),
     expect(unsafe_code, reason = "code before main, argued in the file")
 )]
 mod entry;
+#[cfg(test)]
+#[path = "frames/tests.rs"]
+mod frames_tests;
 /// The inside, opened for tests/internals.
 #[cfg(concurrent_futures_internals)]
 #[path = "../../tests/internals/src/internals.rs"]
 pub mod internals;
+mod lane;
 mod launch;
 mod listener;
 mod message;
-mod page;
+mod outbound;
 mod pool;
-mod record;
 mod ring;
+mod shared;
 mod stats;
 #[cfg_attr(unix, expect(unsafe_code, reason = "system calls and shared memory, argued in the file"))]
 #[cfg_attr(not(unix), path = "unsupported.rs")]
 mod sys;
+mod task;
 #[cfg(test)]
 mod tests;
 #[expect(unsafe_code, reason = "runs parcels, argued in the file")]
@@ -73,8 +73,8 @@ use sys::Signal;
 ///
 /// **A crash costs one task.** A worker that dies takes the task with it that it ran, whose future fails with
 /// [`WorkerDied`](crate::TaskError::WorkerDied); what was on its way to it runs elsewhere, exactly once, and another
-/// worker takes its place. (In Python the pool breaks, and every future with it.) It is blamed on the task that ran; what
-/// a thread left behind by an earlier task does is blamed on the later one.
+/// worker takes its place. (In Python the pool breaks, and every future with it.) The death is attributed to the task that was
+/// running, also where a thread that an earlier task left behind caused it.
 ///
 /// **Small tasks need no `chunksize`.** Tasks travel in batches as large as the queue suggests; an idle worker takes
 /// over what waits behind a long task.
@@ -152,7 +152,7 @@ impl ProcessPoolExecutor {
         self.pool.stats()
     }
 
-    /// Closes the door and returns at once: later submits are rejected. What has not begun still runs
+    /// Closes the pool and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
     /// begins any more. What runs is not interrupted. May be called again, and from anywhere: a callback, a destructor.
     pub fn shutdown(&self, mode: Shutdown) {
@@ -162,9 +162,9 @@ impl ProcessPoolExecutor {
         }
     }
 
-    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. On
+    /// Waits until the workers have ended; closes the pool first, draining, if that was not done. Blocks the thread. on
     /// one of the pool's own threads (in a callback, or in a destructor of a result that nobody wanted) it closes the
-    /// door and returns at once.
+    /// pool and returns at once.
     pub fn join(&self) {
         self.shutdown(Shutdown::Drain);
         if !self.pool.is_served_by_this_thread() {
@@ -183,8 +183,8 @@ impl ProcessPoolExecutor {
         if !self.pool.is_served_by_this_thread() && self.pool.join(deadline) {
             return Ok(());
         }
-        let book = self.pool.book.lock();
-        Err(StillBusy::new(self.pool.busy_workers(&book), book.queued()))
+        let dispatcher = self.pool.dispatcher.lock();
+        Err(StillBusy::new(self.pool.busy_workers(&dispatcher), dispatcher.queued()))
     }
 
     /// Gives the pool up without waiting: what is queued still runs, then the workers leave. Should this process end

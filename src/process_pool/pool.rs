@@ -1,13 +1,13 @@
 //! [`Pool`]: what the executor, its drivers and its tasks share. Tasks come in here and are resolved here.
 
-use super::book::{Book, Life, PAUSES, Wake};
-use super::buffer::Large;
-use super::desk::{Reason, Status};
+use super::buffer::PooledBuffer;
+use super::dispatch::{Dispatcher, PAUSES, PoolState, Wake};
 use super::driver;
-use super::launch::Recipe;
+use super::lane::{Status, TaskKill};
+use super::launch::LaunchConfig;
 use super::listener::Listener;
-use super::record::Record;
 use super::sys::{self, Birthmark, Child, Signal};
+use super::task::EncodedTask;
 use crate::contain::{contain, drop_contained};
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::WhenFull;
@@ -29,11 +29,11 @@ use std::time::{Duration, Instant};
 pub(super) struct Pool {
     /// For those who come by a task's note of its home.
     me: Weak<Pool>,
-    pub(super) book: Mutex<Book>,
+    pub(super) dispatcher: Mutex<Dispatcher>,
     /// Waited at by submitters for room in the queue.
     room: Condvar,
     /// Waited at for the end of the drivers.
-    deserted: Condvar,
+    drivers_gone: Condvar,
     pub(super) config: Config,
     pub(super) id: HomeId,
     /// Of the process that built it: a fork of it has no drivers.
@@ -53,7 +53,7 @@ pub(super) struct Config {
     pub(super) start_timeout: Duration,
     /// Bytes that a worker's memory may grow by before it is replaced.
     pub(super) memory_growth: Option<u64>,
-    pub(super) recipe: Recipe,
+    pub(super) launch: LaunchConfig,
 }
 
 /// A resolved task whose callbacks are still to be called, or whose result is to be dropped.
@@ -69,9 +69,9 @@ crate::sync::thread_local! {
 /// On a driver's thread code of the user's runs that is not to be handed on: a waker, the logger. If it waits there for a
 /// task of the pool it may hold up the very thread that is to resolve it, so the wait ends at once, with an error. One
 /// with a limit ends by itself.
-struct Driving(HomeId);
+struct DriverHost(HomeId);
 
-impl Host for Driving {
+impl Host for DriverHost {
     fn home(&self) -> HomeId {
         self.0
     }
@@ -95,13 +95,13 @@ impl Host for Driving {
 }
 
 impl Pool {
-    pub(super) fn new(book: Book, config: Config) -> Arc<Self> {
+    pub(super) fn new(dispatcher: Dispatcher, config: Config) -> Arc<Self> {
         let id = HomeId::new();
         let pool = Arc::new_cyclic(|me| Pool {
             me: me.clone(),
-            book: Mutex::new(book),
+            dispatcher: Mutex::new(dispatcher),
             room: Condvar::new(),
-            deserted: Condvar::new(),
+            drivers_gone: Condvar::new(),
             config,
             id,
             birthmark: Birthmark::new(),
@@ -139,24 +139,24 @@ impl Pool {
         // `Serialize` is the user's, and may submit to this pool. A place is held meanwhile: with one place, or as many
         // such threads as places, waiting for another would be waiting for themselves.
         let outer = HOLDS_PLACE.replace(Some(self.id));
-        let encoded = Record::new(entry);
+        let encoded = EncodedTask::new(entry);
         HOLDS_PLACE.set(outer);
-        let mut book = self.book.lock();
-        book.reserved -= 1;
+        let mut dispatcher = self.dispatcher.lock();
+        dispatcher.reserved -= 1;
         let refused = match encoded {
-            Ok(record) => match closed(&book.life) {
-                None if record.entry.header().word.mark_entered() => {
-                    let wake = book.submit(record);
-                    drop(book);
+            Ok(task) => match closed(&dispatcher.state) {
+                None if task.entry.header().word.mark_entered() => {
+                    let wake = dispatcher.submit(task);
+                    drop(dispatcher);
                     return self.wake(wake);
                 }
                 // Cancelled before it got here.
                 None => None,
-                Some(error) => Some((record.into_held().release(), error)),
+                Some(error) => Some((task.into_unresolved().release(), error)),
             },
             Err(refused) => Some(refused),
         };
-        drop(book);
+        drop(dispatcher);
         self.room.notify_one();
         if let Some((entry, error)) = refused {
             refuse(&entry, error);
@@ -171,25 +171,25 @@ impl Pool {
                  build a pool of its own here",
             )));
         }
-        let mut book = self.book.lock();
+        let mut dispatcher = self.dispatcher.lock();
         loop {
-            if let Some(error) = closed(&book.life) {
+            if let Some(error) = closed(&dispatcher.state) {
                 return Admission::Refused(error);
             }
             let Some((capacity, when_full)) = self.config.capacity else { break };
-            if book.queued() + book.reserved < capacity {
+            if dispatcher.queued() + dispatcher.reserved < capacity {
                 break;
             }
             match when_full {
                 // Whoever makes room never waits for it.
                 WhenFull::Block if self.is_served_by_this_thread() => break,
                 WhenFull::Block if HOLDS_PLACE.get() == Some(self.id) => break,
-                WhenFull::Block => self.room.wait(&mut book),
+                WhenFull::Block => self.room.wait(&mut dispatcher),
                 WhenFull::Reject => return Admission::Refused(TaskError::Rejected(Rejected::Full)),
                 WhenFull::CallerRuns => return Admission::RunHere,
             }
         }
-        book.reserved += 1;
+        dispatcher.reserved += 1;
         Admission::Granted
     }
 
@@ -203,8 +203,8 @@ impl Pool {
     // ---- tasks out ----------------------------------------------------------------------------------
 
     /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
-    pub(super) fn complete<'a>(self: &Arc<Self>, record: Record, reply: impl Into<Arrived<'a>>) {
-        let entry = record.into_held();
+    pub(super) fn complete<'a>(self: &Arc<Self>, task: EncodedTask, reply: impl Into<Arrived<'a>>) {
+        let entry = task.into_unresolved();
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
@@ -218,8 +218,8 @@ impl Pool {
     }
 
     /// Resolves a task with an error.
-    pub(super) fn fail(self: &Arc<Self>, record: Record, error: TaskError) {
-        let entry = record.into_held();
+    pub(super) fn fail(self: &Arc<Self>, task: EncodedTask, error: TaskError) {
+        let entry = task.into_unresolved();
         entry.fill(error);
         self.count(Phase::Failed);
         let after = publish(&**entry, Phase::Dispatched, Phase::Failed, false);
@@ -227,9 +227,9 @@ impl Pool {
     }
 
     /// Resolves tasks that were taken back for good.
-    pub(super) fn finish_cancelled(self: &Arc<Self>, records: Vec<Record>) {
-        for record in records {
-            let entry = record.into_held();
+    pub(super) fn finish_cancelled(self: &Arc<Self>, tasks: Vec<EncodedTask>) {
+        for task in tasks {
+            let entry = task.into_unresolved();
             entry.fill(TaskError::Cancelled);
             let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled, false);
             self.follow_up(entry.release(), after);
@@ -253,7 +253,7 @@ impl Pool {
         }
         let mut callbacks = self.callbacks.lock();
         if callbacks.is_none() {
-            *callbacks = self.start_caller();
+            *callbacks = self.start_callback_thread();
         }
         let left = match &*callbacks {
             Some(sender) => sender.send((entry, after)).map_err(channel::SendError::into_inner).err(),
@@ -266,7 +266,7 @@ impl Pool {
         }
     }
 
-    fn start_caller(&self) -> Option<channel::Sender<Callbacks>> {
+    fn start_callback_thread(&self) -> Option<channel::Sender<Callbacks>> {
         let (sender, receiver) = channel::unbounded::<Callbacks>();
         let id = self.id;
         let call = move || {
@@ -274,7 +274,7 @@ impl Pool {
             // What is the user's in there is contained by itself; should anything else panic, the next ones are called.
             receiver.into_iter().for_each(|left| drop(contain(|| finish(left))));
         };
-        let name = format!("{}_callbacks", self.config.recipe.name_prefix);
+        let name = format!("{}_callbacks", self.config.launch.name_prefix);
         let handle = thread::Builder::new().name(name).spawn(call).ok()?;
         self.threads.lock().push(handle);
         Some(sender)
@@ -290,13 +290,13 @@ impl Pool {
     pub(super) fn wake(self: &Arc<Self>, wake: Wake) {
         match wake {
             Wake::Nobody => {}
-            Wake::Ring(bell) => bell.ring(),
-            Wake::Flush(door, bell) => {
-                if !door.flush() {
-                    bell.ring();
+            Wake::Ring(event) => event.ring(),
+            Wake::Flush(outbound, event) => {
+                if !outbound.flush() {
+                    event.ring();
                 }
             }
-            Wake::Start(desk) => self.start_driver(desk),
+            Wake::Start(lane) => self.start_driver(lane),
         }
     }
 
@@ -304,28 +304,28 @@ impl Pool {
         wake.into_iter().for_each(|wake| self.wake(wake));
     }
 
-    fn start_driver(self: &Arc<Self>, desk: usize) {
-        if !self.book.lock().claim_start(desk) {
+    fn start_driver(self: &Arc<Self>, lane: usize) {
+        if !self.dispatcher.lock().claim_start(lane) {
             return;
         }
         let start = || {
             let pool = self.clone();
             let run = move || {
                 SERVES.set(Some(pool.id));
-                set_host(Some(Rc::new(Driving(pool.id))));
-                if let Err(panic) = contain(|| driver::run(&pool, desk)) {
-                    pool.settle(desk, &panic.message());
+                set_host(Some(Rc::new(DriverHost(pool.id))));
+                if let Err(panic) = contain(|| driver::run(&pool, lane)) {
+                    pool.settle(lane, &panic.message());
                 }
                 pool.leave();
             };
-            let name = format!("{}_driver_{desk}", self.config.recipe.name_prefix);
+            let name = format!("{}_driver_{lane}", self.config.launch.name_prefix);
             thread::Builder::new().name(name).spawn(run)
         };
         let mut started = start();
         for pause in PAUSES {
             // Threads are short now and may not be for long. Where another worker is there, it goes on with that.
             let is_short = started.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-            if !is_short || !self.book.lock().is_alone(desk) {
+            if !is_short || !self.dispatcher.lock().is_alone(lane) {
                 break;
             }
             sys::pause(pause);
@@ -338,61 +338,62 @@ impl Pool {
                 threads.push(handle);
             }
             Err(error) => {
-                let mut book = self.book.lock();
-                book.set_status(desk, Status::Vacant);
-                let alone = book.is_deserted();
-                drop(book);
+                let mut dispatcher = self.dispatcher.lock();
+                dispatcher.set_status(lane, Status::Vacant);
+                let alone = dispatcher.has_no_drivers();
+                drop(dispatcher);
                 if alone {
                     let why = format!("no thread could be had to drive a worker{}", sys::advice(&error));
                     self.break_down(Broken::with_source(why, error));
                 }
-                self.deserted.notify_all();
+                self.drivers_gone.notify_all();
             }
         }
     }
 
     /// A driver has panicked, which is a defect and must not cost more than what it had in hand: that is resolved by its
-    /// drop, and the worker's process was ended by its own. What its desk had is settled as after a death, and the desk is
+    /// drop, and the worker's process was ended by its own. What its lane had is settled as after a death, and the lane is
     /// free again. The driver may have been on its way to start or to ring others: that is made up for.
-    fn settle(self: &Arc<Self>, desk: usize, panic: &str) {
+    fn settle(self: &Arc<Self>, lane: usize, panic: &str) {
         let cause = format!("the thread that served it panicked, which is a defect of the pool: {panic}");
-        let mut book = self.book.lock();
-        let died = WorkerDied::new(book.desks[desk].pid.unwrap_or(0)).with_cause(cause);
-        let name = self.config.recipe.worker_name(desk);
-        let remains = book.bury(desk, false);
-        let is_hopeless = book.note_failed_start(desk);
-        book.vacate(desk);
-        let starts = (0..book.desks.len()).filter(|at| book.desks[*at].awaits_driver).map(Wake::Start);
+        let mut dispatcher = self.dispatcher.lock();
+        let died = WorkerDied::new(dispatcher.lanes[lane].pid.unwrap_or(0)).with_cause(cause);
+        let name = self.config.launch.worker_name(lane);
+        let reaped = dispatcher.reap(lane, false);
+        let too_many_failed_starts = dispatcher.note_failed_start(lane);
+        dispatcher.vacate(lane);
+        let starts =
+            (0..dispatcher.lanes.len()).filter(|at| dispatcher.lanes[*at].awaits_driver).map(Wake::Start);
         let mut wake: Vec<Wake> = starts.collect();
-        wake.extend(book.everybody());
-        wake.push(book.pass_on());
-        drop(book);
-        self.wake_all(remains.wake);
+        wake.extend(dispatcher.all_drivers());
+        wake.push(dispatcher.pass_on());
+        drop(dispatcher);
+        self.wake_all(reaped.wake);
         self.wake_all(wake);
-        self.finish_cancelled(remains.cancelled);
-        for (record, _) in remains.blamed {
-            let (id, label) = (record.id(), record.entry.label());
-            self.fail(record, TaskError::WorkerDied(died.clone().with_task(id, label, name.clone())));
+        self.finish_cancelled(reaped.cancelled);
+        for (task, _) in reaped.lost {
+            let (id, label) = (task.id(), task.entry.label());
+            self.fail(task, TaskError::WorkerDied(died.clone().with_task(id, label, name.clone())));
         }
-        if is_hopeless {
+        if too_many_failed_starts {
             self.break_down(Broken::with_source("the pool's own threads panic", died));
         }
     }
 
     /// A driver's last act.
     fn leave(&self) {
-        let _book = self.book.lock();
-        self.deserted.notify_all();
+        let _dispatcher = self.dispatcher.lock();
+        self.drivers_gone.notify_all();
     }
 
     /// Nothing can run any more.
     pub(super) fn break_down(self: &Arc<Self>, why: Broken) {
         let error = TaskError::Broken(why.clone());
-        let (lost, wake) = self.book.lock().break_down(why);
+        let (lost, wake) = self.dispatcher.lock().break_down(why);
         self.note_room();
         self.wake_all(wake);
-        for record in lost {
-            self.fail(record, error.clone());
+        for task in lost {
+            self.fail(task, error.clone());
         }
     }
 
@@ -402,7 +403,7 @@ impl Pool {
         if self.is_fork() {
             return;
         }
-        let wake = self.book.lock().drain();
+        let wake = self.dispatcher.lock().drain();
         self.note_room();
         self.wake_all(wake);
     }
@@ -412,7 +413,7 @@ impl Pool {
             return;
         }
         let mut cancelled = Vec::new();
-        let wake = self.book.lock().cancel_all(&mut cancelled);
+        let wake = self.dispatcher.lock().cancel_all(&mut cancelled);
         self.note_room();
         self.wake_all(wake);
         self.finish_cancelled(cancelled);
@@ -422,7 +423,7 @@ impl Pool {
         if self.is_fork() {
             return;
         }
-        let wake = self.book.lock().order(signal);
+        let wake = self.dispatcher.lock().order(signal);
         self.wake_all(wake);
     }
 
@@ -431,18 +432,20 @@ impl Pool {
         if self.is_fork() {
             return true;
         }
-        let mut book = self.book.lock();
-        while !book.is_deserted() {
+        let mut dispatcher = self.dispatcher.lock();
+        while !dispatcher.has_no_drivers() {
             match deadline {
-                None => self.deserted.wait(&mut book),
+                None => self.drivers_gone.wait(&mut dispatcher),
                 Some(deadline) => {
-                    if self.deserted.wait_until(&mut book, deadline).timed_out() && !book.is_deserted() {
+                    if self.drivers_gone.wait_until(&mut dispatcher, deadline).timed_out()
+                        && !dispatcher.has_no_drivers()
+                    {
                         return false;
                     }
                 }
             }
         }
-        drop(book);
+        drop(dispatcher);
         // No driver is left that would send another one.
         self.callbacks.lock().take();
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -455,7 +458,7 @@ impl Pool {
 
     /// Whether this process is a fork of the one that built the pool. The drivers and workers are the other's: nobody
     /// here would ever wake a waiter, what is written to the pages would rob the other of its tasks, and whoever held the
-    /// book's lock at the fork never gives it back.
+    /// dispatcher's lock at the fork never gives it back.
     pub(super) fn is_fork(&self) -> bool {
         self.birthmark.is_fork()
     }
@@ -472,11 +475,11 @@ enum Admission {
     RunHere,
 }
 
-fn closed(life: &Life) -> Option<TaskError> {
-    match life {
-        Life::Open => None,
-        Life::Draining | Life::Cancelling => Some(TaskError::Rejected(Rejected::ShutDown)),
-        Life::Broken(why) => Some(TaskError::Broken(why.clone())),
+fn closed(state: &PoolState) -> Option<TaskError> {
+    match state {
+        PoolState::Open => None,
+        PoolState::Draining | PoolState::Cancelling => Some(TaskError::Rejected(Rejected::ShutDown)),
+        PoolState::Broken(why) => Some(TaskError::Broken(why.clone())),
     }
 }
 
@@ -496,7 +499,7 @@ impl Home for Pool {
         if self.is_fork() {
             return;
         }
-        let dead = self.book.lock().note_cancelled();
+        let dead = self.dispatcher.lock().note_cancelled();
         self.note_room();
         let _ = drop_contained(dead);
     }
@@ -505,16 +508,16 @@ impl Home for Pool {
         if self.is_fork() {
             return false;
         }
-        let (record, wake) = self.book.lock().take_back(id);
+        let (task, wake) = self.dispatcher.lock().take_back(id);
         if let Some(pool) = self.me.upgrade() {
             pool.wake_all(wake);
         }
         // The one who cancels makes it known.
-        record.map(|record| record.into_held().release()).is_some()
+        task.map(|task| task.into_unresolved().release()).is_some()
     }
 
     fn has_begun(&self, id: FutureId) -> bool {
-        !self.is_fork() && self.book.lock().has_begun(id)
+        !self.is_fork() && self.dispatcher.lock().has_begun(id)
     }
 
     fn listen(&self, id: FutureId) -> Option<Box<dyn Listen>> {
@@ -530,9 +533,9 @@ impl Home for Pool {
         if self.is_fork() {
             return false;
         }
-        let wake = self.book.lock().kill(id, Reason::Asked);
-        if let Some(Wake::Ring(bell)) = &wake {
-            bell.ring();
+        let wake = self.dispatcher.lock().kill(id, TaskKill::Requested);
+        if let Some(Wake::Ring(event)) = &wake {
+            event.ring();
         }
         wake.is_some()
     }
@@ -542,6 +545,6 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.id.unregister();
         // Another pool's next large argument will make room anew.
-        Large::release();
+        PooledBuffer::release();
     }
 }

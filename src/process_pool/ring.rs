@@ -1,18 +1,18 @@
-//! The ring in the shared page: small replies on their way up, without a system call.
+//! The ring in the shared segment: small replies on their way up, without a system call.
 //!
 //! ```text
 //! reply:  batch 32, index 32 | length 64 | bytes, filled up to whole words
 //! ```
 //!
-//! One side writes, the worker; one side reads, whoever holds the book. The reader may be asleep: `want` says whether
-//! somebody is to be rung. Why nothing lies here with everybody asleep is argued in `PAGE.md`.
+//! One side writes, the worker; one side reads, whoever holds the dispatcher. The reader may be asleep: `want` says whether
+//! somebody is to be rung. Why nothing lies here with both sides asleep is argued in `PROTOCOL.md`.
 //!
 //! What the parent reads was written by a process that may have gone mad: every number is checked before it is used.
 
-use super::message::Garbled;
+use super::message::ProtocolError;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// The words of a page's ring.
+/// The words of a segment's ring.
 const WORDS: usize = 8 << 10;
 
 /// What stands before the bytes.
@@ -46,7 +46,7 @@ pub(super) struct Next {
 /// A position is counted on from 2^32 - 1 to 0, and there the next word must be the next one too.
 const _: () = assert!(WORDS.is_power_of_two() && WORDS < 1 << 31);
 
-const NONSENSE: Garbled = Garbled("nonsense by the ring of replies");
+const INVALID: ProtocolError = ProtocolError("an invalid value in the ring of replies");
 
 impl<const N: usize> Ring<N> {
     /// The largest reply that is put in here, in bytes: of these it has room for several.
@@ -81,41 +81,41 @@ impl<const N: usize> Ring<N> {
     }
 
     /// After a `put`: whether to ring.
-    pub(super) fn is_wanted(&self) -> bool {
-        // ORDERING: between the store of `tail` and the look at `want`; its counterpart is in `hang_up`.
+    pub(super) fn takes_doorbell(&self) -> bool {
+        // ORDERING: between the store of `tail` and the look at `want`; its counterpart is in `enable_doorbell`.
         fence(Ordering::SeqCst);
-        self.want.0.load(Ordering::Relaxed) != 0 && self.listen_instead()
+        self.want.0.load(Ordering::Relaxed) != 0 && self.try_disable_doorbell()
     }
 
     // ---- parent -------------------------------------------------------------------------------------
 
     /// The driver listens: nobody need ring.
-    pub(super) fn listen(&self) {
+    pub(super) fn disable_doorbell(&self) {
         self.want.0.store(0, Ordering::Relaxed);
     }
 
     /// Listens in the place of somebody who wants to be rung; false if nobody does.
-    pub(super) fn listen_instead(&self) -> bool {
+    pub(super) fn try_disable_doorbell(&self) -> bool {
         self.want.0.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Wants to be rung from here on. True if something is there already: then nobody need ring for that, and whoever
     /// was about to sleep must not.
     #[must_use]
-    pub(super) fn hang_up(&self) -> bool {
+    pub(super) fn enable_doorbell(&self) -> bool {
         self.want.0.store(1, Ordering::Relaxed);
-        // ORDERING: between the store of `want` and the look at `tail`; its counterpart is in `is_wanted`.
+        // ORDERING: between the store of `want` and the look at `tail`; its counterpart is in `takes_doorbell`.
         fence(Ordering::SeqCst);
-        self.has_news()
+        self.has_replies()
     }
 
     /// Whether something is in the ring. A glance: who takes it looks again.
-    pub(super) fn has_news(&self) -> bool {
+    pub(super) fn has_replies(&self) -> bool {
         self.tail.0.load(Ordering::Relaxed) != self.head.0.load(Ordering::Relaxed)
     }
 
-    /// The next reply. For the holder of the book.
-    pub(super) fn next(&self) -> Result<Option<Next>, Garbled> {
+    /// The next reply. For the holder of the dispatcher.
+    pub(super) fn next(&self) -> Result<Option<Next>, ProtocolError> {
         let head = self.head.0.load(Ordering::Relaxed);
         // ORDERING: Acquire pairs with `put`.
         let filled = self.tail.0.load(Ordering::Acquire).wrapping_sub(head);
@@ -125,12 +125,12 @@ impl<const N: usize> Ring<N> {
         let place = self.word(head).load(Ordering::Relaxed);
         let len = self.word(head.wrapping_add(1)).load(Ordering::Relaxed) as usize;
         if filled > N as u32 || filled < HEAD || len > Self::MOST || words(len) > filled - HEAD {
-            return Err(NONSENSE);
+            return Err(INVALID);
         }
         Ok(Some(Next { batch: (place >> 32) as u32, index: place as u32, len }))
     }
 
-    /// Takes it out and appends its bytes. For the holder of the book, who empties its entry in the same section.
+    /// Takes it out and appends its bytes. For the holder of the dispatcher, who empties its entry in the same section.
     pub(super) fn take(&self, next: Next, into: &mut Vec<u8>) {
         let head = self.head.0.load(Ordering::Relaxed).wrapping_add(HEAD);
         let end = into.len() + next.len;
@@ -161,7 +161,7 @@ fn words(bytes: usize) -> u32 {
     bytes.div_ceil(8) as u32
 }
 
-/// For models and tests; in a page it comes as fresh memory.
+/// For models and tests; in a segment it comes as fresh memory.
 impl<const N: usize> Default for Ring<N> {
     fn default() -> Self {
         Ring {
@@ -175,7 +175,7 @@ impl<const N: usize> Default for Ring<N> {
 
 #[cfg(all(test, not(concurrent_futures_loom)))]
 mod tests {
-    use super::{NONSENSE, Ring, WORDS};
+    use super::{INVALID, Ring, WORDS};
 
     const MOST: usize = <Ring>::MOST;
 
@@ -212,7 +212,7 @@ mod tests {
             line.0.store(u32::MAX - 5, crate::sync::atomic::Ordering::Relaxed);
         }
         for n in 0..20_u32 {
-            assert!(ring.put(u32::MAX, n, &vec![n as u8; 3 * n as usize]) && ring.has_news());
+            assert!(ring.put(u32::MAX, n, &vec![n as u8; 3 * n as usize]) && ring.has_replies());
             assert_eq!(all(&ring), [(u32::MAX, n, vec![n as u8; 3 * n as usize])]);
         }
         let each = WORDS / (2 + MOST / 8);
@@ -235,12 +235,17 @@ mod tests {
     #[test]
     fn who_wants_to_be_rung_is_rung_once() {
         let ring = <Ring>::default();
-        assert!(ring.put(0, 0, b"one") && !ring.is_wanted());
-        assert!(ring.hang_up());
+        assert!(ring.put(0, 0, b"one") && !ring.takes_doorbell());
+        assert!(ring.enable_doorbell());
         all(&ring);
-        assert!(!ring.hang_up() && ring.put(0, 1, b"two") && ring.is_wanted() && !ring.is_wanted());
-        assert!(ring.hang_up() && ring.listen_instead() && !ring.listen_instead());
-        assert!(ring.put(0, 2, b"three") && !ring.is_wanted());
+        assert!(
+            !ring.enable_doorbell()
+                && ring.put(0, 1, b"two")
+                && ring.takes_doorbell()
+                && !ring.takes_doorbell()
+        );
+        assert!(ring.enable_doorbell() && ring.try_disable_doorbell() && !ring.try_disable_doorbell());
+        assert!(ring.put(0, 2, b"three") && !ring.takes_doorbell());
     }
 
     #[test]
@@ -255,7 +260,7 @@ mod tests {
         ] {
             let ring = <Ring>::default();
             ring.scribble(tail, at, word);
-            assert_eq!(ring.next(), Err(NONSENSE), "{tail} {at} {word}");
+            assert_eq!(ring.next(), Err(INVALID), "{tail} {at} {word}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A pool of processes in numbers: [`ProcessPoolStats`], [`WorkerStats`].
 
-use super::book::Book;
-use super::desk::{Desk, Status};
+use super::dispatch::Dispatcher;
+use super::lane::{Lane, Status};
 use super::pool::Pool;
 use crate::executor::BusyWorker;
 use crate::sync::plain::Ordering;
@@ -78,56 +78,56 @@ impl Pool {
         if self.is_fork() {
             return ProcessPoolStats::default();
         }
-        let book = self.book.lock();
+        let dispatcher = self.dispatcher.lock();
         let (mut dispatched, mut running) = (0, 0);
-        for desk in &book.desks {
-            let begun = desk.running().count();
+        for lane in &dispatcher.lanes {
+            let begun = lane.running().count();
             running += begun;
-            dispatched += desk.in_flight() - begun.min(desk.in_flight());
+            dispatched += lane.in_flight() - begun.min(lane.in_flight());
         }
-        let seen = book.desks.iter().enumerate().filter(|(_, desk)| desk.starts > 0);
+        let seen = dispatcher.lanes.iter().enumerate().filter(|(_, lane)| lane.starts > 0);
         ProcessPoolStats {
-            queued: book.queued(),
+            queued: dispatcher.queued(),
             dispatched,
             running,
             finished: self.finished.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
-            cancelled: book.totals.cancelled,
-            deaths: book.totals.deaths,
-            workers: seen.map(|(at, desk)| self.worker_stats(at, desk)).collect(),
+            cancelled: dispatcher.totals.cancelled,
+            deaths: dispatcher.totals.deaths,
+            workers: seen.map(|(at, lane)| self.worker_stats(at, lane)).collect(),
         }
     }
 
-    fn worker_stats(&self, at: usize, desk: &Desk) -> WorkerStats {
-        let state = match desk.status {
+    fn worker_stats(&self, at: usize, lane: &Lane) -> WorkerStats {
+        let state = match lane.status {
             Status::Vacant => WorkerState::Absent,
             Status::Starting => WorkerState::Starting,
-            Status::Up if desk.in_flight() == 0 => WorkerState::Idle,
+            Status::Up if lane.in_flight() == 0 => WorkerState::Idle,
             Status::Up => WorkerState::Busy,
             Status::Closing => WorkerState::Stopping,
         };
         WorkerStats {
-            name: self.config.recipe.worker_name(at),
-            pid: desk.pid,
+            name: self.config.launch.worker_name(at),
+            pid: lane.pid,
             state,
-            tasks_done: desk.done,
-            busy: desk.busy + desk.busy_since.map_or(Duration::ZERO, |since| since.elapsed()),
-            starts: desk.starts,
+            tasks_done: lane.done,
+            busy: lane.busy + lane.busy_since.map_or(Duration::ZERO, |since| since.elapsed()),
+            starts: lane.starts,
         }
     }
 
     /// Who runs what, for a `join_timeout` that gave up.
-    pub(super) fn busy_workers(&self, book: &Book) -> Vec<BusyWorker> {
-        let names = book
-            .desks
+    pub(super) fn busy_workers(&self, dispatcher: &Dispatcher) -> Vec<BusyWorker> {
+        let names = dispatcher
+            .lanes
             .iter()
             .enumerate()
-            .flat_map(|(at, desk)| desk.running().map(move |record| (at, record)));
+            .flat_map(|(at, lane)| lane.running().map(move |task| (at, task)));
         names
-            .map(|(at, record)| BusyWorker {
-                name: self.config.recipe.worker_name(at).into(),
-                task: record.id(),
-                label: record.entry.label(),
+            .map(|(at, task)| BusyWorker {
+                name: self.config.launch.worker_name(at).into(),
+                task: task.id(),
+                label: task.entry.label(),
             })
             .collect()
     }

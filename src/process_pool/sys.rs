@@ -2,8 +2,8 @@
 //!
 //! Each part says what holds on every platform; where Linux has more to give than others, a `cfg` in here picks the way.
 
-use super::channel::{Stream, Wait};
-use super::page::Page;
+use super::frames::{Blocking, Stream};
+use super::shared::Layout;
 use crate::clock::deadline_after;
 use crate::sync::delay;
 use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, Ordering};
@@ -118,15 +118,15 @@ impl Socket {
 }
 
 impl Stream for Socket {
-    fn receive(&self, into: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
-        let flags = if wait == Wait::No { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+    fn receive(&self, into: &mut Vec<u8>, blocking: Blocking) -> io::Result<usize> {
+        let flags = if blocking == Blocking::No { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
         let got = retry(|| rustix::net::recv(&self.fd, rustix::buffer::spare_capacity(into), flags))?;
         Ok(got.1)
     }
 
-    fn send(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+    fn send(&self, parts: &[IoSlice<'_>], blocking: Blocking) -> io::Result<usize> {
         let mut flags = QUIETLY;
-        if wait == Wait::No {
+        if blocking == Blocking::No {
             flags |= SendFlags::DONTWAIT;
         }
         self.widen_for(parts);
@@ -326,14 +326,14 @@ impl AsFd for Bell {
 
 /// A page that two processes map, or one process on its own (a fake worker's).
 #[derive(Debug)]
-pub(super) struct Mapping(NonNull<Page>);
+pub(super) struct Mapping(NonNull<Layout>);
 
 // SAFETY: a page is nothing but atomics, which any thread may use.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
-const PAGE_BYTES: usize = size_of::<Page>().next_multiple_of(4096);
+const PAGE_BYTES: usize = size_of::<Layout>().next_multiple_of(4096);
 
 impl Mapping {
     /// Fresh memory, all zero, and the descriptor by which another process can map it too.
@@ -361,7 +361,7 @@ impl Mapping {
         // SAFETY: a new mapping at a place that the kernel picks touches no memory of ours.
         let address =
             unsafe { rustix::mm::mmap(std::ptr::null_mut(), PAGE_BYTES, protection, sharing, file, 0) }?;
-        let page = NonNull::new(address.cast::<Page>());
+        let page = NonNull::new(address.cast::<Layout>());
         page.map(Mapping).ok_or_else(|| io::Error::other("the kernel mapped the shared page at address zero"))
     }
 
@@ -376,9 +376,9 @@ impl Mapping {
 }
 
 impl Deref for Mapping {
-    type Target = Page;
+    type Target = Layout;
 
-    fn deref(&self) -> &Page {
+    fn deref(&self) -> &Layout {
         // SAFETY: the mapping is long enough and aligned for a page, lives as long as `self`, began as zeros, which is a
         // valid page, and is only ever changed through atomics.
         unsafe { self.0.as_ref() }

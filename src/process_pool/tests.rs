@@ -1,6 +1,6 @@
 //! What the unit tests of this module share: a stream that does what a test says.
 
-use super::channel::{Stream, Wait};
+use super::frames::{Blocking, Stream};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 /// One end of a stream, in memory. What comes in comes in the pieces that the test gives; what goes out is kept.
 #[derive(Default)]
 pub(super) struct FakeStream {
-    pub(super) coming: RefCell<VecDeque<Coming>>,
+    pub(super) coming: RefCell<VecDeque<Incoming>>,
     pub(super) sent: RefCell<Vec<u8>>,
     /// How many bytes each `send` takes; 0 is a stream that is full. When they are used up, all.
     pub(super) takes: RefCell<VecDeque<usize>>,
@@ -17,7 +17,7 @@ pub(super) struct FakeStream {
 /// A look at what was sent until now.
 type Look = Box<dyn FnOnce(&[u8])>;
 
-pub(super) enum Coming {
+pub(super) enum Incoming {
     Bytes(Vec<u8>),
     /// Nothing at the moment: asked without blocking, the stream says so; asked to block, it goes on.
     Pause,
@@ -35,38 +35,38 @@ impl FakeStream {
     }
 
     pub(super) fn give(&self, bytes: &[u8], size: usize) {
-        self.coming.borrow_mut().extend(bytes.chunks(size).map(|piece| Coming::Bytes(piece.to_vec())));
+        self.coming.borrow_mut().extend(bytes.chunks(size).map(|piece| Incoming::Bytes(piece.to_vec())));
     }
 
     pub(super) fn pause(&self) {
-        self.coming.borrow_mut().push_back(Coming::Pause);
+        self.coming.borrow_mut().push_back(Incoming::Pause);
     }
 
     /// When it has come so far, `look` sees what was sent.
     pub(super) fn then(&self, look: impl FnOnce(&[u8]) + 'static) {
-        self.coming.borrow_mut().push_back(Coming::Then(Box::new(look)));
+        self.coming.borrow_mut().push_back(Incoming::Then(Box::new(look)));
     }
 }
 
 impl Stream for FakeStream {
-    fn receive(&self, into: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
+    fn receive(&self, into: &mut Vec<u8>, blocking: Blocking) -> io::Result<usize> {
         loop {
             let next = self.coming.borrow_mut().pop_front();
             match next {
                 None => return Ok(0),
-                Some(Coming::Then(look)) => look(&self.sent.borrow()),
-                Some(Coming::Error(kind)) => return Err(kind.into()),
-                Some(Coming::Pause) if wait == Wait::Yes => {}
-                Some(Coming::Pause) => {
+                Some(Incoming::Then(look)) => look(&self.sent.borrow()),
+                Some(Incoming::Error(kind)) => return Err(kind.into()),
+                Some(Incoming::Pause) if blocking == Blocking::Yes => {}
+                Some(Incoming::Pause) => {
                     // It stays empty until somebody blocks.
-                    self.coming.borrow_mut().push_front(Coming::Pause);
+                    self.coming.borrow_mut().push_front(Incoming::Pause);
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                Some(Coming::Bytes(mut bytes)) => {
+                Some(Incoming::Bytes(mut bytes)) => {
                     let room = into.capacity() - into.len();
                     assert!(room > 0, "an empty read would look like the end");
                     if bytes.len() > room {
-                        self.coming.borrow_mut().push_front(Coming::Bytes(bytes.split_off(room)));
+                        self.coming.borrow_mut().push_front(Incoming::Bytes(bytes.split_off(room)));
                     }
                     into.extend_from_slice(&bytes);
                     return Ok(bytes.len());
@@ -75,12 +75,12 @@ impl Stream for FakeStream {
         }
     }
 
-    fn send(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+    fn send(&self, pieces: &[IoSlice<'_>], blocking: Blocking) -> io::Result<usize> {
         let takes = self.takes.borrow_mut().pop_front().unwrap_or(usize::MAX);
-        if takes == 0 && wait == Wait::No {
+        if takes == 0 && blocking == Blocking::No {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let bytes = parts.iter().flat_map(|part| part.iter().copied());
+        let bytes = pieces.iter().flat_map(|part| part.iter().copied());
         let before = self.sent.borrow().len();
         self.sent.borrow_mut().extend(bytes.take(takes.max(1)));
         Ok(self.sent.borrow().len() - before)

@@ -3,8 +3,8 @@
 //! The rest of the module compiles against it, and `build()` refuses. Whoever brings the pool to another system writes
 //! this file for it.
 
-use super::channel::{Stream, Wait};
-use super::page::Page;
+use super::frames::{Blocking, Stream};
+use super::shared::Layout;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -56,11 +56,11 @@ impl Socket {
 }
 
 impl Stream for Socket {
-    fn receive(&self, _: &mut Vec<u8>, _: Wait) -> io::Result<usize> {
+    fn receive(&self, _: &mut Vec<u8>, _: Blocking) -> io::Result<usize> {
         refuse()
     }
 
-    fn send(&self, _: &[IoSlice<'_>], _: Wait) -> io::Result<usize> {
+    fn send(&self, _: &[IoSlice<'_>], _: Blocking) -> io::Result<usize> {
         refuse()
     }
 }
@@ -78,7 +78,7 @@ impl Bell {
     pub(super) fn clear(&self) {}
 }
 
-pub(super) struct Mapping(Page);
+pub(super) struct Mapping(Layout);
 
 impl Mapping {
     pub(super) fn create() -> io::Result<(Mapping, Fd)> {
@@ -93,9 +93,9 @@ impl Mapping {
 }
 
 impl Deref for Mapping {
-    type Target = Page;
+    type Target = Layout;
 
-    fn deref(&self) -> &Page {
+    fn deref(&self) -> &Layout {
         &self.0
     }
 }

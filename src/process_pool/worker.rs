@@ -1,18 +1,18 @@
-//! The child: reads batches, begins tasks by the page's leave, runs them, sends replies.
+//! The child: reads batches, begins tasks by the segment's leave, runs them, sends replies.
 //!
 //! ```text
 //! main thread:  hello --> welcome --> [watches the parent; leaves with it]
 //! task thread:            initializer --> { frame --> { begin? --> run --> reply } } --> end of stream: leave
 //! ```
 //!
-//! The rules are those of `PAGE.md`, section "Worker"; the names W1 to W4 in the code refer to it. It knows nothing of
-//! the parent's side but the messages and the page.
+//! The rules are those of `PROTOCOL.md`, section "Worker"; the names W1 to W4 in the code refer to it. It knows nothing of
+//! the parent's side but the messages and the segment.
 
 use super::buffer::reuse;
-use super::channel::{Filled, Inbox, Stream, Wait, send_all};
-use super::message::{Garbled, HEAD, Head, Kind, LENGTH, PROTOCOL, Welcome, sorry};
-use super::page::{LAST_WORDS, Page};
+use super::frames::{Blocking, Filled, Inbox, Stream, send_all};
+use super::message::{HEAD, Head, Kind, LENGTH, PROTOCOL, ProtocolError, Welcome, cannot_start};
 use super::ring::Ring;
+use super::shared::{LAST_WORDS, Layout};
 use super::sys::{self, Leave, Mapping, Socket};
 use crate::contain::{Told, contain, on_panic};
 use crate::error::{Panicked, TaskError};
@@ -53,28 +53,30 @@ pub(super) fn run() -> ! {
     }
     let socket = sys::take_stdin().map(Socket::from_fd).unwrap_or_else(|error| {
         let advice = sys::advice(&error);
-        sys::say_by_stdin(&sorry(&format!("its standard input could not be emptied: {error}{advice}")));
+        sys::say_by_stdin(&cannot_start(&format!(
+            "its standard input could not be emptied: {error}{advice}"
+        )));
         sys::exit_now(LOST);
     });
     let socket = Arc::new(socket);
     sys::go_first_without_memory();
-    let (welcome, page) = greet(&socket).unwrap_or_else(|error| give_up(&*socket, &error.to_string()));
+    let (welcome, segment) = greet(&socket).unwrap_or_else(|error| give_up(&*socket, &error.to_string()));
     sys::set_process_name(&short(&welcome.name));
     let (parent, name) = (welcome.parent, welcome.name.clone());
     if let Some(Err(error)) = welcome.address_space.map(sys::limit_address_space) {
         give_up(&*socket, &format!("its memory could not be bounded, see `address_space`: {error}"));
     }
     let welcome = SELF.get_or_init(|| welcome);
-    let page = Arc::new(page);
+    let segment = Arc::new(segment);
     if cfg!(panic = "abort") {
-        let page = page.clone();
-        on_panic(move |told| leave_last_words(&page, told));
+        let segment = segment.clone();
+        on_panic(move |told| leave_last_words(&segment, told));
     }
-    let (stream, shared) = (socket.clone(), page.clone());
+    let (stream, shared) = (socket.clone(), segment.clone());
     let (tell, told) = channel::bounded(1);
     let body = move || {
         let _ = tell.send(sys::Thread::own());
-        let served = serve(&*stream, &page, welcome);
+        let served = serve(&*stream, &segment, welcome);
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -85,16 +87,16 @@ pub(super) fn run() -> ! {
     }
     // The task thread sends it first of all.
     if let Ok(tasks) = told.recv()
-        && sys::watch(parent, &socket, tasks, || shared.parting.is_told_to_leave()) == Leave::ThreadGone
+        && sys::watch(parent, &socket, tasks, || shared.exit_flags.is_exit_requested()) == Leave::ThreadGone
     {
-        shared.parting.note_thread_gone();
+        shared.exit_flags.note_thread_gone();
     }
     sys::exit_now(LOST);
 }
 
 /// Tells the parent why there will be no worker.
 fn give_up(stream: &impl Stream, why: &str) -> ! {
-    let _ = send_all(stream, &sorry(why));
+    let _ = send_all(stream, &cannot_start(why));
     sys::exit_now(LOST)
 }
 
@@ -104,52 +106,52 @@ fn greet(socket: &Socket) -> io::Result<(Welcome, Mapping)> {
     let head = Head::new(Kind::Hello, PROTOCOL, 0, body.as_bytes().len());
     send_all(socket, &[&head.to_bytes()[..], body.as_bytes()].concat())?;
     let mut bytes = [0; HEAD];
-    let (got, page) = socket.receive_with_fd(&mut bytes)?;
+    let (got, segment) = socket.receive_with_fd(&mut bytes)?;
     let head = Head::from_bytes(&bytes).ok().filter(|head| got == HEAD && head.kind == Kind::Welcome);
     let Some(head) = head else { return Err(io::Error::other("it was not welcomed")) };
-    let Some(page) = page else {
+    let Some(segment) = segment else {
         return Err(io::Error::other("no descriptor for the memory that it shares could be had"));
     };
     let mut body = Vec::with_capacity(head.len);
     while body.len() < head.len {
-        if socket.receive(&mut body, Wait::Yes)? == 0 {
+        if socket.receive(&mut body, Blocking::Yes)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    let page = Mapping::of(&page)?;
-    page.hide_from_forks();
-    let welcome = Welcome::from_bytes(&body).map_err(|Garbled(what)| io::Error::other(what))?;
-    Ok((welcome, page))
+    let segment = Mapping::of(&segment)?;
+    segment.hide_from_forks();
+    let welcome = Welcome::from_bytes(&body).map_err(|ProtocolError(what)| io::Error::other(what))?;
+    Ok((welcome, segment))
 }
 
 /// The task thread's life. Returns when the parent closed the stream.
-fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()> {
+fn serve(stream: &impl Stream, segment: &Layout, welcome: &Welcome) -> io::Result<()> {
     let mut reply = Reply::default();
     if !welcome.initializer.is_empty() {
         // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
         unsafe { execute_into(&welcome.initializer, reply.body()) };
         reply.send(stream, Kind::Ready, 0, 0)?;
     }
-    let mut inbox = Inbox::finding(find_bulk);
+    let mut inbox = Inbox::with_bulk(find_bulk);
     let patience = Patience::new();
     let mut through = 0;
     let mut unrung = false;
     loop {
         // W1: before blocking, ring if the parent has not heard of something.
         let (head, body) = loop {
-            if let Some(frame) = inbox.next().map_err(|Garbled(what)| io::Error::other(what))? {
+            if let Some(frame) = inbox.next().map_err(|ProtocolError(what)| io::Error::other(what))? {
                 break frame;
             }
             let filled = if unrung {
-                inbox.fill(stream, Wait::No)?
+                inbox.fill(stream, Blocking::No)?
             } else if welcome.may_spin
                 && patience.is_left()
                 && let filled @ (Filled::Some | Filled::End) =
-                    look(stream, page, &mut inbox, through, &patience)?
+                    look(stream, segment, &mut inbox, through, &patience)?
             {
                 filled
             } else {
-                inbox.fill(stream, Wait::Yes)?
+                inbox.fill(stream, Blocking::Yes)?
             };
             match filled {
                 Filled::Some => {}
@@ -163,45 +165,45 @@ fn serve(stream: &impl Stream, page: &Page, welcome: &Welcome) -> io::Result<()>
         if head.kind != Kind::Batch {
             return Err(io::Error::other("not a batch"));
         }
-        let bulk = inbox.take_apart().map(|apart| Bulk::new(apart.at, apart.bytes));
+        let bulk = inbox.take_out_of_band().map(|out_of_band| Bulk::new(out_of_band.at, out_of_band.bytes));
         let body = Arrived::with_bulk(inbox.body(body), bulk.as_ref());
-        unrung |= run_batch(stream, page, head, body, &mut through, &mut reply)?;
+        unrung |= run_batch(stream, segment, head, body, &mut through, &mut reply)?;
     }
 }
 
 /// Whoever just had a reply often has another task: for some microseconds it is cheaper to look for it than to sleep. The
-/// page is looked at, which costs nothing; a batch that was opened there is on its way.
+/// segment is looked at, which costs nothing; a batch that was opened there is on its way.
 fn look(
     stream: &impl Stream,
-    page: &Page,
+    segment: &Layout,
     inbox: &mut Inbox,
     next: u32,
     patience: &Patience,
 ) -> io::Result<Filled> {
     let mut filled = Ok(Filled::Nothing);
     patience.spin(SPIN, || {
-        if !page.claim(next).load().is_through() {
-            filled = inbox.fill(stream, Wait::No);
+        if !segment.claim(next).load().is_through() {
+            filled = inbox.fill(stream, Blocking::No);
         }
         !matches!(filled, Ok(Filled::Nothing))
     });
     filled
 }
 
-/// Runs what the page lets it begin of one batch; says whether the batch was passed without the parent hearing of it.
+/// Runs what the segment lets it begin of one batch; says whether the batch was passed without the parent hearing of it.
 fn run_batch(
     stream: &impl Stream,
-    page: &Page,
+    segment: &Layout,
     head: Head,
     body: Arrived<'_>,
     through: &mut u32,
     reply: &mut Reply,
 ) -> io::Result<bool> {
     let (number, tasks) = (head.a, head.b);
-    let claim = page.claim(number);
+    let claim = segment.claim(number);
     let mut rest = body;
     let mut at = 0;
-    // W2: begin by the page's leave, before decoding.
+    // W2: begin by the segment's leave, before decoding.
     while let Some(index) = claim.begin() {
         let mut parcel = None;
         while at <= index {
@@ -220,15 +222,15 @@ fn run_batch(
         if last {
             // W3: the limit never rises, so this frame is done with; who hears the reply that follows hears of that too.
             *through = through.wrapping_add(1);
-            page.pass(*through);
+            segment.pass(*through);
         }
-        reply.give(stream, &page.ring, number, index)?;
+        reply.give(stream, &segment.ring, number, index)?;
         if last {
             return Ok(false);
         }
     }
     *through = through.wrapping_add(1);
-    page.pass(*through);
+    segment.pass(*through);
     Ok(true)
 }
 
@@ -241,7 +243,7 @@ fn task<'a>(rest: &mut Arrived<'a>) -> Option<Arrived<'a>> {
     Some(task)
 }
 
-/// What of a batch is to lie apart: the large string of a task that travels alone.
+/// What of a batch is received out of band: the large string of a task that travels alone.
 fn find_bulk(head: &Head, beginning: &[u8]) -> Option<Range<usize>> {
     if head.kind != Kind::Batch || head.b != 1 {
         return None;
@@ -257,7 +259,7 @@ pub(super) const PARCEL_AT: usize = LENGTH + 1;
 pub(super) const RING_WHEN_BEGUN: u8 = 1;
 
 fn ring(stream: &impl Stream) -> io::Result<()> {
-    send_all(stream, &Head::new(Kind::Bell, 0, 0, 0).to_bytes())
+    send_all(stream, &Head::new(Kind::Doorbell, 0, 0, 0).to_bytes())
 }
 
 /// One reply at a time, its head before it, so that it goes in one piece.
@@ -277,7 +279,7 @@ impl Reply {
         if !ring.put(batch, index, &self.0[HEAD..]) {
             return self.send(stream, Kind::Reply, batch, index);
         }
-        if ring.is_wanted() { self::ring(stream) } else { Ok(()) }
+        if ring.takes_doorbell() { self::ring(stream) } else { Ok(()) }
     }
 
     /// Sends it through the socket, completely.
@@ -288,8 +290,8 @@ impl Reply {
     }
 }
 
-/// Under `panic = "abort"` nothing catches a panic: what it says goes to the page before it ends the process.
-fn leave_last_words(page: &Page, told: &Told<'_>) {
+/// Under `panic = "abort"` nothing catches a panic: what it says goes to the segment before it ends the process.
+fn leave_last_words(segment: &Layout, told: &Told<'_>) {
     let panic = Panicked::new(told.message);
     let panic = told.location.iter().fold(panic, Panicked::with_location);
     let panic = told.backtrace.iter().fold(panic, Panicked::with_backtrace);
@@ -305,10 +307,10 @@ fn leave_last_words(page: &Page, told: &Told<'_>) {
         let kept = boundary(told.message, told.message.len().saturating_sub(surplus));
         write_without_backtrace(&[&told.message[..kept], CUT].concat(), told, &mut words);
     }
-    page.last_words.leave(&words);
+    segment.last_words.leave(&words);
 }
 
-/// Stands at the end of a panic's message that was too long for the page.
+/// Stands at the end of a panic's message that was too long for the segment.
 const CUT: &str = " ... (the rest of this message was too long to be kept)";
 
 fn write_without_backtrace(message: &str, told: &Told<'_>, words: &mut Vec<u8>) {

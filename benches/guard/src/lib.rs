@@ -1,4 +1,4 @@
-//! What two processes share, with a door: the page and the frames are internal to the crate.
+//! What two processes share, for a benchmark: the segment and the frames are internal to the crate.
 //!
 //! Their files are compiled here by themselves, and not in the crate, as tests/internals does it: what the compiler inlines
 //! depends on what else is in a crate. Among the rest of it the same functions count 6 to 9 % more, and a change to any other
@@ -12,50 +12,50 @@
 
 #[path = "../../../src/process_pool/buffer.rs"]
 mod buffer;
-#[path = "../../../src/process_pool/channel.rs"]
-mod channel;
+#[path = "../../../src/process_pool/frames.rs"]
+mod frames;
 #[path = "../../../src/process_pool/message.rs"]
 mod message;
-#[path = "../../../src/process_pool/page.rs"]
-mod page;
 #[path = "../../../src/process_pool/ring.rs"]
 mod ring;
+#[path = "../../../src/process_pool/shared.rs"]
+mod shared;
 #[path = "../../../src/sync.rs"]
 mod sync;
 
-use channel::{Inbox, Outbox, Part, Stream, Wait};
+use frames::{Blocking, Inbox, Outbox, Piece, Stream};
 use message::{Head, Kind};
-use page::Words;
 use ring::Ring;
+use shared::Claims;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 
 /// Tasks of one batch.
 pub const BATCH: u32 = 64;
 
-/// Both halves of a page, as a worker and its parent have it.
-pub struct Page {
-    words: Words,
+/// Both halves of a segment, as a worker and its parent have it.
+pub struct Segment {
+    claims: Claims,
     ring: Box<Ring>,
 }
 
-impl Page {
+impl Segment {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "nobody asks for a default")]
     pub fn new() -> Self {
-        Page { words: Words::default(), ring: Box::default() }
+        Segment { claims: Claims::default(), ring: Box::default() }
     }
 
     /// One batch there and back: the parent opens it, the worker begins each task and puts its reply into the ring, and
     /// the parent takes them out.
     pub fn batch(&self, number: u32, reply: &[u8], heard: &mut Vec<u8>) {
-        let claim = self.words.claim(number);
+        let claim = self.claims.claim(number);
         claim.open(BATCH);
         while let Some(task) = claim.begin() {
-            assert!(self.ring.put(number, task, reply) && !self.ring.is_wanted());
+            assert!(self.ring.put(number, task, reply) && !self.ring.takes_doorbell());
         }
-        self.words.pass(number + 1);
-        assert!(claim.load().is_through() && self.words.over() == number + 1);
+        self.claims.pass(number + 1);
+        assert!(claim.load().is_through() && self.claims.over() == number + 1);
         while let Some(next) = self.ring.next().expect("the worker is sane") {
             heard.clear();
             self.ring.take(next, heard);
@@ -68,7 +68,7 @@ impl Page {
 struct Loop(RefCell<Vec<u8>>);
 
 impl Stream for Loop {
-    fn receive(&self, into: &mut Vec<u8>, _: Wait) -> io::Result<usize> {
+    fn receive(&self, into: &mut Vec<u8>, _: Blocking) -> io::Result<usize> {
         let mut bytes = self.0.borrow_mut();
         into.extend_from_slice(&bytes);
         let len = bytes.len();
@@ -76,7 +76,7 @@ impl Stream for Loop {
         Ok(len)
     }
 
-    fn send(&self, parts: &[IoSlice<'_>], _: Wait) -> io::Result<usize> {
+    fn send(&self, parts: &[IoSlice<'_>], _: Blocking) -> io::Result<usize> {
         let mut bytes = self.0.borrow_mut();
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         Ok(parts.iter().map(|part| part.len()).sum())
@@ -95,10 +95,10 @@ impl Frames {
     /// One frame out and in again; says how long its body was.
     pub fn frame(&mut self, number: u32, body: Vec<u8>) -> usize {
         let head = Head::new(Kind::Batch, number, 1, body.len());
-        self.outbox.push(Part::Own(head.to_bytes().to_vec()));
-        self.outbox.push(Part::Own(body));
+        self.outbox.push(Piece::Owned(head.to_bytes().to_vec()));
+        self.outbox.push(Piece::Owned(body));
         assert!(self.outbox.flush(&self.stream).expect("memory doesn't fail"));
-        self.inbox.fill(&self.stream, Wait::No).expect("memory doesn't fail");
+        self.inbox.fill(&self.stream, Blocking::No).expect("memory doesn't fail");
         let (_, body) = self.inbox.next().expect("the frame is sane").expect("the frame is whole");
         self.inbox.body(body).len()
     }

@@ -1,15 +1,15 @@
-//! Life against a fake: the test plays the worker, at the other end of the stream and on the page; a process that does
+//! PoolState against a fake: the test plays the worker, at the other end of the stream and on the segment; a process that does
 //! nothing lives and dies for it.
 
 use super::Driver;
 use crate::error::TaskError;
 use crate::executor::Task;
 use crate::future::Future;
-use crate::process_pool::book::{Book, Policy};
-use crate::process_pool::channel::{Inbox, Wait, send_all};
-use crate::process_pool::door::Door;
-use crate::process_pool::launch::{Output, Recipe, Worker};
+use crate::process_pool::dispatch::{Dispatcher, Policy};
+use crate::process_pool::frames::{Blocking, Inbox, send_all};
+use crate::process_pool::launch::{LaunchConfig, Output, Worker};
 use crate::process_pool::message::{Head, Kind, get};
+use crate::process_pool::outbound::Outbound;
 use crate::process_pool::pool::{Config, Pool};
 use crate::process_pool::sys::{Bell, Child, Mapping, Socket, Standing};
 use crate::remote::{outcome, parcel};
@@ -25,14 +25,14 @@ struct Stage {
     driver: JoinHandle<()>,
     /// The worker's.
     socket: Socket,
-    page: Arc<Mapping>,
+    segment: Arc<Mapping>,
     inbox: Inbox,
     body: std::process::Child,
 }
 
 impl Stage {
     fn new() -> Self {
-        let recipe = Recipe {
+        let launch = LaunchConfig {
             program: "/proc/self/exe".into(),
             directory: None,
             standing: Standing::of_this_thread(),
@@ -46,27 +46,27 @@ impl Stage {
             initializer: Vec::new(),
         };
         let start_timeout = Duration::from_secs(60);
-        let config = Config { max_workers: 1, capacity: None, start_timeout, memory_growth: None, recipe };
-        let pool = Pool::new(Book::new(1, Policy::default()), config);
+        let config = Config { max_workers: 1, capacity: None, start_timeout, memory_growth: None, launch };
+        let pool = Pool::new(Dispatcher::new(1, Policy::default()), config);
         let body = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().expect("a process");
         let (ours, theirs) = Socket::pair().expect("a socket");
-        let page = Arc::new(Mapping::create().expect("a page").0);
-        let bell = Arc::new(Bell::new().expect("a bell"));
+        let segment = Arc::new(Mapping::create().expect("a segment").0);
+        let event = Arc::new(Bell::new().expect("an event"));
         let worker = Worker {
             child: Child::new(body.id(), false).expect("a child"),
-            door: Arc::new(Door::new(ours)),
+            outbound: Arc::new(Outbound::new(ours)),
             inbox: Inbox::default(),
-            page: page.clone(),
+            segment: segment.clone(),
         };
-        let mut book = pool.book.lock();
-        assert_eq!(book.add_desk(), 0);
-        book.desks[0].bell = Some(bell.clone());
-        book.occupy(0, page.clone(), worker.door.clone());
-        drop(book);
+        let mut dispatcher = pool.dispatcher.lock();
+        assert_eq!(dispatcher.add_lane(), 0);
+        dispatcher.lanes[0].event = Some(event.clone());
+        dispatcher.attach(0, segment.clone(), worker.outbound.clone());
+        drop(dispatcher);
         let of_driver = pool.clone();
-        let driver = Builder::new().spawn(move || Driver::new(&of_driver, 0, bell, worker).serve());
+        let driver = Builder::new().spawn(move || Driver::new(&of_driver, 0, event, worker).serve());
         let driver = driver.expect("a thread");
-        Stage { pool, driver, socket: Socket::from_fd(theirs), page, inbox: Inbox::default(), body }
+        Stage { pool, driver, socket: Socket::from_fd(theirs), segment, inbox: Inbox::default(), body }
     }
 
     fn submit(&self, n: u64) -> Future<u64> {
@@ -81,10 +81,10 @@ impl Stage {
             if let Some(frame) = self.inbox.next().expect("a driver speaks well") {
                 break frame;
             }
-            self.inbox.fill(&self.socket, Wait::Yes).expect("no error");
+            self.inbox.fill(&self.socket, Blocking::Yes).expect("no error");
         };
         assert_eq!((head.kind, head.a, head.b), (Kind::Batch, number, 1));
-        assert_eq!(self.page.claim(number).begin(), Some(0));
+        assert_eq!(self.segment.claim(number).begin(), Some(0));
         let task = get(&mut self.inbox.body(body)).expect("a task");
         let (header, _) = parcel::Header::read(&task[1..]).expect("a parcel, behind its flags");
         let mut reply = Vec::new();
@@ -95,10 +95,10 @@ impl Stage {
 
     /// A small reply, as a worker gives it.
     fn reply(&self, number: u32, reply: &[u8]) {
-        self.page.pass(number + 1);
-        assert!(self.page.ring.put(number, 0, reply));
-        if self.page.ring.is_wanted() {
-            self.say(&Head::new(Kind::Bell, 0, 0, 0).to_bytes());
+        self.segment.pass(number + 1);
+        assert!(self.segment.ring.put(number, 0, reply));
+        if self.segment.ring.takes_doorbell() {
+            self.say(&Head::new(Kind::Doorbell, 0, 0, 0).to_bytes());
         }
     }
 
@@ -127,7 +127,7 @@ fn replies_come_by_the_ring_and_by_the_socket() {
     stage.reply(0, &reply);
     assert_eq!(within(one).expect("a result"), 2);
     let reply = stage.run(1, 4);
-    stage.page.pass(2);
+    stage.segment.pass(2);
     let head = Head::new(Kind::Reply, 1, 0, reply.len()).to_bytes();
     stage.say(&[&head[..], &reply].concat());
     assert_eq!(within(two).expect("a result"), 4);
@@ -143,7 +143,7 @@ fn a_death_costs_the_one_that_had_begun_and_the_other_is_queued() {
     let pool = stage.die();
     let Err(TaskError::WorkerDied(died)) = within(one) else { panic!("it had begun") };
     assert_eq!((died.pid(), died.signal()), (pid, Some(9)));
-    assert_eq!((two.is_done(), pool.book.lock().queued()), (false, 1));
+    assert_eq!((two.is_done(), pool.dispatcher.lock().queued()), (false, 1));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_result_in_the_ring_outlives_its_worker_though_nobody_rang() {
     let mut stage = Stage::new();
     let one = stage.submit(1);
     let reply = stage.run(0, 2);
-    assert!(stage.page.ring.put(0, 0, &reply));
+    assert!(stage.segment.ring.put(0, 0, &reply));
     stage.die();
     assert_eq!(within(one).expect("it was whole"), 2);
 }
@@ -187,7 +187,7 @@ fn who_is_told_to_leave_may_take_no_more() {
     stage.reply(0, &reply);
     stage.pool.drain();
     // The end of the stream, and nothing before it.
-    assert_eq!(stage.inbox.fill(&stage.socket, Wait::Yes).expect("no error"), super::Filled::End);
+    assert_eq!(stage.inbox.fill(&stage.socket, Blocking::Yes).expect("no error"), super::Filled::End);
     assert_eq!(within(one).expect("a result"), 2);
     stage.die();
 }
@@ -200,17 +200,17 @@ const STEPS: &[(&str, Scene)] = &[
     ("begins", Scene::Work),
     ("started", Scene::Work),
     ("is up", Scene::Work),
-    ("is at its desk", Scene::Work),
+    ("is attached", Scene::Work),
     ("decided", Scene::Work),
     ("sends", Scene::Work),
     ("sent", Scene::Work),
-    ("hears, with the book in hand", Scene::Work),
-    ("heard", Scene::Work),
+    ("receives, with the dispatcher locked", Scene::Work),
+    ("received", Scene::Work),
     ("resolved one", Scene::Work),
     ("recalled", Scene::Kill),
     ("killed", Scene::Kill),
-    ("buries", Scene::Kill),
-    ("buried", Scene::Kill),
+    ("reaps", Scene::Kill),
+    ("reaped", Scene::Kill),
     ("settled", Scene::Kill),
     ("decided whether to stay", Scene::Kill),
     ("closes", Scene::Shutdown),

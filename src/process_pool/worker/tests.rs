@@ -1,4 +1,4 @@
-//! The worker's loop over a stream and a page of the test's own.
+//! The worker's loop over a stream and a segment of the test's own.
 
 use super::{CUT, SELF, ancestry, leave_last_words, serve, short};
 use crate::contain::Told;
@@ -6,20 +6,20 @@ use crate::error::TaskError;
 use crate::executor::{Task, encode_call, encode_try_call};
 use crate::future::TaskOptions;
 use crate::id::FutureId;
-use crate::process_pool::channel::{Filled, Inbox, Outbox, Wait};
+use crate::process_pool::frames::{Blocking, Filled, Inbox, Outbox};
 use crate::process_pool::message::{Head, Kind, Welcome};
-use crate::process_pool::page::{LAST_WORDS, Page};
-use crate::process_pool::record::{Record, frame};
+use crate::process_pool::shared::{LAST_WORDS, Layout};
 use crate::process_pool::sys::Mapping;
+use crate::process_pool::task::{EncodedTask, frame};
 use crate::process_pool::tests::FakeStream;
 use crate::remote::{outcome, parcel};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A parent: its page, and what it sends.
+/// A parent: its segment, and what it sends.
 struct Parent {
-    page: Arc<Mapping>,
+    segment: Arc<Mapping>,
     stream: FakeStream,
     batches: u32,
 }
@@ -27,7 +27,7 @@ struct Parent {
 impl Parent {
     fn new() -> Self {
         Parent {
-            page: Arc::new(Mapping::create().expect("a page").0),
+            segment: Arc::new(Mapping::create().expect("a segment").0),
             stream: FakeStream::default(),
             batches: 0,
         }
@@ -35,33 +35,33 @@ impl Parent {
 
     /// Ships a batch of calls, in pieces of `size` bytes.
     fn ship(&mut self, f: fn(u64) -> u64, args: &[u64], options: &TaskOptions, size: usize) -> Vec<FutureId> {
-        let record = |arg: &u64| {
+        let task = |arg: &u64| {
             let (task, future) = Task::new(f, *arg);
             future.detach();
             let entry = task.with_options(options.clone()).into_entry();
-            Record::new(entry).map_err(|(_, error)| error).expect("can be encoded")
+            EncodedTask::new(entry).map_err(|(_, error)| error).expect("can be encoded")
         };
-        let records: Vec<Record> = args.iter().map(record).collect();
-        self.page.claim(self.batches).open(records.len() as u32);
+        let tasks: Vec<EncodedTask> = args.iter().map(task).collect();
+        self.segment.claim(self.batches).open(tasks.len() as u32);
         let wire = FakeStream::default();
         let mut outbox = Outbox::default();
-        frame(self.batches, &records).into_iter().for_each(|part| outbox.push(part));
+        frame(self.batches, &tasks).into_iter().for_each(|part| outbox.push(part));
         assert!(outbox.flush(&wire).expect("it takes all"));
         self.stream.give(&wire.sent.borrow(), size);
         self.batches += 1;
-        records.iter().map(Record::id).collect()
+        tasks.iter().map(EncodedTask::id).collect()
     }
 
     fn serve(&self) -> std::io::Result<()> {
-        serve(&self.stream, &self.page, &Welcome::default())
+        serve(&self.stream, &self.segment, &Welcome::default())
     }
 
     /// What the worker said through the socket, and then its small replies: heads, and bodies behind them.
     fn heard(&self) -> Vec<(Head, Vec<u8>)> {
         let mut heard = frames(&self.stream.sent.borrow());
-        while let Some(next) = self.page.ring.next().expect("a worker writes well") {
+        while let Some(next) = self.segment.ring.next().expect("a worker writes well") {
             let mut reply = Vec::new();
-            self.page.ring.take(next, &mut reply);
+            self.segment.ring.take(next, &mut reply);
             heard.push((Head::new(Kind::Reply, next.batch, next.index, reply.len()), reply));
         }
         heard
@@ -72,7 +72,7 @@ fn frames(bytes: &[u8]) -> Vec<(Head, Vec<u8>)> {
     let (mut inbox, stream) = (Inbox::default(), FakeStream::giving(bytes, 1 << 20));
     let mut frames = Vec::new();
     loop {
-        let filled = inbox.fill(&stream, Wait::Yes).expect("no error");
+        let filled = inbox.fill(&stream, Blocking::Yes).expect("no error");
         while let Some((head, body)) = inbox.next().expect("a worker speaks well") {
             frames.push((head, inbox.body(body).to_vec()));
         }
@@ -104,7 +104,7 @@ fn each_task_is_answered_in_its_turn() {
         let values: Vec<_> =
             heard.iter().zip(ids).map(|((_, body), id)| value(body, id).expect("a square")).collect();
         assert_eq!(values, [4, 9, 16, 25]);
-        assert_eq!(parent.page.over(), 2);
+        assert_eq!(parent.segment.over(), 2);
     }
 }
 
@@ -119,15 +119,15 @@ fn what_was_recalled_is_not_begun_and_the_parent_hears_of_it() {
     parent.ship(note, &[1, 10, 100], &TaskOptions::new(), 1 << 20);
     parent.ship(note, &[1000], &TaskOptions::new(), 1 << 20);
     // Before the worker gets to them: two of the first batch, and all of the second.
-    parent.page.claim(0).lower(1);
-    parent.page.claim(1).lower(0);
-    let page = parent.page.clone();
+    parent.segment.claim(0).lower(1);
+    parent.segment.claim(1).lower(0);
+    let segment = parent.segment.clone();
     parent.stream.pause();
     parent.stream.then(move |sent| {
-        // Asleep now: the parent has heard that the second frame is through, by a bell since there was no reply.
+        // Asleep now: the parent has heard that the second frame is through, by a event since there was no reply.
         let kinds: Vec<_> = frames(sent).iter().map(|(head, _)| head.kind).collect();
-        assert_eq!(kinds, [Kind::Bell]);
-        assert_eq!(page.over(), 2);
+        assert_eq!(kinds, [Kind::Doorbell]);
+        assert_eq!(segment.over(), 2);
     });
     parent.serve().expect("the stream ended well");
     assert_eq!(BEGUN.load(Ordering::Relaxed), 1);
@@ -138,16 +138,16 @@ fn a_recall_while_a_task_runs_leaves_it_and_nothing_else() {
     static PAGE: std::sync::OnceLock<Arc<Mapping>> = std::sync::OnceLock::new();
     fn recalls_the_others(n: u64) -> u64 {
         // The parent's hand, at the worst moment.
-        let page: &Page = PAGE.get().expect("set");
-        assert_eq!(page.claim(0).lower(0).limit, 1);
+        let segment: &Layout = PAGE.get().expect("set");
+        assert_eq!(segment.claim(0).lower(0).limit, 1);
         n
     }
     let mut parent = Parent::new();
-    let _ = PAGE.set(parent.page.clone());
+    let _ = PAGE.set(parent.segment.clone());
     parent.ship(recalls_the_others, &[1, 2, 3], &TaskOptions::new(), 1 << 20);
     parent.serve().expect("the stream ended well");
     assert_eq!(parent.heard().len(), 1);
-    assert_eq!(parent.page.over(), 1);
+    assert_eq!(parent.segment.over(), 1);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_limited_task_rings_when_it_begins() {
     parent.ship(square, &[1, 2], &limited, 1 << 20);
     parent.serve().expect("the stream ended well");
     let kinds: Vec<_> = parent.heard().iter().map(|(head, _)| head.kind).collect();
-    assert_eq!(kinds, [Kind::Bell, Kind::Bell, Kind::Reply, Kind::Reply]);
+    assert_eq!(kinds, [Kind::Doorbell, Kind::Doorbell, Kind::Reply, Kind::Reply]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let ids = parent.ship(loaded, &[0], &TaskOptions::new(), 1 << 20);
     let initializer = encode_call(load, 7).expect("can be encoded").into_bytes();
     let welcome = Welcome { initializer: initializer.clone(), ..Welcome::default() };
-    serve(&parent.stream, &parent.page, &welcome).expect("the stream ended well");
+    serve(&parent.stream, &parent.segment, &welcome).expect("the stream ended well");
     let heard = parent.heard();
     assert_eq!((heard[0].0.kind, heard[1].0.kind), (Kind::Ready, Kind::Reply));
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
@@ -203,7 +203,7 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let initializer = encode_try_call(refuse, "no licence".to_owned()).expect("can be encoded").into_bytes();
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
     let welcome = Welcome { initializer, ..Welcome::default() };
-    serve(&parent.stream, &parent.page, &welcome).expect("the stream ended well");
+    serve(&parent.stream, &parent.segment, &welcome).expect("the stream ended well");
     let heard = parent.heard();
     let ready = outcome::open(&heard[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
     let Err(TaskError::Failed(failed)) = ready else { panic!("it failed") };
@@ -213,23 +213,23 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
 #[test]
 fn what_no_parent_sends_ends_it() {
     // Frames that come the other way; a batch with more tasks than bytes; no frame at all.
-    for kind in [Kind::Hello, Kind::Welcome, Kind::Ready, Kind::Reply, Kind::Bell] {
+    for kind in [Kind::Hello, Kind::Welcome, Kind::Ready, Kind::Reply, Kind::Doorbell] {
         let parent = Parent::new();
         parent.stream.give(&Head::new(kind, 0, 0, 0).to_bytes(), 100);
         assert!(parent.serve().is_err(), "{kind:?}");
     }
     let parent = Parent::new();
-    parent.page.claim(0).open(3);
+    parent.segment.claim(0).open(3);
     parent.stream.give(&Head::new(Kind::Batch, 0, 3, 0).to_bytes(), 100);
     assert!(parent.serve().is_err());
     assert!(parent.heard().is_empty());
     let parent = Parent::new();
     parent.stream.give(&[200; 100], 100);
     assert!(parent.serve().is_err());
-    // A page that allows more than the batch has.
+    // A segment that allows more than the batch has.
     let mut parent = Parent::new();
     parent.ship(square, &[1], &TaskOptions::new(), 1 << 20);
-    parent.page.claim(0).open(2);
+    parent.segment.claim(0).open(2);
     assert!(parent.serve().is_err());
 }
 
@@ -245,13 +245,13 @@ fn names_are_shortened_in_their_middle() {
 #[test]
 fn last_words_that_are_too_long_keep_the_place_and_the_beginning() {
     for (letters, backtrace) in [(10, 50_000), (20_000, 0), (20_001, 50_000), (1_000_000, 10)] {
-        let page = Mapping::create().expect("a page").0;
+        let segment = Mapping::create().expect("a segment").0;
         // Two bytes each, behind an odd number of others: some cuts would be in the middle of one.
         let message = format!("left == right: {}", "é".repeat(letters));
         let location = Some("src/tasks.rs:7:9".to_owned());
         let backtrace = Some("0: begin\n".repeat(backtrace / 9));
-        leave_last_words(&page, &Told { message: &message, location, backtrace });
-        let words = page.last_words.read().expect("some are left");
+        leave_last_words(&segment, &Told { message: &message, location, backtrace });
+        let words = segment.last_words.read().expect("some are left");
         assert!(words.len() <= LAST_WORDS);
         let Err(TaskError::Panicked(panic)) = outcome::read::<()>(&words) else { panic!("it is readable") };
         assert_eq!(panic.location(), Some("src/tasks.rs:7:9"));

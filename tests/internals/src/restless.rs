@@ -1,8 +1,8 @@
-//! A worker that has gone mad, at its worst: it writes to a word of the shared page just before the parent looks at it.
+//! A worker that has gone mad, at its worst: it writes to a word of the segment just before the parent looks at it.
 //!
-//! What two threads would do by luck is done here by the input, and can be had again: each look that the page's code takes
+//! What two threads would do by luck is done here by the input, and can be had again: each look that the segment's code takes
 //! at an atomic word comes by [`touch`] first, which may change the word. So may all other code of the crate be looked in on
-//! by it, but for words outside the pages it does nothing.
+//! by it, but for words outside the segments it does nothing.
 
 #![expect(dead_code, reason = "each atomic type has what any of them needs")]
 
@@ -11,12 +11,12 @@ use std::ops::Range;
 
 thread_local! {
     static IS_ON: Cell<bool> = const { Cell::new(false) };
-    static HAND: RefCell<Hand> = const { RefCell::new(Hand { pages: Vec::new(), whims: Vec::new(), at: 0 }) };
+    static HAND: RefCell<Hand> = const { RefCell::new(Hand { segments: Vec::new(), whims: Vec::new(), at: 0 }) };
 }
 
 struct Hand {
-    /// The addresses of the pages.
-    pages: Vec<Range<usize>>,
+    /// The addresses of the segments.
+    segments: Vec<Range<usize>>,
     /// What it does at each look; the last of them for ever: it never rests.
     whims: Vec<u8>,
     at: usize,
@@ -57,7 +57,7 @@ pub(crate) fn touch(address: usize) -> Option<Whim> {
         return None;
     }
     HAND.with_borrow_mut(|hand| {
-        if !hand.pages.iter().any(|page| page.contains(&address)) {
+        if !hand.segments.iter().any(|segment| segment.contains(&address)) {
             return None;
         }
         let whim = *hand.whims.get(hand.at).or(hand.whims.last())?;
@@ -66,9 +66,9 @@ pub(crate) fn touch(address: usize) -> Option<Whim> {
     })
 }
 
-/// Whose hand it is in these pages from here on, and what it does.
-pub(crate) fn begin(pages: Vec<Range<usize>>, whims: &[u8]) {
-    HAND.with_borrow_mut(|hand| *hand = Hand { pages, whims: whims.to_vec(), at: 0 });
+/// Whose hand it is in these segments from here on, and what it does.
+pub(crate) fn begin(segments: Vec<Range<usize>>, whims: &[u8]) {
+    HAND.with_borrow_mut(|hand| *hand = Hand { segments, whims: whims.to_vec(), at: 0 });
 }
 
 /// Does something of the parent's, while the hand writes.

@@ -2,7 +2,7 @@
 
 use crate::error::TaskError;
 use crate::id::FutureId;
-use crate::process_pool::channel::{Filled, Inbox, Stream, Wait};
+use crate::process_pool::frames::{Blocking, Filled, Inbox, Stream};
 use crate::process_pool::message::{HEAD, Head, Kind, Welcome};
 use crate::remote::function::Offset;
 use crate::remote::outcome;
@@ -16,7 +16,7 @@ use std::io::{self, IoSlice};
 struct Pieces<'b>(RefCell<&'b [u8]>, usize);
 
 impl Stream for Pieces<'_> {
-    fn receive(&self, into: &mut Vec<u8>, _: Wait) -> io::Result<usize> {
+    fn receive(&self, into: &mut Vec<u8>, _: Blocking) -> io::Result<usize> {
         let mut rest = self.0.borrow_mut();
         let len = rest.len().min(self.1).min(into.capacity() - into.len());
         let (now, later) = rest.split_at(len);
@@ -25,7 +25,7 @@ impl Stream for Pieces<'_> {
         Ok(len)
     }
 
-    fn send(&self, _: &[IoSlice<'_>], _: Wait) -> io::Result<usize> {
+    fn send(&self, _: &[IoSlice<'_>], _: Blocking) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -34,8 +34,8 @@ impl Stream for Pieces<'_> {
 pub fn read_frames(bytes: &[u8], piece: usize) -> Result<Vec<(u32, u32, usize)>, String> {
     let (mut inbox, stream, mut frames) = (Inbox::default(), Pieces(RefCell::new(bytes), piece), Vec::new());
     loop {
-        let filled = inbox.fill(&stream, Wait::Yes).map_err(|error| error.to_string())?;
-        while let Some((head, body)) = inbox.next().map_err(|garbled| garbled.to_string())? {
+        let filled = inbox.fill(&stream, Blocking::Yes).map_err(|error| error.to_string())?;
+        while let Some((head, body)) = inbox.next().map_err(|error| error.to_string())? {
             frames.push((head.a, head.b, inbox.body(body).len()));
         }
         if filled == Filled::End {

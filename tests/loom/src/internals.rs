@@ -1,16 +1,16 @@
 //! The words that processes share, opened for models: a module of the crate, compiled in tests/loom alone.
 
-use super::page;
 use super::ring;
+use super::shared;
 
 /// Batches in flight to one worker at once.
-pub const FLIGHTS: usize = page::FLIGHTS;
+pub const SLOTS: usize = shared::SLOTS;
 
 /// Who may begin what.
 #[derive(Default)]
-pub struct Words(page::Words);
+pub struct Claims(shared::Claims);
 
-impl Words {
+impl Claims {
     /// The word of the slot that batch `number` is in.
     pub fn claim(&self, number: u32) -> Claim<'_> {
         Claim(self.0.claim(number))
@@ -29,7 +29,7 @@ impl Words {
 
 /// One batch's word.
 #[derive(Clone, Copy)]
-pub struct Claim<'w>(&'w page::Claim);
+pub struct Claim<'w>(&'w shared::Claim);
 
 impl Claim<'_> {
     /// Parent: opens a new batch.
@@ -58,29 +58,29 @@ impl<const N: usize> Ring<N> {
         self.0.put(batch, index, reply)
     }
 
-    /// Worker, after a `put`: whether to ring.
-    pub fn is_wanted(&self) -> bool {
-        self.0.is_wanted()
+    /// Worker, after a `put`: whether to write a doorbell.
+    pub fn takes_doorbell(&self) -> bool {
+        self.0.takes_doorbell()
     }
 
-    /// Parent: nobody need ring.
-    pub fn listen(&self) {
-        self.0.listen();
+    /// Parent: wants no doorbell.
+    pub fn disable_doorbell(&self) {
+        self.0.disable_doorbell();
     }
 
-    /// Parent: listens in the place of somebody who wants to be rung; false if nobody does.
-    pub fn listen_instead(&self) -> bool {
-        self.0.listen_instead()
+    /// Parent: takes the place of whoever wants a doorbell; false if nobody does.
+    pub fn try_disable_doorbell(&self) -> bool {
+        self.0.try_disable_doorbell()
     }
 
-    /// Parent: wants to be rung from here on. True if something is there already.
-    pub fn hang_up(&self) -> bool {
-        self.0.hang_up()
+    /// Parent: wants a doorbell from here on. True if something is there already.
+    pub fn enable_doorbell(&self) -> bool {
+        self.0.enable_doorbell()
     }
 
     /// Parent: whether something is in the ring.
-    pub fn has_news(&self) -> bool {
-        self.0.has_news()
+    pub fn has_replies(&self) -> bool {
+        self.0.has_replies()
     }
 
     /// Parent: takes the next reply out; its batch, its index, its bytes.

@@ -1,7 +1,7 @@
 //! What a task to another process goes through, without the other process.
 
 use concurrent_futures::{Future, Task, remote};
-use guard::{BATCH, Frames, Page};
+use guard::{BATCH, Frames, Segment};
 use serde::{Deserialize, Serialize};
 
 use crate::collect::counted;
@@ -64,10 +64,10 @@ pub(super) fn complete(times: u32) {
     futures.into_iter().for_each(|future| assert!(future.result().is_ok()));
 }
 
-/// A task's part in the shared page: begun by the worker, its reply through the ring.
+/// A task's part in the shared segment: begun by the worker, its reply through the ring.
 pub(super) fn page(times: u32) {
-    let (page, mut heard) = (Page::new(), Vec::new());
-    counted(|| (0..times / BATCH).for_each(|number| page.batch(number, &[7; 40], &mut heard)));
+    let (segment, mut heard) = (Segment::new(), Vec::new());
+    counted(|| (0..times / BATCH).for_each(|number| segment.batch(number, &[7; 40], &mut heard)));
     assert_eq!(heard, [7; 40]);
 }
 

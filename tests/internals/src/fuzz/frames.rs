@@ -1,12 +1,12 @@
 //! Any bytes as a stream of frames: what an inbox hands out is what a plain reader finds, in whatever pieces the bytes come
-//! and whatever part of a frame is to lie apart.
+//! and whatever part of a frame is received out of band.
 //!
 //! ```text
 //! piece 1 | filler 1 | which finder 1 | stream, to which the filler is added many times if it is large
 //! ```
 
 use super::Target;
-use crate::process_pool::channel::{Filled, Find, Inbox, Outbox, Part, Stream, Wait};
+use crate::process_pool::frames::{Blocking, Filled, FindBulk, Inbox, Outbox, Piece, Stream};
 use crate::process_pool::internals::memory::in_proportion;
 use crate::process_pool::message::{HEAD, Head, Kind};
 use crate::process_pool::worker::PARCEL_AT;
@@ -32,7 +32,7 @@ impl<'b> Pieces<'b> {
 }
 
 impl Stream for Pieces<'_> {
-    fn receive(&self, into: &mut Vec<u8>, _: Wait) -> io::Result<usize> {
+    fn receive(&self, into: &mut Vec<u8>, _: Blocking) -> io::Result<usize> {
         let mut rest = self.rest.borrow_mut();
         let len = rest.len().min(self.piece).min(into.capacity() - into.len());
         let (now, later) = rest.split_at(len);
@@ -41,10 +41,10 @@ impl Stream for Pieces<'_> {
         Ok(len)
     }
 
-    fn send(&self, parts: &[IoSlice<'_>], _: Wait) -> io::Result<usize> {
+    fn send(&self, pieces: &[IoSlice<'_>], _: Blocking) -> io::Result<usize> {
         let mut taken = self.taken.borrow_mut();
         let before = taken.len();
-        let bytes = parts.iter().flat_map(|part| part.iter());
+        let bytes = pieces.iter().flat_map(|part| part.iter());
         taken.extend(bytes.take(self.piece));
         Ok(taken.len() - before)
     }
@@ -57,7 +57,7 @@ fn body(data: &[u8]) {
     if filler >= 0xf0 {
         stream.resize(bytes.len() + usize::from(filler - 0xef) * 40_000, filler);
     }
-    let find = [None, Some(of_reply as Find), Some(of_batch as Find), Some(of_anything as Find)];
+    let find = [None, Some(of_reply as FindBulk), Some(of_batch as FindBulk), Some(of_anything as FindBulk)];
     compare(&stream, piece.max(stream.len() / 500), find[usize::from(finder) % find.len()]);
     in_and_out(bytes, piece);
 }
@@ -90,22 +90,22 @@ fn plain<'b>(rest: &mut &'b [u8]) -> Result<Option<(Head, &'b [u8])>, ()> {
     Ok(Some((head, body)))
 }
 
-fn compare(stream: &[u8], piece: usize, find: Option<Find>) {
+fn compare(stream: &[u8], piece: usize, find: Option<FindBulk>) {
     /// Room that an inbox begins with, once as it is and once while it moves.
     const INBOX: usize = 3 * (64 << 10);
     in_proportion(stream.len(), 9, INBOX + 4096, || {
         let (mut rest, pieces) = (stream, Pieces::new(stream, piece));
-        let mut inbox = find.map_or_else(Inbox::default, Inbox::finding);
+        let mut inbox = find.map_or_else(Inbox::default, Inbox::with_bulk);
         loop {
             // A head that makes no sense may be found out by the look at what lies in it.
-            let filled = inbox.fill(&pieces, Wait::No).expect("memory for what is there");
+            let filled = inbox.fill(&pieces, Blocking::No).expect("memory for what is there");
             loop {
                 match inbox.next() {
                     Ok(None) => break,
                     Ok(Some((head, range))) => {
                         let wanted = plain(&mut rest).expect("it was read").expect("it was read");
-                        let apart = inbox.take_apart();
-                        same(wanted, head, inbox.body(range), apart);
+                        let out_of_band = inbox.take_out_of_band();
+                        same(wanted, head, inbox.body(range), out_of_band);
                     }
                     Err(_) => return assert!(plain(&mut rest).is_err(), "it makes sense"),
                 }
@@ -117,25 +117,30 @@ fn compare(stream: &[u8], piece: usize, find: Option<Find>) {
     });
 }
 
-fn same(wanted: (Head, &[u8]), head: Head, body: &[u8], apart: Option<crate::process_pool::channel::Apart>) {
+fn same(
+    wanted: (Head, &[u8]),
+    head: Head,
+    body: &[u8],
+    out_of_band: Option<crate::process_pool::frames::OutOfBand>,
+) {
     assert_eq!(wanted.0, head);
-    match apart {
+    match out_of_band {
         None => assert!(wanted.1 == body, "another body"),
-        Some(apart) => {
-            let (at, end) = (apart.at, apart.at + apart.bytes.len());
-            assert_eq!(body.len() + apart.bytes.len(), wanted.1.len());
+        Some(out_of_band) => {
+            let (at, end) = (out_of_band.at, out_of_band.at + out_of_band.bytes.len());
+            assert_eq!(body.len() + out_of_band.bytes.len(), wanted.1.len());
             assert!(wanted.1[..at] == body[..at], "another body before what lies apart");
-            assert!(wanted.1[at..end] == apart.bytes, "another part");
+            assert!(wanted.1[at..end] == out_of_band.bytes, "another part");
             assert!(wanted.1[end..] == body[at..], "another body behind what lies apart");
         }
     }
 }
 
-/// What is sent in parts arrives as it was.
+/// What is sent in pieces arrives as it was.
 fn in_and_out(bytes: &[u8], piece: usize) {
     let (mut outbox, stream) = (Outbox::default(), Pieces::new(&[], piece));
     for part in bytes.chunks(1 + bytes.len() / 20) {
-        outbox.push(Part::Own(part.to_vec()));
+        outbox.push(Piece::Owned(part.to_vec()));
     }
     assert!(outbox.flush(&stream).expect("it takes all"));
     assert!(outbox.is_empty() && *stream.taken.borrow() == bytes);
@@ -162,7 +167,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         named("one-reply", [200, 0, 0], reply(3, 4, b"reply")),
         named("byte-by-byte", [0, 0, 0], [reply(0, 0, b"a"), reply(0, 1, b""), reply(1, 0, b"bc")].concat()),
         named("many", [20, 0, 1], (0..12).flat_map(|n| reply(n, n, &vec![7; n as usize * 9])).collect()),
-        named("bells", [50, 0, 0], Head::new(Kind::Bell, 0, 0, 0).to_bytes().repeat(8)),
+        named("bells", [50, 0, 0], Head::new(Kind::Doorbell, 0, 0, 0).to_bytes().repeat(8)),
         named("hello", [9, 0, 0], lying(Kind::Hello, 20, &[5; 20])),
         named("half-a-head", [9, 0, 0], reply(1, 1, b"")[..13].to_vec()),
         named("half-a-body", [9, 0, 0], reply(1, 1, b"body")[..26].to_vec()),

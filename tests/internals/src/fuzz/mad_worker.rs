@@ -1,12 +1,12 @@
-//! A worker that has gone mad: it writes anything to the page that it shares with the parent, at any time, also between two
-//! looks that the parent takes. The parent's half of the pool (the book, the desks, the ring) goes on: no panic, no hang,
+//! A worker that has gone mad: it writes anything to the segment that it shares with the parent, at any time, also between two
+//! looks that the parent takes. The parent's half of the pool (the dispatcher, the lanes, the ring) goes on: no panic, no hang,
 //! nothing read that isn't there, and every task comes to its one end.
 //!
 //! ```text
 //! how many whims 1 | steps, each a byte and what it needs | whims: what happens to a word before it is looked at
 //! ```
 
-#![expect(unsafe_code, reason = "a page as words, argued in the place")]
+#![expect(unsafe_code, reason = "a segment as words, argued in the place")]
 
 use super::Target;
 use crate::error::{Broken, TaskError};
@@ -14,14 +14,14 @@ use crate::executor::Task;
 use crate::future::cell::publish;
 use crate::future::state::Phase;
 use crate::future::{Future, State, TaskOptions};
-use crate::process_pool::book::{Book, Policy, Step};
-use crate::process_pool::desk::{Desk, Reason, Sentence};
-use crate::process_pool::door::Door;
+use crate::process_pool::dispatch::{Action, Dispatcher, Policy};
 use crate::process_pool::internals::memory::in_proportion;
-use crate::process_pool::message::Garbled;
-use crate::process_pool::page::Page;
-use crate::process_pool::record::Record;
+use crate::process_pool::lane::{KillReason, Lane, TaskKill};
+use crate::process_pool::message::ProtocolError;
+use crate::process_pool::outbound::Outbound;
+use crate::process_pool::shared::Layout;
 use crate::process_pool::sys::{Bell, Mapping, Signal, Socket};
+use crate::process_pool::task::EncodedTask;
 use crate::remote;
 use crate::sync::restless::{among, begin};
 use remote::{outcome, parcel};
@@ -34,29 +34,29 @@ pub(crate) const TARGET: Target = Target { name: "ring", body, words: &[], seeds
 
 /// Two workers' places, kept from one case to the next.
 struct Seat {
-    page: Arc<Mapping>,
-    door: Arc<Door>,
-    bell: Arc<Bell>,
+    segment: Arc<Mapping>,
+    outbound: Arc<Outbound>,
+    event: Arc<Bell>,
     _theirs: OwnedFd,
 }
 
 impl Seat {
     fn new() -> Self {
         let (ours, theirs) = Socket::pair().expect("a socket");
-        let page = Arc::new(Mapping::create().expect("a page").0);
-        let bell = Arc::new(Bell::new().expect("a bell"));
-        Seat { page, door: Arc::new(Door::new(ours)), bell, _theirs: theirs }
+        let segment = Arc::new(Mapping::create().expect("a segment").0);
+        let event = Arc::new(Bell::new().expect("an event"));
+        Seat { segment, outbound: Arc::new(Outbound::new(ours)), event, _theirs: theirs }
     }
 
-    /// The page as the worker sees it that has gone mad.
+    /// The segment as the worker sees it that has gone mad.
     fn words(&self) -> &[AtomicU64] {
-        let page: &Page = &self.page;
-        // SAFETY: a page is that long, aligned for words, and nothing but atomics; it lives as long as the seat.
-        unsafe { std::slice::from_raw_parts((&raw const *page).cast(), size_of::<Page>() / 8) }
+        let segment: &Layout = &self.segment;
+        // SAFETY: a segment is that long, aligned for words, and nothing but atomics; it lives as long as the seat.
+        unsafe { std::slice::from_raw_parts((&raw const *segment).cast(), size_of::<Layout>() / 8) }
     }
 
     fn wipe(&self) {
-        self.door.clear();
+        self.outbound.clear();
         for word in self.words().iter().filter(|word| word.load(Ordering::Relaxed) != 0) {
             word.store(0, Ordering::Relaxed);
         }
@@ -98,7 +98,7 @@ fn body(data: &[u8]) {
         seats.iter().for_each(Seat::wipe);
         let range = |seat: &Seat| {
             let start = seat.words().as_ptr().addr();
-            start..start + size_of::<Page>()
+            start..start + size_of::<Layout>()
         };
         begin(seats.iter().map(range).collect(), whims);
         Office::new(seats).play(steps);
@@ -106,10 +106,10 @@ fn body(data: &[u8]) {
 }
 
 struct Office<'s> {
-    book: Book,
+    dispatcher: Dispatcher,
     seats: &'s [Seat; 2],
     futures: Vec<Future<u64>>,
-    garbage: Vec<Record>,
+    garbage: Vec<EncodedTask>,
     /// How many tasks came to their end.
     ended: usize,
 }
@@ -120,13 +120,13 @@ const MOST_STEPS: usize = 200;
 
 impl<'s> Office<'s> {
     fn new(seats: &'s [Seat; 2]) -> Self {
-        let mut book = Book::new(2, Policy::default());
+        let mut dispatcher = Dispatcher::new(2, Policy::default());
         for (at, seat) in seats.iter().enumerate() {
-            book.add_desk();
-            book.desks[at].bell = Some(seat.bell.clone());
-            book.occupy(at, seat.page.clone(), seat.door.clone());
+            dispatcher.add_lane();
+            dispatcher.lanes[at].event = Some(seat.event.clone());
+            dispatcher.attach(at, seat.segment.clone(), seat.outbound.clone());
         }
-        Office { book, seats, futures: Vec::new(), garbage: Vec::new(), ended: 0 }
+        Office { dispatcher, seats, futures: Vec::new(), garbage: Vec::new(), ended: 0 }
     }
 
     fn play(mut self, steps: &[u8]) {
@@ -139,7 +139,7 @@ impl<'s> Office<'s> {
         }
         // The end: both workers die, and what they give back is cancelled.
         for at in [0, 1] {
-            self.bury(at);
+            self.reap(at);
             self.is_sane();
         }
         self.cancel_all();
@@ -155,11 +155,11 @@ impl<'s> Office<'s> {
             0 | 1 => self.submit(u64::from(next())),
             2 | 3 => self.drive(at),
             // The worker, as long as it was sane.
-            4 => drop(seat.page.claim(next().into()).begin()),
-            5 => seat.page.pass(next().into()),
+            4 => drop(seat.segment.claim(next().into()).begin()),
+            5 => seat.segment.pass(next().into()),
             6 => {
                 let (batch, index, reply) = (next(), next(), self.reply(next()));
-                seat.page.ring.put(batch.into(), index.into(), &reply);
+                seat.segment.ring.put(batch.into(), index.into(), &reply);
             }
             7 => self.work(at, next()),
             // The worker gone mad.
@@ -187,13 +187,13 @@ impl<'s> Office<'s> {
             19 => self.kill(next()),
             20 => self.ask(at, next()),
             21 => self.reply_by_socket(at, next().into(), next().into()),
-            22 => self.bury(at),
+            22 => self.reap(at),
             23 => among(|| {
-                let _ = (seat.page.ring.hang_up(), seat.page.ring.has_news());
-                seat.page.ring.listen();
+                let _ = (seat.segment.ring.enable_doorbell(), seat.segment.ring.has_replies());
+                seat.segment.ring.disable_doorbell();
             }),
             24 => self.last_words(at),
-            25 => self.condemn(at, Garbled("by the case")),
+            25 => self.kill_worker(at, ProtocolError("by the case")),
             26 => self.order(at),
             27 if next() == 0 => self.cancel_all(),
             28 if next() == 0 => self.break_down(),
@@ -209,54 +209,56 @@ impl<'s> Office<'s> {
             let options = if n.is_multiple_of(5) { options.timeout(Duration::from_secs(n)) } else { options };
             let entry = task.with_options(options).into_entry();
             assert!(entry.header().word.mark_entered());
-            let record = Record::new(entry).map_err(|(_, error)| error).expect("a number");
+            let task = EncodedTask::new(entry).map_err(|(_, error)| error).expect("a number");
             self.futures.push(future);
-            among(|| self.book.submit(record));
+            among(|| self.dispatcher.submit(task));
         }
     }
 
     /// As a driver does what it is told.
     fn drive(&mut self, at: usize) {
         let drained = true;
-        match among(|| self.book.next(at, drained, &mut self.garbage)) {
-            Step::Judge => self.judge(at),
-            Step::Condemn(garbled) => self.condemn(at, garbled),
-            Step::Close(_) => self.bury(at),
-            Step::Send => self.seats[at].door.clear(),
-            Step::Listen if self.book.desks[at].owes_a_sign() => self.forsake(at),
-            Step::Listen | Step::Sleep(_) | Step::StartAgain(_) => {}
+        match among(|| self.dispatcher.next(at, drained, &mut self.garbage)) {
+            Action::HandleKills => self.confirm_kill(at),
+            Action::Kill(error) => self.kill_worker(at, error),
+            Action::Close(_) => self.reap(at),
+            Action::Send => self.seats[at].outbound.clear(),
+            Action::WatchProgress if self.dispatcher.lanes[at].should_progress() => {
+                self.give_up_on_silent(at)
+            }
+            Action::WatchProgress | Action::Sleep(_) | Action::RetryStart(_) => {}
         }
         self.garbage.clear();
     }
 
-    fn judge(&mut self, at: usize) {
-        self.book.desks[at].order.take();
+    fn confirm_kill(&mut self, at: usize) {
+        self.dispatcher.lanes[at].order.take();
         self.recall(at);
         self.hear(at);
-        among(|| self.book.judge(at));
+        among(|| self.dispatcher.confirm_kill(at));
     }
 
-    fn forsake(&mut self, at: usize) {
+    fn give_up_on_silent(&mut self, at: usize) {
         self.recall(at);
-        among(|| self.book.desks[at].owes_a_sign());
+        among(|| self.dispatcher.lanes[at].should_progress());
     }
 
-    fn condemn(&mut self, at: usize, garbled: Garbled) {
+    fn kill_worker(&mut self, at: usize, error: ProtocolError) {
         self.recall(at);
-        self.book.desks[at].condemned.get_or_insert(Sentence::Garbled(garbled.to_string()));
-        self.seats[at].door.clear();
+        self.dispatcher.lanes[at].kill_reason.get_or_insert(KillReason::Protocol(error.to_string()));
+        self.seats[at].outbound.clear();
     }
 
     fn recall(&mut self, at: usize) {
         let mut cancelled = Vec::new();
-        among(|| self.book.recall(at, &mut cancelled));
+        among(|| self.dispatcher.recall(at, &mut cancelled));
         self.cancelled(cancelled);
     }
 
     /// The worker does the next task, and its reply is what it should be.
     fn work(&self, at: usize, how: u8) {
         let (seat, number) = (&self.seats[at], u32::from(how % 8));
-        if let Some(index) = seat.page.claim(number).begin() {
+        if let Some(index) = seat.segment.claim(number).begin() {
             let id = self.futures.get(usize::from(how >> 3)).map_or(0, |future| future.id().get());
             let header = parcel::Header {
                 attempt: 1,
@@ -270,7 +272,7 @@ impl<'s> Office<'s> {
             let mut reply = Vec::new();
             outcome::begin(Some(&header), &mut reply);
             outcome::write(Ok(7_u64), &mut reply);
-            seat.page.ring.put(number, index, &reply);
+            seat.segment.ring.put(number, index, &reply);
         }
     }
 
@@ -280,92 +282,99 @@ impl<'s> Office<'s> {
 
     /// As a driver takes what is in the ring.
     fn hear(&mut self, at: usize) {
-        let (ring, mut heard, mut small) = (&self.seats[at].page.ring, Vec::new(), Vec::new());
+        let (ring, mut heard, mut small) = (&self.seats[at].segment.ring, Vec::new(), Vec::new());
         let all = among(|| {
             while let Some(next) = ring.next()? {
-                let record = self.book.collect(at, next.batch, next.index)?;
+                let task = self.dispatcher.collect(at, next.batch, next.index)?;
                 let start = heard.len();
                 // A reply is no longer than the most that is put in a ring.
                 in_proportion(1, 3 * <crate::process_pool::ring::Ring>::MOST, 4 * heard.len(), || {
                     ring.take(next, &mut heard)
                 });
-                small.push((record, start..heard.len()));
+                small.push((task, start..heard.len()));
             }
-            Ok::<_, Garbled>(())
+            Ok::<_, ProtocolError>(())
         });
-        for (record, body) in small {
-            self.complete(record, &heard[body]);
+        for (task, body) in small {
+            self.complete(task, &heard[body]);
         }
-        if let Err(garbled) = all {
-            self.condemn(at, garbled);
+        if let Err(error) = all {
+            self.kill_worker(at, error);
         }
     }
 
     /// As a thread listens that waits for its task.
     fn listen(&mut self, which: u8) {
         let Some(id) = self.id(which) else { return };
-        let Some((at, page, _)) = among(|| self.book.lonely(id)) else { return };
+        let Some((at, segment, _)) = among(|| self.dispatcher.sole_in_flight(id)) else { return };
         let mut reply = Vec::new();
         let heard = among(|| {
-            let listens = page.ring.listen_instead();
-            let heard = (listens && page.ring.has_news()).then(|| self.book.hear(at, &page, id, &mut reply));
-            let _ = page.ring.hang_up();
+            let listens = segment.ring.try_disable_doorbell();
+            let heard = (listens && segment.ring.has_replies())
+                .then(|| self.dispatcher.hear(at, &segment, id, &mut reply));
+            let _ = segment.ring.enable_doorbell();
             heard
         });
-        if let Some((record, _)) = heard.flatten() {
-            assert_eq!(record.id(), id);
-            self.complete(record, &reply);
+        if let Some((task, _)) = heard.flatten() {
+            assert_eq!(task.id(), id);
+            self.complete(task, &reply);
         }
     }
 
     fn take_back(&mut self, which: u8) {
         let Some(id) = self.id(which) else { return };
-        let (record, _) = among(|| self.book.take_back(id));
-        self.cancelled(record.into_iter().collect());
+        let (task, _) = among(|| self.dispatcher.take_back(id));
+        self.cancelled(task.into_iter().collect());
     }
 
     fn kill(&mut self, which: u8) {
         let Some(id) = self.id(which) else { return };
-        let reason = if which < 128 { Reason::Asked } else { Reason::OutOfTime };
-        let _ = among(|| self.book.kill(id, reason));
+        let reason = if which < 128 { TaskKill::Requested } else { TaskKill::OutOfTime };
+        let _ = among(|| self.dispatcher.kill(id, reason));
     }
 
-    /// What is asked of a desk for a future's state, for statistics, for its clocks.
+    /// What is asked of a lane for a future's state, for statistics, for its time limits.
     fn ask(&mut self, at: usize, which: u8) {
         let id = self.id(which);
         among(|| {
-            let _ = id.is_some_and(|id| self.book.has_begun(id));
-            let running = self.book.limited(at).len();
-            let desk = &self.book.desks[at];
-            assert!(running <= desk.in_flight());
-            let _ = (desk.to_spare(), desk.all_waiting(), desk.has_room(), desk.owes_a_sign(), desk.limit(0));
+            let _ = id.is_some_and(|id| self.dispatcher.has_begun(id));
+            let running = self.dispatcher.limited(at).len();
+            let lane = &self.dispatcher.lanes[at];
+            assert!(running <= lane.in_flight());
+            let _ = (
+                lane.stealable(),
+                lane.waiting_tasks(),
+                lane.has_room(),
+                lane.should_progress(),
+                lane.limit(0),
+            );
         });
     }
 
     fn reply_by_socket(&mut self, at: usize, number: u32, index: u32) {
-        match among(|| self.book.collect(at, number, index)) {
-            Ok(record) => self.complete(record, b"nothing that is a reply"),
-            Err(garbled) => self.condemn(at, garbled),
+        match among(|| self.dispatcher.collect(at, number, index)) {
+            Ok(task) => self.complete(task, b"nothing that is a reply"),
+            Err(error) => self.kill_worker(at, error),
         }
     }
 
     /// Its death, and another takes its place.
-    fn bury(&mut self, at: usize) {
+    fn reap(&mut self, at: usize) {
         self.hear(at);
-        let remains = among(|| self.book.bury(at, true));
-        self.cancelled(remains.cancelled);
-        for (record, _) in remains.blamed {
-            self.fail(record, TaskError::Abandoned);
+        let reaped = among(|| self.dispatcher.reap(at, true));
+        self.cancelled(reaped.cancelled);
+        for (task, _) in reaped.lost {
+            self.fail(task, TaskError::Abandoned);
         }
         let seat = &self.seats[at];
         seat.wipe();
-        self.book.occupy(at, seat.page.clone(), seat.door.clone());
+        self.dispatcher.attach(at, seat.segment.clone(), seat.outbound.clone());
     }
 
     fn last_words(&self, at: usize) {
-        let page = &self.seats[at].page;
+        let segment = &self.seats[at].segment;
         let words = among(|| {
-            in_proportion(1, 4 * crate::process_pool::page::LAST_WORDS, 4096, || page.last_words.read())
+            in_proportion(1, 4 * crate::process_pool::shared::LAST_WORDS, 4096, || segment.last_words.read())
         });
         if let Some(words) = words {
             let _ = outcome::read::<()>(&words);
@@ -373,19 +382,19 @@ impl<'s> Office<'s> {
     }
 
     fn order(&mut self, at: usize) {
-        self.book.desks[at].order = Some(Signal::TERM);
+        self.dispatcher.lanes[at].order = Some(Signal::TERM);
     }
 
     fn cancel_all(&mut self) {
         let mut cancelled = Vec::new();
-        among(|| self.book.cancel_all(&mut cancelled));
+        among(|| self.dispatcher.cancel_all(&mut cancelled));
         self.cancelled(cancelled);
     }
 
     fn break_down(&mut self) {
-        let (lost, _) = among(|| self.book.break_down(Broken::new("by the case")));
-        for record in lost {
-            self.fail(record, TaskError::Abandoned);
+        let (lost, _) = among(|| self.dispatcher.break_down(Broken::new("by the case")));
+        for task in lost {
+            self.fail(task, TaskError::Abandoned);
         }
     }
 
@@ -394,7 +403,7 @@ impl<'s> Office<'s> {
         if future.state() == State::Queued && future.cancel() {
             // What is left of it in the queue has had its end.
             self.ended += 1;
-            let dead = self.book.note_cancelled();
+            let dead = self.dispatcher.note_cancelled();
             self.garbage.extend(dead);
         }
     }
@@ -403,8 +412,8 @@ impl<'s> Office<'s> {
         self.futures.get(usize::from(which) % MOST_TASKS).map(Future::id)
     }
 
-    fn complete(&mut self, record: Record, reply: &[u8]) {
-        let entry = record.into_held().release();
+    fn complete(&mut self, task: EncodedTask, reply: &[u8]) {
+        let entry = task.into_unresolved().release();
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
@@ -416,16 +425,16 @@ impl<'s> Office<'s> {
         self.ended += 1;
     }
 
-    fn fail(&mut self, record: Record, error: TaskError) {
-        let entry = record.into_held().release();
+    fn fail(&mut self, task: EncodedTask, error: TaskError) {
+        let entry = task.into_unresolved().release();
         entry.fill(error);
         publish(&*entry, Phase::Dispatched, Phase::Failed, false).run(&*entry);
         self.ended += 1;
     }
 
-    fn cancelled(&mut self, records: Vec<Record>) {
-        for record in records {
-            let entry = record.into_held().release();
+    fn cancelled(&mut self, tasks: Vec<EncodedTask>) {
+        for task in tasks {
+            let entry = task.into_unresolved().release();
             entry.fill(TaskError::Cancelled);
             publish(&*entry, Phase::Cancelling, Phase::Cancelled, false).run(&*entry);
             self.ended += 1;
@@ -434,8 +443,8 @@ impl<'s> Office<'s> {
 
     /// Every task is in one place.
     fn is_sane(&self) {
-        let shipped: usize = self.book.desks.iter().map(Desk::in_flight).sum();
-        let there = self.book.queued() + shipped + self.ended;
+        let shipped: usize = self.dispatcher.lanes.iter().map(Lane::in_flight).sum();
+        let there = self.dispatcher.queued() + shipped + self.ended;
         assert_eq!(there, self.futures.len(), "a task is lost or doubled");
     }
 }

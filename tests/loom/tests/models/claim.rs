@@ -1,10 +1,10 @@
-//! The page's words, with the orderings that they have: who begins a task, and when a slot may be used again.
+//! The segment's words, with the orderings that they have: who begins a task, and when a slot may be used again.
 //!
-//! The order of the protocol's steps is searched in `tests/page`, one step after the other. Here it is about what one
+//! The order of the protocol's steps is searched in `tests/protocol`, one step after the other. Here it is about what one
 //! side sees of the other's.
 
 use crate::support::explore;
-use concurrent_futures::internals::{FLIGHTS, Words};
+use concurrent_futures::internals::{Claims, SLOTS};
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex, mpsc};
 use loom::thread;
@@ -12,10 +12,10 @@ use loom::thread;
 /// A batch's table: what of it is neither begun nor recalled.
 type Table = Mutex<Vec<u32>>;
 
-/// As `Desk::recall`, by anyone who holds the book.
-fn recall(page: &Words, table: &Table, to: u32) -> Vec<u32> {
+/// As `Lane::recall`, by anyone who holds the dispatcher.
+fn recall(segment: &Claims, table: &Table, to: u32) -> Vec<u32> {
     let mut table = table.lock().expect("no panics");
-    let limit = page.claim(0).lower(to) as usize;
+    let limit = segment.claim(0).lower(to) as usize;
     let above = limit.min(table.len());
     table.split_off(above)
 }
@@ -24,18 +24,18 @@ fn recall(page: &Words, table: &Table, to: u32) -> Vec<u32> {
 fn each_task_is_begun_or_recalled() {
     const TASKS: u32 = 3;
     explore("each_task_is_begun_or_recalled", 3, || {
-        let page = Arc::new(Words::default());
+        let segment = Arc::new(Claims::default());
         let table: Arc<Table> = Arc::new(Mutex::new((0..TASKS).collect()));
-        page.claim(0).open(TASKS);
+        segment.claim(0).open(TASKS);
         let worker = {
-            let page = page.clone();
-            thread::spawn(move || std::iter::from_fn(|| page.claim(0).begin()).collect::<Vec<_>>())
+            let segment = segment.clone();
+            thread::spawn(move || std::iter::from_fn(|| segment.claim(0).begin()).collect::<Vec<_>>())
         };
         let thief = {
-            let (page, table) = (page.clone(), table.clone());
-            thread::spawn(move || recall(&page, &table, 2))
+            let (segment, table) = (segment.clone(), table.clone());
+            thread::spawn(move || recall(&segment, &table, 2))
         };
-        let cancelled = recall(&page, &table, 1);
+        let cancelled = recall(&segment, &table, 1);
         let mut all = worker.join().expect("no panics");
         all.extend(thief.join().expect("no panics"));
         all.extend(cancelled);
@@ -48,37 +48,37 @@ fn each_task_is_begun_or_recalled() {
 /// it never begins a task of one batch by the frame of another.
 #[test]
 fn a_slot_is_used_again_only_after_over() {
-    const NEXT: u32 = FLIGHTS as u32;
+    const NEXT: u32 = SLOTS as u32;
     explore("a_slot_is_used_again_only_after_over", 3, || {
-        let page = Arc::new(Words::default());
+        let segment = Arc::new(Claims::default());
         // In the socket's place: what was done before a frame was sent is seen by who has it.
         let (socket, frames) = mpsc::channel();
         // Whoever has the slot's word for himself touches this; loom watches that nobody else does meanwhile.
         let slot = Arc::new(UnsafeCell::new(()));
         slot.with_mut(|_| ());
-        page.claim(0).open(1);
+        segment.claim(0).open(1);
         let worker = {
-            let (page, slot) = (page.clone(), slot.clone());
+            let (segment, slot) = (segment.clone(), slot.clone());
             thread::spawn(move || {
                 let mut begun = Vec::new();
                 for through in 1..=2 {
                     let number = frames.recv().expect("two are sent");
                     slot.with(|_| ());
                     begun.extend(
-                        std::iter::from_fn(|| page.claim(number).begin()).map(|index| (number, index)),
+                        std::iter::from_fn(|| segment.claim(number).begin()).map(|index| (number, index)),
                     );
                     slot.with(|_| ());
-                    page.pass(through);
+                    segment.pass(through);
                 }
                 begun
             })
         };
         socket.send(0).expect("the worker reads");
-        let recalled = page.claim(0).lower(0) == 0;
-        let is_free = page.over() == 1;
+        let recalled = segment.claim(0).lower(0) == 0;
+        let is_free = segment.over() == 1;
         if is_free {
             slot.with_mut(|_| ());
-            page.claim(NEXT).open(1);
+            segment.claim(NEXT).open(1);
         }
         // Else a frame that was recalled whole: its slot is as the first has left it.
         socket.send(NEXT).expect("the worker reads");

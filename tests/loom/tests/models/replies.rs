@@ -5,7 +5,7 @@
 //! away; which, it says itself. Not to be seen here is `head` without Release: loom lets a load see an old value, never
 //! one that is yet to be stored.
 //!
-//! `want` must go from 1 to 0 by compare-and-swap. A swap that finds 0 stores a 0 as well; by the rules of the language that
+//! `doorbell` must go from 1 to 0 by compare-and-swap. A swap that finds 0 stores a 0 as well; by the rules of the language that
 //! comes right after the 0 it found, but loom lets it come after a 1 that was stored meanwhile, and calls that a deadlock.
 
 use crate::support::explore;
@@ -13,34 +13,34 @@ use concurrent_futures::internals::Ring;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-/// In the place of doorbell and eventfd: what rings them is heard once, now or by who sleeps next.
+/// In the place of doorbell and eventfd: once set, it ends one sleep, the current or the next one.
 #[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    heard: Condvar,
+struct Event {
+    is_set: Mutex<bool>,
+    changed: Condvar,
 }
 
-impl Bell {
-    fn ring(&self) {
-        *self.rung.lock().expect("no panics") = true;
-        self.heard.notify_one();
+impl Event {
+    fn signal(&self) {
+        *self.is_set.lock().expect("no panics") = true;
+        self.changed.notify_one();
     }
 
     fn sleep(&self) {
-        let mut rung = self.rung.lock().expect("no panics");
-        while !*rung {
-            rung = self.heard.wait(rung).expect("no panics");
+        let mut is_set = self.is_set.lock().expect("no panics");
+        while !*is_set {
+            is_set = self.changed.wait(is_set).expect("no panics");
         }
-        *rung = false;
+        *is_set = false;
     }
 }
 
 #[derive(Default)]
 struct Lane {
     ring: Small,
-    bell: Bell,
-    /// The indices of the replies that were taken.
-    book: Mutex<Vec<u32>>,
+    event: Event,
+    /// The indices of the replies that were taken, under the lock of the dispatcher.
+    dispatcher: Mutex<Vec<u32>>,
 }
 
 /// Room for two replies.
@@ -57,27 +57,27 @@ impl Lane {
     /// W4. False: the ring is full.
     fn reply(&self, index: u32) -> bool {
         let is_put = self.ring.put(BATCH, index, &bytes(index));
-        if is_put && self.ring.is_wanted() {
-            self.bell.ring();
+        if is_put && self.ring.takes_doorbell() {
+            self.event.signal();
         }
         is_put
     }
 
-    /// The next reply out of the ring, in one section of the book.
+    /// The next reply out of the ring, in one section of the dispatcher.
     fn collect(&self) -> Option<u32> {
-        let mut book = self.book.lock().expect("no panics");
+        let mut dispatcher = self.dispatcher.lock().expect("no panics");
         let index = take(&self.ring)?;
-        book.push(index);
+        dispatcher.push(index);
         Some(index)
     }
 
     /// D1 and D2, until there are `replies`. Sleeps for ever if one is lost, which loom calls a deadlock.
     fn drive(&self, replies: usize) {
-        while self.book.lock().expect("no panics").len() < replies {
-            if !self.ring.hang_up() {
-                self.bell.sleep();
+        while self.dispatcher.lock().expect("no panics").len() < replies {
+            if !self.ring.enable_doorbell() {
+                self.event.sleep();
             }
-            self.ring.listen();
+            self.ring.disable_doorbell();
             while self.collect().is_some() {}
         }
     }
@@ -89,7 +89,7 @@ fn take(ring: &Small) -> Option<u32> {
     Some(index)
 }
 
-/// Fails without the fence in `hang_up`, and without the one in `is_wanted`.
+/// Fails without the fence in `enable_doorbell`, and without the one in `takes_doorbell`.
 #[test]
 fn no_reply_lies_there_while_the_driver_sleeps() {
     explore("no_reply_lies_there_while_the_driver_sleeps", 3, || {
@@ -104,7 +104,7 @@ fn no_reply_lies_there_while_the_driver_sleeps() {
         };
         driver.join().expect("no panics");
         assert_eq!(worker.join().expect("no panics"), 0, "two have room");
-        assert_eq!(*lane.book.lock().expect("no panics"), [0, 1]);
+        assert_eq!(*lane.dispatcher.lock().expect("no panics"), [0, 1]);
     });
 }
 
@@ -131,10 +131,10 @@ fn replies_come_whole_and_in_order_when_the_ring_wraps() {
     });
 }
 
-/// Fails without the fence in `hang_up`, and without the one in `is_wanted`.
+/// Fails without the fence in `enable_doorbell`, and without the one in `takes_doorbell`.
 #[test]
-fn who_listens_and_hangs_up_loses_nothing() {
-    explore("who_listens_and_hangs_up_loses_nothing", 2, || {
+fn a_direct_wait_loses_nothing() {
+    explore("a_direct_wait_loses_nothing", 2, || {
         let lane = Arc::new(Lane::default());
         let worker = {
             let lane = lane.clone();
@@ -143,19 +143,19 @@ fn who_listens_and_hangs_up_loses_nothing() {
         let waiter = {
             let lane = lane.clone();
             thread::spawn(move || {
-                if !lane.ring.listen_instead() {
+                if !lane.ring.try_disable_doorbell() {
                     return;
                 }
                 let mut takes = false;
-                if lane.ring.has_news() {
-                    let mut book = lane.book.lock().expect("no panics");
+                if lane.ring.has_replies() {
+                    let mut dispatcher = lane.dispatcher.lock().expect("no panics");
                     let taken = take(&lane.ring);
                     takes = taken.is_some();
-                    book.extend(taken);
+                    dispatcher.extend(taken);
                 }
                 // Whoever takes decides for the driver: it is to see that there is no more to come.
-                if lane.ring.hang_up() || takes {
-                    lane.bell.ring();
+                if lane.ring.enable_doorbell() || takes {
+                    lane.event.signal();
                 }
             })
         };
@@ -166,6 +166,6 @@ fn who_listens_and_hangs_up_loses_nothing() {
         driver.join().expect("no panics");
         worker.join().expect("no panics");
         waiter.join().expect("no panics");
-        assert_eq!(*lane.book.lock().expect("no panics"), [0]);
+        assert_eq!(*lane.dispatcher.lock().expect("no panics"), [0]);
     });
 }

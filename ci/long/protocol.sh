@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The model of the protocol between a driver and its worker: every scope, and every rule taken away. The fast ones are in `cargo test` too.
+#
+# ci/long/protocol.sh [tests whose name contains this]
+#
+# Release: tens of millions of states, up to 3 GB at once. One line a search says how many states there were and what
+# was found; a failure prints the steps that lead to it.
+set -euo pipefail
+source "$(dirname "$0")/../common.sh"
+exec cargo test --release -p protocol-model -- --include-ignored --nocapture --test-threads 1 "${1:-}"

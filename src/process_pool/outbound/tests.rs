@@ -1,0 +1,63 @@
+//! What goes through a outbound, over a real socket whose other end the test holds.
+
+use super::Outbound;
+use crate::process_pool::buffer::PooledBuffer;
+use crate::process_pool::frames::{Blocking, Piece, Stream};
+use crate::process_pool::sys::Socket;
+use std::sync::Arc;
+
+fn outbound() -> (Outbound, Socket) {
+    let (ours, theirs) = Socket::pair().expect("a socket");
+    (Outbound::new(ours), Socket::from_fd(theirs))
+}
+
+/// What is there, or at least `least` bytes of it.
+fn read(socket: &Socket, least: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < least {
+        bytes.reserve(1 << 16);
+        let got = socket.receive(&mut bytes, Blocking::Yes).expect("the outbound is open");
+        assert!(got > 0, "it was shut");
+    }
+    bytes
+}
+
+#[test]
+fn what_is_put_is_sent_by_the_first_who_flushes() {
+    let (outbound, worker) = outbound();
+    assert!(outbound.is_drained());
+    outbound.put(vec![
+        Piece::Owned(b"one ".to_vec()),
+        Piece::Shared(Arc::new(PooledBuffer::of(b"two ".to_vec()))),
+    ]);
+    outbound.put(vec![Piece::Owned(b"three".to_vec())]);
+    assert!(!outbound.is_drained());
+    assert!(outbound.flush() && outbound.is_drained());
+    assert_eq!(read(&worker, 13), b"one two three");
+    assert!(outbound.flush(), "nothing is left to be sent");
+}
+
+#[test]
+fn what_the_socket_has_no_room_for_stays_until_it_has() {
+    let (outbound, worker) = outbound();
+    let large: Vec<u8> = (0..4 << 20).map(|n: u32| n as u8).collect();
+    outbound.put(vec![Piece::Shared(Arc::new(PooledBuffer::of(large.clone())))]);
+    assert!(!outbound.flush() && !outbound.is_drained());
+    let mut heard = Vec::new();
+    while heard.len() < large.len() {
+        heard.extend(read(&worker, 1));
+        outbound.flush();
+    }
+    assert!(outbound.is_drained() && heard == large);
+}
+
+#[test]
+fn a_worker_that_is_gone_is_sent_nothing_and_nobody_is_held_up() {
+    let (outbound, worker) = outbound();
+    drop(worker);
+    outbound.put(vec![Piece::Owned(vec![1; 100])]);
+    assert!(outbound.flush() && outbound.is_drained());
+    outbound.put(vec![Piece::Owned(vec![1; 100])]);
+    outbound.clear();
+    assert!(outbound.is_drained());
+}
