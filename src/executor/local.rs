@@ -9,7 +9,9 @@ use super::map::{Chunk, ChunkResults, Map, MapWith, Submit, run_chunk};
 use super::options::MapOptions;
 use super::task::failing;
 use crate::error::{TaskError, TaskFailure};
-use crate::future::cell::{Cell, Entry, Extra, Source, Work};
+use crate::future::cell::{Cell, Entry, Source};
+use crate::future::extra::Extra;
+use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use std::sync::Arc;
 

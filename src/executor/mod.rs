@@ -1,4 +1,4 @@
-//! Layer 3: what every executor promises.
+//! What every executor promises.
 //!
 //! [`Executor`] has one required method and can be made into an object; [`ExecutorExt`] puts the generic verbs on top
 //! of it, for every executor there is. Code written against them runs on threads, on processes or on an executor of
@@ -24,7 +24,7 @@ pub use task::{Portable, Task};
 pub(crate) use task::{encode_call, encode_try_call};
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
-use crate::future::cell::Work;
+use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use map::{Chunk, ChunkResults};
 use std::sync::Arc;

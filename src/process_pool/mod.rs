@@ -1,4 +1,4 @@
-//! Layer 4b: [`ProcessPoolExecutor`].
+//! [`ProcessPoolExecutor`]: a pool of processes.
 //!
 //! ```text
 //!  submit(f, arg) --> EncodedTask --> Dispatcher { queue, lanes } --> driver n ==socket==> worker n: begin? run, reply
@@ -20,13 +20,13 @@ mod buffer;
 mod builder;
 mod dispatch;
 mod frames;
-// Not declared in its own file, which benches/guard includes without the rest.
 mod driver;
 #[cfg_attr(
     all(unix, feature = "auto-init"),
     expect(unsafe_code, reason = "code before main, argued in the file")
 )]
 mod entry;
+// Not declared in its own file, which benches/guard includes without the rest.
 #[cfg(test)]
 #[path = "frames/tests.rs"]
 mod frames_tests;

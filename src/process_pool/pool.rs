@@ -11,8 +11,9 @@ use super::task::EncodedTask;
 use crate::contain::{contain, drop_contained};
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::WhenFull;
-use crate::future::cell::{Aftermath, Entry, execute_here, fail_claimed, publish, publish_here};
+use crate::future::cell::Entry;
 use crate::future::home::{Home, HomeId, Listen};
+use crate::future::publish::{Aftermath, publish, refuse, run_here};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
 use crate::id::FutureId;
@@ -121,16 +122,14 @@ impl Pool {
     /// Takes a task, or gives its future the reason why not.
     pub(super) fn accept(self: &Arc<Self>, entry: Entry) {
         if !entry.is_portable() {
-            return refuse(&entry, TaskError::Rejected(Rejected::NotPortable));
+            return refuse(&*entry, TaskError::Rejected(Rejected::NotPortable));
         }
         match self.admit() {
             Admission::Granted => {}
-            Admission::Refused(error) => return refuse(&entry, error),
+            Admission::Refused(error) => return refuse(&*entry, error),
             Admission::RunHere => {
                 if entry.header().word.claim().is_some() {
-                    let phase = execute_here(&*entry);
-                    self.count(phase);
-                    publish_here(&*entry, Phase::Running, phase);
+                    run_here(&*entry, |phase| self.count(phase));
                 }
                 return;
             }
@@ -159,7 +158,7 @@ impl Pool {
         drop(dispatcher);
         self.room.notify_one();
         if let Some((entry, error)) = refused {
-            refuse(&entry, error);
+            refuse(&*entry, error);
         }
     }
 
@@ -213,7 +212,7 @@ impl Pool {
             }
         };
         self.count(phase);
-        let after = publish(&**entry, Phase::Dispatched, phase, false);
+        let after = publish(&**entry, Phase::Dispatched, phase);
         self.follow_up_elsewhere(entry.release(), after);
     }
 
@@ -222,7 +221,7 @@ impl Pool {
         let entry = task.into_unresolved();
         entry.fill(error);
         self.count(Phase::Failed);
-        let after = publish(&**entry, Phase::Dispatched, Phase::Failed, false);
+        let after = publish(&**entry, Phase::Dispatched, Phase::Failed);
         self.follow_up(entry.release(), after);
     }
 
@@ -231,7 +230,7 @@ impl Pool {
         for task in tasks {
             let entry = task.into_unresolved();
             entry.fill(TaskError::Cancelled);
-            let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled, false);
+            let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled);
             self.follow_up(entry.release(), after);
         }
     }
@@ -480,12 +479,6 @@ fn closed(state: &PoolState) -> Option<TaskError> {
         PoolState::Open => None,
         PoolState::Draining | PoolState::Cancelling => Some(TaskError::Rejected(Rejected::ShutDown)),
         PoolState::Broken(why) => Some(TaskError::Broken(why.clone())),
-    }
-}
-
-fn refuse(entry: &Entry, error: TaskError) {
-    if entry.header().word.claim().is_some() {
-        fail_claimed(&**entry, error);
     }
 }
 
