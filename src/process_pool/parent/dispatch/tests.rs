@@ -588,7 +588,7 @@ fn only_a_task_that_has_begun_can_be_answered_and_once() {
 }
 
 #[test]
-fn nonsense_in_the_page_is_an_error() {
+fn an_invalid_value_in_the_segment_is_an_error() {
     let mut office = Office::new(1);
     office.submit(0..2);
     office.next(0);
