@@ -883,7 +883,7 @@ fn cancelling_takes_all_back_that_has_not_begun() {
 }
 
 #[test]
-fn a_broken_book_gives_back_what_has_not_begun() {
+fn a_broken_dispatcher_gives_back_what_has_not_begun() {
     let mut office = Office::new(1);
     office.submit(0..8);
     office.next(0);
