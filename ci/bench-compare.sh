@@ -60,6 +60,8 @@ build() {
     (cd "$tree" && CARGO_TARGET_DIR=.. built build --release --package peers)
 }
 
+# Both are read by name, as ${!side}.
+# shellcheck disable=SC2034
 before=$(build "${hashes[0]}")
 # Of the working tree in any case: it has the comparison.
 echo "building the working tree" >&2
@@ -68,6 +70,7 @@ ours=$(built build --release --package peers)
 now=$ours
 named=("$(git log -1 --format='%h %s' "${hashes[0]}")" "the working tree")
 if [ ${#hashes[@]} = 2 ]; then
+    # shellcheck disable=SC2034
     now=$(build "${hashes[1]}")
     named[1]=$(git log -1 --format='%h %s' "${hashes[1]}")
 fi

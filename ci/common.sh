@@ -1,10 +1,11 @@
+# shellcheck shell=bash
 # What every job shares: sourced, not run. Goes to the root of the repository, wherever the job was called from, and makes
 # what other people have set on their machines make no difference. `ci/elsewhere.sh` holds that.
 
 # CDPATH may lead `cd` somewhere else; other locales sort otherwise, write 0,5 and translate what is searched for.
 unset CDPATH
 export LC_ALL=C
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 # Where cargo puts what it builds: `target`, CARGO_TARGET_DIR, or what a user's configuration says.
 target_dir=$(cargo metadata --no-deps --offline --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')

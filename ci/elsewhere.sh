@@ -30,7 +30,7 @@ complain "what cargo says to people is read: colours and texts differ, so use bu
     "$(grep -nE 'sed .*Executable|--message-format[ =]short' "${scripts[@]}" | grep -v '^ci/elsewhere.sh:' || true)"
 
 # What each is given, beside a folder that is not ours.
-home=${HOME:-$(echo ~)}
+home=${HOME:-~}
 others=(env -u HOME CDPATH=/:/tmp LC_ALL=de_DE.UTF-8 LANGUAGE=tr TERM=dumb NO_COLOR=1 CARGO_TERM_COLOR=always
     http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1 RUST_BACKTRACE=full
     CARGO_HOME="${CARGO_HOME:-$home/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$home/.rustup}")

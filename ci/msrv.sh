@@ -14,7 +14,7 @@ cargo clippy --package concurrent-futures --lib --all-features -- -A clippy::all
 
 # `rustup toolchain list` is asked first, because `cargo +version` may start a download.
 if command -v rustup >/dev/null && rustup toolchain list | grep -q "^$msrv"; then
-    toolchain=$(rustup toolchain list | grep -o "^$msrv[^ ]*" | head -n 1)
+    toolchain=$(rustup toolchain list | grep -o "^${msrv}[^ ]*" | head -n 1)
     # A target folder of its own: two compilers in one would rebuild everything twice a round.
     cargo "+$toolchain" test --package concurrent-futures --lib --all-features --target-dir "$target_dir/msrv"
 else

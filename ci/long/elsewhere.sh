@@ -20,7 +20,7 @@ place=$(mktemp -d)
 trap 'chmod -R u+w "$place"; rm -rf "$place"' EXIT
 root=$place/"a path with a space"
 git clone --quiet --no-hardlinks . "$root"
-home=${HOME:-$(echo ~)}
+home=${HOME:-~}
 cargo_home=${CARGO_HOME:-$home/.cargo}
 # A user's own configuration: what is built lies elsewhere without any variable.
 mkdir -p "$place/.cargo"

@@ -1,4 +1,4 @@
-//! Layer 4b: [`ProcessPoolExecutor`].
+//! [`ProcessPoolExecutor`]: a pool of processes.
 //!
 //! ```text
 //!  submit(f, arg) --> EncodedTask --> Dispatcher { queue, lanes } --> driver n ==socket==> worker n: begin? run, reply

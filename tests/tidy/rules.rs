@@ -488,7 +488,7 @@ mod tests {
         breaks("3:layers", "src/future/cell.rs", "use crate::{error::TaskError,\nthread_pool::Scope};");
         breaks("2:layers", "src/process_pool/parent/driver.rs", "fn f(_: crate::thread_pool::Scope) {}");
         breaks("2:layers", "src/thread_pool/worker.rs", "use super::super::process_pool;");
-        breaks("2:layers", "src/error.rs", "use crate::Future;");
+        breaks("2:layers", "src/error/mod.rs", "use crate::Future;");
         breaks("2:layers", "src/executor/mod.rs", "use super::Pool;");
         breaks("1:layers", "src/helpers.rs", "");
         passes(

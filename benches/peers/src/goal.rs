@@ -1,8 +1,8 @@
-//! What ours is to reach, and whether it did: a row of what is asked and what came out.
+//! Goals of ours, and whether it reached them: a row for each goal and its result.
 
 use crate::report::{Spread, short};
 
-/// One row: what is asked, and what came out.
+/// One row: a goal and its result.
 pub(crate) struct Outcome {
     pub(crate) what: String,
     pub(crate) asked: String,
@@ -50,7 +50,7 @@ impl Outcome {
 
 pub(crate) fn table(outcomes: &[Outcome], rounds: usize) -> String {
     let head =
-        format!("| median (least-most) of {rounds} rounds | asked | got | reached |\n|---|---|---|---|\n");
+        format!("| median (least-most) of {rounds} rounds | goal | result | reached |\n|---|---|---|---|\n");
     outcomes.iter().fold(head, |text, outcome| text + &outcome.row() + "\n")
 }
 

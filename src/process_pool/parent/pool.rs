@@ -9,9 +9,9 @@ use super::task::EncodedTask;
 use crate::contain::contain;
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::WhenFull;
-use crate::future::cell::{Entry, execute_here, fail_claimed, publish_here};
+use crate::future::cell::Entry;
 use crate::future::home::{Home, HomeId};
-use crate::future::state::Phase;
+use crate::future::publish::{refuse, run_here};
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
 use crate::process_pool::sys::{self, Birthmark, Child, Signal};
 use crate::process_pool::wire::buffer::PooledBuffer;
@@ -120,16 +120,14 @@ impl Pool {
     /// Takes a task, or gives its future the reason why not.
     pub(crate) fn accept(self: &Arc<Self>, entry: Entry) {
         if !entry.is_portable() {
-            return refuse(&entry, TaskError::Rejected(Rejected::NotPortable));
+            return refuse(&*entry, TaskError::Rejected(Rejected::NotPortable));
         }
         match self.admit() {
             Admission::Granted => {}
-            Admission::Refused(error) => return refuse(&entry, error),
+            Admission::Refused(error) => return refuse(&*entry, error),
             Admission::RunHere => {
                 if entry.header().word.claim().is_some() {
-                    let phase = execute_here(&*entry);
-                    self.count(phase);
-                    publish_here(&*entry, Phase::Running, phase);
+                    run_here(&*entry, |phase| self.count(phase));
                 }
                 return;
             }
@@ -155,7 +153,7 @@ impl Pool {
         };
         self.room.notify_one();
         if let (entry, Some(error)) = refused {
-            refuse(&entry, error);
+            refuse(&*entry, error);
         }
     }
 
@@ -373,12 +371,6 @@ enum Admission {
     Granted,
     Refused(TaskError),
     RunHere,
-}
-
-fn refuse(entry: &Entry, error: TaskError) {
-    if entry.header().word.claim().is_some() {
-        fail_claimed(&**entry, error);
-    }
 }
 
 impl Drop for Pool {

@@ -4,7 +4,8 @@ use super::pool::{Pool, SERVES};
 use super::task::EncodedTask;
 use crate::contain::contain;
 use crate::error::TaskError;
-use crate::future::cell::{Aftermath, Entry, publish};
+use crate::future::cell::Entry;
+use crate::future::publish::{Aftermath, publish};
 use crate::future::state::Phase;
 use crate::remote::codec::Arrived;
 use crate::remote::{outcome, parcel};
@@ -27,7 +28,7 @@ impl Pool {
             }
         };
         self.count(phase);
-        let after = publish(&**entry, Phase::Dispatched, phase, false);
+        let after = publish(&**entry, Phase::Dispatched, phase);
         self.hand_on((entry.release(), after));
     }
 
@@ -36,7 +37,7 @@ impl Pool {
         let entry = task.into_unresolved();
         entry.fill(error);
         self.count(Phase::Failed);
-        let after = publish(&**entry, Phase::Dispatched, Phase::Failed, false);
+        let after = publish(&**entry, Phase::Dispatched, Phase::Failed);
         self.follow_up((entry.release(), after));
     }
 
@@ -45,7 +46,7 @@ impl Pool {
         for task in tasks {
             let entry = task.into_unresolved();
             entry.fill(TaskError::Cancelled);
-            let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled, false);
+            let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled);
             self.follow_up((entry.release(), after));
         }
     }

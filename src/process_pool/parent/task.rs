@@ -1,7 +1,8 @@
 //! [`EncodedTask`]: a task, encoded, as the pool keeps it until its future is resolved.
 
 use crate::error::TaskError;
-use crate::future::cell::{Entry, Kept, publish_here};
+use crate::future::cell::{Entry, Kept};
+use crate::future::publish::publish_here;
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::process_pool::wire::batch::{BATCH_BYTES, TaskBytes};

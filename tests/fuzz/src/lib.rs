@@ -17,7 +17,7 @@
 mod clock;
 #[path = "../../../src/contain.rs"]
 mod contain;
-#[path = "../../../src/error.rs"]
+#[path = "../../../src/error/mod.rs"]
 mod error;
 #[path = "../../../src/executor/mod.rs"]
 mod executor;

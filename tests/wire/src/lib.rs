@@ -10,7 +10,7 @@
 
 #[path = "../../../src/contain.rs"]
 mod contain;
-#[path = "../../../src/error.rs"]
+#[path = "../../../src/error/mod.rs"]
 mod error;
 #[path = "../../../src/id.rs"]
 mod id;

@@ -1,4 +1,4 @@
-//! Options that every executor knows.
+//! [`MapOptions`]: how a lazy map runs.
 
 use crate::future::TaskOptions;
 
@@ -21,7 +21,7 @@ pub struct MapOptions {
     pub(super) chunksize: Option<usize>,
     pub(super) buffersize: Option<usize>,
     pub(super) unordered: bool,
-    pub(super) tasks: Option<TaskOptions>,
+    pub(in crate::executor) tasks: Option<TaskOptions>,
 }
 
 impl MapOptions {
@@ -62,7 +62,7 @@ impl MapOptions {
     }
 
     /// Whether items may share tasks: nothing was said of tasks, and there is room.
-    pub(super) fn lets_items_share(&self) -> bool {
+    pub(in crate::executor) fn lets_items_share(&self) -> bool {
         self.chunksize.is_none() && self.tasks.is_none() && !self.unordered && self.buffersize.is_some()
     }
 
@@ -77,30 +77,4 @@ impl MapOptions {
         self.tasks = Some(options);
         self
     }
-}
-
-/// What becomes of the queue when an executor shuts down. What runs is never interrupted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[non_exhaustive]
-pub enum Shutdown {
-    /// What is queued still runs.
-    #[default]
-    Drain,
-    /// What is queued is cancelled, and every wait for it ends.
-    CancelQueued,
-}
-
-/// What a submit does when the queue is full.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// Waits for a place. A worker that submits to its own pool counts as blocked meanwhile, so it can't deadlock.
-    Block,
-    /// Gives back a future that failed with [`Rejected::Full`](crate::Rejected::Full).
-    Reject,
-    /// Runs the task on the submitting thread, which slows down whoever submits too fast. The thread doesn't become a
-    /// worker by it: no initializer, no name, and locks that it holds stay held. A task that runs so and submits may
-    /// have to run the next inside itself: where those have nearly spent the thread's stack, the next fails with
-    /// [`Rejected::StackSpent`](crate::Rejected::StackSpent).
-    CallerRuns,
 }

@@ -9,12 +9,14 @@
 //!   says that more are there (`size_hint`), which a channel never does.
 //! - *Dropping the map cancels what has not begun*, also within a batch.
 
-use super::map::{ChunkResults, run_item};
+use super::chunk::{Chunk, ChunkResults, run_item};
+use super::pace::Pace;
 use crate::error::TaskError;
+use crate::future::Future;
+use crate::future::cell::{Cell, Entry, Source};
 use crate::sync::Mutex;
-use crate::sync::plain::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::vec;
 
 /// What the worker that runs the items shares with whoever waits for them. One lock an item: uncontended it costs half of
@@ -73,49 +75,23 @@ impl<A, R> Drop for BatchTask<A, R> {
     }
 }
 
-/// How long the items of one map take, and so how many of them share a task.
-pub(crate) struct Pace {
-    /// Nanoseconds an item, by the last task; 0 if none is through.
-    nanos: AtomicU64,
-}
-
-impl Pace {
-    /// How long a shared task takes about: two hundred times what it costs. Whoever waits for the first of its items waits
-    /// that much longer than for a single one.
-    const SHARED: Duration = Duration::from_micros(50);
-
-    pub(crate) const fn new() -> Self {
-        Pace { nanos: AtomicU64::new(0) }
-    }
-
-    fn note(&self, time: Duration, items: u32) {
-        if let Some(each) = time.checked_div(items) {
-            self.nanos.store((each.as_nanos() as u64).max(1), Ordering::Relaxed);
-        }
-    }
-
-    /// How many items the next task gets, if the last one got `size`. Twice or half as many at most: one measurement may be
-    /// off.
-    pub(crate) fn next_size(&self, size: usize) -> usize {
-        match self.nanos.load(Ordering::Relaxed) {
-            0 => 1,
-            nanos => {
-                let fitting = usize::try_from(Self::SHARED.as_nanos() as u64 / nanos).unwrap_or(usize::MAX);
-                fitting.clamp((size / 2).max(1), size.saturating_mul(2))
-            }
-        }
-    }
-
-    /// Begins anew: an item took long.
-    pub(crate) fn forget(&self) {
-        self.nanos.store(0, Ordering::Relaxed);
-    }
+/// A task that these items share; nobody knows of it yet.
+pub(super) fn shared<A, R, F>(f: &Arc<F>, pace: &Arc<Pace>, items: Vec<A>) -> (Chunk<A, R>, Entry)
+where
+    A: Send + 'static,
+    R: Send + 'static,
+    F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
+{
+    let (f, pace, len) = (f.clone(), pace.clone(), items.len());
+    let batch = Arc::new(Batch::new(items));
+    let task = BatchTask(batch.clone());
+    let cell: Arc<dyn Source<ChunkResults<R>>> = Cell::entered(move || Ok(task.0.run(&*f, &pace)), ());
+    (Chunk { future: Future::from_cell(cell.clone()), len, batch: Some(batch) }, cell)
 }
 
 #[cfg(all(test, not(concurrent_futures_loom)))]
 mod tests {
     use super::{Batch, Pace};
-    use std::time::Duration;
 
     #[test]
     fn what_was_taken_away_is_not_run() {
@@ -132,19 +108,5 @@ mod tests {
         );
         assert_eq!(results.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [20]);
         assert!(batch.part().is_empty() && batch.take_done().is_empty());
-    }
-
-    #[test]
-    fn short_items_share_and_long_ones_do_not() {
-        let pace = Pace::new();
-        assert_eq!(pace.next_size(1), 1);
-        pace.note(Duration::from_nanos(200), 10);
-        assert_eq!((pace.next_size(1), pace.next_size(512), pace.next_size(4096)), (2, 1024, 2500));
-        pace.note(Duration::from_millis(1), 1);
-        assert_eq!((pace.next_size(512), pace.next_size(1)), (256, 1));
-        pace.note(Duration::ZERO, 1);
-        assert_eq!(pace.next_size(1), 2);
-        pace.forget();
-        assert_eq!(pace.next_size(512), 1);
     }
 }
