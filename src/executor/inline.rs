@@ -1,13 +1,13 @@
 //! [`InlineExecutor`]: no threads at all.
 
 use super::local::{Launch, local_verbs};
-use super::map::{Map, MapWith};
-use super::options::{MapOptions, Shutdown};
+use super::map::{Map, MapOptions, MapWith};
+use super::shutdown::Shutdown;
 use super::task::Task;
 use super::{Executor, refuse_unsupported};
 use crate::error::{Rejected, TaskError, TaskFailure};
-use crate::future::cell::{Entry, execute_here, fail_claimed, publish_here};
-use crate::future::state::Phase;
+use crate::future::cell::Entry;
+use crate::future::publish::{fail_claimed, run_here};
 use crate::future::{Future, TaskOptions};
 use crate::sync::plain::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -55,14 +55,14 @@ impl Launch for Door {
         if entry.header().word.claim().is_none() {
             return;
         }
+        // ORDERING: pairs with the store in `shutdown`: a task that is refused for it comes after it.
         if self.closed.load(Ordering::Acquire) {
             return fail_claimed(&*entry, TaskError::Rejected(Rejected::ShutDown));
         }
         if let Some(error) = refuse_unsupported(entry.options()) {
             return fail_claimed(&*entry, error);
         }
-        let phase = execute_here(&*entry);
-        publish_here(&*entry, Phase::Running, phase);
+        run_here(&*entry, |_| {});
     }
 
     const SHARES: bool = false;
@@ -78,6 +78,7 @@ impl Executor for InlineExecutor {
     }
 
     fn shutdown(&self, _: Shutdown) {
+        // ORDERING: pairs with the load in `accept`.
         self.door.closed.store(true, Ordering::Release);
     }
 

@@ -4,12 +4,12 @@
 //! One list for all of them, stamped by `local_verbs!`: a verb that were missing on one type would silently be the
 //! trait's there, and adding it later would change what programs mean.
 
-use super::batch::{Batch, BatchTask, Pace};
-use super::map::{Chunk, ChunkResults, Map, MapWith, Submit, run_chunk};
-use super::options::MapOptions;
+use super::map::{Map, MapOptions, MapWith, Pace, ToPool};
 use super::task::failing;
 use crate::error::{TaskError, TaskFailure};
-use crate::future::cell::{Cell, Entry, Extra, Source, Work};
+use crate::future::cell::{Cell, Entry, Source};
+use crate::future::extra::Extra;
+use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use std::sync::Arc;
 
@@ -95,66 +95,8 @@ where
 {
     let pace = (options.lets_items_share() && L::SHARES).then(|| Arc::new(Pace::new()));
     let submit =
-        Local { pool: pool.clone(), f: Arc::new(f), tasks: options.tasks.clone(), pace: pace.clone() };
+        ToPool { pool: pool.clone(), f: Arc::new(f), tasks: options.tasks.clone(), pace: pace.clone() };
     MapWith::new(&options, pool.workers(), pace, input.into_iter(), Box::new(submit))
-}
-
-/// The way of a lazy map's items to an executor of this process.
-struct Local<L, F> {
-    pool: L,
-    f: Arc<F>,
-    tasks: Option<TaskOptions>,
-    /// Where items share tasks.
-    pace: Option<Arc<Pace>>,
-}
-
-impl<L, A, R, F> Submit<A, R> for Local<L, F>
-where
-    L: Launch,
-    A: Send + 'static,
-    R: Send + 'static,
-    F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
-{
-    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R> {
-        match &self.pace {
-            None => {
-                let (f, len) = (self.f.clone(), items.len());
-                let future = self.pool.launch(self.tasks.clone(), move || Ok(run_chunk(items, &*f)));
-                Chunk { future, len, batch: None }
-            }
-            Some(pace) => {
-                let (chunk, entry) = shared(&self.f, pace, items);
-                self.pool.accept(entry);
-                chunk
-            }
-        }
-    }
-
-    fn part(&mut self, batch: &Batch<A, R>) -> Vec<Chunk<A, R>> {
-        let mut chunks = Vec::new();
-        let Some(pace) = &self.pace else { return chunks };
-        self.pool.accept_parts(&mut || {
-            let parts = batch.part().into_iter().map(|item| shared(&self.f, pace, vec![item]));
-            let (parted, entries): (Vec<_>, Vec<_>) = parts.unzip();
-            chunks.extend(parted);
-            entries
-        });
-        chunks
-    }
-}
-
-/// A task that these items share; nobody knows of it yet.
-fn shared<A, R, F>(f: &Arc<F>, pace: &Arc<Pace>, items: Vec<A>) -> (Chunk<A, R>, Entry)
-where
-    A: Send + 'static,
-    R: Send + 'static,
-    F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
-{
-    let (f, pace, len) = (f.clone(), pace.clone(), items.len());
-    let batch = Arc::new(Batch::new(items));
-    let task = BatchTask(batch.clone());
-    let cell: Arc<dyn Source<ChunkResults<R>>> = Cell::entered(move || Ok(task.0.run(&*f, &pace)), ());
-    (Chunk { future: Future::from_cell(cell.clone()), len, batch: Some(batch) }, cell)
 }
 
 /// The inherent verbs of an executor that has a method `local(&self) -> &impl Launch`.

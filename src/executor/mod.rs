@@ -1,30 +1,31 @@
-//! Layer 3: what every executor promises.
+//! What every executor promises.
 //!
 //! [`Executor`] has one required method and can be made into an object; [`ExecutorExt`] puts the generic verbs on top
 //! of it, for every executor there is. Code written against them runs on threads, on processes or on an executor of
 //! one's own by changing one line.
 
-mod batch;
 mod inline;
 pub(crate) mod local;
 pub(crate) mod map;
-mod options;
 #[cfg(feature = "process")]
 #[expect(unsafe_code, reason = "code by its address, argued in the file")]
 mod runner;
+mod shutdown;
 mod still_busy;
 mod task;
+mod when_full;
 
 pub use inline::InlineExecutor;
-pub use map::{Map, MapTimeout, MapWith};
-pub use options::{MapOptions, Shutdown, WhenFull};
+pub use map::{Map, MapOptions, MapTimeout, MapWith};
+pub use shutdown::Shutdown;
 pub use still_busy::{BusyWorker, StillBusy};
 pub use task::{Portable, Task};
 #[cfg(feature = "process")]
 pub(crate) use task::{encode_call, encode_try_call};
+pub use when_full::WhenFull;
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
-use crate::future::cell::Work;
+use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use map::{Chunk, ChunkResults};
 use std::sync::Arc;

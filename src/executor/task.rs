@@ -6,10 +6,11 @@ use super::runner;
 #[cfg(feature = "process")]
 use crate::contain::drop_contained;
 use crate::error::{TaskError, TaskFailure};
-use crate::future::cell::{
-    self, Cell, Entry, LateOptions, Source, Work, execute_here, fail_claimed, publish_here,
-};
+use crate::future::cell::{self, Cell, Entry, Source};
+use crate::future::extra::LateOptions;
+use crate::future::publish::{fail_claimed, own, run_here};
 use crate::future::state::Phase;
+use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use crate::id::FutureId;
 #[cfg(feature = "process")]
@@ -141,9 +142,8 @@ impl Task {
     /// with [`Rejected::StackSpent`](crate::Rejected::StackSpent).
     pub fn run(mut self) {
         let cell = self.cell.take().expect("consumed by value");
-        if own(&cell) {
-            let phase = execute_here(&*cell);
-            publish_here(&*cell, Phase::Running, phase);
+        if own(&*cell) {
+            run_here(&*cell, |_| {});
         }
     }
 
@@ -152,13 +152,13 @@ impl Task {
     /// An executor of this crate to which a started task is given queues it anew: the task can be cancelled again until
     /// that executor begins it.
     pub fn start(&self) -> bool {
-        own(self.cell.as_ref().expect("consumed by value"))
+        own(self.cell())
     }
 
     /// Ends the task with an error in place of a result. False if it was cancelled first.
     pub fn fail(mut self, error: TaskError) -> bool {
         let cell = self.cell.take().expect("consumed by value");
-        let owned = own(&cell);
+        let owned = own(&*cell);
         if owned {
             fail_claimed(&*cell, error);
         }
@@ -188,12 +188,12 @@ impl Task {
     #[cfg(feature = "process")]
     pub fn complete(mut self, reply: &[u8]) -> bool {
         let cell = self.cell.take().expect("consumed by value");
-        let owned = own(&cell);
+        let owned = own(&*cell);
         if owned {
             match outcome::open(reply, parcel::nonce(), cell.header().id.get()) {
                 Ok(outcome) => {
                     let phase = cell.complete(outcome);
-                    publish_here(&*cell, Phase::Running, phase);
+                    crate::future::publish::publish_here(&*cell, Phase::Running, phase);
                 }
                 Err(error) => fail_claimed(&*cell, error),
             }
@@ -223,17 +223,10 @@ impl Task {
     }
 }
 
-/// Whether the holder of the task owns its work: claimed now, or before by `start`. Nobody else claims a task that is in
-/// no pool's queue.
-fn own(cell: &Entry) -> bool {
-    let word = &cell.header().word;
-    word.claim().is_some() || word.load().phase() == Phase::Running
-}
-
 impl Drop for Task {
     fn drop(&mut self) {
         if let Some(cell) = self.cell.take()
-            && own(&cell)
+            && own(&*cell)
         {
             fail_claimed(&*cell, TaskError::Abandoned);
         }

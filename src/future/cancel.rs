@@ -1,6 +1,10 @@
-//! [`CancelHandle`]: cancelling from elsewhere.
+//! How a task is cancelled or killed, and [`CancelHandle`], which does it from elsewhere.
 
-use super::cell::{self, Entry};
+use super::cell::{AnyCell, Entry};
+use super::publish::publish_here;
+use super::state::Phase;
+use crate::contain::contain;
+use crate::error::TaskError;
 use crate::id::FutureId;
 use std::fmt;
 
@@ -29,12 +33,12 @@ impl CancelHandle {
 
     /// As [`Future::cancel`](crate::Future::cancel).
     pub fn cancel(&self) -> bool {
-        cell::cancel(&*self.cell)
+        cancel(&*self.cell)
     }
 
     /// As [`Future::kill`](crate::Future::kill).
     pub fn kill(&self) -> bool {
-        cell::kill(&*self.cell)
+        kill(&*self.cell)
     }
 
     /// Which task it cancels.
@@ -47,4 +51,59 @@ impl fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CancelHandle").field("id", &self.id()).finish_non_exhaustive()
     }
+}
+
+/// Cancels a task that has not begun; true if it is or was cancelled.
+pub(crate) fn cancel(cell: &dyn AnyCell) -> bool {
+    let header = cell.header();
+    loop {
+        if let Some(before) = header.word.begin_cancel() {
+            cell.fill(TaskError::Cancelled);
+            if before.is_entered()
+                && let Some(home) = header.home.find()
+            {
+                home.cancelled(before);
+            }
+            break;
+        }
+        if take_back(cell) {
+            cell.fill(TaskError::Cancelled);
+            break;
+        }
+        match header.word.load().phase() {
+            // Its pool took it back from one worker in this moment.
+            Phase::Queued => {}
+            phase => return matches!(phase, Phase::Cancelling | Phase::Cancelled),
+        }
+    }
+    publish_here(cell, Phase::Cancelling, Phase::Cancelled);
+    true
+}
+
+/// Takes a task back that was shipped to another process and has not begun there.
+#[cfg(feature = "process")]
+fn take_back(cell: &dyn AnyCell) -> bool {
+    let header = cell.header();
+    let home = (header.word.load().phase() == Phase::Dispatched).then(|| header.home.find());
+    home.flatten().is_some_and(|home| home.take_back(header.id))
+}
+
+#[cfg(not(feature = "process"))]
+fn take_back(_: &dyn AnyCell) -> bool {
+    false
+}
+
+/// Cancels a queued task; ends the worker of a running one, where that can be done.
+pub(crate) fn kill(cell: &dyn AnyCell) -> bool {
+    if cancel(cell) {
+        return true;
+    }
+    #[cfg(feature = "process")]
+    if cell.header().word.load().phase() == Phase::Dispatched
+        && let Some(home) = cell.header().home.find()
+    {
+        return home.kill(cell.header().id);
+    }
+    let hook = cell.take_from_crowd(|crowd| crowd.on_kill.take());
+    hook.is_some_and(|hook| contain(hook).unwrap_or(false))
 }

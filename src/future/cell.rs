@@ -13,103 +13,27 @@
 //! 2. *An outcome nobody wants is dropped by whoever learns that last*: the future's drop if the task is done, else the
 //!    one who publishes. Whatever handle is the last to go finds the cell empty and frees bytes, no values.
 
-use super::callback::{self, Completion};
+use super::extra::Extra;
 use super::home::HomeSlot;
 use super::hub::{Hub, Key};
 use super::options::TaskOptions;
 use super::state::{Phase, State, Word};
 use super::unobserved;
 use super::watchers::{Crowd, Watchers};
+use super::work::{NoWork, Work};
 use crate::contain::{contain, drop_contained};
 #[cfg(feature = "process")]
-use crate::error::{CodecError, Stage};
-use crate::error::{Panicked, Rejected, TaskError};
+use crate::error::{CodecError, Rejected, Stage};
+use crate::error::{Panicked, TaskError};
 use crate::id::FutureId;
 use crate::logging;
 #[cfg(feature = "process")]
 use crate::remote::codec::Arrived;
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
-use crate::stack;
 use crate::sync::Mutex;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Waker;
-
-/// What a task is made of before it runs.
-pub(crate) trait Work<T>: Send {
-    fn call(self) -> Result<T, TaskError>;
-
-    /// Whether it could be encoded and run in another process. A constant, so that nothing of the way there is compiled
-    /// for closures, of which a program has many.
-    const IS_PORTABLE: bool = false;
-
-    /// Writes the argument down for another process, and says which code it goes with.
-    #[cfg(feature = "process")]
-    fn encode(&self, _: &mut Vec<u8>) -> Result<Route, TaskError> {
-        Err(TaskError::Rejected(Rejected::NotPortable))
-    }
-
-    /// Reads what another process made of it.
-    #[cfg(feature = "process")]
-    fn decode(_: Arrived<'_>) -> Result<T, TaskError>
-    where
-        Self: Sized,
-    {
-        Err(TaskError::Rejected(Rejected::NotPortable))
-    }
-}
-
-/// Any closure is work that can run here.
-impl<T, F: FnOnce() -> Result<T, TaskError> + Send> Work<T> for F {
-    fn call(self) -> Result<T, TaskError> {
-        self()
-    }
-}
-
-/// What a promise has in place of work.
-pub(crate) enum NoWork {}
-
-impl<T> Work<T> for NoWork {
-    fn call(self) -> Result<T, TaskError> {
-        match self {}
-    }
-}
-
-/// What comes with some tasks beside their work: options, a scope's counter. Most have none, and no room for it.
-pub(crate) trait Extra: Send + Sync {
-    fn options(&self) -> Option<&TaskOptions> {
-        None
-    }
-
-    /// Sets the options, where they can come late.
-    fn set_options(&self, _: TaskOptions) {}
-
-    /// Nothing of the task is left but a result that is held.
-    fn settled(&self) {}
-}
-
-impl Extra for () {}
-
-impl Extra for TaskOptions {
-    fn options(&self) -> Option<&TaskOptions> {
-        Some(self)
-    }
-}
-
-/// Options that may come after the task was made, once.
-#[derive(Default)]
-pub(crate) struct LateOptions(OnceLock<Box<TaskOptions>>);
-
-impl Extra for LateOptions {
-    fn options(&self) -> Option<&TaskOptions> {
-        self.0.get().map(|options| &**options)
-    }
-
-    fn set_options(&self, options: TaskOptions) {
-        // A second call changes nothing, as Task::with_options says.
-        let _ = self.0.set(Box::new(options));
-    }
-}
 
 /// The part of a cell that needs no lock and doesn't depend on the task's types.
 pub(crate) struct Header {
@@ -394,7 +318,7 @@ pub(crate) fn drop_waker(cell: &dyn AnyCell, waker: Option<Waker>) {
     }
 }
 
-fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {
+pub(super) fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {
     if let Err(panic) = dropped {
         let id = cell.header().id;
         logging::error(format_args!("a drop panicked in what task {id} left behind: {}", panic.message()));
@@ -465,146 +389,6 @@ impl dyn AnyCell + '_ {
     }
 }
 
-/// What is left to do for a task that has just been published; it runs user code, so no lock is held, and a worker
-/// first says that it is not on its way back yet.
-#[must_use]
-pub(crate) struct Aftermath {
-    /// The future went while the task ended: its outcome is ours to drop.
-    discard: bool,
-    crowd: Option<Box<Crowd>>,
-    /// What callbacks are told. Kept from before the end was known: its owner may have taken it since.
-    error: Option<TaskError>,
-}
-
-/// Makes the end of a task known: the phase, then every wait, in this order. The outcome is in its place and the work
-/// is gone. `discarded`: an unwanted outcome was dropped before.
-pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase, discarded: bool) -> Aftermath {
-    let header = cell.header();
-    let mut error = match to {
-        Phase::Cancelled => Some(TaskError::Cancelled),
-        Phase::Failed => cell.error(),
-        _ => None,
-    };
-    let before = header.word.publish(from, to);
-    let mut crowd: Option<Box<Crowd>> = None;
-    if before.is_watched() {
-        let mut watchers = Watchers::None;
-        cell.with_watchers(&mut |all| watchers = std::mem::take(all));
-        match watchers {
-            Watchers::None => {}
-            Watchers::One(hub, key) => hub.tell(key, to == Phase::Failed),
-            Watchers::Many(mut all) => {
-                all.tell_hubs(to == Phase::Failed);
-                crowd = Some(all).filter(|all| !all.is_empty());
-            }
-        }
-    }
-    if crowd.as_ref().is_none_or(|crowd| crowd.callbacks.is_empty())
-        && let Some(error) = error.take()
-    {
-        log_panic_in_drop(cell, drop_contained(error));
-    }
-    Aftermath { discard: before.is_unwanted() && !discarded, crowd, error }
-}
-
-impl Aftermath {
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.discard && self.crowd.is_none()
-    }
-
-    /// Whether there is code of the user's among it that may do anything and take any time.
-    #[cfg(feature = "process")]
-    pub(crate) fn may_take_long(&self, cell: &dyn AnyCell) -> bool {
-        let calls_back = self.crowd.as_ref().is_some_and(|crowd| !crowd.callbacks.is_empty());
-        calls_back || (self.discard && cell.is_long_to_discard())
-    }
-
-    /// Wakes what awaits the future, runs callbacks, drops what nobody wants.
-    pub(crate) fn run(self, cell: &dyn AnyCell) {
-        if let Some(crowd) = self.crowd {
-            let Crowd { wakers, callbacks, on_kill, .. } = *crowd;
-            for waker in wakers.into_values() {
-                if let Err(panic) = contain(|| waker.wake()) {
-                    logging::error(format_args!("a waker panicked: {}", panic.message()));
-                }
-            }
-            if !callbacks.is_empty() {
-                cell.header().word.mark_seen();
-                let completion = Completion::new(cell.header().id, self.error);
-                callback::run_all(callbacks, &completion);
-                log_panic_in_drop(cell, drop_contained(completion));
-            }
-            log_panic_in_drop(cell, drop_contained(on_kill));
-        }
-        if self.discard {
-            cell.discard();
-        }
-    }
-}
-
-/// Runs a claimed task here, on whatever thread this is, and keeps the outcome; the caller publishes the phase. No other
-/// thread can run it: inside other tasks on a stack that is nearly spent it doesn't run, and that is its error.
-pub(crate) fn execute_here(cell: &dyn AnyCell) -> Phase {
-    if stack::may_run_here() {
-        return stack::level(|| cell.execute());
-    }
-    cell.fill(TaskError::Rejected(Rejected::StackSpent));
-    Phase::Failed
-}
-
-/// Publishes and does all that is left, where nobody counts workers.
-pub(crate) fn publish_here(cell: &dyn AnyCell, from: Phase, to: Phase) {
-    publish(cell, from, to, false).run(cell);
-    cell.extra().settled();
-}
-
-/// Ends a claimed task with an error.
-pub(crate) fn fail_claimed(cell: &dyn AnyCell, error: TaskError) {
-    let to = if matches!(error, TaskError::Cancelled) { Phase::Cancelled } else { Phase::Failed };
-    cell.fill(error);
-    publish_here(cell, Phase::Running, to);
-}
-
-/// Cancels a task that has not begun; true if it is or was cancelled.
-pub(crate) fn cancel(cell: &dyn AnyCell) -> bool {
-    let header = cell.header();
-    loop {
-        if let Some(before) = header.word.begin_cancel() {
-            cell.fill(TaskError::Cancelled);
-            if before.is_entered()
-                && let Some(home) = header.home.find()
-            {
-                home.cancelled(before);
-            }
-            break;
-        }
-        if take_back(cell) {
-            cell.fill(TaskError::Cancelled);
-            break;
-        }
-        match header.word.load().phase() {
-            // Its pool took it back from one worker in this moment.
-            Phase::Queued => {}
-            phase => return matches!(phase, Phase::Cancelling | Phase::Cancelled),
-        }
-    }
-    publish_here(cell, Phase::Cancelling, Phase::Cancelled);
-    true
-}
-
-/// Takes a task back that was shipped to another process and has not begun there.
-#[cfg(feature = "process")]
-fn take_back(cell: &dyn AnyCell) -> bool {
-    let header = cell.header();
-    let home = (header.word.load().phase() == Phase::Dispatched).then(|| header.home.find());
-    home.flatten().is_some_and(|home| home.take_back(header.id))
-}
-
-#[cfg(not(feature = "process"))]
-fn take_back(_: &dyn AnyCell) -> bool {
-    false
-}
-
 /// Where the task stands: of a shipped one its pool knows whether it has begun.
 pub(crate) fn state(cell: &dyn AnyCell) -> State {
     let state = cell.header().word.load().state();
@@ -616,19 +400,4 @@ pub(crate) fn state(cell: &dyn AnyCell) -> State {
         return State::Running;
     }
     state
-}
-
-/// Cancels a queued task; ends the worker of a running one, where that can be done.
-pub(crate) fn kill(cell: &dyn AnyCell) -> bool {
-    if cancel(cell) {
-        return true;
-    }
-    #[cfg(feature = "process")]
-    if cell.header().word.load().phase() == Phase::Dispatched
-        && let Some(home) = cell.header().home.find()
-    {
-        return home.kill(cell.header().id);
-    }
-    let hook = cell.take_from_crowd(|crowd| crowd.on_kill.take());
-    hook.is_some_and(|hook| contain(hook).unwrap_or(false))
 }

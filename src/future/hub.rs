@@ -1,13 +1,12 @@
 //! [`Hub`]: what one wait puts into the futures it waits for, and sleeps on.
 //!
-//! One per wait, however many futures: a future that completes tells the hub and knows nothing else of who waits. It
-//! comes in two kinds. A *bell* counts and rings once enough has happened; it serves a wait for one future, `wait` and
-//! a scope's end. A *stream* also says which futures completed, in the order in which they did; it serves
-//! `as_completed` and unordered maps.
+//! One per wait, however many futures: a future that completes tells the hub and knows nothing else of the thread that
+//! waits. When the hub rings, the wait says ([`RingWhen`]).
 //!
-//! No ring is lost: it is a flag under the bell's mutex, or a key under the stream's, set before the notification and
-//! looked at before each sleep.
+//! No ring is lost: it is a flag, or a key, under the hub's mutex, set before the notification and looked at before each
+//! sleep.
 
+use super::state::Phase;
 use crate::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -16,6 +15,17 @@ use std::time::Instant;
 
 /// Names one future within one hub.
 pub(crate) type Key = u32;
+
+/// When a hub rings by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RingWhen {
+    /// Once that many futures have completed. For a wait for one future, `wait` and a scope's end.
+    Completed(usize),
+    /// At the first failure, or once that many have completed.
+    FailedOrCompleted(usize),
+    /// At each future that completes; its key is kept for [`Keys::take`]. For `as_completed` and unordered maps.
+    EachCompletes,
+}
 
 /// Why a sleeper was woken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,114 +39,103 @@ pub(crate) enum Woken {
 }
 
 pub(crate) struct Hub {
-    kind: Kind,
+    when: RingWhen,
+    /// Of a hub that counts.
+    remaining: AtomicIsize,
+    /// It has rung by itself; of one that keeps keys, since they were taken.
+    has_rung: AtomicBool,
+    bell: Mutex<Bell>,
+    rung: Condvar,
     /// The wait is over: entries left behind in futures are dead.
     abandoned: AtomicBool,
 }
 
-enum Kind {
-    Bell { remaining: AtomicIsize, on_failure: bool, enough: AtomicBool, bell: Mutex<Bell>, rung: Condvar },
-    Stream { news: Mutex<News>, is_new: AtomicBool, rung: Condvar },
-}
-
+/// What the sleeper has not taken yet.
 #[derive(Default)]
 struct Bell {
     rung: bool,
     help: bool,
-}
-
-/// What a stream's listener has not taken yet.
-#[derive(Default)]
-struct News {
-    done: VecDeque<Key>,
-    help: bool,
+    completed: VecDeque<Key>,
 }
 
 impl Hub {
-    /// Rings once `remaining` futures have completed, or at the first failure if `on_failure` says so.
-    pub(crate) fn bell(remaining: usize, on_failure: bool) -> Arc<Self> {
-        let remaining =
-            AtomicIsize::new(isize::try_from(remaining).expect("a wait for more futures than fit in memory"));
-        let enough = AtomicBool::new(false);
-        let kind = Kind::Bell { remaining, on_failure, enough, bell: Mutex::default(), rung: Condvar::new() };
-        Arc::new(Hub { kind, abandoned: AtomicBool::new(false) })
+    pub(crate) fn new(when: RingWhen) -> Arc<Self> {
+        let remaining = match when {
+            RingWhen::Completed(count) | RingWhen::FailedOrCompleted(count) => count,
+            RingWhen::EachCompletes => 0,
+        };
+        let remaining = isize::try_from(remaining).expect("a wait for more futures than fit in memory");
+        Arc::new(Hub {
+            when,
+            remaining: AtomicIsize::new(remaining),
+            has_rung: AtomicBool::new(false),
+            bell: Mutex::default(),
+            rung: Condvar::new(),
+            abandoned: AtomicBool::new(false),
+        })
     }
 
-    /// Hands on the key of each future that completes.
-    pub(crate) fn stream() -> Stream {
-        let kind =
-            Kind::Stream { news: Mutex::default(), is_new: AtomicBool::new(false), rung: Condvar::new() };
-        Stream(Arc::new(Hub { kind, abandoned: AtomicBool::new(false) }))
-    }
-
-    /// A future has completed.
-    pub(crate) fn tell(&self, key: Key, failed: bool) {
-        match &self.kind {
-            Kind::Bell { remaining, on_failure, enough, .. } => {
-                if remaining.fetch_sub(1, Ordering::AcqRel) == 1 || (*on_failure && failed) {
-                    enough.store(true, Ordering::Release);
+    /// A future has completed, in this phase.
+    pub(crate) fn tell(&self, key: Key, phase: Phase) {
+        match self.when {
+            RingWhen::EachCompletes => {
+                {
+                    let mut bell = self.bell.lock();
+                    bell.completed.push_back(key);
+                    // ORDERING: Relaxed, a hint. A thread that was told otherwise that the future is done sees it, and one that sleeps asks
+                    // under the lock.
+                    self.has_rung.store(true, Ordering::Relaxed);
+                }
+                self.rung.notify_one();
+            }
+            RingWhen::Completed(_) | RingWhen::FailedOrCompleted(_) => {
+                // ORDERING: Release, so that whoever counts last has every outcome counted before; Acquire, so that it hands
+                // them on by the store below.
+                let was_last = self.remaining.fetch_sub(1, Ordering::AcqRel) == 1;
+                let is_failure = phase == Phase::Failed;
+                if was_last || (is_failure && matches!(self.when, RingWhen::FailedOrCompleted(_))) {
+                    // ORDERING: pairs with the load in `has_rung`, whose thread takes the outcomes next.
+                    self.has_rung.store(true, Ordering::Release);
                     self.ring();
                 }
-            }
-            Kind::Stream { news, is_new, rung } => {
-                {
-                    let mut news = news.lock();
-                    news.done.push_back(key);
-                    // ORDERING: a hint. Whoever was told otherwise that the future is done sees it, and who sleeps asks
-                    // under the lock.
-                    is_new.store(true, Ordering::Relaxed);
-                }
-                rung.notify_one();
             }
         }
     }
 
-    /// Whether a bell has been told enough, without sleeping.
-    pub(crate) fn has_enough(&self) -> bool {
-        matches!(&self.kind, Kind::Bell { enough, .. } if enough.load(Ordering::Acquire))
+    /// Whether a hub that counts has rung by itself, without sleeping.
+    pub(crate) fn has_rung(&self) -> bool {
+        // ORDERING: pairs with the store in `tell`.
+        self.has_rung.load(Ordering::Acquire)
     }
 
-    /// Rings, whatever the count says.
+    /// Rings, whatever was counted.
     pub(crate) fn ring(&self) {
-        self.set(|bell| bell.rung = true);
+        // The sleeper holds an Arc of this hub until it has woken, and so does the thread that rings.
+        self.bell.lock().rung = true;
+        self.rung.notify_one();
     }
 
     /// Tells the sleeper to look whether it can help itself.
     pub(crate) fn help(&self) {
-        match &self.kind {
-            Kind::Bell { .. } => self.set(|bell| bell.help = true),
-            Kind::Stream { news, rung, .. } => {
-                news.lock().help = true;
-                rung.notify_one();
-            }
-        }
+        self.bell.lock().help = true;
+        self.rung.notify_one();
     }
 
-    fn set(&self, change: impl FnOnce(&mut Bell)) {
-        if let Kind::Bell { bell, rung, .. } = &self.kind {
-            change(&mut bell.lock());
-            // The sleeper holds an Arc of this hub until it has woken, and so does whoever rings.
-            rung.notify_one();
-        }
-    }
-
-    /// Sleeps until the bell rings or the time is up. One sleeper at a time; a ring is taken by it.
+    /// Sleeps until the hub rings or the time is up. One sleeper at a time; a ring is taken by it, keys are not.
     pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Woken {
-        let Kind::Bell { bell, rung, .. } = &self.kind else {
-            unreachable!("a stream is read by its Stream")
-        };
-        let mut bell = bell.lock();
+        let mut bell = self.bell.lock();
         loop {
-            if std::mem::take(&mut bell.rung) {
+            if std::mem::take(&mut bell.rung) || !bell.completed.is_empty() {
                 return Woken::Rung;
             }
             if std::mem::take(&mut bell.help) {
                 return Woken::Help;
             }
             match deadline {
-                None => rung.wait(&mut bell),
+                None => self.rung.wait(&mut bell),
                 Some(at) => {
-                    if rung.wait_until(&mut bell, at).timed_out() && !bell.rung {
+                    let timed_out = self.rung.wait_until(&mut bell, at).timed_out();
+                    if timed_out && !bell.rung && bell.completed.is_empty() {
                         return Woken::TimedOut;
                     }
                 }
@@ -144,66 +143,44 @@ impl Hub {
         }
     }
 
-    /// The wait is over: whoever meets an entry of this hub may drop it.
+    /// The wait is over: an entry of this hub may be dropped wherever it is met.
     pub(crate) fn abandon(&self) {
+        // ORDERING: pairs with the load in `is_abandoned`: a watcher's sweep drops entries of this hub after it.
         self.abandoned.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
+        // ORDERING: pairs with the store in `abandon`.
         self.abandoned.load(Ordering::Acquire)
     }
 }
 
-/// The listening end of a stream. Its drop, not its owner's, marks the hub as abandoned: an owner with a `Drop` of its
-/// own would keep what it borrows borrowed until the end of its block.
-pub(crate) struct Stream(Arc<Hub>);
+/// The keys of futures as they complete: the only listener of its hub. Its drop, not its owner's, marks the hub as
+/// abandoned: an owner with a `Drop` of its own would keep what it borrows borrowed until the end of its block.
+pub(crate) struct Keys(Arc<Hub>);
 
-impl Stream {
+impl Keys {
+    pub(crate) fn new() -> Self {
+        Keys(Hub::new(RingWhen::EachCompletes))
+    }
+
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.0
     }
 
-    /// Moves what has completed since into `ready`, which is empty. All at once: whoever tells and whoever listens meet
-    /// at the lock once for many futures, not once for each.
-    pub(crate) fn poll(&self, ready: &mut VecDeque<Key>) {
-        let Kind::Stream { news, is_new, .. } = &self.0.kind else { unreachable!("made so") };
-        if is_new.load(Ordering::Relaxed) {
-            Self::take(&mut news.lock(), is_new, ready);
+    /// Moves the keys of what has completed since into `ready`, which is empty. All at once: the threads that tell and the
+    /// one that listens meet at the lock once for many futures, not once for each. The two buffers take turns.
+    pub(crate) fn take(&self, ready: &mut VecDeque<Key>) {
+        if self.0.has_rung.load(Ordering::Relaxed) {
+            debug_assert!(ready.is_empty());
+            let mut bell = self.0.bell.lock();
+            std::mem::swap(&mut bell.completed, ready);
+            self.0.has_rung.store(false, Ordering::Relaxed);
         }
-    }
-
-    /// Sleeps until a future completes and moves it, and all that has completed, into `ready`, which is empty.
-    pub(crate) fn sleep(&self, ready: &mut VecDeque<Key>, deadline: Option<Instant>) -> Woken {
-        let Kind::Stream { news, is_new, rung } = &self.0.kind else { unreachable!("made so") };
-        let mut news = news.lock();
-        loop {
-            if !news.done.is_empty() {
-                Self::take(&mut news, is_new, ready);
-                return Woken::Rung;
-            }
-            if std::mem::take(&mut news.help) {
-                return Woken::Help;
-            }
-            match deadline {
-                None => rung.wait(&mut news),
-                Some(at) => {
-                    if rung.wait_until(&mut news, at).timed_out() && news.done.is_empty() {
-                        return Woken::TimedOut;
-                    }
-                }
-            }
-        }
-    }
-
-    /// The two buffers take turns.
-    fn take(news: &mut News, is_new: &AtomicBool, ready: &mut VecDeque<Key>) {
-        debug_assert!(ready.is_empty());
-        std::mem::swap(&mut news.done, ready);
-        is_new.store(false, Ordering::Relaxed);
     }
 }
 
-impl Drop for Stream {
+impl Drop for Keys {
     fn drop(&mut self) {
         self.0.abandon();
     }

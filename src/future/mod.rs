@@ -1,21 +1,25 @@
-//! Layer 1: one result and its handles.
+//! One result and its handles.
 //!
 //! [`Future`] and [`SharedFuture`] read, [`Promise`] writes, [`CancelHandle`] cancels. What they share is the *cell*
-//! (`cell.rs`), whose `state.rs` says who owns what when; `watchers.rs` and `hub.rs` are how a wait hears of the end,
-//! and `waiting.rs` is the one function through which every wait goes.
+//! (`cell.rs`), made of work (`work.rs`) and an outcome, whose `state.rs` says who owns what when. `publish.rs` makes the end
+//! known; `watchers.rs` and `hub.rs` are how a wait hears of it, and `waiting.rs` is the one function through which every
+//! wait goes.
 
 mod callback;
-mod cancel;
+pub(crate) mod cancel;
 pub(crate) mod cell;
+pub(crate) mod extra;
 pub(crate) mod home;
 pub(crate) mod hub;
 mod options;
 mod promise;
+pub(crate) mod publish;
 mod shared;
 pub(crate) mod state;
 mod unobserved;
 pub(crate) mod waiting;
 mod watchers;
+pub(crate) mod work;
 
 pub use callback::Completion;
 pub use cancel::CancelHandle;
@@ -115,13 +119,13 @@ impl<T> Future<T> {
     /// # drop(gate); let _ = running.result();
     /// ```
     pub fn cancel(&self) -> bool {
-        cell::cancel(self.any())
+        cancel::cancel(self.any())
     }
 
     /// Cancels a queued task, and ends a running one together with its worker process. False if that can't be done:
     /// threads can't be ended.
     pub fn kill(&self) -> bool {
-        cell::kill(self.any())
+        cancel::kill(self.any())
     }
 
     /// Waits until the task is done, without reading its result. Blocks the thread.

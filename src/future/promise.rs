@@ -1,7 +1,8 @@
 //! [`Promise`]: the writing end of a future.
 
 use super::Future;
-use super::cell::{Cell, Source, fail_claimed, publish_here};
+use super::cell::{Cell, Source};
+use super::publish::{fail_claimed, own, publish_here};
 use super::state::Phase;
 use crate::error::TaskError;
 use std::fmt;
@@ -49,7 +50,7 @@ impl<T> Promise<T> {
     /// assert!(!promise.start());
     /// ```
     pub fn start(&self) -> bool {
-        claimed(self.cell())
+        own(self.cell())
     }
 
     /// Whether the future was cancelled.
@@ -69,7 +70,7 @@ impl<T> Promise<T> {
 
     fn resolve(mut self, outcome: Result<T, TaskError>) -> bool {
         let cell = self.cell.take().expect("resolved by value");
-        let won = claimed(&*cell);
+        let won = own(&*cell);
         if won {
             let phase = cell.put(outcome);
             publish_here(&*cell, Phase::Running, phase);
@@ -82,15 +83,10 @@ impl<T> Promise<T> {
     }
 }
 
-/// Whether the holder of the writing end owns the outcome: it has claimed the task now or before.
-fn claimed<T>(cell: &dyn Source<T>) -> bool {
-    cell.header().word.claim().is_some() || cell.header().word.load().phase() == Phase::Running
-}
-
 impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
         if let Some(cell) = self.cell.take()
-            && claimed(&*cell)
+            && own(&*cell)
         {
             // Both ends given up: nobody lost anything.
             if cell.header().word.load().is_unwanted() {

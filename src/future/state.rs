@@ -100,7 +100,7 @@ impl Word {
     }
 
     pub(crate) fn load(&self) -> Snapshot {
-        // ORDERING: Acquire pairs with the Release of `publish`: who sees a resolved phase sees the outcome.
+        // ORDERING: Acquire pairs with the Release of `publish`: a thread that sees a resolved phase sees the outcome.
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
@@ -115,7 +115,8 @@ impl Word {
     }
 
     fn leave_queued(&self, to: Phase) -> Option<Snapshot> {
-        // ORDERING: Acquire, to see the work as its submitter left it; Release is for `publish` alone.
+        // ORDERING: Acquire pairs with the Release of `unclaim` and `recall`, to see the work as its last owner left it (a
+        // queue's lock does the same for its first one). Release hands nothing on.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 (Snapshot(word).phase() == Phase::Queued).then_some(word | to as u8)
@@ -127,7 +128,7 @@ impl Word {
     /// Running -> Queued, by the owner of the work, who has not begun it: a task that was started and is then given to
     /// a pool. False if it is not Running.
     pub(crate) fn unclaim(&self) -> bool {
-        // ORDERING: Release hands the work on to whoever claims it next.
+        // ORDERING: Release hands the work on: it pairs with the Acquire of the next claim.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 let started = Snapshot(word).phase() == Phase::Running;
@@ -145,12 +146,14 @@ impl Word {
     /// Dispatched -> Queued, by its owner: it certainly never began.
     #[cfg(feature = "process")]
     pub(crate) fn recall(&self) {
+        // ORDERING: as in `unclaim`.
         self.0.fetch_sub(Phase::Dispatched as u8, Ordering::AcqRel);
     }
 
     /// Dispatched -> Cancelling, by its owner: it certainly never began, and now never will.
     #[cfg(feature = "process")]
     pub(crate) fn cancel_dispatched(&self) {
+        // ORDERING: the owner stays the same and hands nothing on; AcqRel only as every change of the phase.
         self.0.fetch_add(Phase::Cancelling as u8 - Phase::Dispatched as u8, Ordering::AcqRel);
     }
 
@@ -163,7 +166,8 @@ impl Word {
                 | (Phase::Cancelling, Phase::Cancelled)
         ));
         // The owner alone changes the phase, and phases rise: an addition changes it and leaves the flags alone.
-        // ORDERING: Release publishes the outcome; Acquire takes over the watchers that set WATCHED.
+        // ORDERING: Release publishes the outcome, for `load` and the marks below. Acquire pairs with the Release of
+        // `mark_watched` and `mark_unwanted`: the publisher tells those watchers, and drops that outcome.
         Snapshot(self.0.fetch_add(to as u8 - from as u8, Ordering::AcqRel))
     }
 
@@ -175,16 +179,21 @@ impl Word {
 
     /// Marks that the watchers have entries.
     pub(crate) fn mark_watched(&self) -> Snapshot {
+        // ORDERING: Acquire pairs with the Release of `publish`, for a caller that finds the task done; Release with the
+        // Acquire of `publish`, which finds the entries.
         Snapshot(self.0.fetch_or(WATCHED, Ordering::AcqRel))
     }
 
     /// Marks that the future is gone.
     pub(crate) fn mark_unwanted(&self) -> Snapshot {
+        // ORDERING: Acquire pairs with the Release of `publish`, for a caller that finds the task done and drops the outcome;
+        // Release with the Acquire of `publish`, which drops it after all that the caller did.
         Snapshot(self.0.fetch_or(UNWANTED, Ordering::AcqRel))
     }
 
     /// Marks that somebody saw the failure.
     pub(crate) fn mark_seen(&self) -> Snapshot {
+        // ORDERING: nothing but the flag is handed on, to `load` before a report; AcqRel only as its neighbours.
         Snapshot(self.0.fetch_or(SEEN, Ordering::AcqRel))
     }
 
@@ -197,6 +206,7 @@ impl Word {
 
     /// Sets `flag`, which was not set, beside those `required`.
     fn mark_while_queued(&self, flag: u8, required: u8) -> bool {
+        // ORDERING: a claim changes the same word, so it sees the flag in any order; AcqRel only as its neighbours.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 let marked = Snapshot(word).phase() == Phase::Queued && word & (flag | required) == required;

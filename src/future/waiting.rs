@@ -6,7 +6,7 @@
 
 use super::cell::{AnyCell, Entry};
 use super::home::HomeId;
-use super::hub::{Hub, Woken};
+use super::hub::{Hub, RingWhen, Woken};
 #[cfg(feature = "process")]
 use super::state::Phase;
 use crate::clock::is_over;
@@ -53,32 +53,17 @@ pub(crate) trait Wait {
         any
     }
 
-    /// Whether it is for one task that was shipped to another process.
+    /// The task, where there is only one.
     #[cfg(feature = "process")]
-    fn is_elsewhere(&self) -> bool {
-        false
-    }
-
-    /// Of such a task: how to hear of its result, if that can be.
-    #[cfg(feature = "process")]
-    fn listener(&self) -> Option<Box<dyn super::home::Listen>> {
+    fn only(&self) -> Option<&dyn Watched> {
         None
     }
 
     /// Shows the tasks that no call has shown before, last first.
     fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched));
 
-    /// Puts the hub into the tasks; again does nothing.
-    fn arm(&mut self);
-
-    /// Takes it out of those that are not done.
-    fn disarm(&mut self);
-
-    /// What the sleeper sleeps on, once armed.
-    fn hub(&self) -> &Arc<Hub>;
-
-    /// Sleeps until something happened or the time is up. Armed.
-    fn sleep(&mut self, deadline: Option<Instant>) -> Woken;
+    /// The hub to sleep on. The first call puts it into the tasks, where that was not done before.
+    fn arm(&mut self) -> &Arc<Hub>;
 }
 
 /// Something with a cell behind it.
@@ -174,11 +159,18 @@ fn listen(what: &mut dyn Wait) -> bool {
     crate::sync::thread_local! {
         static PATIENCE: Patience = const { Patience::new() };
     }
-    if !what.is_elsewhere() {
+    let is_elsewhere = |task: &dyn Watched| task.cell().header().word.load().phase() == Phase::Dispatched;
+    if !what.only().is_some_and(is_elsewhere) {
         return false;
     }
+    let listener = |task: &dyn Watched| {
+        let header = task.cell().header();
+        header.home.find()?.listen(header.id)
+    };
     let patience = |patience: &Patience| {
-        let Some(listener) = patience.is_left().then(|| what.listener()).flatten() else { return false };
+        let Some(listener) = patience.is_left().then(|| what.only().and_then(listener)).flatten() else {
+            return false;
+        };
         let is_lucky = patience.spin(MOST, || what.is_done() || listener.has_news());
         if is_lucky && !what.is_done() {
             listener.hear();
@@ -200,19 +192,17 @@ pub(crate) fn sleep(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
         return if what.is_done() { Ending::Done } else { Ending::TimedOut };
     }
     what.arm();
-    let ending = loop {
+    loop {
         if what.is_done() {
-            break Ending::Done;
+            return Ending::Done;
         }
-        if what.sleep(deadline) == Woken::TimedOut {
-            break if what.is_done() { Ending::Done } else { Ending::TimedOut };
+        if what.arm().sleep(deadline) == Woken::TimedOut {
+            return if what.is_done() { Ending::Done } else { Ending::TimedOut };
         }
-    };
-    what.disarm();
-    ending
+    }
 }
 
-/// The wait for one task.
+/// The wait for one task. Its drop takes the hub out of the task, if it is in there.
 pub(crate) struct One<'a> {
     task: &'a dyn Watched,
     hub: Option<Arc<Hub>>,
@@ -241,14 +231,8 @@ impl Wait for One<'_> {
     }
 
     #[cfg(feature = "process")]
-    fn is_elsewhere(&self) -> bool {
-        self.task.cell().header().word.load().phase() == Phase::Dispatched
-    }
-
-    #[cfg(feature = "process")]
-    fn listener(&self) -> Option<Box<dyn super::home::Listen>> {
-        let header = self.task.cell().header();
-        header.home.find()?.listen(header.id)
+    fn only(&self) -> Option<&dyn Watched> {
+        Some(self.task)
     }
 
     fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {
@@ -257,28 +241,23 @@ impl Wait for One<'_> {
         }
     }
 
-    fn arm(&mut self) {
-        if self.hub.is_none() {
-            let hub = self.hub.insert(Hub::bell(1, false));
-            if !self.task.cell().watch(hub, 0) {
+    fn arm(&mut self) -> &Arc<Hub> {
+        self.hub.get_or_insert_with(|| {
+            let hub = Hub::new(RingWhen::Completed(1));
+            if !self.task.cell().watch(&hub, 0) {
                 hub.ring();
             }
-        }
+            hub
+        })
     }
+}
 
-    fn disarm(&mut self) {
+impl Drop for One<'_> {
+    fn drop(&mut self) {
         if let Some(hub) = self.hub.take()
             && !self.is_done()
         {
             self.task.cell().unwatch(&hub, 0);
         }
-    }
-
-    fn hub(&self) -> &Arc<Hub> {
-        self.hub.as_ref().expect("armed")
-    }
-
-    fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
-        self.hub().sleep(deadline)
     }
 }

@@ -5,6 +5,7 @@
 
 use super::callback::Callback;
 use super::hub::{Hub, Key};
+use super::state::Phase;
 use crate::sync::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,9 +112,10 @@ impl Crowd {
         self.wakers.is_empty() && self.callbacks.is_empty() && self.on_kill.is_none()
     }
 
-    pub(crate) fn tell_hubs(&mut self, failed: bool) {
+    /// The task is done, in this phase.
+    pub(crate) fn tell_hubs(&mut self, phase: Phase) {
         for ((_, key), hub) in self.hubs.drain() {
-            hub.tell(key, failed);
+            hub.tell(key, phase);
         }
     }
 }
@@ -126,14 +128,14 @@ fn address(hub: &Arc<Hub>) -> usize {
 #[cfg(all(test, not(concurrent_futures_loom)))]
 mod tests {
     use super::Watchers;
-    use crate::future::hub::Hub;
+    use crate::future::hub::{Hub, RingWhen};
     use std::sync::Arc;
 
     #[test]
     fn an_abandoned_wait_leaves_at_most_one_entry() {
         let mut watchers = Watchers::default();
         for _ in 0..1000 {
-            let hub = Hub::bell(1, false);
+            let hub = Hub::new(RingWhen::Completed(1));
             watchers.add_hub(&hub, 0);
             hub.abandon();
         }
@@ -143,10 +145,10 @@ mod tests {
     #[test]
     fn many_abandoned_waits_beside_a_live_one_stay_few() {
         let mut watchers = Watchers::default();
-        let live = Hub::bell(1, false);
+        let live = Hub::new(RingWhen::Completed(1));
         watchers.add_hub(&live, 0);
         for _ in 0..1000 {
-            let hub = Hub::bell(1, false);
+            let hub = Hub::new(RingWhen::Completed(1));
             watchers.add_hub(&hub, 0);
             hub.abandon();
         }
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn one_hub_may_watch_twice() {
-        let (mut watchers, hub) = (Watchers::default(), Hub::bell(2, false));
+        let (mut watchers, hub) = (Watchers::default(), Hub::new(RingWhen::Completed(2)));
         watchers.add_hub(&hub, 0);
         watchers.add_hub(&hub, 1);
         assert_eq!(watchers.hubs(), 2);

@@ -1,11 +1,12 @@
 //! [`ProcessPoolBuilder`]: every option of a pool of processes, and where one can't be had.
 
 use super::ProcessPoolExecutor;
-use super::dispatch::{Dispatcher, Policy};
-use super::launch::{LaunchConfig, Output, enter};
-use super::pool::{Config, Pool};
+use super::output::WorkerOutput;
+use super::parent::dispatch::{Dispatcher, Policy};
+use super::parent::launch::{LaunchConfig, enter};
+use super::parent::pool::{Config, Pool};
 use super::sys::{self, Standing};
-use super::{entry, worker};
+use super::worker::{entry, main};
 use crate::error::{BuildError, TaskError, TaskFailure};
 use crate::executor::{Portable, WhenFull, encode_call, encode_try_call};
 use std::ffi::OsString;
@@ -71,8 +72,8 @@ pub struct ProcessPoolBuilder {
     memory_growth: Option<u64>,
     environment: Vec<(OsString, Option<OsString>)>,
     directory: Option<PathBuf>,
-    stdout: Output,
-    stderr: Output,
+    stdout: WorkerOutput,
+    stderr: WorkerOutput,
     own_group: bool,
     recursive: bool,
 }
@@ -178,7 +179,7 @@ impl ProcessPoolBuilder {
     ///
     /// Lines of `println!` shorter than 1 KiB arrive whole, also when several workers print at once. What a worker that
     /// dies had printed without ending the line is lost.
-    pub fn stdout(mut self, output: impl Into<Output>) -> Self {
+    pub fn stdout(mut self, output: impl Into<WorkerOutput>) -> Self {
         self.stdout = output.into();
         self
     }
@@ -188,7 +189,7 @@ impl ProcessPoolBuilder {
     /// Nothing of it is ever lost, but `eprintln!` writes each piece of a line by itself, so that lines of several
     /// workers can mix. A line that is made first and written at once arrives whole: `eprint!("{line}")` with the line's
     /// end in `line`, as most loggers do it.
-    pub fn stderr(mut self, output: impl Into<Output>) -> Self {
+    pub fn stderr(mut self, output: impl Into<WorkerOutput>) -> Self {
         self.stderr = output.into();
         self
     }
@@ -294,7 +295,7 @@ impl ProcessPoolBuilder {
 
     /// The places where the pools were built that a worker of this one works for.
     fn nest(&self, place: &Location<'_>) -> Result<Vec<u64>, BuildError> {
-        let (ancestry, here) = (worker::ancestry(), hash(place));
+        let (ancestry, here) = (main::ancestry(), hash(place));
         if ancestry.contains(&here) && !self.recursive {
             return Err(BuildError::Unsupported(format!(
                 "the pool at {place} is being built by one of its own tasks; a task can't submit to the pool it is in, \

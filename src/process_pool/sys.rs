@@ -2,8 +2,8 @@
 //!
 //! Each part says what holds on every platform; where Linux has more to give than others, a `cfg` in here picks the way.
 
-use super::frames::{Blocking, Stream};
 use super::shared::Layout;
+use super::wire::frames::{Blocking, Stream};
 use crate::clock::deadline_after;
 use crate::sync::delay;
 use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, Ordering};

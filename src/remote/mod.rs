@@ -1,4 +1,4 @@
-//! Layer 1: what a task is outside its process: bytes, and how to run them.
+//! What a task is outside its process: bytes, and how to run them.
 //!
 //! ```text
 //! Task --encode--> Parcel ....any road.... execute(&parcel) --> reply ....any road.... Task::complete(&reply)

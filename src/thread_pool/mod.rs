@@ -1,4 +1,4 @@
-//! Layer 4a: [`ThreadPoolExecutor`].
+//! [`ThreadPoolExecutor`]: a pool of threads.
 //!
 //! ```text
 //!  submit(f, arg) --> cell --> Queue { inbox -> ready, urgent } --> worker n: claim, run, publish --> Future
@@ -27,7 +27,8 @@ use crate::clock::deadline_after;
 use crate::error::TaskFailure;
 use crate::executor::local::{Launch, local_verbs};
 use crate::executor::{Executor, Map, MapOptions, MapWith, Shutdown, StillBusy, Task, refuse_unsupported};
-use crate::future::cell::{Entry, fail_claimed};
+use crate::future::cell::Entry;
+use crate::future::publish::refuse;
 use crate::future::waiting::is_thread_of;
 use crate::future::{Future, TaskOptions};
 use queue::Queue;
@@ -189,10 +190,7 @@ local_verbs!(ThreadPoolExecutor);
 impl Launch for Arc<Queue> {
     fn accept(&self, entry: Entry) {
         if let Some(error) = entry.extra().options().and_then(refuse_unsupported) {
-            if entry.header().word.claim().is_some() {
-                fail_claimed(&*entry, error);
-            }
-            return;
+            return refuse(&*entry, error);
         }
         self.push(entry);
     }

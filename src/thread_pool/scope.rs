@@ -19,16 +19,18 @@ use crate::error::{TaskError, TaskFailure};
 use crate::executor::Map;
 use crate::executor::local::{cell_of, fallible};
 use crate::future::Future;
-use crate::future::cell::{Entry, Extra, Source, Work, cancel};
+use crate::future::cancel::cancel;
+use crate::future::cell::{Entry, Source};
+use crate::future::extra::Extra;
 use crate::future::home::HomeId;
-use crate::future::hub::{Hub, Woken};
+use crate::future::hub::{Hub, RingWhen};
 use crate::future::waiting::{self, Wait, Watched};
+use crate::future::work::Work;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Gives out tasks that borrow; made by [`ThreadPoolExecutor::scope`], as `std::thread::scope` makes its own.
 ///
@@ -61,7 +63,8 @@ struct Tally {
 
 impl Extra for Arc<Tally> {
     fn settled(&self) {
-        // ORDERING: Release, that whoever sees 0 sees the drops before it; Acquire is the reader's.
+        // ORDERING: Release pairs with the Acquire in `End::is_done`: a thread that sees 0 sees the drops before it. Acquire,
+        // so that the last one rings after all of them.
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.hub.ring();
         }
@@ -123,7 +126,7 @@ impl ThreadPoolExecutor {
         let scope = Scope {
             queue: self.queue(),
             // The count is the tally's; the bell is only rung.
-            tally: Arc::new(Tally { open: AtomicUsize::new(0), hub: Hub::bell(1, false) }),
+            tally: Arc::new(Tally { open: AtomicUsize::new(0), hub: Hub::new(RingWhen::Completed(1)) }),
             tasks: Mutex::new(Tasks::default()),
             scope: PhantomData,
             env: PhantomData,
@@ -262,6 +265,7 @@ struct End<'a, 'scope, 'env> {
 
 impl Wait for End<'_, '_, '_> {
     fn is_done(&mut self) -> bool {
+        // ORDERING: pairs with the Release in `settled`.
         self.scope.tally.open.load(Ordering::Acquire) == 0
     }
 
@@ -301,18 +305,9 @@ impl Wait for End<'_, '_, '_> {
         entries.iter().rev().for_each(|entry| visit(&Queued(entry)));
     }
 
-    fn arm(&mut self) {
-        // Every cell carries the tally from its beginning.
-    }
-
-    fn disarm(&mut self) {}
-
-    fn hub(&self) -> &Arc<Hub> {
+    fn arm(&mut self) -> &Arc<Hub> {
+        // Every cell has carried the tally from its beginning.
         &self.scope.tally.hub
-    }
-
-    fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
-        self.scope.tally.hub.sleep(deadline)
     }
 }
 

@@ -42,8 +42,8 @@ impl ThreadPoolStats {
     }
 }
 
-/// One worker's own numbers. Only its thread writes them, so a plain load and store will do; `holds` and `starting` change
-/// under the pool's lock.
+/// One worker's own numbers. Only its thread writes them, so a load and a store will do; `holds` and `starting` change under
+/// the pool's lock.
 pub(super) struct Slot {
     pub(super) number: usize,
     pub(super) name: Arc<str>,
@@ -84,7 +84,7 @@ impl Slot {
     }
 
     pub(super) fn begin(&self, task: FutureId, label: Option<Arc<str>>) -> Outer {
-        bump(&self.begun);
+        self.begun.store(self.begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let outer = self.task.load(Ordering::Relaxed);
         self.task.store(task.get(), Ordering::Relaxed);
         // Labels are rare: without one before or now there is no lock to take.
@@ -97,7 +97,9 @@ impl Slot {
     }
 
     pub(super) fn end(&self, outer: Outer, labelled: bool, phase: Phase) {
-        bump(if phase == Phase::Finished { &self.finished } else { &self.failed });
+        let counter = if phase == Phase::Finished { &self.finished } else { &self.failed };
+        // ORDERING: Release pairs with the Acquire in `Counters::stats`: a thread that sees this end sees its beginning.
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
         self.task.store(outer.task, Ordering::Relaxed);
         if labelled || outer.task != 0 {
             *self.label.lock() = outer.label;
@@ -126,10 +128,6 @@ impl Slot {
         let task = FutureId::from_raw(self.task.load(Ordering::Relaxed))?;
         Some(BusyWorker { name: self.name.clone(), task, label: self.label.lock().clone() })
     }
-}
-
-fn bump(counter: &AtomicU64) {
-    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
 /// What no single worker can count: workers that are gone, and tasks that ended elsewhere.
@@ -186,10 +184,11 @@ impl Counters {
         };
         let mut in_hand = 0;
         for slot in slots {
-            // The end is read before the beginning, so that their difference is not negative.
+            // ORDERING: pairs with the Release in `Slot::end`. Ends are read before beginnings: each that is seen here is among
+            // those that have begun.
             let (finished, failed) =
                 (slot.finished.load(Ordering::Acquire), slot.failed.load(Ordering::Acquire));
-            in_hand += slot.begun.load(Ordering::Relaxed).saturating_sub(finished + failed) as usize;
+            in_hand += (slot.begun.load(Ordering::Relaxed) - (finished + failed)) as usize;
             stats.finished += finished;
             stats.failed += failed;
             if slot.task.load(Ordering::Relaxed) != 0 {

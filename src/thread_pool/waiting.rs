@@ -195,23 +195,21 @@ impl Worker {
             return waiting::sleep(what, deadline);
         }
         what.arm();
-        let ending = loop {
+        loop {
             if what.is_done() {
-                break Ending::Done;
+                return Ending::Done;
             }
             match self.sleep_blocked(what, deadline) {
-                SleepEnd::Ended(ending) => break ending,
+                SleepEnd::Ended(ending) => return ending,
                 SleepEnd::Claimed(entry, before) => self.help(&*entry, before),
             }
-        };
-        what.disarm();
-        ending
+        }
     }
 
     /// Sleeps, counted as blocked, until the wait is over or the waiter shall run one of its own tasks.
     fn sleep_blocked(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> SleepEnd {
         let needed = self.needed(what);
-        let helper = deadline.is_none().then(|| what.hub().clone());
+        let helper = deadline.is_none().then(|| what.arm().clone());
         self.queue.begin_blocked(&self.slot, needed, helper.as_ref());
         // Also if it ends by a panic: what is waited for may be behind a type of the user's.
         let _blocked = Blocked { worker: self, helper };
@@ -220,7 +218,7 @@ impl Worker {
             if what.is_done() {
                 return SleepEnd::Ended(Ending::Done);
             }
-            match what.sleep(deadline.or(retry)) {
+            match what.arm().sleep(deadline.or(retry)) {
                 Woken::Rung => {}
                 Woken::TimedOut if what.is_done() => return SleepEnd::Ended(Ending::Done),
                 Woken::TimedOut if deadline.is_none() => {

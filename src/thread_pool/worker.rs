@@ -4,7 +4,8 @@ use super::queue::{CountedAs, NextStep, Queue, Token};
 use super::stats::Slot;
 use crate::contain::contain;
 use crate::error::{Broken, Panicked, TaskError};
-use crate::future::cell::{AnyCell, Entry, fail_claimed, publish};
+use crate::future::cell::{AnyCell, Entry};
+use crate::future::publish::{Aftermath, fail_claimed, publish};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{Host, set_host};
 use crate::logging;
@@ -76,12 +77,12 @@ impl Queue {
 impl Worker {
     /// Runs a task that was claimed from the queue; returns as what the worker is counted when it looks next.
     fn run(&self, entry: Entry) -> CountedAs {
-        let (phase, discarded) = self.execute(&*entry);
+        let ran = self.execute(&*entry);
         self.forget_awaits();
         // Counted as coming back before the result can be seen: whoever sees it and submits again finds this worker
         // expected, and no second thread is started for a sequence of submits and results.
         self.queue.returns();
-        let after = publish(&*entry, Phase::Running, phase, discarded);
+        let after = ran.publish(&*entry);
         if after.is_empty() {
             entry.extra().settled();
             return CountedAs::Returning;
@@ -101,8 +102,7 @@ impl Worker {
             self.queue.forget(before);
         }
         self.run_above(|| {
-            let (phase, discarded) = stack::level(|| self.execute(entry));
-            publish(entry, Phase::Running, phase, discarded).run(entry);
+            stack::level(|| self.execute(entry)).publish(entry).run(entry);
             entry.extra().settled();
         });
     }
@@ -160,7 +160,7 @@ impl Worker {
     }
 
     /// User code: the task itself and, if its future is gone already, the drop of its result.
-    fn execute(&self, entry: &dyn AnyCell) -> (Phase, bool) {
+    fn execute(&self, entry: &dyn AnyCell) -> Ran {
         let header = entry.header();
         let label = entry.label();
         let labelled = label.is_some();
@@ -168,11 +168,25 @@ impl Worker {
         let phase = entry.execute();
         // A failure that a callback is still to see is dropped after it.
         let word = header.word.load();
-        let discard = word.is_unwanted() && (phase == Phase::Finished || !word.is_watched());
-        if discard {
+        let is_discarded = word.is_unwanted() && (phase == Phase::Finished || !word.is_watched());
+        if is_discarded {
             entry.discard();
         }
         self.slot.end(outer, labelled, phase);
-        (phase, discard)
+        Ran { phase, is_discarded }
+    }
+}
+
+/// How a task ended on a worker, before anybody is told.
+struct Ran {
+    phase: Phase,
+    /// Its future was gone already, and so is the outcome.
+    is_discarded: bool,
+}
+
+impl Ran {
+    fn publish(self, entry: &dyn AnyCell) -> Aftermath {
+        let after = publish(entry, Phase::Running, self.phase);
+        if self.is_discarded { after.without_discard() } else { after }
     }
 }

@@ -4,7 +4,7 @@ use super::{MOST_BELIEVED, Waitable};
 use crate::clock::deadline_after;
 use crate::error::TimedOut;
 use crate::future::home::HomeId;
-use crate::future::hub::{Hub, Key, Stream, Woken};
+use crate::future::hub::{Hub, Key, Keys};
 use crate::future::state::Phase;
 use crate::future::waiting::{self, Ending, Wait, Watched};
 use std::collections::VecDeque;
@@ -65,8 +65,8 @@ where
 /// or watched again.
 #[must_use = "iterators do nothing unless they are advanced"]
 pub struct AsCompleted<W> {
-    // No `Drop` here: futures borrowed by the items must be movable after the last use. `Stream` has it.
-    stream: Stream,
+    // No `Drop` here: futures borrowed by the items must be movable after the last use. `Keys` has it.
+    completed: Keys,
     slots: Vec<Slot<W>>,
     /// Slots whose item was yielded, to be used again.
     free: Vec<Key>,
@@ -90,7 +90,7 @@ impl<W: Waitable> AsCompleted<W> {
     /// An empty one, to be fed.
     pub fn new() -> Self {
         AsCompleted {
-            stream: Hub::stream(),
+            completed: Keys::new(),
             slots: Vec::new(),
             free: Vec::new(),
             ready: VecDeque::new(),
@@ -116,7 +116,7 @@ impl<W: Waitable> AsCompleted<W> {
             }
         };
         let watch = self.item(key).watch();
-        if !watch.0.cell().watch(self.stream.hub(), key) {
+        if !watch.0.cell().watch(self.completed.hub(), key) {
             self.ready.push_back(key);
         }
         // Counted once it is watched: `watch` is the user's, and what it panicked for is never waited for.
@@ -298,7 +298,7 @@ struct Next<'a, W> {
 impl<W: Waitable> Wait for Next<'_, W> {
     fn is_done(&mut self) -> bool {
         if self.all.ready.is_empty() {
-            self.all.stream.poll(&mut self.all.ready);
+            self.all.completed.take(&mut self.all.ready);
         }
         !self.all.ready.is_empty()
     }
@@ -345,19 +345,8 @@ impl<W: Waitable> Wait for Next<'_, W> {
         }
     }
 
-    fn arm(&mut self) {
-        // Each was armed when it was added.
-    }
-
-    fn disarm(&mut self) {
-        // The entries serve the next call.
-    }
-
-    fn hub(&self) -> &Arc<Hub> {
-        self.all.stream.hub()
-    }
-
-    fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
-        self.all.stream.sleep(&mut self.all.ready, deadline)
+    fn arm(&mut self) -> &Arc<Hub> {
+        // Each item has it since it was added, and keeps it for the next call.
+        self.all.completed.hub()
     }
 }

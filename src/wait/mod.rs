@@ -1,4 +1,4 @@
-//! Layer 2: many futures, of any types and executors.
+//! Many futures, of any types and executors.
 //!
 //! [`wait`] returns when enough of them are done, [`as_completed()`] hands them out one by one as they finish.
 
@@ -7,7 +7,7 @@ mod as_completed;
 pub use as_completed::{AsCompleted, AsCompletedTimeout, as_completed};
 
 use crate::clock::deadline_after;
-use crate::future::hub::{Hub, Key, Woken};
+use crate::future::hub::{Hub, Key, RingWhen};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{self, Wait, Watched};
 use crate::future::{Future, SharedFuture};
@@ -223,7 +223,7 @@ impl<W: Waitable> Wait for Group<'_, W> {
             return true;
         }
         if let Some(hub) = &self.hub {
-            return hub.has_enough();
+            return hub.has_rung();
         }
         match self.until {
             ReturnWhen::AllCompleted => {
@@ -266,28 +266,37 @@ impl<W: Waitable> Wait for Group<'_, W> {
         }
     }
 
-    fn arm(&mut self) {
-        if self.hub.is_some() {
-            return;
+    fn arm(&mut self) -> &Arc<Hub> {
+        if self.hub.is_none() {
+            let hub = self.registered();
+            self.hub = Some(hub);
         }
-        let hub = match self.until {
-            ReturnWhen::AllCompleted => Hub::bell(self.items.len() - self.passed, false),
-            ReturnWhen::FirstCompleted => Hub::bell(1, false),
-            ReturnWhen::FirstException => Hub::bell(self.items.len(), true),
-        };
+        self.hub.as_ref().expect("armed above")
+    }
+}
+
+impl<W: Waitable> Group<'_, W> {
+    /// A hub that is in every item that is not done.
+    fn registered(&self) -> Arc<Hub> {
+        let hub = Hub::new(match self.until {
+            ReturnWhen::AllCompleted => RingWhen::Completed(self.items.len() - self.passed),
+            ReturnWhen::FirstCompleted => RingWhen::Completed(1),
+            ReturnWhen::FirstException => RingWhen::FailedOrCompleted(self.items.len()),
+        });
         for (key, item) in self.items.iter().enumerate().skip(self.passed) {
             let cell = item.watch().0.cell();
             if !cell.watch(&hub, key as Key) {
-                hub.tell(key as Key, cell.header().word.load().phase() == Phase::Failed);
+                hub.tell(key as Key, cell.header().word.load().phase());
             }
         }
-        self.hub = Some(hub);
+        hub
     }
 
+    /// Takes the hub out of the items that are not done.
     fn disarm(&mut self) {
         let Some(hub) = self.hub.take() else { return };
         // All done: every entry went with its future's end.
-        if self.until == ReturnWhen::AllCompleted && hub.has_enough() {
+        if self.until == ReturnWhen::AllCompleted && hub.has_rung() {
             return;
         }
         for (key, item) in self.items.iter().enumerate().skip(self.passed) {
@@ -296,14 +305,6 @@ impl<W: Waitable> Wait for Group<'_, W> {
                 cell.unwatch(&hub, key as Key);
             }
         }
-    }
-
-    fn hub(&self) -> &Arc<Hub> {
-        self.hub.as_ref().expect("armed")
-    }
-
-    fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
-        self.hub().sleep(deadline)
     }
 }
 

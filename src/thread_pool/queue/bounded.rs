@@ -2,11 +2,11 @@
 
 use super::Queue;
 use super::state::State;
-use super::submit::refuse;
 use crate::error::{Rejected, TaskError};
 use crate::executor::WhenFull;
 use crate::future::cell::Entry;
-use crate::future::hub::Hub;
+use crate::future::hub::{Hub, RingWhen};
+use crate::future::publish::refuse;
 use std::sync::Arc;
 
 pub(super) struct PlaceWaiter {
@@ -31,7 +31,7 @@ impl Queue {
                 }
                 if let Some(closed) = closed {
                     state.leave();
-                    return refuse(&entry, closed.error());
+                    return refuse(&*entry, closed.error());
                 }
                 if entry.header().word.mark_entered() {
                     state.live += 1;
@@ -47,14 +47,14 @@ impl Queue {
             match when_full {
                 WhenFull::Reject => {
                     state.leave();
-                    return refuse(&entry, TaskError::Rejected(Rejected::Full));
+                    return refuse(&*entry, TaskError::Rejected(Rejected::Full));
                 }
                 WhenFull::CallerRuns => {
                     state.leave();
                     return self.run_on_caller(&entry);
                 }
                 WhenFull::Block => {
-                    let hub = Hub::bell(1, false);
+                    let hub = Hub::new(RingWhen::Completed(1));
                     let ticket = state.tickets;
                     state.tickets += 1;
                     state.place_waiters.insert(ticket, PlaceWaiter { hub: hub.clone(), own });

@@ -3,8 +3,8 @@
 use super::Queue;
 use super::inbox::Closed;
 use crate::error::TaskError;
-use crate::future::cell::{Entry, execute_here, fail_claimed, publish_here};
-use crate::future::state::Phase;
+use crate::future::cell::Entry;
+use crate::future::publish::{refuse, run_here};
 use crate::future::waiting::{self, Host};
 use crate::sync::atomic::Ordering;
 use crate::sync::spin_for;
@@ -28,7 +28,7 @@ impl Queue {
         if let Some(closed) = inbox.closed() {
             let error = closed.error();
             drop(inbox);
-            return refuse(&entry, error);
+            return refuse(&*entry, error);
         }
         if !entry.header().word.mark_entered() {
             return;
@@ -88,7 +88,7 @@ impl Queue {
         };
         state.leave();
         if let Some(error) = error {
-            entries.iter().for_each(|entry| refuse(entry, error.clone()));
+            entries.iter().for_each(|entry| refuse(&**entry, error.clone()));
         }
     }
 
@@ -97,9 +97,7 @@ impl Queue {
         if entry.header().word.claim().is_some() {
             let run = || {
                 self.counters.begin_elsewhere();
-                let phase = execute_here(&**entry);
-                self.counters.end_elsewhere(phase);
-                publish_here(&**entry, Phase::Running, phase);
+                run_here(&**entry, |phase| self.counters.end_elsewhere(phase));
             };
             match self.own_worker() {
                 Some(host) => Worker::of(&*host).map_or((), |worker| worker.run_above(run)),
@@ -115,12 +113,5 @@ impl Queue {
 
     pub(super) fn own_slot(&self) -> Option<Arc<Slot>> {
         self.own_worker().and_then(|host| Worker::of(&*host).map(|worker| worker.slot.clone()))
-    }
-}
-
-/// Ends a task that was not taken, unless it was cancelled before.
-pub(super) fn refuse(entry: &Entry, error: TaskError) {
-    if entry.header().word.claim().is_some() {
-        fail_claimed(&**entry, error);
     }
 }

@@ -17,7 +17,7 @@
 mod clock;
 #[path = "../../../src/contain.rs"]
 mod contain;
-#[path = "../../../src/error.rs"]
+#[path = "../../../src/error/mod.rs"]
 mod error;
 #[path = "../../../src/executor/mod.rs"]
 mod executor;
@@ -78,7 +78,7 @@ pub struct Target {
 
 /// All there are.
 pub const TARGETS: [Target; 7] = [
-    process_pool::stream::TARGET,
+    process_pool::frames::TARGET,
     process_pool::messages::TARGET,
     parcels::TARGET,
     values::TARGET,

@@ -13,12 +13,6 @@ mod claim;
 mod queue;
 #[path = "models/replies.rs"]
 mod replies;
-#[path = "../../../src/process_pool/ring.rs"]
-#[expect(dead_code, reason = "models don't ask for everything")]
-mod ring;
-#[path = "../../../src/process_pool/shared.rs"]
-#[expect(dead_code, reason = "last words are no part of the protocol")]
-mod shared;
 #[path = "models/shutdown.rs"]
 mod shutdown;
 #[path = "models/support.rs"]
@@ -28,13 +22,23 @@ mod waiters;
 #[path = "models/waiting.rs"]
 mod waiting;
 
-/// What `ring.rs` says of nonsense.
-mod message {
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub(crate) struct ProtocolError(pub(crate) &'static str);
+/// The words of the shared segment, compiled here by themselves.
+#[path = "."]
+#[expect(dead_code, reason = "models don't ask for everything")]
+mod process_pool {
+    #[path = "../../../src/process_pool/shared/mod.rs"]
+    pub(crate) mod shared;
+
+    pub(crate) mod wire {
+        pub(crate) mod message {
+            /// What the ring calls an invalid value.
+            #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+            pub(crate) struct ProtocolError(pub(crate) &'static str);
+        }
+    }
 }
 
-/// Where `shared.rs` and `ring.rs`, which are compiled here by themselves, find their atomics: as `src/sync.rs` hands them out under loom.
+/// Where they find their atomics: as `src/sync.rs` hands them out under loom.
 mod sync {
     pub(crate) use loom::sync::atomic;
 }

@@ -10,12 +10,17 @@
 
 #[path = "../../../src/contain.rs"]
 mod contain;
-#[path = "../../../src/error.rs"]
+#[path = "../../../src/error/mod.rs"]
 mod error;
 #[path = "../../../src/id.rs"]
 mod id;
 #[path = "../../../src/remote/mod.rs"]
 mod remote;
+#[path = "."]
+mod process_pool {
+    #[path = "../../../src/process_pool/wire/mod.rs"]
+    pub(crate) mod wire;
+}
 mod stream;
 #[path = "../../../src/sync.rs"]
 mod sync;

@@ -1,14 +1,7 @@
 //! Frames on a stream.
 
-#[path = "../../../src/process_pool/buffer.rs"]
-mod buffer;
-#[path = "../../../src/process_pool/frames.rs"]
-mod frames;
-#[path = "../../../src/process_pool/message.rs"]
-mod message;
-
-use frames::{Blocking, Filled, Inbox, Stream};
-use message::{HEAD, Head, Kind, Welcome};
+use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Stream};
+use crate::process_pool::wire::message::{HEAD, Head, Message, Welcome};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 
@@ -35,8 +28,10 @@ pub fn read(bytes: &[u8], piece: usize) -> Result<Vec<(u32, u32, usize)>, String
     let (mut inbox, stream, mut frames) = (Inbox::default(), Pieces(RefCell::new(bytes), piece), Vec::new());
     loop {
         let filled = inbox.fill(&stream, Blocking::Yes).map_err(|error| error.to_string())?;
-        while let Some((head, body)) = inbox.next().map_err(|error| error.to_string())? {
-            frames.push((head.a, head.b, inbox.body(body).len()));
+        while let Some(frame) = inbox.next().map_err(|error| error.to_string())? {
+            if let Message::Reply { batch, index } = frame.message {
+                frames.push((batch, index, inbox.body(frame.body).len()));
+            }
         }
         if filled == Filled::End {
             return Ok(frames);
@@ -45,13 +40,13 @@ pub fn read(bytes: &[u8], piece: usize) -> Result<Vec<(u32, u32, usize)>, String
 }
 
 /// A frame as a worker sends it.
-pub fn reply(a: u32, b: u32, body: &[u8]) -> Vec<u8> {
-    [&Head::new(Kind::Reply, a, b, body.len()).to_bytes()[..], body].concat()
+pub fn reply(batch: u32, index: u32, body: &[u8]) -> Vec<u8> {
+    Message::Reply { batch, index }.frame(body)
 }
 
 /// A frame that claims another length than it has.
 pub fn lying(len: usize, body: &[u8]) -> Vec<u8> {
-    [&Head::new(Kind::Reply, 0, 0, len).to_bytes()[..], body].concat()
+    [&Head { message: Message::Reply { batch: 0, index: 0 }, len }.to_bytes()[..], body].concat()
 }
 
 /// Whether bytes are a head.

@@ -6,13 +6,15 @@
 //! how many whims 1 | steps, each a byte and what it needs | whims: what happens to a word before it is looked at
 //! ```
 
-use super::dispatch::{Action, Dispatcher, Policy};
-use super::lane::{KillReason, Lane, TaskKill};
-use super::message::ProtocolError;
-use super::outbound::Outbound;
+use super::parent::dispatch::{Action, Dispatcher, Policy};
+use super::parent::lane::{KillReason, Lane, Position, TaskKill};
+use super::parent::outbound::Outbound;
+use super::parent::task::EncodedTask;
 use super::shared::Layout;
+use super::shared::last_words::LAST_WORDS;
+use super::shared::ring::Ring;
 use super::sys::{Bell, Mapping, Signal, Socket};
-use super::task::EncodedTask;
+use super::wire::message::ProtocolError;
 use crate::error::{Broken, TaskError};
 use crate::executor::Task;
 use crate::future::cell::publish;
@@ -64,7 +66,7 @@ thread_local! {
     static SEATS: [Seat; 2] = [Seat::new(), Seat::new()];
 }
 
-/// Where the words of the protocol lie: two claims, `over`, `tail`, `head`, `want`, the first words of the ring, and the
+/// Where the words of the protocol lie: two claims, `over`, `tail`, `head`, `doorbell`, the first words of the ring, and the
 /// length of the last words.
 const PLACES: [usize; 12] = [0, 8, 16, 24, 32, 40, 48, 49, 50, 51, 52, 48 + (8 << 10)];
 
@@ -120,7 +122,7 @@ impl<'s> Office<'s> {
         let mut dispatcher = Dispatcher::new(2, Policy::default());
         for (at, seat) in seats.iter().enumerate() {
             dispatcher.add_lane();
-            dispatcher.lanes[at].event = Some(seat.event.clone());
+            dispatcher.set_event(at, seat.event.clone());
             dispatcher.attach(at, seat.segment.clone(), seat.outbound.clone());
         }
         Office { dispatcher, seats, futures: Vec::new(), garbage: Vec::new(), ended: 0 }
@@ -178,8 +180,8 @@ impl<'s> Office<'s> {
                 seat.words().iter().for_each(|place| place.store(word, Ordering::Relaxed));
             }
             // The parent.
-            15 | 16 => self.hear(at),
-            17 => self.listen(next()),
+            15 | 16 => self.receive(at),
+            17 => self.wait_directly(next()),
             18 => self.take_back(next()),
             19 => self.kill(next()),
             20 => self.ask(at, next()),
@@ -191,7 +193,7 @@ impl<'s> Office<'s> {
             }),
             24 => self.last_words(at),
             25 => self.kill_worker(at, ProtocolError("by the case")),
-            26 => self.order(at),
+            26 => self.signal_all(),
             27 if next() == 0 => self.cancel_all(),
             28 if next() == 0 => self.break_down(),
             29 => self.cancel_queued(next()),
@@ -215,12 +217,12 @@ impl<'s> Office<'s> {
     /// As a driver does what it is told.
     fn drive(&mut self, at: usize) {
         let drained = true;
-        match among(|| self.dispatcher.next(at, drained, &mut self.garbage)) {
+        match among(|| self.dispatcher.next_action(at, drained, &mut self.garbage)) {
             Action::HandleKills => self.confirm_kill(at),
             Action::Kill(error) => self.kill_worker(at, error),
             Action::Close(_) => self.reap(at),
             Action::Send => self.seats[at].outbound.clear(),
-            Action::WatchProgress if self.dispatcher.lanes[at].should_progress() => {
+            Action::WatchProgress if self.dispatcher.lanes()[at].should_progress() => {
                 self.give_up_on_silent(at)
             }
             Action::WatchProgress | Action::Sleep(_) | Action::RetryStart(_) => {}
@@ -229,20 +231,22 @@ impl<'s> Office<'s> {
     }
 
     fn confirm_kill(&mut self, at: usize) {
-        self.dispatcher.lanes[at].order.take();
+        let _ = self.dispatcher.take_signal(at);
         self.recall(at);
-        self.hear(at);
+        self.receive(at);
         among(|| self.dispatcher.confirm_kill(at));
     }
 
     fn give_up_on_silent(&mut self, at: usize) {
-        self.recall(at);
-        among(|| self.dispatcher.lanes[at].should_progress());
+        let mut cancelled = Vec::new();
+        among(|| self.dispatcher.recall_from_silent(at, &mut cancelled));
+        self.cancelled(cancelled);
     }
 
     fn kill_worker(&mut self, at: usize, error: ProtocolError) {
-        self.recall(at);
-        self.dispatcher.lanes[at].kill_reason.get_or_insert(KillReason::Protocol(error.to_string()));
+        let mut cancelled = Vec::new();
+        among(|| self.dispatcher.kill_worker(at, KillReason::Protocol(error), &mut cancelled));
+        self.cancelled(cancelled);
         self.seats[at].outbound.clear();
     }
 
@@ -278,16 +282,14 @@ impl<'s> Office<'s> {
     }
 
     /// As a driver takes what is in the ring.
-    fn hear(&mut self, at: usize) {
+    fn receive(&mut self, at: usize) {
         let (ring, mut heard, mut small) = (&self.seats[at].segment.ring, Vec::new(), Vec::new());
         let all = among(|| {
             while let Some(next) = ring.next()? {
-                let task = self.dispatcher.collect(at, next.batch, next.index)?;
+                let task = self.dispatcher.collect(at, Position { batch: next.batch, index: next.index })?;
                 let start = heard.len();
                 // A reply is no longer than the most that is put in a ring.
-                in_proportion(1, 3 * <super::ring::Ring>::MOST, 4 * heard.len(), || {
-                    ring.take(next, &mut heard)
-                });
+                in_proportion(1, 3 * <Ring>::MOST, 4 * heard.len(), || ring.take(next, &mut heard));
                 small.push((task, start..heard.len()));
             }
             Ok::<_, ProtocolError>(())
@@ -300,21 +302,21 @@ impl<'s> Office<'s> {
         }
     }
 
-    /// As a thread listens that waits for its task.
-    fn listen(&mut self, which: u8) {
+    /// As a thread waits directly for its task.
+    fn wait_directly(&mut self, which: u8) {
         let Some(id) = self.id(which) else { return };
-        let Some((at, segment, _)) = among(|| self.dispatcher.sole_in_flight(id)) else { return };
-        let mut reply = Vec::new();
-        let heard = among(|| {
-            let listens = segment.ring.try_disable_doorbell();
-            let heard = (listens && segment.ring.has_replies())
-                .then(|| self.dispatcher.hear(at, &segment, id, &mut reply));
+        let Some(route) = among(|| self.dispatcher.direct_route(id)) else { return };
+        let (segment, mut reply) = (&route.segment, Vec::new());
+        let taken = among(|| {
+            let waits = segment.ring.try_disable_doorbell();
+            let taken = (waits && segment.ring.has_replies())
+                .then(|| self.dispatcher.take_direct(route.lane, segment, id, &mut reply));
             let _ = segment.ring.enable_doorbell();
-            heard
+            taken
         });
-        if let Some((task, _)) = heard.flatten() {
-            assert_eq!(task.id(), id);
-            self.complete(task, &reply);
+        if let Some(taken) = taken.flatten() {
+            assert_eq!(taken.task.id(), id);
+            self.complete(taken.task, &reply);
         }
     }
 
@@ -326,8 +328,8 @@ impl<'s> Office<'s> {
 
     fn kill(&mut self, which: u8) {
         let Some(id) = self.id(which) else { return };
-        let reason = if which < 128 { TaskKill::Requested } else { TaskKill::OutOfTime };
-        let _ = among(|| self.dispatcher.kill(id, reason));
+        let kill = if which < 128 { TaskKill::Requested } else { TaskKill::OutOfTime };
+        let _ = among(|| self.dispatcher.request_kill(id, kill));
     }
 
     /// What is asked of a lane for a future's state, for statistics, for its time limits.
@@ -336,7 +338,7 @@ impl<'s> Office<'s> {
         among(|| {
             let _ = id.is_some_and(|id| self.dispatcher.has_begun(id));
             let running = self.dispatcher.limited(at).len();
-            let lane = &self.dispatcher.lanes[at];
+            let lane = &self.dispatcher.lanes()[at];
             assert!(running <= lane.in_flight());
             let _ = (
                 lane.stealable(),
@@ -349,7 +351,7 @@ impl<'s> Office<'s> {
     }
 
     fn reply_by_socket(&mut self, at: usize, number: u32, index: u32) {
-        match among(|| self.dispatcher.collect(at, number, index)) {
+        match among(|| self.dispatcher.collect(at, Position { batch: number, index })) {
             Ok(task) => self.complete(task, b"nothing that is a reply"),
             Err(error) => self.kill_worker(at, error),
         }
@@ -357,7 +359,7 @@ impl<'s> Office<'s> {
 
     /// Its death, and another takes its place.
     fn reap(&mut self, at: usize) {
-        self.hear(at);
+        self.receive(at);
         let reaped = among(|| self.dispatcher.reap(at, true));
         self.cancelled(reaped.cancelled);
         for (task, _) in reaped.lost {
@@ -370,15 +372,14 @@ impl<'s> Office<'s> {
 
     fn last_words(&self, at: usize) {
         let segment = &self.seats[at].segment;
-        let words =
-            among(|| in_proportion(1, 4 * super::shared::LAST_WORDS, 4096, || segment.last_words.read()));
+        let words = among(|| in_proportion(1, 4 * LAST_WORDS, 4096, || segment.last_words.read()));
         if let Some(words) = words {
             let _ = outcome::read::<()>(&words);
         }
     }
 
-    fn order(&mut self, at: usize) {
-        self.dispatcher.lanes[at].order = Some(Signal::TERM);
+    fn signal_all(&mut self) {
+        self.dispatcher.signal_all(Signal::TERM);
     }
 
     fn cancel_all(&mut self) {
@@ -439,7 +440,7 @@ impl<'s> Office<'s> {
 
     /// Every task is in one place.
     fn is_sane(&self) {
-        let shipped: usize = self.dispatcher.lanes.iter().map(Lane::in_flight).sum();
+        let shipped: usize = self.dispatcher.lanes().iter().map(Lane::in_flight).sum();
         let there = self.dispatcher.queued() + shipped + self.ended;
         assert_eq!(there, self.futures.len(), "a task is lost or doubled");
     }

@@ -1,6 +1,6 @@
 //! Any bytes in the place of what frames say: heads, welcomes, the parts of a batch, last words.
 
-use super::message::{HEAD, Head, LENGTH, Welcome, get, put_length};
+use super::wire::message::{HEAD, Head, LENGTH, Message, Welcome, get, put_length};
 use crate::Target;
 use crate::memory::in_proportion;
 use crate::remote::outcome;
@@ -31,7 +31,6 @@ fn body(data: &[u8]) {
 }
 
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    use super::message::Kind;
     let welcome = Welcome {
         parent: 1234,
         number: 5,
@@ -58,8 +57,16 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         named("welcome-bare", Welcome::default().to_bytes()),
         named("welcome-cut", welcome.to_bytes()[..30].to_vec()),
         named("welcome-no-text", Welcome { name: "\u{fffd}".repeat(9), ..welcome.clone() }.to_bytes()),
-        named("head-batch", Head::new(Kind::Batch, 1, 2, 3).to_bytes().to_vec()),
-        named("head-reply", Head::new(Kind::Reply, u32::MAX, 2, usize::MAX).to_bytes().to_vec()),
+        named(
+            "head-batch",
+            Head { message: Message::Batch { number: 1, tasks: 2 }, len: 3 }.to_bytes().to_vec(),
+        ),
+        named(
+            "head-reply",
+            Head { message: Message::Reply { batch: u32::MAX, index: 2 }, len: usize::MAX }
+                .to_bytes()
+                .to_vec(),
+        ),
         named("parts", parts(&[b"one", b"", b"three"])),
         named("part-that-lies", [&u64::MAX.to_le_bytes()[..], b"abc"].concat()),
         named("part-that-lies-by-one", [&4_u64.to_le_bytes()[..], b"abc"].concat()),

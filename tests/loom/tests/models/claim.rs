@@ -3,7 +3,7 @@
 //! The order of the protocol's steps is searched in `tests/protocol`, one step after the other. Here it is about what one
 //! side sees of the other's.
 
-use crate::shared::{Claims, SLOTS};
+use crate::process_pool::shared::claim::{Claims, SLOTS};
 use crate::support::explore;
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex, mpsc};

@@ -8,7 +8,7 @@
 //! `doorbell` must go from 1 to 0 by compare-and-swap. A swap that finds 0 stores a 0 as well; by the rules of the language that
 //! comes right after the 0 it found, but loom lets it come after a 1 that was stored meanwhile, and calls that a deadlock.
 
-use crate::ring::Ring;
+use crate::process_pool::shared::ring::Ring;
 use crate::support::explore;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;

@@ -1,0 +1,82 @@
+//! [`TimeLimit`]: the task ran longer than its own limit.
+
+use super::whereabouts::{Item, Whereabouts};
+use crate::id::FutureId;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The task ran longer than its own limit and was stopped. A wait that ran out of time is [`TimedOut`](crate::TimedOut), not this.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::TimeLimit;
+/// use std::time::Duration;
+///
+/// let over = TimeLimit::new(Duration::from_secs(2));
+/// assert_eq!(over.to_string(), "task ran longer than its limit of 2s and was stopped");
+/// ```
+#[derive(Debug, Clone)]
+pub struct TimeLimit(Arc<TimeLimitInner>);
+
+#[derive(Debug, Clone)]
+struct TimeLimitInner {
+    limit: Duration,
+    at: Whereabouts,
+}
+
+impl TimeLimit {
+    /// A task stopped after `limit`.
+    pub fn new(limit: Duration) -> Self {
+        TimeLimit(Arc::new(TimeLimitInner { limit, at: Whereabouts::default() }))
+    }
+
+    /// Adds which task it was, its label if it has one, and the worker's name.
+    #[must_use]
+    pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).at.set(task, label, worker.into());
+        self
+    }
+
+    /// As [`TaskError::in_map`](super::TaskError::in_map).
+    pub(super) fn in_map(mut self, item: Item) -> Self {
+        Arc::make_mut(&mut self.0).at.item = Some(item);
+        self
+    }
+
+    /// The limit that the task was given.
+    pub fn limit(&self) -> Duration {
+        self.0.limit
+    }
+
+    /// The id of the task.
+    pub fn task(&self) -> Option<FutureId> {
+        self.0.at.task
+    }
+
+    /// The label of the task.
+    pub fn label(&self) -> Option<&str> {
+        self.0.at.label.as_deref()
+    }
+
+    /// The name of the worker that ran the task.
+    pub fn worker(&self) -> Option<&str> {
+        self.0.at.worker.as_deref()
+    }
+
+    /// The place in the map's input of the item that has no result because of this, from 0, if the task was one of a
+    /// map. The items of a chunk share a limit, and which of them ran when it was reached is not known.
+    pub fn item(&self) -> Option<usize> {
+        self.0.at.item.map(|item| item.index)
+    }
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ran longer than its limit of {:?} and was stopped", self.0.at, self.0.limit)
+    }
+}
+
+impl Error for TimeLimit {}

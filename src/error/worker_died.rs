@@ -1,0 +1,132 @@
+//! [`WorkerDied`]: the worker process died while it ran the task.
+
+use super::whereabouts::{Item, Whereabouts};
+use crate::id::FutureId;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// The worker process died while it ran the task.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::WorkerDied;
+///
+/// let died = WorkerDied::new(4711).with_signal(9).with_cause("likely out of memory");
+/// assert_eq!(died.to_string(), "worker process 4711 died by signal 9: likely out of memory");
+/// ```
+#[derive(Debug, Clone)]
+pub struct WorkerDied(Arc<WorkerDiedInner>);
+
+#[derive(Debug, Clone)]
+struct WorkerDiedInner {
+    pid: u32,
+    signal: Option<i32>,
+    exit_code: Option<i32>,
+    cause: Option<String>,
+    at: Whereabouts,
+}
+
+impl WorkerDied {
+    /// A death of the process `pid`.
+    pub fn new(pid: u32) -> Self {
+        let at = Whereabouts::default();
+        WorkerDied(Arc::new(WorkerDiedInner { pid, signal: None, exit_code: None, cause: None, at }))
+    }
+
+    /// Adds the signal that ended it.
+    #[must_use]
+    pub fn with_signal(mut self, signal: i32) -> Self {
+        Arc::make_mut(&mut self.0).signal = Some(signal);
+        self
+    }
+
+    /// Adds the code it exited with.
+    #[must_use]
+    pub fn with_exit_code(mut self, code: i32) -> Self {
+        Arc::make_mut(&mut self.0).exit_code = Some(code);
+        self
+    }
+
+    /// Adds what most likely made it die.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).cause = Some(cause.into());
+        self
+    }
+
+    /// Adds which task it ran, its label if it has one, and the worker's name.
+    #[must_use]
+    pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.0).at.set(task, label, worker.into());
+        self
+    }
+
+    /// As [`TaskError::in_map`](super::TaskError::in_map).
+    pub(super) fn in_map(mut self, item: Item) -> Self {
+        Arc::make_mut(&mut self.0).at.item = Some(item);
+        self
+    }
+
+    /// The id of the task that it ran.
+    pub fn task(&self) -> Option<FutureId> {
+        self.0.at.task
+    }
+
+    /// The label of that task.
+    pub fn label(&self) -> Option<&str> {
+        self.0.at.label.as_deref()
+    }
+
+    /// The name of the worker.
+    pub fn worker(&self) -> Option<&str> {
+        self.0.at.worker.as_deref()
+    }
+
+    /// The place in the map's input of the item that has no result because of this, from 0, if the task was one of a
+    /// map. Which item of a chunk ran when the worker died is not known.
+    pub fn item(&self) -> Option<usize> {
+        self.0.at.item.map(|item| item.index)
+    }
+
+    /// The process id it had.
+    pub fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    /// The signal that ended it, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        self.0.signal
+    }
+
+    /// The code it exited with, if it exited.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.0.exit_code
+    }
+
+    /// What most likely made it die.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+}
+
+impl fmt::Display for WorkerDied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker process {} died", self.0.pid)?;
+        match (self.0.signal, self.0.exit_code) {
+            (Some(signal), _) => write!(f, " by signal {signal}")?,
+            (None, Some(code)) => write!(f, " with exit code {code}")?,
+            (None, None) => {}
+        }
+        if self.0.at.task.is_some() {
+            write!(f, " while it ran {}", self.0.at)?;
+        }
+        match &self.0.cause {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for WorkerDied {}

@@ -1,0 +1,315 @@
+//! [`MapWith`]: results of a lazy, bounded map.
+
+use super::Deadline;
+use super::chunk::{Chunk, ChunkResults, Span, expand};
+use super::options::MapOptions;
+use super::pace::Pace;
+use super::remaining::Remaining;
+use super::sizes::Sizes;
+use super::submit::Submit;
+use super::timeout::MapTimeout;
+use crate::clock::deadline_after;
+use crate::error::{Item, TaskError, TimedOut};
+use crate::future::Future;
+use crate::id::FutureId;
+use crate::wait::{AsCompleted, MOST_BELIEVED};
+use std::collections::VecDeque;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::vec;
+
+/// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
+/// until a result is there.
+///
+/// At the call as many items are taken as may be in the air. Dropping the iterator cancels what has not begun. Should the
+/// input panic, `next` panics with it; no item is lost that the input gave before, and `next` can be called again.
+#[must_use = "dropping a map cancels what has not begun"]
+pub struct MapWith<'e, I: Iterator, R> {
+    input: std::iter::Fuse<I>,
+    submit: Box<dyn Submit<I::Item, R> + 'e>,
+    sizes: Sizes,
+    /// The next chunk, while it is being taken from the input: should the input panic, what it gave stays here and goes
+    /// with the next call.
+    gathered: Vec<I::Item>,
+    /// How many items were submitted.
+    submitted: usize,
+    /// Submitted, not yet yielded.
+    in_air: usize,
+    pending: Pending<I::Item, R>,
+    /// How many chunks at the front can't be parted any further.
+    parted: usize,
+    /// The rest of the chunk that is being yielded.
+    results: vec::IntoIter<Result<R, TaskError>>,
+    origin: Origin,
+    /// The label of the map's tasks.
+    label: Option<Arc<str>>,
+}
+
+/// Where the results come from that are being yielded: what an error among them names.
+struct Origin {
+    task: FutureId,
+    /// The place in the input after the last of them.
+    end: usize,
+    /// The error is the task's, and so each item's of several.
+    is_one_of_several: bool,
+}
+
+/// What has come that can be handed out.
+enum Arrival<R> {
+    Chunk(Span, Future<ChunkResults<R>>),
+    /// Results of a batch that still runs; they are taken out.
+    Parts,
+    /// The input has ended, and so has every task.
+    Nothing,
+}
+
+/// How the wait for the first chunk of an ordered map ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// The chunk is done, or there is none to wait for here.
+    Over,
+    /// Its batch was parted, and some results of it are taken out.
+    Parted,
+}
+
+/// The time of a wait is up.
+struct OutOfTime;
+
+/// What was submitted and not yet handed out.
+enum Pending<A, R> {
+    Ordered(Remaining<Chunk<A, R>>),
+    Unordered(Unordered<R>),
+}
+
+struct Unordered<R>(Option<AsCompleted<(Span, Future<ChunkResults<R>>)>>);
+
+impl<R> Drop for Unordered<R> {
+    fn drop(&mut self) {
+        if let Some(all) = self.0.take() {
+            for (_, future) in all.into_remaining() {
+                future.cancel();
+            }
+        }
+    }
+}
+
+impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
+    /// With a `pace`, `submit` makes batches, and the pace is that of their items.
+    pub(crate) fn new(
+        options: &MapOptions,
+        workers: usize,
+        pace: Option<Arc<Pace>>,
+        input: I,
+        submit: Box<dyn Submit<I::Item, R> + 'e>,
+    ) -> Self {
+        let pending = if options.unordered {
+            Pending::Unordered(Unordered(Some(AsCompleted::new())))
+        } else {
+            Pending::Ordered(Remaining(VecDeque::new()))
+        };
+        let mut map = MapWith {
+            input: input.fuse(),
+            submit,
+            sizes: Sizes::new(options, workers, pace),
+            gathered: Vec::new(),
+            submitted: 0,
+            in_air: 0,
+            pending,
+            parted: 0,
+            results: Vec::new().into_iter(),
+            origin: Origin { task: FutureId::new(), end: 0, is_one_of_several: false },
+            label: options.tasks.as_ref().and_then(|tasks| tasks.get_label().cloned()),
+        };
+        map.fill();
+        map
+    }
+
+    /// As [`Map::timeout`](crate::Map::timeout).
+    pub fn timeout(self, timeout: Duration) -> MapTimeout<Self> {
+        MapTimeout::new(self, timeout)
+    }
+
+    /// The next result, once there is one: takes input, waits for a chunk, and hands out what is in it.
+    fn next_by(&mut self, deadline: Option<Instant>) -> Result<Option<Result<R, TaskError>>, TimedOut<()>> {
+        // A batch that was parted before it began has no result.
+        while self.results.len() == 0 {
+            self.fill();
+            match self.wait_for_chunk(deadline) {
+                Ok(Arrival::Parts) => {}
+                Ok(Arrival::Chunk(span, future)) => self.open(span, future),
+                Ok(Arrival::Nothing) => return Ok(None),
+                Err(OutOfTime) => return Err(TimedOut::many((), self.in_air, self.in_air)),
+            }
+        }
+        Ok(self.next_of_chunk())
+    }
+
+    /// Takes input while whole chunks may still go into the air.
+    fn fill(&mut self) {
+        loop {
+            let known = self.input.size_hint().0;
+            let Some(size) = self.sizes.next(self.in_air, known) else { return };
+            let items = self.gather(size, known);
+            if items.is_empty() {
+                return;
+            }
+            let span = Span { start: self.submitted, len: items.len() };
+            self.submitted += items.len();
+            self.in_air += items.len();
+            let chunk = self.submit.submit(items);
+            match &mut self.pending {
+                Pending::Ordered(chunks) => chunks.0.push_back(chunk),
+                Pending::Unordered(all) => {
+                    all.0.get_or_insert_default().add((span, chunk.future));
+                }
+            }
+        }
+    }
+
+    /// The next chunk: `size` items, or what is left of the input.
+    fn gather(&mut self, size: usize, known: usize) -> Vec<I::Item> {
+        while self.gathered.len() < size
+            && let Some(item) = self.input.next()
+        {
+            if self.gathered.capacity() == 0 {
+                self.gathered.reserve_exact(size.min(known.saturating_add(1)).min(MOST_BELIEVED));
+            }
+            self.gathered.push(item);
+        }
+        std::mem::take(&mut self.gathered)
+    }
+
+    /// Waits for the next chunk that is to be handed out.
+    fn wait_for_chunk(&mut self, deadline: Option<Instant>) -> Result<Arrival<R>, OutOfTime> {
+        if self.wait_for_first(deadline)? == Wait::Parted {
+            return Ok(Arrival::Parts);
+        }
+        let done = match &mut self.pending {
+            Pending::Ordered(chunks) => {
+                self.parted = self.parted.saturating_sub(1);
+                let span = |len| Span { start: self.origin.end, len };
+                chunks.0.pop_front().map(|chunk| (span(chunk.len), chunk.future))
+            }
+            Pending::Unordered(Unordered(None)) => None,
+            Pending::Unordered(Unordered(Some(all))) => all.next_until(deadline).map_err(|_| OutOfTime)?,
+        };
+        Ok(done.map_or(Arrival::Nothing, |(span, future)| Arrival::Chunk(span, future)))
+    }
+
+    /// Waits for the first chunk of an ordered map, at first only until an item that takes long is noticed: then all
+    /// batches are parted, and results of the first that are there already are taken.
+    fn wait_for_first(&mut self, deadline: Option<Instant>) -> Result<Wait, OutOfTime> {
+        /// A thousand times what a batch takes, and longer than a busy machine keeps a worker from running.
+        const LONG: Duration = Duration::from_millis(20);
+        let Pending::Ordered(chunks) = &self.pending else { return Ok(Wait::Over) };
+        let Some(first) = chunks.0.front() else { return Ok(Wait::Over) };
+        if first.batch.is_some() && !first.future.is_done() {
+            let soon = deadline_after(LONG);
+            if deadline.is_none_or(|at| soon.is_some_and(|soon| soon < at))
+                && first.future.wait_by(soon).is_err()
+                && self.part()
+            {
+                return Ok(Wait::Parted);
+            }
+        }
+        let Pending::Ordered(chunks) = &self.pending else { return Ok(Wait::Over) };
+        let waited = chunks.0.front().map_or(Ok(()), |first| first.future.wait_by(deadline));
+        waited.map(|()| Wait::Over).map_err(|()| OutOfTime)
+    }
+
+    /// Gives every item that has not begun a task of its own, and takes what is done of the first chunk; true if anything
+    /// is. See `batch.rs`.
+    fn part(&mut self) -> bool {
+        let Pending::Ordered(chunks) = &mut self.pending else { return false };
+        if let Some(pace) = &self.sizes.pace {
+            pace.forget();
+        }
+        for mut chunk in chunks.0.split_off(self.parted.min(chunks.0.len())) {
+            let rest = match &chunk.batch {
+                // One that is done has run, or was refused or cancelled whole.
+                Some(batch) if chunk.len > 1 && !chunk.future.is_done() => self.submit.part(batch),
+                _ => Vec::new(),
+            };
+            chunk.len -= rest.len();
+            chunks.0.push_back(chunk);
+            chunks.0.extend(rest);
+        }
+        self.parted = chunks.0.len();
+        let Some(first) = chunks.0.front_mut() else { return false };
+        let done = first.batch.as_ref().map_or(Vec::new(), |batch| batch.take_done());
+        first.len -= done.len();
+        let end = self.origin.end + done.len();
+        self.origin = Origin { task: first.future.id(), end, is_one_of_several: false };
+        self.results = done.into_iter();
+        self.results.len() > 0
+    }
+
+    /// Takes the results out of a chunk that is done.
+    fn open(&mut self, span: Span, future: Future<ChunkResults<R>>) {
+        let task = future.id();
+        let outcome = future.result();
+        let is_one_of_several = outcome.is_err() && span.len > 1;
+        self.results = expand(outcome, span.len).into_iter();
+        self.origin = Origin { task, end: span.start + self.results.len(), is_one_of_several };
+    }
+}
+
+impl<I: Iterator, R> MapWith<'_, I, R> {
+    #[inline]
+    fn next_of_chunk(&mut self) -> Option<Result<R, TaskError>> {
+        let next = self.results.next()?;
+        self.in_air -= 1;
+        Some(next.map_err(|error| {
+            let Origin { task, end, is_one_of_several } = self.origin;
+            error.in_map(
+                task,
+                self.label.as_ref(),
+                Item { index: end - self.results.len() - 1, is_one_of_several },
+            )
+        }))
+    }
+}
+
+impl<I: Iterator, R: Send> Iterator for MapWith<'_, I, R> {
+    type Item = Result<R, TaskError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(next) = self.next_of_chunk() {
+            return Some(next);
+        }
+        // Without a deadline no wait runs out.
+        self.next_by(None).ok().flatten()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (low, high) = self.input.size_hint();
+        let taken = self.in_air + self.gathered.len();
+        (low.saturating_add(taken), high.and_then(|high| high.checked_add(taken)))
+    }
+}
+
+impl<I: ExactSizeIterator, R: Send> ExactSizeIterator for MapWith<'_, I, R> {}
+impl<I: Iterator, R: Send> FusedIterator for MapWith<'_, I, R> {}
+
+impl<I: Iterator, R> fmt::Debug for MapWith<'_, I, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapWith").field("in_air", &self.in_air).finish_non_exhaustive()
+    }
+}
+
+impl<I: Iterator, R: Send> Deadline for MapWith<'_, I, R> {
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Self::Item>, TimedOut<()>> {
+        self.next_by(deadline)
+    }
+
+    fn give_up(&mut self) {
+        match &mut self.pending {
+            Pending::Ordered(chunks) => chunks.give_up(),
+            Pending::Unordered(all) => *all = Unordered(None),
+        }
+        self.in_air = self.results.len();
+    }
+}

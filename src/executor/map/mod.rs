@@ -1,0 +1,41 @@
+//! The iterators of `map`: [`Map`], eager, and [`MapWith`], lazy and bounded.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `eager.rs` | every item submitted at once |
+//! | `lazy.rs` | the loop that takes input, waits, and hands out results |
+//! | `chunk.rs`, `sizes.rs` | items that are one task, and how many of them |
+//! | `submit.rs` | how a chunk gets to its executor |
+//! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
+//! | `timeout.rs` | a time limit for a whole map |
+
+mod batch;
+mod chunk;
+mod eager;
+mod lazy;
+mod options;
+mod pace;
+mod remaining;
+mod sizes;
+mod submit;
+mod timeout;
+
+pub(super) use chunk::{Chunk, ChunkResults, run_chunk};
+pub use eager::Map;
+pub use lazy::MapWith;
+pub use options::MapOptions;
+pub(super) use pace::Pace;
+pub(super) use submit::ToPool;
+pub use timeout::MapTimeout;
+
+use crate::error::TimedOut;
+use std::time::Instant;
+
+/// A map that can wait with a limit. Sealed: public in a bound only.
+pub trait Deadline: Iterator {
+    #[doc(hidden)]
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Self::Item>, TimedOut<()>>;
+
+    #[doc(hidden)]
+    fn give_up(&mut self);
+}

@@ -1,0 +1,71 @@
+//! [`Submit`]: the way of a lazy map's items to its executor.
+
+use super::batch::{Batch, shared};
+use super::chunk::{Chunk, run_chunk};
+use super::pace::Pace;
+use crate::error::TaskError;
+use crate::executor::local::Launch;
+use crate::future::TaskOptions;
+use std::sync::Arc;
+
+/// One per map.
+pub(crate) trait Submit<A, R>: Send {
+    /// Hands items to the executor, as one task.
+    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R>;
+
+    /// Gives each item of the batch that has not begun a task of its own. The executor has accepted them with the batch,
+    /// so they run or resolve as the batch itself would.
+    fn part(&mut self, _: &Batch<A, R>) -> Vec<Chunk<A, R>> {
+        Vec::new()
+    }
+}
+
+impl<A, R, F: FnMut(Vec<A>) -> Chunk<A, R> + Send> Submit<A, R> for F {
+    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R> {
+        self(items)
+    }
+}
+
+/// To an executor of this process.
+pub(in crate::executor) struct ToPool<L, F> {
+    pub(in crate::executor) pool: L,
+    pub(in crate::executor) f: Arc<F>,
+    pub(in crate::executor) tasks: Option<TaskOptions>,
+    /// Where items share tasks.
+    pub(in crate::executor) pace: Option<Arc<Pace>>,
+}
+
+impl<L, A, R, F> Submit<A, R> for ToPool<L, F>
+where
+    L: Launch,
+    A: Send + 'static,
+    R: Send + 'static,
+    F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
+{
+    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R> {
+        match &self.pace {
+            None => {
+                let (f, len) = (self.f.clone(), items.len());
+                let future = self.pool.launch(self.tasks.clone(), move || Ok(run_chunk(items, &*f)));
+                Chunk { future, len, batch: None }
+            }
+            Some(pace) => {
+                let (chunk, entry) = shared(&self.f, pace, items);
+                self.pool.accept(entry);
+                chunk
+            }
+        }
+    }
+
+    fn part(&mut self, batch: &Batch<A, R>) -> Vec<Chunk<A, R>> {
+        let mut chunks = Vec::new();
+        let Some(pace) = &self.pace else { return chunks };
+        self.pool.accept_parts(&mut || {
+            let parts = batch.part().into_iter().map(|item| shared(&self.f, pace, vec![item]));
+            let (parted, entries): (Vec<_>, Vec<_>) = parts.unzip();
+            chunks.extend(parted);
+            entries
+        });
+        chunks
+    }
+}
