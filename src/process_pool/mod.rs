@@ -21,6 +21,10 @@
 //! Nothing outside this module knows that a worker is a local process.
 
 mod builder;
+/// The inside, opened for tests/internals.
+#[cfg(concurrent_futures_internals)]
+#[path = "../../tests/internals/src/internals.rs"]
+pub mod internals;
 mod output;
 mod parent;
 mod shared;

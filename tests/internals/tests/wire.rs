@@ -1,19 +1,19 @@
 //! Any bytes, and good bytes with a few changed: an error or a value, never a panic, and never more memory than a few
 //! times the bytes that are there. What comes from a worker is input, not trust.
 
+use concurrent_futures::internals::memory::{Counting, HELD, LARGEST, MOST};
+use concurrent_futures::internals::wire::{
+    is_head, is_welcome, lying, open, parcel, read, read_all, read_frames, reply, unpack, welcome, write,
+    write_all,
+};
+use concurrent_futures::{CodecError, Panicked, Stage, TaskError};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wire_tests::{
-    CodecError, Panicked, Stage, TaskError, is_head, is_welcome, lying, open, parcel, read, read_all,
-    read_frames, reply, unpack, welcome, write, write_all,
-};
 
-#[path = "../../counting.rs"]
-mod counting;
-
-use counting::{HELD, LARGEST, MOST};
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// What may be allocated for so many bytes: a few times as much in all, beside what any message costs; and at once no
 /// more than the bytes themselves, beside that, where no factor says why it is more.
