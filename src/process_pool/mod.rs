@@ -2,60 +2,49 @@
 //!
 //! ```text
 //!  submit(f, arg) --> EncodedTask --> Dispatcher { queue, lanes } --> driver n ==socket==> worker n: begin? run, reply
-//!       |              (bytes)      ^         |               |  ^                  |
-//!       +-- Future <----------------+---------+-- resolve <---+  +======socket======+
-//!                                             |                        |
-//!                                             +------ shared segment -----+   limit lowered | begun raised
+//!       |                                  ^         |                  |  ^                  |
+//!       +-- Future <-----------------------+---------+---- resolve <----+  +======socket======+
+//!                                                    |                           |
+//!                                                    +----- shared segment ------+   limit lowered | begun raised
 //! ```
 //!
-//! Parent: `pool.rs` is where tasks come in and are resolved, `dispatch.rs` and `lane.rs` decide who gets what (dispatch),
-//! `driver.rs` and `launch.rs` are one worker's life from the outside. Child: `entry.rs` is where it starts, `worker.rs` its
-//! life. Both: `message.rs` and `frames.rs` (transport), `shared.rs` (who may begin what) and `ring.rs` (small replies) in the
-//! memory they share, `sys.rs` (the system; `unsupported.rs` stands in its place where there is no Unix). The protocol
-//! between driver and worker, and why it loses nothing, is in `PROTOCOL.md`.
+//! - `parent/`: tasks come in (`pool.rs`) and are encoded (`task.rs`); the dispatcher (`dispatch.rs`, `lane.rs`) decides
+//!   which worker gets what; a driver (`driver.rs`, `launch.rs`, `limits.rs`, `death.rs`) is one worker seen from the
+//!   outside; futures are resolved (`resolve.rs`).
+//! - `worker/`: how a process becomes a worker (`entry.rs`), and its life as one (`main.rs`).
+//! - `wire/`: what the two send each other. `shared/`: the memory segment that both map, by which they agree which tasks
+//!   have begun, and in which small replies travel.
+//! - `sys.rs`: the only way to the system (`unsupported.rs` stands in its place where there is no Unix).
+//!
+//! The protocol between driver and worker, and why it loses nothing, is in `PROTOCOL.md`.
 //!
 //! Nothing outside this module knows that a worker is a local process.
 
-mod buffer;
 mod builder;
-mod dispatch;
-mod frames;
-// Not declared in its own file, which the member `wire-tests` includes without the rest.
-mod driver;
-#[cfg_attr(
-    all(unix, feature = "auto-init"),
-    expect(unsafe_code, reason = "code before main, argued in the file")
-)]
-mod entry;
-#[cfg(test)]
-#[path = "frames/tests.rs"]
-mod frames_tests;
-mod lane;
-mod launch;
-mod listener;
-mod message;
-mod outbound;
-mod pool;
-mod ring;
+/// The inside, opened for tests/internals.
+#[cfg(concurrent_futures_internals)]
+#[path = "../../tests/internals/src/internals.rs"]
+pub mod internals;
+mod output;
+mod parent;
 mod shared;
 mod stats;
 #[cfg_attr(unix, expect(unsafe_code, reason = "system calls and shared memory, argued in the file"))]
 #[cfg_attr(not(unix), path = "unsupported.rs")]
 mod sys;
-mod task;
 #[cfg(test)]
 mod tests;
-#[expect(unsafe_code, reason = "runs parcels, argued in the file")]
+mod wire;
 mod worker;
 
 pub use builder::{ProcessPoolBuilder, WorkerDeath};
-pub use entry::init;
-pub use launch::Output as WorkerOutput;
+pub use output::WorkerOutput;
 pub use stats::{ProcessPoolStats, WorkerState, WorkerStats};
+pub use worker::entry::init;
 
 use crate::clock::deadline_after;
 use crate::executor::{Executor, Shutdown, StillBusy, Task};
-use pool::Pool;
+use parent::pool::Pool;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,10 +56,10 @@ use sys::Signal;
 /// `fn` or a closure that captures nothing, an argument and a result that serde knows. There is nothing to set up in
 /// `main`: a worker is this same executable, started again.
 ///
-/// **A crash costs one task.** A worker that dies takes the task with it that it ran, whose future fails with
-/// [`WorkerDied`](crate::TaskError::WorkerDied); what was on its way to it runs elsewhere, exactly once, and another
-/// worker takes its place. (In Python the pool breaks, and every future with it.) The death is attributed to the task that was
-/// running, also where a thread that an earlier task left behind caused it.
+/// **A crash costs one task.** When a worker dies, only the task it was running fails, with
+/// [`WorkerDied`](crate::TaskError::WorkerDied). Tasks already sent to it run elsewhere, exactly once, and another worker
+/// takes its place. (In Python the pool breaks, and every future with it.) A crash that a thread left behind by an earlier
+/// task causes costs the task that runs by then.
 ///
 /// **Small tasks need no `chunksize`.** Tasks travel in batches as large as the queue suggests; an idle worker takes
 /// over what waits behind a long task.
@@ -158,7 +147,7 @@ impl ProcessPoolExecutor {
         }
     }
 
-    /// Waits until the workers have ended; closes the pool first, draining, if that was not done. Blocks the thread. on
+    /// Waits until the workers have ended; closes the pool first, draining, if that was not done. Blocks the thread. On
     /// one of the pool's own threads (in a callback, or in a destructor of a result that nobody wanted) it closes the
     /// pool and returns at once.
     pub fn join(&self) {
@@ -179,8 +168,8 @@ impl ProcessPoolExecutor {
         if !self.pool.is_served_by_this_thread() && self.pool.join(deadline) {
             return Ok(());
         }
-        let dispatcher = self.pool.dispatcher.lock();
-        Err(StillBusy::new(self.pool.busy_workers(&dispatcher), dispatcher.queued()))
+        let (busy, queued) = self.pool.unfinished();
+        Err(StillBusy::new(busy, queued))
     }
 
     /// Gives the pool up without waiting: what is queued still runs, then the workers leave. Should this process end
@@ -202,7 +191,7 @@ impl ProcessPoolExecutor {
 
     fn end_workers(&self, signal: Signal) {
         self.pool.cancel_all();
-        self.pool.order(signal);
+        self.pool.signal_all(signal);
     }
 
     fn from_pool(pool: Arc<Pool>) -> Self {

@@ -1,8 +1,7 @@
 //! A pool of processes in numbers: [`ProcessPoolStats`], [`WorkerStats`].
 
-use super::dispatch::Dispatcher;
-use super::lane::{Lane, Status};
-use super::pool::Pool;
+use super::parent::lane::{Lane, Status};
+use super::parent::pool::Pool;
 use crate::executor::BusyWorker;
 use crate::sync::plain::Ordering;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use std::time::Duration;
 pub struct ProcessPoolStats {
     /// Tasks that wait for a worker.
     pub queued: usize,
-    /// Tasks that were shipped to a worker, which has not begun them.
+    /// Tasks that were sent to a worker, which has not begun them.
     pub dispatched: usize,
     /// Tasks that a worker has begun.
     pub running: usize,
@@ -39,7 +38,7 @@ impl ProcessPoolStats {
     }
 }
 
-/// One place for a worker, and the workers that sat there.
+/// One place for a worker, and the workers that have been there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct WorkerStats {
@@ -47,7 +46,7 @@ pub struct WorkerStats {
     pub name: String,
     /// The process, while there is one.
     pub pid: Option<u32>,
-    /// What it is at.
+    /// What it is doing.
     pub state: WorkerState,
     /// Tasks done here, a chunk of a map counting as one.
     pub tasks_done: u64,
@@ -80,26 +79,26 @@ impl Pool {
         }
         let dispatcher = self.dispatcher.lock();
         let (mut dispatched, mut running) = (0, 0);
-        for lane in &dispatcher.lanes {
+        for lane in dispatcher.lanes() {
             let begun = lane.running().count();
             running += begun;
             dispatched += lane.in_flight() - begun.min(lane.in_flight());
         }
-        let seen = dispatcher.lanes.iter().enumerate().filter(|(_, lane)| lane.starts > 0);
+        let seen = dispatcher.lanes().iter().enumerate().filter(|(_, lane)| lane.starts() > 0);
         ProcessPoolStats {
             queued: dispatcher.queued(),
             dispatched,
             running,
             finished: self.finished.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
-            cancelled: dispatcher.totals.cancelled,
-            deaths: dispatcher.totals.deaths,
+            cancelled: dispatcher.totals().cancelled,
+            deaths: dispatcher.totals().deaths,
             workers: seen.map(|(at, lane)| self.worker_stats(at, lane)).collect(),
         }
     }
 
     fn worker_stats(&self, at: usize, lane: &Lane) -> WorkerStats {
-        let state = match lane.status {
+        let state = match lane.status() {
             Status::Vacant => WorkerState::Absent,
             Status::Starting => WorkerState::Starting,
             Status::Up if lane.in_flight() == 0 => WorkerState::Idle,
@@ -108,27 +107,24 @@ impl Pool {
         };
         WorkerStats {
             name: self.config.launch.worker_name(at),
-            pid: lane.pid,
+            pid: lane.pid(),
             state,
-            tasks_done: lane.done,
-            busy: lane.busy + lane.busy_since.map_or(Duration::ZERO, |since| since.elapsed()),
-            starts: lane.starts,
+            tasks_done: lane.done(),
+            busy: lane.busy(),
+            starts: lane.starts(),
         }
     }
 
-    /// Who runs what, for a `join_timeout` that gave up.
-    pub(super) fn busy_workers(&self, dispatcher: &Dispatcher) -> Vec<BusyWorker> {
-        let names = dispatcher
-            .lanes
-            .iter()
-            .enumerate()
-            .flat_map(|(at, lane)| lane.running().map(move |task| (at, task)));
-        names
-            .map(|(at, task)| BusyWorker {
-                name: self.config.launch.worker_name(at).into(),
-                task: task.id(),
-                label: task.entry.label(),
-            })
-            .collect()
+    /// What is left to do when a `join_timeout` times out: which worker runs what, and how many tasks are queued.
+    pub(super) fn unfinished(&self) -> (Vec<BusyWorker>, usize) {
+        let dispatcher = self.dispatcher.lock();
+        let lanes = dispatcher.lanes().iter().enumerate();
+        let running = lanes.flat_map(|(at, lane)| lane.running().map(move |task| (at, task)));
+        let busy = running.map(|(at, task)| BusyWorker {
+            name: self.config.launch.worker_name(at).into(),
+            task: task.id(),
+            label: task.entry.label(),
+        });
+        (busy.collect(), dispatcher.queued())
     }
 }

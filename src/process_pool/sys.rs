@@ -1,9 +1,9 @@
-//! The only door to the operating system: sockets, the shared page's memory, processes by handle, signals, poll.
+//! The only way to the operating system: sockets, the shared memory, processes by handle, signals, poll.
 //!
 //! Each part says what holds on every platform; where Linux has more to give than others, a `cfg` in here picks the way.
 
-use super::frames::{Blocking, Stream};
 use super::shared::Layout;
+use super::wire::frames::{Blocking, Stream};
 use crate::clock::deadline_after;
 use crate::sync::delay;
 use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, Ordering};

@@ -1,6 +1,6 @@
 //! What the unit tests of this module share: a stream that does what a test says.
 
-use super::frames::{Blocking, Stream};
+use super::wire::frames::{Blocking, Stream};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

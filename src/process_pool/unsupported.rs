@@ -3,8 +3,8 @@
 //! The rest of the module compiles against it, and `build()` refuses. Whoever brings the pool to another system writes
 //! this file for it.
 
-use super::frames::{Blocking, Stream};
 use super::shared::Layout;
+use super::wire::frames::{Blocking, Stream};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IoSlice};

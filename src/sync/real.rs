@@ -8,9 +8,12 @@ pub(crate) use crossbeam_channel as channel;
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use std::collections::HashMap;
 pub(crate) use std::sync::OnceLock;
-#[cfg(not(concurrent_futures_delays))]
+#[cfg(not(any(concurrent_futures_delays, concurrent_futures_internals)))]
 pub(crate) use std::sync::atomic;
 pub(crate) use std::thread_local;
+
+#[cfg(concurrent_futures_internals)]
+pub(crate) use super::restless::atomic;
 
 #[cfg(concurrent_futures_delays)]
 pub(crate) use super::delayed::{Condvar, Mutex, MutexGuard, atomic, delay, thread};

@@ -1,16 +1,16 @@
-//! What ours is to reach, and whether it did: a row of what is asked and what came out.
+//! Goals of ours, and whether it reached them: a row for each goal and its result.
 
 use crate::report::{Spread, short};
 
-/// One row: what is asked, and what came out.
+/// One row: a goal and its result.
 pub(crate) struct Outcome {
     pub(crate) what: String,
     pub(crate) asked: String,
-    /// What the values are.
+    /// The unit of the values.
     pub(crate) unit: &'static str,
     /// Round by round.
     pub(crate) values: Vec<f64>,
-    /// `None` where nothing is asked.
+    /// `None` without a goal.
     pub(crate) reached: Option<bool>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) enum Asked {
     AtMost(f64),
     AtLeast(f64),
     Below(f64),
-    /// A floor beside a goal, without one itself.
+    /// A figure for comparison, without a goal.
     Nothing,
 }
 
@@ -50,7 +50,7 @@ impl Outcome {
 
 pub(crate) fn table(outcomes: &[Outcome], rounds: usize) -> String {
     let head =
-        format!("| median (least-most) of {rounds} rounds | asked | got | reached |\n|---|---|---|---|\n");
+        format!("| median (least-most) of {rounds} rounds | goal | result | reached |\n|---|---|---|---|\n");
     outcomes.iter().fold(head, |text, outcome| text + &outcome.row() + "\n")
 }
 

@@ -1,17 +1,20 @@
 //! The worker's loop over a stream and a segment of the test's own.
 
-use super::{CUT, SELF, ancestry, leave_last_words, serve, short};
+use super::abort::{CUT, leave_last_words};
+use super::main::{SELF, ancestry, serve, short};
 use crate::contain::Told;
 use crate::error::TaskError;
 use crate::executor::{Task, encode_call, encode_try_call};
 use crate::future::TaskOptions;
 use crate::id::FutureId;
-use crate::process_pool::frames::{Blocking, Filled, Inbox, Outbox};
-use crate::process_pool::message::{Head, Kind, Welcome};
-use crate::process_pool::shared::{LAST_WORDS, Layout};
+use crate::process_pool::parent::task::EncodedTask;
+use crate::process_pool::shared::Layout;
+use crate::process_pool::shared::last_words::LAST_WORDS;
 use crate::process_pool::sys::Mapping;
-use crate::process_pool::task::{EncodedTask, frame};
 use crate::process_pool::tests::FakeStream;
+use crate::process_pool::wire::batch;
+use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Outbox};
+use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::remote::{outcome, parcel};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +48,8 @@ impl Parent {
         self.segment.claim(self.batches).open(tasks.len() as u32);
         let wire = FakeStream::default();
         let mut outbox = Outbox::default();
-        frame(self.batches, &tasks).into_iter().for_each(|part| outbox.push(part));
+        let frame = batch::frame(self.batches, tasks.iter().map(EncodedTask::bytes));
+        frame.into_iter().for_each(|piece| outbox.push(piece));
         assert!(outbox.flush(&wire).expect("it takes all"));
         self.stream.give(&wire.sent.borrow(), size);
         self.batches += 1;
@@ -56,25 +60,25 @@ impl Parent {
         serve(&self.stream, &self.segment, &Welcome::default())
     }
 
-    /// What the worker said through the socket, and then its small replies: heads, and bodies behind them.
-    fn heard(&self) -> Vec<(Head, Vec<u8>)> {
-        let mut heard = frames(&self.stream.sent.borrow());
+    /// What the worker sent through the socket, and then its small replies.
+    fn received(&self) -> Vec<(Message, Vec<u8>)> {
+        let mut received = frames(&self.stream.sent.borrow());
         while let Some(next) = self.segment.ring.next().expect("a worker writes well") {
             let mut reply = Vec::new();
             self.segment.ring.take(next, &mut reply);
-            heard.push((Head::new(Kind::Reply, next.batch, next.index, reply.len()), reply));
+            received.push((Message::Reply { batch: next.batch, index: next.index }, reply));
         }
-        heard
+        received
     }
 }
 
-fn frames(bytes: &[u8]) -> Vec<(Head, Vec<u8>)> {
+fn frames(bytes: &[u8]) -> Vec<(Message, Vec<u8>)> {
     let (mut inbox, stream) = (Inbox::default(), FakeStream::giving(bytes, 1 << 20));
     let mut frames = Vec::new();
     loop {
         let filled = inbox.fill(&stream, Blocking::Yes).expect("no error");
-        while let Some((head, body)) = inbox.next().expect("a worker speaks well") {
-            frames.push((head, inbox.body(body).to_vec()));
+        while let Some(frame) = inbox.next().expect("valid frames") {
+            frames.push((frame.message, inbox.body(frame.body).to_vec()));
         }
         if filled == Filled::End {
             return frames;
@@ -97,12 +101,12 @@ fn each_task_is_answered_in_its_turn() {
         let mut ids = parent.ship(square, &[2, 3, 4], &TaskOptions::new(), size);
         ids.extend(parent.ship(square, &[5], &TaskOptions::new(), size));
         parent.serve().expect("the stream ended well");
-        let heard = parent.heard();
-        let order: Vec<_> = heard.iter().map(|(head, _)| (head.kind, head.a, head.b)).collect();
-        let reply = |batch, index| (Kind::Reply, batch, index);
+        let received = parent.received();
+        let order: Vec<_> = received.iter().map(|(message, _)| *message).collect();
+        let reply = |batch, index| Message::Reply { batch, index };
         assert_eq!(order, [reply(0, 0), reply(0, 1), reply(0, 2), reply(1, 0)]);
         let values: Vec<_> =
-            heard.iter().zip(ids).map(|((_, body), id)| value(body, id).expect("a square")).collect();
+            received.iter().zip(ids).map(|((_, body), id)| value(body, id).expect("a square")).collect();
         assert_eq!(values, [4, 9, 16, 25]);
         assert_eq!(parent.segment.over(), 2);
     }
@@ -124,9 +128,9 @@ fn what_was_recalled_is_not_begun_and_the_parent_hears_of_it() {
     let segment = parent.segment.clone();
     parent.stream.pause();
     parent.stream.then(move |sent| {
-        // Asleep now: the parent has heard that the second frame is through, by a event since there was no reply.
-        let kinds: Vec<_> = frames(sent).iter().map(|(head, _)| head.kind).collect();
-        assert_eq!(kinds, [Kind::Doorbell]);
+        // Asleep now: the parent knows that the second frame was passed, by a doorbell because there was no reply.
+        let messages: Vec<_> = frames(sent).iter().map(|(message, _)| *message).collect();
+        assert_eq!(messages, [Message::Doorbell]);
         assert_eq!(segment.over(), 2);
     });
     parent.serve().expect("the stream ended well");
@@ -146,7 +150,7 @@ fn a_recall_while_a_task_runs_leaves_it_and_nothing_else() {
     let _ = PAGE.set(parent.segment.clone());
     parent.ship(recalls_the_others, &[1, 2, 3], &TaskOptions::new(), 1 << 20);
     parent.serve().expect("the stream ended well");
-    assert_eq!(parent.heard().len(), 1);
+    assert_eq!(parent.received().len(), 1);
     assert_eq!(parent.segment.over(), 1);
 }
 
@@ -156,8 +160,11 @@ fn a_limited_task_rings_when_it_begins() {
     let limited = TaskOptions::new().timeout(Duration::from_secs(5));
     parent.ship(square, &[1, 2], &limited, 1 << 20);
     parent.serve().expect("the stream ended well");
-    let kinds: Vec<_> = parent.heard().iter().map(|(head, _)| head.kind).collect();
-    assert_eq!(kinds, [Kind::Doorbell, Kind::Doorbell, Kind::Reply, Kind::Reply]);
+    let messages: Vec<_> = parent.received().iter().map(|(message, _)| *message).collect();
+    assert_eq!(messages[..2], [Message::Doorbell, Message::Doorbell]);
+    assert!(
+        messages.len() == 4 && messages[2..].iter().all(|message| matches!(message, Message::Reply { .. }))
+    );
 }
 
 #[test]
@@ -169,10 +176,10 @@ fn a_panic_is_a_reply_and_the_next_task_runs() {
     let mut parent = Parent::new();
     let ids = parent.ship(explode, &[1, 2], &TaskOptions::new(), 1 << 20);
     parent.serve().expect("the stream ended well");
-    let heard = parent.heard();
-    let Err(TaskError::Panicked(panic)) = value(&heard[0].1, ids[0]) else { panic!("it panicked") };
+    let received = parent.received();
+    let Err(TaskError::Panicked(panic)) = value(&received[0].1, ids[0]) else { panic!("it panicked") };
     assert!(panic.message().contains("number 1") && panic.location().is_some());
-    assert_eq!(value(&heard[1].1, ids[1]).expect("it went on"), 2);
+    assert_eq!(value(&received[1].1, ids[1]).expect("it went on"), 2);
 }
 
 #[test]
@@ -192,20 +199,20 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let initializer = encode_call(load, 7).expect("can be encoded").into_bytes();
     let welcome = Welcome { initializer: initializer.clone(), ..Welcome::default() };
     serve(&parent.stream, &parent.segment, &welcome).expect("the stream ended well");
-    let heard = parent.heard();
-    assert_eq!((heard[0].0.kind, heard[1].0.kind), (Kind::Ready, Kind::Reply));
+    let received = parent.received();
+    assert_eq!((received[0].0, received[1].0), (Message::Ready, Message::Reply { batch: 0, index: 0 }));
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
-    let ready = outcome::open(&heard[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
+    let ready = outcome::open(&received[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
     assert!(ready.is_ok());
-    assert_eq!(value(&heard[1].1, ids[0]).expect("it ran"), 7);
+    assert_eq!(value(&received[1].1, ids[0]).expect("it ran"), 7);
 
     let parent = Parent::new();
     let initializer = encode_try_call(refuse, "no licence".to_owned()).expect("can be encoded").into_bytes();
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
     let welcome = Welcome { initializer, ..Welcome::default() };
     serve(&parent.stream, &parent.segment, &welcome).expect("the stream ended well");
-    let heard = parent.heard();
-    let ready = outcome::open(&heard[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
+    let received = parent.received();
+    let ready = outcome::open(&received[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
     let Err(TaskError::Failed(failed)) = ready else { panic!("it failed") };
     assert_eq!(failed.to_string(), "no licence");
 }
@@ -213,16 +220,22 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
 #[test]
 fn what_no_parent_sends_ends_it() {
     // Frames that come the other way; a batch with more tasks than bytes; no frame at all.
-    for kind in [Kind::Hello, Kind::Welcome, Kind::Ready, Kind::Reply, Kind::Doorbell] {
+    for message in [
+        Message::Hello { protocol: PROTOCOL },
+        Message::Welcome,
+        Message::Ready,
+        Message::Reply { batch: 0, index: 0 },
+        Message::Doorbell,
+    ] {
         let parent = Parent::new();
-        parent.stream.give(&Head::new(kind, 0, 0, 0).to_bytes(), 100);
-        assert!(parent.serve().is_err(), "{kind:?}");
+        parent.stream.give(&message.frame(&[]), 100);
+        assert!(parent.serve().is_err(), "{message:?}");
     }
     let parent = Parent::new();
     parent.segment.claim(0).open(3);
-    parent.stream.give(&Head::new(Kind::Batch, 0, 3, 0).to_bytes(), 100);
+    parent.stream.give(&Message::Batch { number: 0, tasks: 3 }.frame(&[]), 100);
     assert!(parent.serve().is_err());
-    assert!(parent.heard().is_empty());
+    assert!(parent.received().is_empty());
     let parent = Parent::new();
     parent.stream.give(&[200; 100], 100);
     assert!(parent.serve().is_err());
@@ -237,8 +250,8 @@ fn what_no_parent_sends_ends_it() {
 fn names_are_shortened_in_their_middle() {
     assert_eq!(short("fetch_2"), "fetch_2");
     assert_eq!(short("a-rather-long-name_12"), "a-rather-lon_12");
-    assert_eq!(short("ääääääääääää-3"), "ääääää-3");
-    assert_eq!(short("no_number_but_long"), "no_number_but_-");
+    assert_eq!(short("ääääääääääää_3"), "ääääää_3");
+    assert_eq!(short("no-number-but-long"), "no-number-but-_");
     assert!(SELF.get().is_none() && ancestry().is_empty(), "this process is no worker");
 }
 

@@ -13,12 +13,6 @@ mod claim;
 mod queue;
 #[path = "models/replies.rs"]
 mod replies;
-#[path = "../../../src/process_pool/ring.rs"]
-#[expect(dead_code, reason = "models don't ask for everything")]
-mod ring;
-#[path = "../../../src/process_pool/shared.rs"]
-#[expect(dead_code, reason = "last words are no part of the protocol")]
-mod shared;
 #[path = "models/shutdown.rs"]
 mod shutdown;
 #[path = "models/support.rs"]
@@ -27,14 +21,3 @@ mod support;
 mod waiters;
 #[path = "models/waiting.rs"]
 mod waiting;
-
-/// What `ring.rs` says of nonsense.
-mod message {
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub(crate) struct ProtocolError(pub(crate) &'static str);
-}
-
-/// Where `shared.rs` and `ring.rs`, which are compiled here by themselves, find their atomics: as `src/sync/` hands them out under loom.
-mod sync {
-    pub(crate) use loom::sync::atomic;
-}

@@ -42,7 +42,7 @@ pub fn check() {
 
     let worker = pool.submit(|()| std::process::id(), ()).result().expect("a worker's id");
     assert_ne!(worker, std::process::id(), "the task ran here");
-    assert!(comm(worker).starts_with("checked-"), "the worker is called {:?}", comm(worker));
+    assert!(comm(worker).starts_with("checked_"), "the worker is called {:?}", comm(worker));
 
     let seen = pool.submit(|()| registered(), ()).result().expect("a sum");
     // Off Linux the other constructors are not run.

@@ -106,7 +106,7 @@ fn sentence(what: &str, parts: &[Part], of: &[&Circumstances]) -> String {
     }
     if let Some(noise) = of.iter().filter_map(|of| of.noise).max_by(f64::total_cmp) {
         let mark = if noise > QUIET { "NOISE: o" } else { "O" };
-        text += &format!(" {mark}ther programs kept up to {noise:.2} cores busy meanwhile.");
+        text += &format!(" {mark}ther programs kept up to {noise:.2} cores busy at the time.");
     }
     text
 }
@@ -116,13 +116,13 @@ fn summary(readings: &Readings) -> String {
     use Figure::{ColdStart, RoundTrip as ProcessTrip, SubmitCollect as ProcessTasks};
     use Group::{Memory, RoundTrip, SubmitCollect};
     let rows = [
-        of_threads(readings, "threads: submit and collect, ns a task", SubmitCollect, 0),
+        of_threads(readings, "threads: submit and collect, ns per task", SubmitCollect, 0),
         of_threads(readings, "the same, 64 producers", SubmitCollect, 2),
         of_threads(readings, "threads: round trip, ns", RoundTrip, 0),
         of_threads(readings, "threads: a pending task, bytes", Memory, 0),
-        of_processes(readings, "processes: submit and collect, ns a task", ProcessTasks, 0),
+        of_processes(readings, "processes: submit and collect, ns per task", ProcessTasks, 0),
         of_processes(readings, "processes: round trip, ns", ProcessTrip, 0),
-        of_processes(readings, "processes: from nothing to a result, us", ColdStart, 0),
+        of_processes(readings, "processes: new pool to first result, us", ColdStart, 0),
     ];
     let rows: Vec<String> = rows.into_iter().flatten().collect();
     if rows.is_empty() {
@@ -209,11 +209,11 @@ fn budget(readings: &Readings) -> String {
             String::new(),
             "`worker's share` less `run here`",
         ),
-        ("claim, call, put the result down", shown(run), String::new(), "`run here`"),
+        ("claim, call, store the result", shown(run), String::new(), "`run here`"),
         ("collect the result, free the task", shown(collect), String::new(), "`collect`"),
-        ("**all of it, nobody asleep**", sum(&[submit, share, collect]), String::new(), "the sum"),
+        ("**all of it, no thread asleep**", sum(&[submit, share, collect]), String::new(), "the sum"),
         (
-            "beside it, for who submits to a sleeping worker: wake it",
+            "in addition, for a submit to a sleeping worker: wake it",
             difference(asleep, submit),
             String::new(),
             "`submit, worker asleep` less `submit, worker busy`",
@@ -261,13 +261,13 @@ fn break_even(curves: &[Curve]) -> String {
         return String::new();
     }
     let mut text =
-        "| tasks handed out by | as fast as the loop from | 1.5 times as fast from | the most |\n|---|---|---|---|\n"
+        "| tasks submitted by | as fast as the loop from | 1.5 times as fast from | the most |\n|---|---|---|---|\n"
             .to_owned();
     for Curve { name, points } in curves {
         let at = |level| match crossing(points, level) {
             Crossing::Below(length) => format!("below {length} us"),
             Crossing::At(length) => format!("{} us", short(length)),
-            Crossing::Never => "never here".to_owned(),
+            Crossing::Never => "not here".to_owned(),
         };
         let most = points.iter().map(|point| point.speed_up).fold(0.0, f64::max);
         writeln!(text, "| {name} | {} | {} | {most:.2}x |", at(1.0), at(1.5))

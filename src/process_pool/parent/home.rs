@@ -1,0 +1,105 @@
+//! The way back from a future to its pool: cancel, kill, and the direct wait.
+//!
+//! In a *direct wait* a thread that waits for a task takes the reply by itself, while the worker's driver sleeps on. It
+//! saves two wake-ups of three on a small task's way there and back: the driver's, and then the waiter's by the driver. The
+//! steps are those of `PROTOCOL.md`, "Direct wait".
+
+use super::dispatch::{DirectRoute, Wake};
+use super::lane::TaskKill;
+use super::pool::Pool;
+use crate::contain::drop_contained;
+use crate::future::home::{DirectWait, Home};
+use crate::future::state::Snapshot;
+use crate::id::FutureId;
+use crate::sync::one_processor;
+use std::sync::Arc;
+
+impl Home for Pool {
+    fn cancelled(&self, _: Snapshot) {
+        if self.is_fork() {
+            return;
+        }
+        let dead = self.dispatcher.lock().note_cancelled();
+        self.note_room();
+        let _ = drop_contained(dead);
+    }
+
+    fn take_back(&self, id: FutureId) -> bool {
+        if self.is_fork() {
+            return false;
+        }
+        let (task, wake) = self.dispatcher.lock().take_back(id);
+        if let Some(pool) = self.me() {
+            pool.wake_all(wake);
+        }
+        // The caller, which cancels it, publishes that.
+        task.map(|task| task.into_unresolved().release()).is_some()
+    }
+
+    fn has_begun(&self, id: FutureId) -> bool {
+        !self.is_fork() && self.dispatcher.lock().has_begun(id)
+    }
+
+    fn wait_directly(&self, id: FutureId) -> Option<Box<dyn DirectWait>> {
+        // A worker whose memory is watched is looked at by its driver between tasks.
+        if self.is_fork() || self.config.memory_growth.is_some() || one_processor() {
+            return None;
+        }
+        Some(Box::new(RingWait::new(&self.me()?, id)?))
+    }
+
+    fn kill(&self, id: FutureId) -> bool {
+        if self.is_fork() {
+            return false;
+        }
+        let wake = self.dispatcher.lock().request_kill(id, TaskKill::Requested);
+        if let Some(Wake::Driver(event)) = &wake {
+            event.ring();
+        }
+        wake.is_some()
+    }
+}
+
+/// A direct wait: it holds the doorbell disabled, in the driver's place.
+struct RingWait {
+    pool: Arc<Pool>,
+    route: DirectRoute,
+    task: FutureId,
+}
+
+impl RingWait {
+    /// For a task that is alone in flight to its worker, whose driver sleeps.
+    fn new(pool: &Arc<Pool>, task: FutureId) -> Option<Self> {
+        let route = pool.dispatcher.lock().direct_route(task)?;
+        let may_wait = route.segment.ring.try_disable_doorbell();
+        may_wait.then(|| RingWait { pool: pool.clone(), route, task })
+    }
+}
+
+impl DirectWait for RingWait {
+    fn has_reply(&self) -> bool {
+        self.route.segment.ring.has_replies()
+    }
+
+    fn take_reply(self: Box<Self>) {
+        let DirectRoute { lane, segment, event } = &self.route;
+        let (pool, mut reply) = (self.pool.clone(), Vec::new());
+        let taken = pool.dispatcher.lock().take_direct(*lane, segment, self.task, &mut reply);
+        if taken.as_ref().is_none_or(|taken| !taken.driver_sleeps) {
+            event.ring();
+        }
+        // Before any code of the user's runs: until then no doorbell is rung for what comes.
+        drop(self);
+        if let Some(taken) = taken {
+            pool.complete(taken.task, &reply);
+        }
+    }
+}
+
+impl Drop for RingWait {
+    fn drop(&mut self) {
+        if self.route.segment.ring.enable_doorbell() {
+            self.route.event.ring();
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Starting a worker: this same executable, run again under the mark, with a socket for standard input.
+//!
+//! By `Command` without `pre_exec`, so that the standard library takes its `posix_spawn` path: a millisecond beside a
+//! parent with gigabytes resident, where a fork would take forty.
+
+use super::outbound::Outbound;
+use crate::clock::is_over;
+use crate::error::TaskError;
+use crate::process_pool::output::WorkerOutput;
+use crate::process_pool::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket, Standing};
+use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Outbox, Piece};
+use crate::process_pool::wire::message::{Head, Message, PROTOCOL, Welcome};
+use crate::process_pool::worker::entry;
+use crate::remote::function::Fingerprint;
+use crate::remote::{outcome, parcel};
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What every worker of a pool starts with: the parent as it was when the pool was built, and what its builder said.
+/// What isn't in here is inherited from the parent as it is at the start.
+pub(crate) struct LaunchConfig {
+    pub(crate) program: PathBuf,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) standing: Standing,
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) stdout: WorkerOutput,
+    pub(crate) stderr: WorkerOutput,
+    pub(crate) own_group: bool,
+    pub(crate) address_space: Option<u64>,
+    pub(crate) name_prefix: String,
+    pub(crate) ancestry: Vec<u64>,
+    /// The encoded call, or nothing.
+    pub(crate) initializer: Vec<u8>,
+}
+
+/// One attempt to start a worker.
+pub(crate) struct Launching<'a, W, P> {
+    /// The worker's place in its pool.
+    pub(crate) number: usize,
+    /// The driver's.
+    pub(crate) event: &'a Bell,
+    pub(crate) deadline: Option<Instant>,
+    /// Asked whenever the event is set.
+    pub(crate) is_wanted: W,
+    /// Called with the process's id once there is one.
+    pub(crate) on_process: P,
+}
+
+/// A worker that is up, as its driver holds it.
+pub(crate) struct RunningWorker {
+    pub(crate) child: Child,
+    pub(crate) outbound: Arc<Outbound>,
+    pub(crate) inbox: Inbox,
+    pub(crate) segment: Arc<Mapping>,
+}
+
+/// Why a worker could not be started.
+pub(crate) enum LaunchError {
+    /// The system refused, or the process ended or fell silent before its first task.
+    Start(String),
+    /// The initializer failed: the next worker's would as well.
+    Initializer(TaskError),
+    /// It is not wanted any more.
+    NotWanted,
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LaunchError::Start(why) => f.write_str(why),
+            LaunchError::Initializer(error) => write!(f, "its initializer failed: {error}"),
+            LaunchError::NotWanted => f.write_str("it is not wanted any more"),
+        }
+    }
+}
+
+impl LaunchConfig {
+    /// Starts a worker and sees it through to where it can take tasks.
+    pub(crate) fn launch<W: Fn() -> bool, P: FnOnce(u32)>(
+        &self,
+        launching: Launching<'_, W, P>,
+    ) -> Result<RunningWorker, LaunchError> {
+        let refused = |what: &'static str| {
+            move |error: io::Error| LaunchError::Start(format!("{what}: {error}{}", sys::advice(&error)))
+        };
+        let Launching { number, event, deadline, is_wanted, on_process } = launching;
+        let (socket, theirs) = Socket::pair().map_err(refused("no socket for a worker could be had"))?;
+        let (segment, memory) =
+            Mapping::create().map_err(refused("no memory to share with a worker could be had"))?;
+        let mut command = self.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
+        // What the process inherits is that of the thread which starts it: this one, whichever thread started it in turn.
+        self.standing.assume();
+        let process = sys::with_stdio_taken(|| command.spawn())
+            .map_err(|error| LaunchError::Start(self.not_started(&error)))?;
+        // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
+        drop(command);
+        let child =
+            Child::new(process.id(), self.own_group).map_err(refused("a worker could not be watched"))?;
+        on_process(child.pid());
+        let inbox = Inbox::with_bulk(find_bulk);
+        let mut starting = StartingWorker { child, socket, inbox, event, deadline, is_wanted };
+        let frame = starting.receive(Stage::Hello)?;
+        match frame.message {
+            Message::Hello { protocol: PROTOCOL }
+                if starting.inbox.body(frame.body) == Fingerprint::own().as_bytes() => {}
+            Message::Hello { .. } => {
+                return Err(LaunchError::Start(format!(
+                    "the process that was started from {} is another build of this program; was its file written to?",
+                    self.program.display()
+                )));
+            }
+            _ => return Err(out_of_turn()),
+        }
+        let welcome = self.welcome(number).to_bytes();
+        let head = Head { message: Message::Welcome, len: welcome.len() }.to_bytes();
+        // The stream is empty: a head has room.
+        let sent = starting
+            .socket
+            .send_with_fd(&head, &memory)
+            .map_err(refused("a worker closed its end of the connection"))?;
+        if sent != head.len() {
+            return Err(LaunchError::Start("a worker's socket has no room for its first message".into()));
+        }
+        drop(memory);
+        starting.send(welcome)?;
+        if !self.initializer.is_empty() {
+            let frame = starting.receive(Stage::Initializer)?;
+            let Message::Ready = frame.message else { return Err(out_of_turn()) };
+            let id = parcel::Header::read(&self.initializer).map_or(0, |(header, _)| header.id);
+            let reply = starting.inbox.body(frame.body);
+            let result = outcome::open(reply, parcel::nonce(), id).and_then(outcome::read::<()>);
+            result.map_err(LaunchError::Initializer)?;
+        }
+        let StartingWorker { child, socket, inbox, .. } = starting;
+        Ok(RunningWorker {
+            child,
+            outbound: Arc::new(Outbound::new(socket)),
+            inbox,
+            segment: Arc::new(segment),
+        })
+    }
+
+    fn command(&self, socket: Fd) -> io::Result<Command> {
+        let mut command = Command::new(&self.program);
+        sys::set_identity(&mut command, &entry::mark(), self.own_group);
+        // The program's arguments stay to be seen, in `ps` and by a task that asks for them.
+        command.args(std::env::args_os().skip(1));
+        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command.stdin(socket).stdout(self.stdout.stdio()?).stderr(self.stderr.stdio()?);
+        Ok(command)
+    }
+
+    /// Why no process was started. The system's own error leaves open which file it was about.
+    fn not_started(&self, error: &io::Error) -> String {
+        let text = format!("a worker process could not be started: {error}{}", sys::advice(error));
+        let program = self.program.display();
+        if std::fs::symlink_metadata(&self.program).is_err() {
+            return format!("{text}; workers are started from {program}, which can't be read here");
+        }
+        match self.directory.as_ref().map(|directory| (directory.display(), enter(directory))) {
+            Some((name, Err(error))) => {
+                format!("{text}; its directory, {name}, can't be entered any more: {error}")
+            }
+            _ => format!("{text}; workers are started from {program}"),
+        }
+    }
+
+    fn welcome(&self, number: usize) -> Welcome {
+        Welcome {
+            parent: std::process::id(),
+            number: number as u32,
+            name: self.worker_name(number),
+            ancestry: self.ancestry.clone(),
+            may_spin: !crate::sync::one_processor(),
+            address_space: self.address_space,
+            initializer: self.initializer.clone(),
+        }
+    }
+
+    pub(crate) fn worker_name(&self, number: usize) -> String {
+        format!("{}_{number}", self.name_prefix)
+    }
+}
+
+/// Whether this process may enter a directory: an error if it may not, or if it is none.
+pub(crate) fn enter(directory: &Path) -> io::Result<()> {
+    // To look something up in a directory needs the right to enter it.
+    std::fs::metadata(directory.join(".")).map(drop)
+}
+
+/// What a worker sent that could not start.
+pub(crate) fn start_failure(why: &[u8]) -> String {
+    /// A worker out of control may send more.
+    const MOST: usize = 500;
+    let why = String::from_utf8_lossy(&why[..why.len().min(MOST)]);
+    format!("a worker could not come up: {why}")
+}
+
+/// Which part of a worker's frame is received out of band: the large string of a result.
+fn find_bulk(message: &Message, beginning: &[u8]) -> Option<Range<usize>> {
+    matches!(message, Message::Reply { .. }).then(|| outcome::find_bulk(beginning)).flatten()
+}
+
+fn out_of_turn() -> LaunchError {
+    LaunchError::Start("a worker sent a message out of turn".into())
+}
+
+/// A worker that has been started and is not up yet.
+struct StartingWorker<'a, W> {
+    // Dropped before the child: a worker that can't be signalled leaves when its connection ends.
+    socket: Socket,
+    child: Child,
+    inbox: Inbox,
+    event: &'a Bell,
+    deadline: Option<Instant>,
+    is_wanted: W,
+}
+
+/// What a worker is at that is not up yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Hello,
+    Welcome,
+    Initializer,
+}
+
+impl Stage {
+    fn text(self) -> &'static str {
+        match self {
+            Stage::Hello => "before it said that it is one",
+            Stage::Welcome => "while it was told what to do",
+            Stage::Initializer => "in its initializer",
+        }
+    }
+}
+
+impl<W: Fn() -> bool> StartingWorker<'_, W> {
+    /// Waits for the next message. An error if it is that the worker can't start.
+    fn receive(&mut self, stage: Stage) -> Result<Frame, LaunchError> {
+        loop {
+            match self.inbox.next() {
+                Ok(Some(frame)) if frame.message == Message::CannotStart => {
+                    return Err(LaunchError::Start(start_failure(self.inbox.body(frame.body))));
+                }
+                Ok(Some(frame)) => return Ok(frame),
+                Err(error) => {
+                    return Err(LaunchError::Start(format!("a worker could not be understood: {error}")));
+                }
+                Ok(None) => {}
+            }
+            match self.inbox.fill(&self.socket, Blocking::No) {
+                // A process that is no worker of ours may send for ever, and never a whole message.
+                Ok(Filled::Some) => self.is_in_time(stage)?,
+                Ok(Filled::Nothing) => self.wait(stage)?,
+                Ok(Filled::End) | Err(_) => return Err(self.ended(stage)),
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: Vec<u8>) -> Result<(), LaunchError> {
+        let mut outbox = Outbox::default();
+        outbox.push(Piece::Owned(bytes));
+        loop {
+            match outbox.flush(&self.socket) {
+                Ok(true) => return Ok(()),
+                Ok(false) => self.wait(Stage::Welcome)?,
+                Err(_) => return Err(self.ended(Stage::Welcome)),
+            }
+        }
+    }
+
+    fn is_in_time(&self, stage: Stage) -> Result<(), LaunchError> {
+        if !is_over(self.deadline) {
+            return Ok(());
+        }
+        let stage = stage.text();
+        Err(LaunchError::Start(format!(
+            "a worker did not start in time, its time was up {stage}; `start_timeout` gives it longer"
+        )))
+    }
+
+    /// Waits for bytes to come, or for room for the welcome.
+    fn wait(&self, stage: Stage) -> Result<(), LaunchError> {
+        self.is_in_time(stage)?;
+        let for_room = stage == Stage::Welcome;
+        let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.event, self.deadline);
+        if awake.rung {
+            self.event.clear();
+            if !(self.is_wanted)() {
+                return Err(LaunchError::NotWanted);
+            }
+        }
+        // What it sent before it ended counts: a reader finds the stream's end behind that.
+        if awake.ended && !awake.readable && self.child.has_ended() {
+            return Err(self.ended(stage));
+        }
+        Ok(())
+    }
+
+    fn ended(&self, stage: Stage) -> LaunchError {
+        if !self.child.signal(Signal::KILL) {
+            self.socket.hang_up();
+        }
+        let how = match self.child.await_end().unwrap_or(Exit::Unknown) {
+            Exit::Code(code) => format!("with exit code {code}"),
+            Exit::Signal(signal) => format!("by signal {signal}"),
+            Exit::Unknown => "in a way nobody knows".into(),
+        };
+        let advice = match stage {
+            Stage::Hello => {
+                "; it is this program, started again, and what ran there before `main` ended it: standard error may \
+                 say why"
+            }
+            _ => "",
+        };
+        let stage = stage.text();
+        LaunchError::Start(format!("a worker ended {how} before its first task, {stage}{advice}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bell, Blocking, Child, Head, Inbox, LaunchError, Message, Socket, Stage, StartingWorker};
+    use crate::process_pool::wire::frames::Stream;
+    use std::io::IoSlice;
+    use std::process::Command;
+    use std::time::Instant;
+
+    /// It begins a message that has no end: its time is up whether it still sends or not.
+    #[test]
+    fn a_worker_that_sends_past_its_time_is_not_read_to_the_end() {
+        let mut process = Command::new("sleep").arg("600").spawn().expect("a process");
+        let (socket, theirs) = Socket::pair().expect("a socket");
+        let theirs = Socket::from_fd(theirs);
+        let head = Head { message: Message::Hello { protocol: 0 }, len: usize::MAX }.to_bytes();
+        theirs.send(&[IoSlice::new(&head)], Blocking::Yes).expect("room");
+        while theirs.send(&[IoSlice::new(&[7; 1000])], Blocking::No).is_ok() {}
+        let event = Bell::new().expect("an event");
+        let mut starting = StartingWorker {
+            child: Child::new(process.id(), false).expect("a child"),
+            socket,
+            inbox: Inbox::default(),
+            event: &event,
+            deadline: Some(Instant::now()),
+            is_wanted: || true,
+        };
+        let received = starting.receive(Stage::Hello);
+        assert!(matches!(received, Err(LaunchError::Start(why)) if why.contains("in time")));
+        let left = starting.socket.receive(&mut Vec::with_capacity(1), Blocking::No);
+        assert!(left.is_ok_and(|left| left > 0), "it was read to the end");
+        process.kill().expect("it lives");
+        process.wait().expect("it died");
+    }
+}

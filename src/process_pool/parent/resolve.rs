@@ -1,0 +1,108 @@
+//! Tasks out: futures are resolved, and what hangs on them is done on a thread that may block.
+
+use super::pool::{Pool, SERVES};
+use super::task::EncodedTask;
+use crate::contain::contain;
+use crate::error::TaskError;
+use crate::future::cell::Entry;
+use crate::future::publish::{Aftermath, publish};
+use crate::future::state::Phase;
+use crate::remote::codec::Arrived;
+use crate::remote::{outcome, parcel};
+use crate::sync::plain::Ordering;
+use crate::sync::{channel, thread};
+use std::sync::Arc;
+
+/// A resolved task whose callbacks are still to be called, or whose result is to be dropped.
+pub(crate) type Resolved = (Entry, Aftermath);
+
+impl Pool {
+    /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
+    pub(crate) fn complete<'a>(self: &Arc<Self>, task: EncodedTask, reply: impl Into<Arrived<'a>>) {
+        let entry = task.into_unresolved();
+        let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
+            Ok(outcome) => entry.complete(outcome),
+            Err(error) => {
+                entry.fill(error);
+                Phase::Failed
+            }
+        };
+        self.count(phase);
+        let after = publish(&**entry, Phase::Dispatched, phase);
+        self.hand_on((entry.release(), after));
+    }
+
+    /// Resolves a task with an error.
+    pub(crate) fn fail(self: &Arc<Self>, task: EncodedTask, error: TaskError) {
+        let entry = task.into_unresolved();
+        entry.fill(error);
+        self.count(Phase::Failed);
+        let after = publish(&**entry, Phase::Dispatched, Phase::Failed);
+        self.follow_up((entry.release(), after));
+    }
+
+    /// Resolves tasks that were taken back for good.
+    pub(crate) fn finish_cancelled(self: &Arc<Self>, tasks: Vec<EncodedTask>) {
+        for task in tasks {
+            let entry = task.into_unresolved();
+            entry.fill(TaskError::Cancelled);
+            let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled);
+            self.follow_up((entry.release(), after));
+        }
+    }
+
+    pub(super) fn count(&self, phase: Phase) {
+        let counter = if phase == Phase::Finished { &self.finished } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn follow_up(self: &Arc<Self>, resolved: Resolved) {
+        if self.is_served_by_this_thread() {
+            self.hand_on(resolved);
+        } else {
+            finish(resolved);
+        }
+    }
+
+    /// Callbacks go to a thread of their own, and so do destructors of results that nobody wants: one that waits for
+    /// another task of this pool would hold up the very driver that is to resolve it, or the thread whose direct wait is
+    /// to take its reply.
+    fn hand_on(self: &Arc<Self>, resolved: Resolved) {
+        let (entry, after) = &resolved;
+        if !after.may_take_long(&**entry) {
+            return finish(resolved);
+        }
+        let mut callbacks = self.callbacks.lock();
+        if callbacks.is_none() {
+            *callbacks = self.start_callback_thread();
+        }
+        let left = match &*callbacks {
+            Some(sender) => sender.send(resolved).map_err(channel::SendError::into_inner).err(),
+            None => Some(resolved),
+        };
+        drop(callbacks);
+        // No thread could be had.
+        if let Some(left) = left {
+            finish(left);
+        }
+    }
+
+    fn start_callback_thread(&self) -> Option<channel::Sender<Resolved>> {
+        let (sender, receiver) = channel::unbounded::<Resolved>();
+        let id = self.id;
+        let call = move || {
+            SERVES.set(Some(id));
+            // The user's code in there is contained by itself; should anything else panic, the next ones are called.
+            receiver.into_iter().for_each(|resolved| drop(contain(|| finish(resolved))));
+        };
+        let name = format!("{}_callbacks", self.config.launch.name_prefix);
+        let handle = thread::Builder::new().name(name).spawn(call).ok()?;
+        self.threads.lock().push(handle);
+        Some(sender)
+    }
+}
+
+fn finish((entry, after): Resolved) {
+    after.run(&*entry);
+    entry.extra().settled();
+}

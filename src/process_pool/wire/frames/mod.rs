@@ -1,0 +1,290 @@
+//! Frames in, frames out, over a stream that may take or give any number of bytes at a time.
+//!
+//! Knows nothing of tasks. An [`Inbox`] never believes a length: memory grows with the bytes that are there.
+
+use super::buffer::{PooledBuffer, reuse};
+use super::message::{HEAD, Head, Message, ProtocolError};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Whether a call may block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Blocking {
+    Yes,
+    No,
+}
+
+/// A stream of bytes, both ways.
+pub(crate) trait Stream {
+    /// Appends what is there, as far as `into` has room without growing; 0 is the end of the stream.
+    fn receive(&self, into: &mut Vec<u8>, blocking: Blocking) -> io::Result<usize>;
+
+    /// Sends the beginning of `pieces`; returns how many bytes of them.
+    fn send(&self, pieces: &[IoSlice<'_>], blocking: Blocking) -> io::Result<usize>;
+}
+
+/// What a read from the stream gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Filled {
+    Some,
+    /// Nothing more at the moment.
+    Nothing,
+    /// The other side has closed its end.
+    End,
+}
+
+/// A whole frame in an [`Inbox`]: its message, and where its body lies until the next `fill`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Frame {
+    pub(crate) message: Message,
+    pub(crate) body: Range<usize>,
+}
+
+/// Bytes on their way in, until they are whole frames.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) buffer: Vec<u8>,
+    /// Bytes of `buffer` that were handed out.
+    taken: usize,
+    /// What of large frames is received out of band, if anything.
+    find: Option<FindBulk>,
+    /// Whether `find` was asked of the frame on its way in.
+    has_looked: bool,
+    /// The part out of band of the frame on its way in.
+    out_of_band: Option<OutOfBand>,
+    /// The same of the frame that was handed out last.
+    handed_out: Option<OutOfBand>,
+}
+
+/// Finds, by the beginning of a frame's body, which part of it is received out of band.
+pub(crate) type FindBulk = fn(&Message, &[u8]) -> Option<Range<usize>>;
+
+/// A part of a large body that was received in memory of its own.
+pub(crate) struct OutOfBand {
+    /// Where in the rest of the body it belongs.
+    pub(crate) at: usize,
+    len: usize,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl OutOfBand {
+    fn is_whole(&self) -> bool {
+        self.bytes.len() >= self.len
+    }
+}
+
+/// Room that an inbox starts with.
+pub(crate) const ROOM: usize = 64 << 10;
+
+impl Inbox {
+    /// One that receives a part of large frames out of band.
+    pub(crate) fn with_bulk(find: FindBulk) -> Self {
+        Inbox { find: Some(find), ..Inbox::default() }
+    }
+
+    /// Takes what the stream has, once.
+    pub(crate) fn fill(&mut self, stream: &impl Stream, blocking: Blocking) -> io::Result<Filled> {
+        self.look()?;
+        self.make_room()?;
+        let into = match &mut self.out_of_band {
+            Some(part) if !part.is_whole() => &mut part.bytes,
+            _ => &mut self.buffer,
+        };
+        match stream.receive(into, blocking) {
+            Ok(0) => Ok(Filled::End),
+            Ok(_) => {
+                // Memory may have more room than was asked for: what is behind the part goes where it belongs.
+                if let Some(part) = &mut self.out_of_band {
+                    self.buffer.extend(part.bytes.drain(part.len.min(part.bytes.len())..));
+                }
+                Ok(Filled::Some)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Filled::End),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next whole frame, if there is one.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, ProtocolError> {
+        let Some(head) = self.head()? else { return Ok(None) };
+        let start = self.taken + HEAD;
+        let len = match &self.out_of_band {
+            None => head.len,
+            Some(part) if part.is_whole() => head.len - part.len,
+            Some(_) => return Ok(None),
+        };
+        let Some(end) = start.checked_add(len).filter(|end| *end <= self.buffer.len()) else {
+            return Ok(None);
+        };
+        self.taken = end;
+        self.has_looked = false;
+        if self.out_of_band.is_some() || self.handed_out.is_some() {
+            self.handed_out = self.out_of_band.take();
+        }
+        Ok(Some(Frame { message: head.message, body: start..end }))
+    }
+
+    /// The bytes of a frame's body, without its part out of band.
+    pub(crate) fn body(&self, body: Range<usize>) -> &[u8] {
+        &self.buffer[body]
+    }
+
+    /// The part out of band of the frame that `next` gave last.
+    pub(crate) fn take_out_of_band(&mut self) -> Option<OutOfBand> {
+        self.handed_out.take()
+    }
+
+    fn head(&self) -> Result<Option<Head>, ProtocolError> {
+        self.buffer.get(self.taken..self.taken + HEAD).map(Head::from_bytes).transpose()
+    }
+
+    fn len_out_of_band(&self) -> usize {
+        self.out_of_band.as_ref().map_or(0, |part| part.len)
+    }
+
+    /// Asks once of each large frame, when its beginning is there, which part of it to receive out of band.
+    fn look(&mut self) -> io::Result<()> {
+        const LARGE: usize = 256 << 10;
+        const BEGINNING: usize = 4 << 10;
+        let Some(find) = self.find.filter(|_| !self.has_looked) else { return Ok(()) };
+        let Ok(Some(head)) = self.head() else { return Ok(()) };
+        let start = self.taken + HEAD;
+        let have = self.buffer.len() - start;
+        if head.len < LARGE || have < BEGINNING {
+            return Ok(());
+        }
+        self.has_looked = true;
+        let found = find(&head.message, &self.buffer[start..])
+            .filter(|part| part.start <= part.end && part.end <= head.len && part.start <= have);
+        if let Some(part) = found {
+            let mut bytes = Vec::new();
+            let here = start + part.start..start + part.end.min(have);
+            bytes.try_reserve_exact(here.len())?;
+            bytes.extend(self.buffer.drain(here));
+            self.out_of_band = Some(OutOfBand { at: part.start, len: part.len(), bytes });
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        if let Some(OutOfBand { len, bytes, .. }) = &mut self.out_of_band
+            && bytes.len() < *len
+        {
+            if bytes.capacity() == bytes.len() {
+                bytes.try_reserve_exact(more(*len - bytes.len(), bytes.len().max(ROOM)))?;
+            }
+            return Ok(());
+        }
+        if self.taken == self.buffer.len() {
+            reuse(&mut self.buffer);
+            self.taken = 0;
+        }
+        let have = self.buffer.len() - self.taken;
+        let wanted = match self.head() {
+            Ok(Some(head)) => {
+                more((head.len - self.len_out_of_band()).saturating_add(HEAD).saturating_sub(have), have)
+            }
+            _ => 0,
+        };
+        let wanted = wanted.max(HEAD);
+        if self.buffer.capacity() - self.buffer.len() < wanted {
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            let room = wanted.max(ROOM.saturating_sub(self.buffer.len()));
+            self.buffer.try_reserve_exact(room)?;
+        }
+        Ok(())
+    }
+}
+
+/// Room for what is missing, up to three times as much again as is there already: a length alone takes no memory.
+fn more(missing: usize, have: usize) -> usize {
+    missing.min(have.saturating_mul(3))
+}
+
+/// Bytes on their way out.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    pieces: VecDeque<Piece>,
+    /// Bytes of the first piece that are sent.
+    sent: usize,
+}
+
+/// A piece of a frame. It owns its bytes, whatever becomes of the task they belong to.
+pub(crate) enum Piece {
+    Owned(Vec<u8>),
+    Shared(Arc<PooledBuffer>),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Owned(bytes) => bytes,
+            Piece::Shared(buffer) => buffer.bytes(),
+        }
+    }
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, piece: Piece) {
+        if !piece.bytes().is_empty() {
+            self.pieces.push_back(piece);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.pieces.clear();
+        self.sent = 0;
+    }
+
+    /// Sends as much as the stream takes without blocking; true if nothing is left.
+    pub(crate) fn flush(&mut self, stream: &impl Stream) -> io::Result<bool> {
+        const AT_ONCE: usize = 8;
+        while !self.pieces.is_empty() {
+            let sent = {
+                let mut slices = [IoSlice::new(&[]); AT_ONCE];
+                let count = self.pieces.len().min(AT_ONCE);
+                for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                    *slice = IoSlice::new(piece.bytes());
+                }
+                slices[0] = IoSlice::new(&self.pieces[0].bytes()[self.sent..]);
+                match stream.send(&slices[..count], Blocking::No) {
+                    Ok(sent) => sent,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            };
+            self.advance(sent);
+        }
+        Ok(true)
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.sent += bytes;
+        while let Some(first) = self.pieces.front()
+            && self.sent >= first.bytes().len()
+        {
+            self.sent -= first.bytes().len();
+            self.pieces.pop_front();
+        }
+    }
+}
+
+/// Sends all of `bytes`, blocking.
+pub(crate) fn send_all(stream: &impl Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = stream.send(&[IoSlice::new(bytes)], Blocking::Yes)?;
+        bytes = &bytes[sent..];
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

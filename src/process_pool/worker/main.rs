@@ -1,0 +1,265 @@
+//! The worker's life: reads batches, begins the tasks that the claim words let it begin, runs them, sends replies.
+//!
+//! ```text
+//! main thread:  hello --> welcome --> [watches the parent; leaves with it]
+//! task thread:            initializer --> { frame --> { begin? --> run --> reply } } --> end of stream: leave
+//! ```
+//!
+//! The rules are those of `PROTOCOL.md`, section "Worker"; the names W1 to W4 in the code refer to it. It knows nothing of
+//! the parent's side but the messages and the segment.
+
+use super::abort::{boundary, leave_last_words};
+use super::reply::{Reply, ring_doorbell};
+use crate::contain::{contain, on_panic};
+use crate::process_pool::shared::Layout;
+use crate::process_pool::sys::{self, Leave, Mapping, Socket};
+use crate::process_pool::wire::batch::{self, Tasks};
+use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Stream, send_all};
+use crate::process_pool::wire::message::{HEAD, Head, Message, PROTOCOL, ProtocolError, Welcome};
+use crate::remote::codec::{Arrived, Bulk};
+use crate::remote::execute_into;
+use crate::remote::function::Fingerprint;
+use crate::sync::{OnceLock, Patience, channel, thread};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The exit code of a worker whose parent is gone or breaks the protocol: there is nobody to read it.
+const LOST: i32 = 70;
+
+/// How long a worker looks for its next batch before it sleeps.
+const SPIN: Duration = Duration::from_micros(20);
+
+/// What this process knows about the pool it works for.
+pub(super) static SELF: OnceLock<Welcome> = OnceLock::new();
+
+/// Where each pool was built that this process works for, the outermost first; empty in a process that is no worker.
+pub(crate) fn ancestry() -> &'static [u64] {
+    SELF.get().map_or(&[], |welcome| &welcome.ancestry)
+}
+
+/// Becomes the worker: never returns.
+pub(crate) fn run() -> ! {
+    sys::take_over_signals();
+    if !sys::is_stdin_of_parent() {
+        sys::complain(
+            "concurrent-futures: this program was started under the name of a worker, and by no pool; \
+             start it under its own name",
+        );
+        sys::exit_now(LOST);
+    }
+    let socket = sys::take_stdin().map(Socket::from_fd).unwrap_or_else(|error| {
+        let advice = sys::advice(&error);
+        let why = format!("its standard input could not be emptied: {error}{advice}");
+        sys::say_by_stdin(&Message::CannotStart.frame(why.as_bytes()));
+        sys::exit_now(LOST);
+    });
+    let socket = Arc::new(socket);
+    sys::go_first_without_memory();
+    let (welcome, segment) =
+        greet(&socket).unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
+    sys::set_process_name(&short(&welcome.name));
+    let (parent, name) = (welcome.parent, welcome.name.clone());
+    if let Some(Err(error)) = welcome.address_space.map(sys::limit_address_space) {
+        cannot_start(&*socket, &format!("its memory could not be bounded, see `address_space`: {error}"));
+    }
+    let welcome = SELF.get_or_init(|| welcome);
+    let segment = Arc::new(segment);
+    if cfg!(panic = "abort") {
+        let segment = segment.clone();
+        on_panic(move |told| leave_last_words(&segment, told));
+    }
+    let (stream, shared) = (socket.clone(), segment.clone());
+    let (sender, receiver) = channel::bounded(1);
+    let body = move || {
+        let _ = sender.send(sys::Thread::own());
+        let served = serve(&*stream, &segment, welcome);
+        flush_output();
+        sys::exit_now(if served.is_ok() { 0 } else { LOST });
+    };
+    let thread = thread::Builder::new().name(name).stack_size(sys::main_stack_size());
+    if let Err(error) = thread.spawn(body) {
+        let advice = sys::advice(&error);
+        cannot_start(&*socket, &format!("no thread for its tasks could be had: {error}{advice}"));
+    }
+    // The task thread sends it first of all.
+    if let Ok(tasks) = receiver.recv()
+        && sys::watch(parent, &socket, tasks, || shared.exit_flags.is_exit_requested()) == Leave::ThreadGone
+    {
+        shared.exit_flags.note_thread_gone();
+    }
+    sys::exit_now(LOST);
+}
+
+/// Tells the parent why there will be no worker.
+fn cannot_start(stream: &impl Stream, why: &str) -> ! {
+    let _ = send_all(stream, &Message::CannotStart.frame(why.as_bytes()));
+    sys::exit_now(LOST)
+}
+
+/// Sends hello and waits for the welcome. The parent sends nothing before.
+fn greet(socket: &Socket) -> io::Result<(Welcome, Mapping)> {
+    send_all(socket, &Message::Hello { protocol: PROTOCOL }.frame(Fingerprint::own().as_bytes()))?;
+    let mut bytes = [0; HEAD];
+    let (got, memory) = socket.receive_with_fd(&mut bytes)?;
+    let head = Head::from_bytes(&bytes).ok().filter(|head| got == HEAD && head.message == Message::Welcome);
+    let Some(head) = head else { return Err(io::Error::other("it was not welcomed")) };
+    let Some(memory) = memory else {
+        return Err(io::Error::other("no descriptor for the memory that it shares could be had"));
+    };
+    let mut body = Vec::with_capacity(head.len);
+    while body.len() < head.len {
+        if socket.receive(&mut body, Blocking::Yes)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let segment = Mapping::of(&memory)?;
+    segment.hide_from_forks();
+    let welcome = Welcome::from_bytes(&body).map_err(|ProtocolError(what)| io::Error::other(what))?;
+    Ok((welcome, segment))
+}
+
+/// The task thread's life. Returns when the parent closed the stream.
+pub(super) fn serve(stream: &impl Stream, segment: &Layout, welcome: &Welcome) -> io::Result<()> {
+    let mut reply = Reply::default();
+    if !welcome.initializer.is_empty() {
+        // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
+        unsafe { execute_into(&welcome.initializer, reply.body()) };
+        reply.send(stream, Message::Ready)?;
+    }
+    let mut inbox = Inbox::with_bulk(batch::find_bulk);
+    let patience = Patience::new();
+    let mut passed = 0;
+    let mut unannounced = false;
+    loop {
+        // W1: before blocking, ring if the parent doesn't know of a frame that was passed.
+        let frame = loop {
+            if let Some(frame) = inbox.next().map_err(|ProtocolError(what)| io::Error::other(what))? {
+                break frame;
+            }
+            let filled = if unannounced {
+                inbox.fill(stream, Blocking::No)?
+            } else if welcome.may_spin
+                && patience.is_left()
+                && let filled @ (Filled::Some | Filled::End) =
+                    spin(stream, segment, &mut inbox, passed, &patience)?
+            {
+                filled
+            } else {
+                inbox.fill(stream, Blocking::Yes)?
+            };
+            match filled {
+                Filled::Some => {}
+                Filled::Nothing => {
+                    ring_doorbell(stream)?;
+                    unannounced = false;
+                }
+                Filled::End => return Ok(()),
+            }
+        };
+        let Message::Batch { number, tasks } = frame.message else {
+            return Err(io::Error::other("not a batch"));
+        };
+        let bulk = inbox.take_out_of_band().map(|part| Bulk::new(part.at, part.bytes));
+        let body = Arrived::with_bulk(inbox.body(frame.body), bulk.as_ref());
+        let batch = Batch { number, count: tasks, tasks: Tasks::new(body) };
+        unannounced |= batch.run(stream, segment, &mut passed, &mut reply)?;
+    }
+}
+
+/// After a reply another task often comes soon: for some microseconds it is cheaper to look for it than to sleep. The
+/// claim word is looked at, which costs nothing; a batch that was opened there is on its way.
+fn spin(
+    stream: &impl Stream,
+    segment: &Layout,
+    inbox: &mut Inbox,
+    next: u32,
+    patience: &Patience,
+) -> io::Result<Filled> {
+    let mut filled = Ok(Filled::Nothing);
+    patience.spin(SPIN, || {
+        if !segment.claim(next).load().is_through() {
+            filled = inbox.fill(stream, Blocking::No);
+        }
+        !matches!(filled, Ok(Filled::Nothing))
+    });
+    filled
+}
+
+/// A batch that has arrived.
+struct Batch<'a> {
+    number: u32,
+    count: u32,
+    tasks: Tasks<'a>,
+}
+
+impl Batch<'_> {
+    /// Runs what may begin of it; returns whether the frame was passed without the parent's knowledge.
+    fn run(
+        mut self,
+        stream: &impl Stream,
+        segment: &Layout,
+        passed: &mut u32,
+        reply: &mut Reply,
+    ) -> io::Result<bool> {
+        let claim = segment.claim(self.number);
+        let mut read = 0;
+        // W2: begin by the claim word, before decoding.
+        while let Some(index) = claim.begin() {
+            let mut task = None;
+            while read <= index {
+                task = self.tasks.next();
+                read += 1;
+            }
+            let Some(task) = task.filter(|_| index < self.count) else {
+                return Err(io::Error::other("a batch shorter than it says"));
+            };
+            if task.rings_when_begun {
+                ring_doorbell(stream)?;
+            }
+            // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
+            unsafe { execute_into(task.parcel, reply.body()) };
+            let is_last = claim.load().is_through();
+            if is_last {
+                // W3: the limit never rises, so this frame is done with; whoever reads the reply that follows finds that too.
+                *passed = passed.wrapping_add(1);
+                segment.pass(*passed);
+            }
+            reply.give(stream, &segment.ring, self.number, index)?;
+            if is_last {
+                return Ok(false);
+            }
+        }
+        *passed = passed.wrapping_add(1);
+        segment.pass(*passed);
+        Ok(true)
+    }
+}
+
+/// Flushes what tasks printed without ending the line. A thread that a task left behind may hold the lock of standard
+/// output for ever: then it is lost, and this doesn't return.
+fn flush_output() {
+    /// Longer than any thread holds that lock that only prints.
+    const LOCKED: Duration = Duration::from_millis(200);
+    let (sender, receiver) = channel::bounded(1);
+    let leave_if_locked = move || {
+        if receiver.recv_timeout(LOCKED) == Err(channel::RecvTimeoutError::Timeout) {
+            sys::exit_now(0);
+        }
+    };
+    // Without a thread that would end the wait, it may take as long as the parent lets it.
+    let _ = thread::Builder::new().spawn(leave_if_locked);
+    let _ = contain(|| {
+        let mut output = io::stdout().lock();
+        let _ = sender.send(());
+        let _ = io::Write::flush(&mut output);
+    });
+}
+
+/// A name's beginning and its number, in what the system keeps of it.
+pub(super) fn short(name: &str) -> String {
+    const KEPT: usize = 15;
+    let (stem, number) = name.rsplit_once('_').unwrap_or((name, ""));
+    let room = KEPT.saturating_sub(number.len() + 1);
+    if name.len() <= KEPT { name.to_owned() } else { format!("{}_{number}", &stem[..boundary(stem, room)]) }
+}

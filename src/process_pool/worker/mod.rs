@@ -1,0 +1,13 @@
+//! The worker's side: how a process becomes a worker, and its life as one.
+
+mod abort;
+#[cfg_attr(
+    all(unix, feature = "auto-init"),
+    expect(unsafe_code, reason = "code before main, argued in the file")
+)]
+pub(crate) mod entry;
+#[expect(unsafe_code, reason = "runs parcels, argued in the file")]
+pub(crate) mod main;
+mod reply;
+#[cfg(test)]
+mod tests;
