@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Bad input for everything that reads bytes which others wrote: each target of tests/fuzz, a million cases by chance.
+# Bad input for everything that reads foreign bytes: a million random cases for each target of tests/fuzz.
 #
 # ci/long/fuzz.sh [cases] [target ...]            by chance, in release with all checks on: less than 10 minutes for all
 # FUZZ=coverage ci/long/fuzz.sh [seconds] [target ...]   led by coverage (libFuzzer), where cargo-fuzz is installed
