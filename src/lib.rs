@@ -70,6 +70,19 @@ mod id;
 mod logging;
 #[cfg(feature = "process")]
 mod process_pool;
+/// Of the pool of processes, what loom sees: the words that the two sides share. The rest doesn't compile against it.
+#[cfg(concurrent_futures_loom)]
+mod process_pool {
+    #[expect(dead_code, reason = "last words and exits are no part of the models")]
+    mod shared;
+    mod wire {
+        #[expect(dead_code, reason = "an error's text; frames are no part of the models")]
+        pub(crate) mod message;
+    }
+
+    #[path = "../../tests/loom/src/internals.rs"]
+    pub mod internals;
+}
 #[cfg(feature = "process")]
 #[expect(unsafe_code, reason = "code by its address, argued in the files")]
 pub mod remote;
@@ -91,6 +104,9 @@ pub use future::{
     set_unobserved_hook,
 };
 pub use id::FutureId;
+/// The inside, opened for one member of the workspace: none of this is in the package.
+#[cfg(any(concurrent_futures_internals, concurrent_futures_loom))]
+pub use process_pool::internals;
 #[cfg(feature = "process")]
 pub use process_pool::{
     ProcessPoolBuilder, ProcessPoolExecutor, ProcessPoolStats, WorkerDeath, WorkerOutput, WorkerState,

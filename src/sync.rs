@@ -11,7 +11,7 @@
 //! while code of the user's runs. In a release the primitives are the libraries' own.
 //!
 //! `tests/loom` is where the other half is compiled. `tests/delays` compiles the real ones with a chance of a delay at
-//! each use ([`delay`]).
+//! each use ([`delay`]), `tests/internals` those with atomics that a mad worker may write to before each look.
 
 #[cfg(not(concurrent_futures_loom))]
 pub(crate) use real::*;
@@ -22,6 +22,11 @@ pub(crate) use model::*;
 #[cfg(concurrent_futures_delays)]
 #[path = "sync/delayed.rs"]
 mod delayed;
+
+/// Atomics that change under the reader's eyes.
+#[cfg(concurrent_futures_internals)]
+#[path = "../tests/internals/src/restless.rs"]
+pub(crate) mod restless;
 
 #[cfg(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays))))]
 #[path = "sync/counted.rs"]
@@ -56,9 +61,12 @@ mod real {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::collections::HashMap;
     pub(crate) use std::sync::OnceLock;
-    #[cfg(not(concurrent_futures_delays))]
+    #[cfg(not(any(concurrent_futures_delays, concurrent_futures_internals)))]
     pub(crate) use std::sync::atomic;
     pub(crate) use std::thread_local;
+
+    #[cfg(concurrent_futures_internals)]
+    pub(crate) use super::restless::atomic;
 
     #[cfg(concurrent_futures_delays)]
     pub(crate) use super::delayed::{Condvar, Mutex, MutexGuard, atomic, delay, thread};

@@ -14,13 +14,17 @@
 //! - `worker/`: how a process becomes a worker (`entry.rs`), and its life as one (`main.rs`).
 //! - `wire/`: what the two send each other. `shared/`: the memory segment that both map, by which they agree which tasks
 //!   have begun, and in which small replies travel.
-//! - `sys.rs`: the only door to the system (`unsupported.rs` stands in its place where there is no Unix).
+//! - `sys.rs`: the only way to the system (`unsupported.rs` stands in its place where there is no Unix).
 //!
 //! The protocol between driver and worker, and why it loses nothing, is in `PROTOCOL.md`.
 //!
 //! Nothing outside this module knows that a worker is a local process.
 
 mod builder;
+/// The inside, opened for tests/internals.
+#[cfg(concurrent_futures_internals)]
+#[path = "../../tests/internals/src/internals.rs"]
+pub mod internals;
 mod output;
 mod parent;
 mod shared;

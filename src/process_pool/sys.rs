@@ -1,4 +1,4 @@
-//! The only door to the operating system: sockets, the shared page's memory, processes by handle, signals, poll.
+//! The only way to the operating system: sockets, the shared memory, processes by handle, signals, poll.
 //!
 //! Each part says what holds on every platform; where Linux has more to give than others, a `cfg` in here picks the way.
 

@@ -42,6 +42,8 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/thread_pool/scope.rs",
 ];
 
+const ROOT: &str = "src/lib.rs";
+
 /// The one door to locks, atomics, channels and threads.
 const DOOR: &str = "src/sync.rs";
 
@@ -172,14 +174,9 @@ fn door(source: &Source) -> Vec<Finding> {
     let paths = source.named().into_iter().filter(|named| {
         let parts: Vec<&str> = named.parts.iter().map(String::as_str).collect();
         match parts.as_slice() {
-            [
-                "parking_lot"
-                | "crossbeam_channel"
-                | "loom"
-                | "concurrent_futures_loom"
-                | "concurrent_futures_delays",
-                ..,
-            ] => true,
+            // The root says which modules a model has.
+            ["concurrent_futures_loom"] => source.path != ROOT,
+            ["parking_lot" | "crossbeam_channel" | "loom" | "concurrent_futures_delays", ..] => true,
             ["std" | "core", "sync", rest @ ..] => rest.first().is_none_or(|item| !HARMLESS.contains(item)),
             // `use std::thread;` would let `thread::spawn` through under another name.
             ["std", "thread"] => true,

@@ -4,11 +4,12 @@
 //! which program 1 | arguments, a newline between each two
 //! ```
 
-use crate::memory::in_proportion;
 use crate::rate::{Rate, RateLimit};
 use crate::stop::Stop;
-use crate::{Target, weather_args, xray_args};
+use crate::{weather_args, xray_args};
 use clap::{Command, CommandFactory, FromArgMatches};
+use concurrent_futures::internals::fuzz::Target;
+use concurrent_futures::internals::memory::in_proportion;
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -1,6 +1,6 @@
 //! What is kept: seeds, what coverage added, and whatever failed once.
 
-use crate::Target;
+use concurrent_futures::internals::fuzz::Target;
 use std::path::PathBuf;
 use std::{fs, io};
 

@@ -3,36 +3,9 @@
 //! Three run them: libFuzzer (`fuzz_targets`, where `cargo fuzz` is installed), a loop without coverage (`cases`), and
 //! `cargo test`, which has time for the corpus and a few thousand cases more.
 
-// `cargo test --lib` would look for the tests beside those sources, where they are not.
+// `cargo test --lib` would look for the tests beside the examples' sources, where they are not.
 #![cfg(not(test))]
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "the sources are the crate's and the examples'; here only what reads is used"
-)]
-#![expect(unreachable_pub, reason = "public in the crate, of which this is a part")]
-#![cfg_attr(docsrs, expect(rustdoc::broken_intra_doc_links, reason = "the rest of the crate is not here"))]
-
-#[path = "../../../src/clock.rs"]
-mod clock;
-#[path = "../../../src/contain.rs"]
-mod contain;
-#[path = "../../../src/error/mod.rs"]
-mod error;
-#[path = "../../../src/executor/mod.rs"]
-mod executor;
-#[path = "../../../src/future/mod.rs"]
-mod future;
-#[path = "../../../src/id.rs"]
-mod id;
-#[path = "../../../src/logging.rs"]
-mod logging;
-#[path = "../../../src/remote/mod.rs"]
-mod remote;
-#[path = "../../../src/stack.rs"]
-mod stack;
-#[path = "../../../src/wait/mod.rs"]
-mod wait;
+#![expect(dead_code, reason = "the sources are the examples'; here only what reads is used")]
 
 #[path = "../../../examples/weather_fetch/day.rs"]
 mod day;
@@ -55,41 +28,22 @@ mod arguments;
 pub mod cases;
 pub mod chance;
 pub mod corpus;
-pub mod memory;
-mod parcels;
-mod process_pool;
-mod restless;
-mod sync;
-mod values;
 mod weather;
 
-/// Something that reads bytes.
-#[derive(Clone, Copy)]
-pub struct Target {
-    /// As `cargo fuzz` and the corpus call it.
-    pub name: &'static str,
-    /// Reads any bytes; panics if it finds that they were not read well.
-    pub body: fn(&[u8]),
-    /// What its input is made of, beside bytes.
-    pub words: &'static [&'static str],
-    /// Good input, by those who write it: with a name each.
-    pub seeds: fn() -> Vec<(String, Vec<u8>)>,
-}
+use concurrent_futures::internals::fuzz::{self, Target};
+use concurrent_futures::internals::memory::Counting;
 
-/// All there are.
-pub const TARGETS: [Target; 7] = [
-    process_pool::frames::TARGET,
-    process_pool::messages::TARGET,
-    parcels::TARGET,
-    values::TARGET,
-    process_pool::mad_worker::TARGET,
-    weather::TARGET,
-    arguments::TARGET,
-];
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// All there are: those that read what is internal to the crate, and those that read what the examples do.
+pub fn targets() -> impl Iterator<Item = Target> {
+    fuzz::TARGETS.into_iter().chain([weather::TARGET, arguments::TARGET])
+}
 
 /// The one of this name.
 pub fn target(name: &str) -> Option<Target> {
-    TARGETS.into_iter().find(|target| target.name == name)
+    targets().find(|target| target.name == name)
 }
 
 /// The program of a target: libFuzzer's, if `cargo fuzz` builds it; else it reads each file that it is given.

@@ -4,10 +4,10 @@
 //! mode 1 | answer; or, if the mode is 255, how many rows 2, how many stations 1
 //! ```
 
-use crate::Target;
 use crate::day::Day;
 use crate::decode::{Api, Page, decode};
-use crate::memory::in_proportion;
+use concurrent_futures::internals::fuzz::Target;
+use concurrent_futures::internals::memory::in_proportion;
 use jiff::civil::{Date, date};
 use std::fmt::Write;
 

@@ -21,24 +21,3 @@ mod support;
 mod waiters;
 #[path = "models/waiting.rs"]
 mod waiting;
-
-/// The words of the shared segment, compiled here by themselves.
-#[path = "."]
-#[expect(dead_code, reason = "models don't ask for everything")]
-mod process_pool {
-    #[path = "../../../src/process_pool/shared/mod.rs"]
-    pub(crate) mod shared;
-
-    pub(crate) mod wire {
-        pub(crate) mod message {
-            /// What the ring calls an invalid value.
-            #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-            pub(crate) struct ProtocolError(pub(crate) &'static str);
-        }
-    }
-}
-
-/// Where they find their atomics: as `src/sync.rs` hands them out under loom.
-mod sync {
-    pub(crate) use loom::sync::atomic;
-}

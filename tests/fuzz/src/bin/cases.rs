@@ -9,7 +9,8 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
-use fuzz_tests::{TARGETS, Target, cases, chance, corpus, target};
+use concurrent_futures::internals::fuzz::Target;
+use fuzz_tests::{cases, chance, corpus, target, targets};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -49,7 +50,7 @@ fn asked() -> Result<Asked, String> {
         }
     }
     if asked.targets.is_empty() {
-        asked.targets = TARGETS.to_vec();
+        asked.targets = targets().collect();
     }
     Ok(asked)
 }
@@ -191,7 +192,7 @@ mod tests {
     /// The seeds that are kept are those that are made now.
     #[test]
     fn seeds_are_as_they_are_written() {
-        for target in fuzz_tests::TARGETS {
+        for target in fuzz_tests::targets() {
             for (name, bytes) in (target.seeds)() {
                 let kept = std::fs::read(corpus::folder(&target).join(&name));
                 assert_eq!(kept.ok(), Some(bytes), "{} {name}: run `cases seeds`", target.name);

@@ -3,8 +3,8 @@
 //! The order of the protocol's steps is searched in `tests/protocol`, one step after the other. Here it is about what one
 //! side sees of the other's.
 
-use crate::process_pool::shared::claim::{Claims, SLOTS};
 use crate::support::explore;
+use concurrent_futures::internals::{Claims, SLOTS};
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex, mpsc};
 use loom::thread;
@@ -15,7 +15,7 @@ type Table = Mutex<Vec<u32>>;
 /// As `Lane::recall`, by anyone who holds the dispatcher.
 fn recall(segment: &Claims, table: &Table, to: u32) -> Vec<u32> {
     let mut table = table.lock().expect("no panics");
-    let limit = segment.claim(0).lower(to).limit as usize;
+    let limit = segment.claim(0).lower(to) as usize;
     let above = limit.min(table.len());
     table.split_off(above)
 }
@@ -74,7 +74,7 @@ fn a_slot_is_used_again_only_after_over() {
             })
         };
         socket.send(0).expect("the worker reads");
-        let recalled = segment.claim(0).lower(0).limit == 0;
+        let recalled = segment.claim(0).lower(0) == 0;
         let is_free = segment.over() == 1;
         if is_free {
             slot.with_mut(|_| ());

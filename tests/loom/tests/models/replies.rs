@@ -8,8 +8,8 @@
 //! `doorbell` must go from 1 to 0 by compare-and-swap. A swap that finds 0 stores a 0 as well; by the rules of the language that
 //! comes right after the 0 it found, but loom lets it come after a 1 that was stored meanwhile, and calls that a deadlock.
 
-use crate::process_pool::shared::ring::Ring;
 use crate::support::explore;
+use concurrent_futures::internals::Ring;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
@@ -84,11 +84,9 @@ impl Lane {
 }
 
 fn take(ring: &Small) -> Option<u32> {
-    let mut into = Vec::new();
-    let next = ring.next().expect("nobody scribbles")?;
-    ring.take(next, &mut into);
-    assert_eq!((next.batch, into), (BATCH, bytes(next.index)));
-    Some(next.index)
+    let (batch, index, reply) = ring.take()?;
+    assert_eq!((batch, reply), (BATCH, bytes(index)));
+    Some(index)
 }
 
 /// Fails without the fence in `enable_doorbell`, and without the one in `takes_doorbell`.
@@ -151,8 +149,9 @@ fn a_direct_wait_loses_nothing() {
                 let mut takes = false;
                 if lane.ring.has_replies() {
                     let mut dispatcher = lane.dispatcher.lock().expect("no panics");
-                    takes = lane.ring.next().expect("nobody scribbles").is_some();
-                    dispatcher.extend(takes.then(|| take(&lane.ring).expect("it was there")));
+                    let taken = take(&lane.ring);
+                    takes = taken.is_some();
+                    dispatcher.extend(taken);
                 }
                 // Whoever takes decides for the driver: it is to see that there is no more to come.
                 if lane.ring.enable_doorbell() || takes {

@@ -5,11 +5,13 @@
 //! piece 1 | filler 1 | which finder 1 | stream, to which the filler is added many times if it is large
 //! ```
 
-use super::wire::batch;
-use super::wire::frames::{Blocking, Filled, FindBulk, Frame, Inbox, OutOfBand, Outbox, Piece, Stream};
-use super::wire::message::{HEAD, Head, Message};
-use crate::Target;
-use crate::memory::in_proportion;
+use super::Target;
+use crate::process_pool::internals::memory::in_proportion;
+use crate::process_pool::wire::batch;
+use crate::process_pool::wire::frames::{
+    Blocking, Filled, FindBulk, Frame, Inbox, OutOfBand, Outbox, Piece, Stream,
+};
+use crate::process_pool::wire::message::{HEAD, Head, Message};
 use crate::remote::outcome;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};

@@ -1,7 +1,14 @@
-//! Frames on a stream.
+//! What processes say to each other: frames on a stream, parcels, outcomes.
 
+use crate::error::TaskError;
+use crate::id::FutureId;
 use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Stream};
 use crate::process_pool::wire::message::{HEAD, Head, Message, Welcome};
+use crate::remote::function::Offset;
+use crate::remote::outcome;
+use crate::remote::parcel::{Header, Parcel, Route};
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 
@@ -24,7 +31,7 @@ impl Stream for Pieces<'_> {
 }
 
 /// Reads whole frames until the stream ends or makes no sense: their numbers and how long their bodies are.
-pub fn read(bytes: &[u8], piece: usize) -> Result<Vec<(u32, u32, usize)>, String> {
+pub fn read_frames(bytes: &[u8], piece: usize) -> Result<Vec<(u32, u32, usize)>, String> {
     let (mut inbox, stream, mut frames) = (Inbox::default(), Pieces(RefCell::new(bytes), piece), Vec::new());
     loop {
         let filled = inbox.fill(&stream, Blocking::Yes).map_err(|error| error.to_string())?;
@@ -65,4 +72,44 @@ pub fn is_welcome(bytes: &[u8]) -> bool {
 /// A welcome that is one.
 pub fn welcome(name: &str, ancestry: Vec<u64>, initializer: Vec<u8>) -> Vec<u8> {
     Welcome { name: name.into(), ancestry, initializer, ..Welcome::default() }.to_bytes()
+}
+
+/// The outcome in a reply to task `id` of process `nonce`.
+pub fn open(reply: &[u8], nonce: u64, id: u64) -> Result<&[u8], TaskError> {
+    outcome::open(reply, nonce, id).map(|outcome| outcome.bytes())
+}
+
+/// One task's outcome.
+pub fn read<R: DeserializeOwned>(outcome: &[u8]) -> Result<R, TaskError> {
+    outcome::read(outcome)
+}
+
+/// A chunk's outcomes.
+pub fn read_all<R: DeserializeOwned>(outcome: &[u8]) -> Result<Vec<Result<R, TaskError>>, TaskError> {
+    outcome::read_all(outcome)
+}
+
+/// One task's outcome, as a worker writes it.
+pub fn write<R: Serialize>(outcome: Result<R, TaskError>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    outcome::write(outcome, &mut bytes);
+    bytes
+}
+
+/// A chunk's outcomes, as a worker writes them.
+pub fn write_all<R: Serialize>(outcomes: Vec<Result<R, TaskError>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    outcome::write_all(outcomes.into_iter(), &mut bytes);
+    bytes
+}
+
+/// A parcel for no function at all.
+pub fn parcel(argument: &[u8]) -> Vec<u8> {
+    let route = Route { runner: Offset::from_raw(7), function: Offset::from_raw(9) };
+    Parcel::new(&Header::new(FutureId::new(), 1, route), argument).into_bytes()
+}
+
+/// The argument in a parcel, or why bytes are none.
+pub fn unpack(parcel: &[u8]) -> Result<&[u8], String> {
+    Header::read(parcel).map(|(_, argument)| argument.bytes()).map_err(|bad| bad.to_string())
 }

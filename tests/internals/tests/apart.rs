@@ -1,6 +1,6 @@
 //! Large strings that were received in memory of their own: the value is the same.
 
-use codec_tests::{decode, decode_apart, encode, find_bulk};
+use concurrent_futures::internals::codec::{decode, decode_apart, encode, find_bulk};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;

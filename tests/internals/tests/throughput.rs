@@ -1,6 +1,6 @@
-//! How fast the codec is, by kind of value: `cargo test --release -p codec-tests --test throughput -- --ignored --nocapture`.
+//! How fast the codec is, by kind of value: `cargo test --release -p internal-tests --test throughput -- --ignored --nocapture`.
 
-use codec_tests::{decode, encode_into};
+use concurrent_futures::internals::codec::{decode, encode_into};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;

@@ -7,7 +7,8 @@ mod animals;
 mod processes;
 
 use animals::*;
-use codec_tests::{Json, decode, encode, encode_into};
+use concurrent_futures::Json;
+use concurrent_futures::internals::codec::{decode, encode, encode_into};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

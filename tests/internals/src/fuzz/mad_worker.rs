@@ -6,23 +6,26 @@
 //! how many whims 1 | steps, each a byte and what it needs | whims: what happens to a word before it is looked at
 //! ```
 
-use super::parent::dispatch::{Action, Dispatcher, Policy};
-use super::parent::lane::{KillReason, Lane, Position, TaskKill};
-use super::parent::outbound::Outbound;
-use super::parent::task::EncodedTask;
-use super::shared::Layout;
-use super::shared::last_words::LAST_WORDS;
-use super::shared::ring::Ring;
-use super::sys::{Bell, Mapping, Signal, Socket};
-use super::wire::message::ProtocolError;
+#![expect(unsafe_code, reason = "a segment as words, argued in the place")]
+
+use super::Target;
 use crate::error::{Broken, TaskError};
 use crate::executor::Task;
-use crate::future::cell::publish;
+use crate::future::publish::publish;
 use crate::future::state::Phase;
 use crate::future::{Future, State, TaskOptions};
-use crate::memory::in_proportion;
-use crate::restless::{among, begin};
-use crate::{Target, remote};
+use crate::process_pool::internals::memory::in_proportion;
+use crate::process_pool::parent::dispatch::{Action, Dispatcher, Policy};
+use crate::process_pool::parent::lane::{KillReason, Lane, Position, TaskKill};
+use crate::process_pool::parent::outbound::Outbound;
+use crate::process_pool::parent::task::EncodedTask;
+use crate::process_pool::shared::Layout;
+use crate::process_pool::shared::last_words::LAST_WORDS;
+use crate::process_pool::shared::ring::Ring;
+use crate::process_pool::sys::{Bell, Mapping, Signal, Socket};
+use crate::process_pool::wire::message::ProtocolError;
+use crate::remote;
+use crate::sync::restless::{among, begin};
 use remote::{outcome, parcel};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -238,9 +241,8 @@ impl<'s> Office<'s> {
     }
 
     fn give_up_on_silent(&mut self, at: usize) {
-        let mut cancelled = Vec::new();
-        among(|| self.dispatcher.recall_from_silent(at, &mut cancelled));
-        self.cancelled(cancelled);
+        self.recall(at);
+        among(|| self.dispatcher.should_progress(at));
     }
 
     fn kill_worker(&mut self, at: usize, error: ProtocolError) {
@@ -418,14 +420,14 @@ impl<'s> Office<'s> {
                 Phase::Failed
             }
         };
-        publish(&*entry, Phase::Dispatched, phase, false).run(&*entry);
+        publish(&*entry, Phase::Dispatched, phase).run(&*entry);
         self.ended += 1;
     }
 
     fn fail(&mut self, task: EncodedTask, error: TaskError) {
         let entry = task.into_unresolved().release();
         entry.fill(error);
-        publish(&*entry, Phase::Dispatched, Phase::Failed, false).run(&*entry);
+        publish(&*entry, Phase::Dispatched, Phase::Failed).run(&*entry);
         self.ended += 1;
     }
 
@@ -433,7 +435,7 @@ impl<'s> Office<'s> {
         for task in tasks {
             let entry = task.into_unresolved().release();
             entry.fill(TaskError::Cancelled);
-            publish(&*entry, Phase::Cancelling, Phase::Cancelled, false).run(&*entry);
+            publish(&*entry, Phase::Cancelling, Phase::Cancelled).run(&*entry);
             self.ended += 1;
         }
     }

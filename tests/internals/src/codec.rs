@@ -1,14 +1,9 @@
-//! The crate's codec with a door: its own entrances are internal to the crate.
+//! The codec.
 
+use crate::remote::codec;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::ops::Range;
-
-#[path = "../../../src/remote/codec/mod.rs"]
-#[expect(dead_code, reason = "what the formats around a value need of it")]
-mod codec;
-
-pub use codec::Json;
 
 /// As in the crate.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {

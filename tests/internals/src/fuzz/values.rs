@@ -5,8 +5,8 @@
 //! where a part lies apart 1, how long 1 | value
 //! ```
 
-use crate::Target;
-use crate::memory::in_proportion;
+use super::Target;
+use crate::process_pool::internals::memory::in_proportion;
 use crate::remote::codec::{Arrived, Bulk, Json, decode, encode_into, find_bulk};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};

@@ -1,17 +1,17 @@
 //! Bytes that nobody wrote: never a panic, never an allocation out of proportion to them, and no wrong value from an
 //! encoding that was cut.
 
-use codec_tests::{Json, decode, encode};
+use concurrent_futures::Json;
+use concurrent_futures::internals::codec::{decode, encode};
+use concurrent_futures::internals::memory::{Counting, HELD, MOST};
 use proptest::prelude::*;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
-#[path = "../../counting.rs"]
-mod counting;
-
-use counting::{HELD, MOST};
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// The most that was held at once during `work`, above what was held before.
 fn most_held(work: impl FnOnce()) -> usize {

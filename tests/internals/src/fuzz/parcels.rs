@@ -7,13 +7,13 @@
 //! The mode's lowest bit makes the bytes a parcel of this very build, whose fingerprint no corpus can hold; the next one
 //! makes its length right.
 
+use super::Target;
 use crate::error::{CodecError, Failed, Panicked, Stage, TaskError};
-use crate::memory::in_proportion;
+use crate::process_pool::internals::memory::in_proportion;
 use crate::remote::codec::{Arrived, Bulk};
 use crate::remote::function::{Fingerprint, Offset};
 use crate::remote::outcome;
-use crate::remote::parcel::{Header, Parcel, Route};
-use crate::{Target, id};
+use crate::remote::parcel::{Header, Route};
 use serde::{Deserialize, Serialize};
 use serde_core::de::DeserializeOwned;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Any bytes in the place of what frames say: heads, welcomes, the parts of a batch, last words.
 
-use super::wire::message::{HEAD, Head, LENGTH, Message, Welcome, get, put_length};
-use crate::Target;
-use crate::memory::in_proportion;
+use super::Target;
+use crate::process_pool::internals::memory::in_proportion;
+use crate::process_pool::wire::message::{HEAD, Head, LENGTH, Message, Welcome, get, put_length};
 use crate::remote::outcome;
 
 pub(crate) const TARGET: Target = Target { name: "messages", body, words: &[], seeds };

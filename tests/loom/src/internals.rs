@@ -1,0 +1,92 @@
+//! The words that processes share, opened for models: a module of the crate, compiled in tests/loom alone.
+
+use super::shared::{claim, ring};
+
+/// Batches in flight to one worker at once.
+pub const SLOTS: usize = claim::SLOTS;
+
+/// Who may begin what.
+#[derive(Default)]
+pub struct Claims(claim::Claims);
+
+impl Claims {
+    /// The word of the slot that batch `number` is in.
+    pub fn claim(&self, number: u32) -> Claim<'_> {
+        Claim(self.0.claim(number))
+    }
+
+    /// How many frames the worker is through with.
+    pub fn over(&self) -> u32 {
+        self.0.over()
+    }
+
+    /// The worker is through with one more frame.
+    pub fn pass(&self, frames: u32) {
+        self.0.pass(frames);
+    }
+}
+
+/// One batch's word.
+#[derive(Clone, Copy)]
+pub struct Claim<'w>(&'w claim::Claim);
+
+impl Claim<'_> {
+    /// Parent: opens a new batch.
+    pub fn open(self, tasks: u32) {
+        self.0.open(tasks);
+    }
+
+    /// Worker: begins the next task of the batch.
+    pub fn begin(self) -> Option<u32> {
+        self.0.begin()
+    }
+
+    /// Parent: lowers the limit; says what it is now.
+    pub fn lower(self, to: u32) -> u32 {
+        self.0.lower(to).limit
+    }
+}
+
+/// Small replies on their way up.
+#[derive(Default)]
+pub struct Ring<const N: usize>(ring::Ring<N>);
+
+impl<const N: usize> Ring<N> {
+    /// Worker: puts a reply in, if there is room.
+    pub fn put(&self, batch: u32, index: u32, reply: &[u8]) -> bool {
+        self.0.put(batch, index, reply)
+    }
+
+    /// Worker, after a `put`: whether to write a doorbell.
+    pub fn takes_doorbell(&self) -> bool {
+        self.0.takes_doorbell()
+    }
+
+    /// Parent: wants no doorbell.
+    pub fn disable_doorbell(&self) {
+        self.0.disable_doorbell();
+    }
+
+    /// Parent: takes the place of whoever wants a doorbell; false if nobody does.
+    pub fn try_disable_doorbell(&self) -> bool {
+        self.0.try_disable_doorbell()
+    }
+
+    /// Parent: wants a doorbell from here on. True if something is there already.
+    pub fn enable_doorbell(&self) -> bool {
+        self.0.enable_doorbell()
+    }
+
+    /// Parent: whether something is in the ring.
+    pub fn has_replies(&self) -> bool {
+        self.0.has_replies()
+    }
+
+    /// Parent: takes the next reply out; its batch, its index, its bytes.
+    pub fn take(&self) -> Option<(u32, u32, Vec<u8>)> {
+        let next = self.0.next().expect("nobody scribbles")?;
+        let mut bytes = Vec::new();
+        self.0.take(next, &mut bytes);
+        Some((next.batch, next.index, bytes))
+    }
+}
