@@ -1,4 +1,4 @@
-//! Going through futures as they finish: the time per future must not grow with their number.
+//! Iterating over futures as they complete: the time per future must not grow with their number.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn one_thread(c: &mut Criterion) {
     group.finish();
 }
 
-/// Submit, run and yield: the whole of it.
+/// Submit, run and yield.
 fn tasks(c: &mut Criterion) {
     let mut group = c.benchmark_group("as_completed, tasks of 2 workers");
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(10);

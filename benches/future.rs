@@ -1,4 +1,4 @@
-//! What one future costs, without any pool: the cell, its two ends, and what may hang on it.
+//! The cost of one future without any pool: the cell, its two ends, and what may be attached to it.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Bytes to a process and back, 1 KiB to 64 MiB: as `serde_bytes`, and as plain serde has `Vec<u8>`, number by number.
+//! Bytes to a process and back, 1 KiB to 64 MiB: as `serde_bytes`, and as a plain `Vec<u8>`, which serde encodes number by number.
 //! The throughput is that of the bytes one way.
 
 use std::time::Duration;

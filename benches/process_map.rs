@@ -1,5 +1,5 @@
 //! `map` on processes, by chunk and by how long a task takes (0, 10 and 100 us, as measured at the start): what a
-//! hand-picked chunk still saves.
+//! chunk chosen by hand still saves.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -40,12 +40,12 @@ fn count<E: std::fmt::Debug>(results: impl Iterator<Item = Result<u64, E>>) -> u
     results.inspect(|result| assert!(result.is_ok(), "it does not fail")).count()
 }
 
-/// Work, not time: a task that is interrupted has as much left to do as before.
+/// An amount of work, not a time: an interrupted task still has the same amount left.
 fn work(steps: u64) -> u64 {
     (0..steps).fold(steps, |x, step| black_box(x.wrapping_mul(31) ^ step))
 }
 
-/// How many steps last so long here while nobody interrupts: short probes, the fastest of which was left alone.
+/// How many steps take this long here without interruption: the fastest of several short probes.
 fn steps(micros: u64) -> u64 {
     const PROBE: u64 = 20_000;
     let probe = |_| {

@@ -1,5 +1,5 @@
-//! From nothing to the first result of a pool of processes, in a small parent and in one with 2 GiB resident; and what a
-//! bare `posix_spawn` takes beside it. Ending the pool is not counted.
+//! Building a pool of processes until its first result, in a small parent and in one with 2 GiB resident; and a bare
+//! `posix_spawn` for comparison. Ending the pool is not counted.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -30,7 +30,7 @@ fn both(group: &mut BenchmarkGroup<'_, WallTime>, beside: &str) {
             (0..goes).map(go).sum()
         });
     });
-    // Another program than ours, and a smaller one: only to tell a slow pool from a slow machine.
+    // Another, smaller program: only to distinguish a slow pool from a slow machine.
     group.bench_function(format!("no pool: /bin/true, {beside}"), |b| {
         b.iter(|| Command::new("/bin/true").status().expect("it can be started"));
     });

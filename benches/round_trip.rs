@@ -1,4 +1,4 @@
-//! One task at a time, there and back, by the ways there are to submit it.
+//! One task at a time, there and back, in each way to submit it.
 
 use std::time::Duration;
 

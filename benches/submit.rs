@@ -1,4 +1,4 @@
-//! Submit tasks that do nothing and collect their results: by workers, and by how many threads submit at once.
+//! Submit tasks that do nothing and collect their results: by number of workers, and of threads that submit at once.
 
 use std::thread;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Weather in small: 24 days of a reading an hour, 5 ms a call, in a loop and with 8 threads.
+//! The weather example, small: 24 days with one reading an hour, 5 ms a call, in a loop and with 8 threads.
 //!
-//! Three rounds of 5 ms are the least that 8 threads can need, 24 that a loop can.
+//! 8 threads need at least three rounds of 5 ms, a loop 24.
 
 #[path = "../examples/weather_fetch/day.rs"]
 #[expect(dead_code, reason = "only the program tells what it left out")]

@@ -1,6 +1,6 @@
-//! X-rays in small: 16 drawn ones, in a loop, with 2 threads, with 2 processes.
+//! The X-ray example, small: 16 drawings, in a loop, with 2 threads, with 2 processes.
 //!
-//! A loop needs the time of all decoding; two workers can't need less than half of it. The pools are started before.
+//! A loop needs the time of all decoding, two workers at least half of it. The pools are started before.
 
 #[path = "../examples/xray_resize/chest.rs"]
 mod chest;

@@ -1,12 +1,12 @@
-//! An executor of one's own: some threads and a channel, in about thirty lines.
+//! An executor of your own: some threads and a channel, in about thirty lines.
 //!
-//! Whoever implements `Executor` gets `submit`, `map`, `wait`, `as_completed` and the rest for nothing. An executor
-//! promises one thing: every task that it is given is run, failed or dropped. A dropped task resolves its future as
-//! abandoned, so nobody waits for ever.
+//! A type that implements `Executor` has `submit`, `map`, `wait`, `as_completed` and the rest without further code. It
+//! promises only that it runs, fails or drops every task. Dropping a task resolves its future as abandoned, so no wait lasts
+//! for ever.
 //!
 //! `cargo run --example custom_executor`
 
-// Ends the program when nobody reads on (`| head -1`); std's `println!`, in use without these lines, panics there.
+// Ends the program when the reader closes the pipe (`| head -1`), where the standard library's `println!` panics.
 #[macro_use]
 #[path = "common/println.rs"]
 mod println;
@@ -18,7 +18,7 @@ use std::thread;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Rejected, Shutdown, Task, TaskError};
 
-/// A fixed crew of threads that share one channel of tasks.
+/// A fixed number of threads that share one channel of tasks.
 pub(crate) struct Crew {
     door: Mutex<Option<Sender<Task>>>,
     queue: Arc<Mutex<Receiver<Task>>>,
@@ -31,7 +31,7 @@ impl Crew {
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..size {
             let queue = queue.clone();
-            // The lock is held while one takes, not while one works: `next` gives it back.
+            // `next` holds the lock only while it takes a task, not while the task runs.
             thread::spawn(move || {
                 while let Some(task) = next(&queue) {
                     task.run()
@@ -44,10 +44,10 @@ impl Crew {
 
 impl Executor for Crew {
     fn execute(&self, task: Task) {
-        // Cloned, so that no lock is held when a task is failed or dropped: that runs the callbacks of its user.
+        // Cloned, so that no lock is held when a task is failed or dropped: that runs the user's callbacks.
         let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match door {
-            Some(door) => drop(door.send(task)), // one that can't be sent is dropped: abandoned
+            Some(door) => drop(door.send(task)), // a task that can't be sent is dropped, and its future abandoned
             None => drop(task.fail(TaskError::Rejected(Rejected::ShutDown))),
         }
     }
@@ -70,7 +70,7 @@ fn next(queue: &Mutex<Receiver<Task>>) -> Option<Task> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-/// Written against the trait: it never learns who does the work.
+/// Works with every executor, because it uses only the trait.
 fn report(name: &str, executor: &dyn Executor) -> Result<(), TaskError> {
     let squares: Vec<u64> = executor.map(|x| x * x, 1..=5_u64).collect::<Result<_, _>>()?;
 

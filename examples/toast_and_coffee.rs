@@ -1,12 +1,12 @@
-//! Breakfast twice: many toasts in parallel, and coffee that brews while somebody else works.
+//! Breakfast twice: many toasts in parallel, and toast that is made while the coffee brews.
 //!
-//! Two different ideas are often called by one name. *Parallel*: four toasters make a hundred toasts in a quarter of
-//! the time. *Asynchronous*: one cook starts the coffee and makes toast while it brews. Both pictures are drawn from
-//! what really ran, a minute scaled down to some milliseconds, and the figures are checked.
+//! Two different ideas are often confused. *Parallel*: four toasters make a hundred toasts in a quarter of the time.
+//! *Asynchronous*: one cook starts the coffee and makes toast while it brews. Both pictures show what really ran, with a
+//! minute scaled down to some milliseconds, and the figures are checked.
 //!
-//! `cargo run --example toast_and_coffee`, and with `-- --executor processes` each worker is a process
+//! `cargo run --example toast_and_coffee`; with `-- --executor processes` each worker is a process
 
-// Ends the program when nobody reads on (`| head -1`); std's `println!`, in use without these lines, panics there.
+// Ends the program when the reader closes the pipe (`| head -1`), where the standard library's `println!` panics.
 #[macro_use]
 #[path = "common/println.rs"]
 mod println;
@@ -27,7 +27,7 @@ const TOASTS: u32 = 100;
 const TOAST: u32 = 2;
 const COFFEE: u32 = 5;
 
-/// How much longer than on paper it may take: sleeping threads wake late, the later the busier the machine.
+/// How much longer it may take than expected: sleeping threads wake up late, especially on a busy machine.
 const LATE: f64 = 1.25;
 
 #[derive(Parser)]
@@ -93,10 +93,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The same lines for one toaster and for four, whatever they are.
+/// The same code for one toaster and for four, threads or processes.
 fn toasts(kitchen: &Kitchen, toasters: &dyn Executor) -> Result<Vec<Bar>, TaskError> {
     let toasts = iter::repeat_n(*kitchen, TOASTS as usize);
-    // A worker is a toaster; they are numbered as they turn up.
+    // A worker is a toaster, numbered in the order of appearance.
     let mut names = BTreeMap::new();
     let bars = toasters.map(make_toast, toasts).map(|bar| {
         let bar: Bar = bar?;
@@ -107,20 +107,20 @@ fn toasts(kitchen: &Kitchen, toasters: &dyn Executor) -> Result<Vec<Bar>, TaskEr
     bars.collect()
 }
 
-/// One cook. The future is the promise of a coffee; nobody stands beside the machine.
+/// One cook. The future stands for the coffee, and the cook doesn't wait beside the machine.
 fn coffee_meanwhile(kitchen: &Kitchen, machine: &dyn Executor) -> Result<[Bar; 2], TaskError> {
     let coffee = machine.submit(|kitchen: Kitchen| kitchen.make("coffee", COFFEE), *kitchen);
     let toast = keep(kitchen.make("toast", TOAST));
     Ok([keep(coffee.result()?), toast])
 }
 
-/// The task: a toast, by whichever toaster is free.
+/// The task: one toast, on any free toaster.
 fn make_toast(kitchen: Kitchen) -> Bar {
     let worker = format!("{} {:?}", process::id(), thread::current().id());
     kitchen.make(&worker, TOAST)
 }
 
-/// What was made, from when to when, in minutes since the kitchen opened.
+/// What was made, with its beginning and end in minutes since the kitchen opened.
 #[derive(Clone, Serialize, Deserialize)]
 struct Bar {
     name: String,
@@ -128,7 +128,7 @@ struct Bar {
     end: f64,
 }
 
-/// What Ctrl-C shows: the bars of the picture under way.
+/// The bars of the current picture, for Ctrl-C.
 struct SoFar {
     bars: Vec<Bar>,
     columns_a_minute: f64,
@@ -141,7 +141,7 @@ fn keep(bar: Bar) -> Bar {
     bar
 }
 
-/// Its clock hangs where all see it: the time of day is the same in each process.
+/// Its clock is the time of day, which is the same in each process.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Kitchen {
     opened: SystemTime,
@@ -165,7 +165,7 @@ impl Kitchen {
         Bar { name: name.to_owned(), begin, end: self.now() }
     }
 
-    /// Draws the bars and says whether they took the minutes that they take on paper.
+    /// Draws the bars, and returns whether they took the expected number of minutes.
     fn report(&self, title: &str, on_paper: u32, bars: &[Bar]) -> bool {
         let took = bars.iter().map(|bar| bar.end).fold(0.0, f64::max);
         let right = (f64::from(on_paper)..f64::from(on_paper) * LATE).contains(&took);
@@ -179,7 +179,7 @@ impl Kitchen {
     }
 }
 
-/// A line for each name, and how many bars it is made of.
+/// A line for each name, with the number of its bars.
 fn draw(bars: &[Bar], columns_a_minute: f64) {
     let mut lines: BTreeMap<&str, (Vec<char>, u32)> = BTreeMap::new();
     for bar in bars {

@@ -1,7 +1,7 @@
 //! Holds the architecture: who may name whom, where `unsafe` may stand, what a library must not do.
 //!
 //! The rules are in `tidy/rules.rs`. A failure names the file and line, the rule, and what to do instead. That tests which
-//! the documents name are there, `tidy/names.rs` holds.
+//! the documents name are there, `tidy/names.rs` holds; that words which are gone stay away, `tidy/words.rs`.
 
 #[path = "tidy/lexer.rs"]
 mod lexer;
@@ -13,6 +13,8 @@ mod rules;
 mod security;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/words.rs"]
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,15 @@ fn security_counts_the_unsafe_that_is_there() {
     let text = fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
     let found = security::table(&text, &sources());
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn words_that_are_gone_stay_away() {
+    let mut paths = rust_files(&root().join("src"));
+    paths.extend(rust_files(&root().join("tests/protocol")));
+    paths.push(root().join("src/process_pool/PROTOCOL.md"));
+    let found: Vec<String> = paths.iter().flat_map(|path| words::gone(&shown(path), &read(path))).collect();
+    assert!(found.is_empty(), "{} words that are gone:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
@@ -91,13 +102,17 @@ fn root() -> &'static Path {
 fn sources() -> Vec<Source> {
     let mut paths = rust_files(&root().join("src"));
     paths.sort();
-    let read = |path: PathBuf| {
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let shown: Vec<_> =
-            path.strip_prefix(root()).unwrap_or(&path).iter().map(|part| part.to_string_lossy()).collect();
-        Source::new(&shown.join("/"), &text)
-    };
-    paths.into_iter().map(read).collect()
+    paths.iter().map(|path| Source::new(&shown(path), &read(path))).collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A path as it is written in messages and lists: from the root, with slashes.
+fn shown(path: &Path) -> String {
+    let parts = path.strip_prefix(root()).unwrap_or(path).iter();
+    parts.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -1,5 +1,5 @@
-//! Lines on stdout for a program that has more to do than to print: where they can't be written the work goes on, and the
-//! program says so at its end.
+//! Lines on stdout for a program whose work matters more than its output: if they can't be written, the work continues, and
+//! the program reports it at its end.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 
 enum State {
     Read,
-    /// The reader has gone, as behind `| head -1`.
+    /// The reader has closed the pipe, as in `| head -1`.
     Unread,
     Failed(Option<io::Error>),
 }
@@ -33,12 +33,12 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     }
 }
 
-/// False once nobody reads the lines.
+/// False once the reader has closed the pipe, or a write failed.
 pub(crate) fn are_read() -> bool {
     matches!(*state(), State::Read)
 }
 
-/// Why lines are missing, if that is an error: that their reader has gone is none.
+/// Why lines are missing. A closed pipe is no error.
 pub(crate) fn end() -> io::Result<()> {
     match &mut *state() {
         State::Failed(error) => error.take().map_or(Ok(()), Err),

@@ -1,8 +1,8 @@
-//! A place that a result is written to, whatever stands there: shared by the examples, each of which includes this file.
+//! Where a result is written to, whatever kind of file that is. The examples share this file by including it.
 //!
-//! A device, a pipe or the program's own output is written to as it is. A link is followed. Only a regular file, or a name
-//! that nothing has yet, gets a new file: it is written beside its place and renamed at the end, so that there is the
-//! whole result or what was there before. Nothing else is ever replaced.
+//! A device, a pipe or the program's own output is written to directly. A link is followed. Only a regular file, or a name
+//! that isn't in use, gets a new file: it is written beside the target and renamed at the end, so that the target has either
+//! the whole result or its old content. Nothing else is ever replaced.
 
 use std::{
     fs::{self, File},
@@ -18,7 +18,7 @@ pub(crate) struct Place(Kind);
 enum Kind {
     /// A name in a folder, with all links followed.
     Name(PathBuf),
-    /// Takes bytes as they come. It is open from the start: whoever reads from a pipe takes a second opening for the end.
+    /// Written to directly. Opened once, at the start: the reader of a pipe would take a second opening for the end.
     Stream(File),
     /// A regular file that can't be renamed to: its content is replaced.
     Content(File),
@@ -29,7 +29,7 @@ impl Place {
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let is_file_name = !path.as_os_str().is_empty() && !ends_as_folder(path);
         let found = match fs::metadata(path) {
-            // Nothing there, or a link to nothing, whose target is made.
+            // Not in use, or a link to nothing, whose target will be created.
             Err(error) if error.kind() == io::ErrorKind::NotFound && is_file_name => None,
             found => Some(found?),
         };
@@ -44,7 +44,7 @@ impl Place {
         if let Some(own) = own_output(&found)? {
             return Ok(Self(Kind::Stream(own)));
         }
-        // Write protection holds, although a rename would not ask for it.
+        // A rename would succeed on a write-protected file, which must stay.
         let file = File::options().write(true).open(path)?;
         if !found.is_file() {
             return Ok(Self(Kind::Stream(file)));
@@ -58,7 +58,7 @@ impl Place {
         }
     }
 
-    /// Begins to write. Until `finish` nothing changes at the place.
+    /// Begins to write. The target doesn't change before `finish`.
     pub(crate) fn begin(self) -> io::Result<Draft> {
         Ok(Draft(match self.0 {
             Kind::Name(target) => Begun::Beside(successor(&target)?, target),
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-/// A result on its way to its place. Dropped, it leaves nothing behind.
+/// A partly written result. Dropping it leaves nothing behind.
 pub(crate) struct Draft(Begun);
 
 enum Begun {
@@ -77,7 +77,7 @@ enum Begun {
 }
 
 impl Draft {
-    /// The file that must go when the program is left at once.
+    /// The file to remove if the program exits at once.
     pub(crate) fn temporary(&self) -> Option<&Path> {
         match &self.0 {
             Begun::Beside(file, _) => Some(file.path()),
@@ -85,7 +85,7 @@ impl Draft {
         }
     }
 
-    /// Puts the result in its place. The error's kind is `BrokenPipe` when the place is a pipe and its reader has gone.
+    /// Moves the result to its target. The error's kind is `BrokenPipe` if that is a pipe whose reader has closed it.
     pub(crate) fn finish(self) -> io::Result<()> {
         match self.0 {
             Begun::Beside(file, target) => rename(file, &target),
@@ -117,7 +117,7 @@ impl Seek for Draft {
     }
 }
 
-/// A file beside the target, since a file can be renamed within its file system only; removed when dropped.
+/// A file beside the target, because a rename works only within a file system; removed when dropped.
 fn temporary(target: &Path) -> io::Result<NamedTempFile> {
     let folder = folder(target);
     if target.file_name().is_none() || ends_as_folder(target) {
@@ -134,7 +134,7 @@ fn temporary(target: &Path) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
-/// As readable as the file whose place it will take, from the start.
+/// With the permissions of the file that it will replace, from the start.
 fn successor(target: &Path) -> io::Result<NamedTempFile> {
     let file = temporary(target)?;
     if let Ok(found) = fs::metadata(target) {
@@ -148,7 +148,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// As `new/` does, where nothing is yet.
+/// The error for a name such as `new/` that isn't in use.
 fn ends_as_folder(path: &Path) -> bool {
     path.to_string_lossy().ends_with(std::path::is_separator)
 }
@@ -159,13 +159,13 @@ fn is_closed(error: &io::Error) -> bool {
 
 fn rename(file: NamedTempFile, target: &Path) -> io::Result<()> {
     if fs::symlink_metadata(target).is_ok_and(|found| !found.is_file()) {
-        let why = "when the result was ready, something else than a regular file stood there";
+        let why = "when the result was ready, the path was no regular file any more";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     file.as_file().sync_all()?; // else a crash could leave the new name with no content
     match file.persist(target) {
         Ok(_) => Ok(()),
-        // A file that is mounted by itself, as containers do, can be written to but not renamed to.
+        // A single mounted file, as in containers, can be written to but not renamed to.
         Err(error) if error.error.kind() == io::ErrorKind::ResourceBusy => {
             let to = File::options().write(true).open(target)?;
             copy(&mut error.file.as_file(), to, true)
@@ -183,18 +183,18 @@ fn copy<R: Read + Seek>(from: &mut R, mut to: File, replace: bool) -> io::Result
     to.flush()
 }
 
-/// A file's owner and group, where that may be given away.
+/// Sets a file's owner and group, where that is allowed.
 #[cfg(unix)]
 fn keep_owner(file: &File, found: &fs::Metadata) {
     use std::os::unix::fs::MetadataExt;
-    // Others than root may not; the file is theirs then.
+    // Only root may; otherwise the file belongs to the user.
     let _ = std::os::unix::fs::fchown(file, Some(found.uid()), Some(found.gid()));
 }
 
 #[cfg(not(unix))]
 fn keep_owner(_: &File, _: &fs::Metadata) {}
 
-/// The program's own stdout or stderr, if that is what was found: bytes go behind those that are there already.
+/// The program's own stdout or stderr, if the target is one of them: bytes are appended.
 #[cfg(unix)]
 fn own_output(found: &fs::Metadata) -> io::Result<Option<File>> {
     use std::os::{fd::AsFd, unix::fs::MetadataExt};
@@ -213,7 +213,7 @@ fn own_output(_: &fs::Metadata) -> io::Result<Option<File>> {
     Ok(None)
 }
 
-/// Where a chain of links ends; nowhere when it goes through /proc, where a link is an open file and not a name.
+/// The end of a chain of links; `None` if it goes through /proc, where a link is an open file and not a name.
 fn resolve(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut target = path.to_owned();
     // As many as Linux follows.

@@ -1,8 +1,8 @@
-//! Names and reasons as a terminal may show them: who made a file chose its name, line ends and escape sequences too.
+//! Names and reasons that are safe to show on a terminal: a file's name may contain line ends and escape sequences.
 
 use std::{fmt::Write, path::Path};
 
-/// A path on one line; what is no character is written as its bytes.
+/// A path on one line; bytes that are no characters are written as escapes.
 pub(crate) fn path(path: &Path) -> String {
     let mut shown = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
@@ -15,7 +15,7 @@ pub(crate) fn path(path: &Path) -> String {
     shown
 }
 
-/// A text on one line, with nothing in it that a terminal obeys.
+/// A text on one line, without anything that controls a terminal.
 pub(crate) fn line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
@@ -24,7 +24,7 @@ pub(crate) fn line(text: &str) -> String {
     shown
 }
 
-/// Control characters, and those that end a line or turn the direction of writing.
+/// Control characters, and characters that end a line or change the direction of writing.
 pub(crate) fn is_obeyed(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

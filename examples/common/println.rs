@@ -1,5 +1,5 @@
-//! `println!` for a program that only prints: it ends, quietly, when nobody reads any more, as behind `| head -1`. That of
-//! std panics there; without the line that includes this file a program has std's, and is the same otherwise.
+//! `println!` for a program that only prints: when the reader closes the pipe, as `| head -1` does, it exits quietly. The
+//! standard library's `println!` panics there; without the line that includes this file, a program uses that one.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     if let Err(error) = writeln!(io::stdout(), "{text}") {
         let is_unread = error.kind() == ErrorKind::BrokenPipe;
         if !is_unread {
-            // Who has no stderr either is told by the exit code.
+            // Without a stderr, the exit code has to do.
             let _ = writeln!(io::stderr(), "error: can't print: {error}");
         }
         process::exit(if is_unread { 0 } else { 1 });

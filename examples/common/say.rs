@@ -1,5 +1,5 @@
-//! What a program says to its user. Where nobody listens any more, as behind `| head -1`, nothing is said and the work
-//! goes on: `println!` and `eprintln!` would panic there.
+//! Messages to the user. If the reader has closed the pipe, as in `| head -1`, they are dropped and the work continues;
+//! `println!` and `eprintln!` would panic.
 
 use std::{
     fmt::Display,
@@ -12,7 +12,7 @@ pub(crate) fn say(line: impl Display) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// A text on stdout. That its reader has gone is no error.
+/// A text on stdout. A closed pipe is no error.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -1,7 +1,7 @@
-//! Tasks in processes that log their begin and their end, while workers are killed at random.
+//! Tasks in processes that log their beginning and end while workers are killed at random.
 //!
-//! The log outlives every worker: a line is one write to a file that only ever grows. So it tells what really ran: which
-//! task, in which process, how often.
+//! The log outlives every worker: each line is one append to a file. So it has what really ran: which task, in which
+//! process, how often.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,10 +22,10 @@ use crate::report::Report;
 
 const WORKERS: usize = 8;
 
-/// One kill in so long: 50 a second.
+/// The time between two kills: 50 a second.
 const EVERY: Duration = Duration::from_millis(20);
 
-/// Every so-manieth task may be run again after its worker's death, so often.
+/// One task in `RETRIED` has `RETRIES` retries.
 const RETRIED: u32 = 4;
 const RETRIES: u32 = 3;
 
@@ -109,7 +109,7 @@ pub(crate) fn run(tasks: u32, seed: u64) -> Report {
     report
 }
 
-/// What became of a task; none if nothing did.
+/// What became of a task, if it ended.
 fn outcome(future: Future<(u32, String)>) -> Option<Result<(u32, String), TaskError>> {
     future.result_timeout(Duration::from_secs(60)).ok()
 }
@@ -123,7 +123,7 @@ fn kill_at_random(pool: &ProcessPoolExecutor, over: &AtomicBool, seed: u64) -> V
         next += EVERY;
         thread::sleep(next.saturating_duration_since(Instant::now()));
         let stats = pool.stats();
-        // A pool gives up when three workers in a row die before they have done anything: that is another test.
+        // Three workers in a row that die before their first task break a pool: that is another test.
         if stats.finished == finished {
             continue;
         }
@@ -135,7 +135,7 @@ fn kill_at_random(pool: &ProcessPoolExecutor, over: &AtomicBool, seed: u64) -> V
             continue;
         };
         let process = Pid::from_raw(pid.cast_signed()).expect("a pid");
-        // One that is dead already, and nobody has noticed yet, counts once.
+        // A worker that is already dead, but not yet noticed, counts once.
         if kill_process(process, Signal::KILL).is_ok() && !killed.contains(&pid) {
             killed.push(pid);
         }
@@ -190,7 +190,7 @@ fn judge(
                     report.is_wrong(format!("task {number}: {died}, which nobody killed"));
                 }
                 match logged.begun.last() {
-                    // Begun by the page, and dead before its first line.
+                    // Begun according to the shared segment, and dead before its first line.
                     None => report.count("of these killed before their first instruction", 1),
                     Some(pid) if *pid == died.pid() => {}
                     // A retry that died before its first line.

@@ -1,4 +1,4 @@
-//! Random choices that a seed repeats.
+//! Random choices, repeatable by their seed.
 
 /// Marsaglia's xorshift.
 pub(crate) struct Dice(u64);

@@ -1,4 +1,4 @@
-//! What this process has: memory, descriptors, threads, children, shared pages. Zero everywhere without `/proc`.
+//! The resources of this process: memory, descriptors, threads, children, shared segments. All zero without `/proc`.
 
 use std::fmt;
 use std::fs;
@@ -8,14 +8,14 @@ use std::fs;
 pub(crate) struct House {
     /// Resident memory of this process, in bytes.
     pub(crate) memory: u64,
-    /// Of it what was asked for and not given back.
+    /// The part of it that was allocated and not freed.
     pub(crate) in_use: u64,
     /// Resident memory of its children together; what they share with it counts in both.
     pub(crate) memory_of_children: u64,
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
     pub(crate) children: usize,
-    /// Pages shared with workers.
+    /// Segments shared with workers.
     pub(crate) pages: usize,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for House {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} MB, {} descriptors, {} threads, {} children, {} shared pages",
+            "{:.1} MB, {} descriptors, {} threads, {} children, {} shared segments",
             self.memory as f64 / 1e6,
             self.descriptors,
             self.threads,
@@ -62,7 +62,7 @@ fn entries(folder: &str) -> usize {
     fs::read_dir(folder).map(Iterator::count).unwrap_or_default()
 }
 
-/// The children of all threads; also those that have ended and were not asked for.
+/// The children of all threads, including those that have ended and were not waited for.
 fn children() -> Vec<u32> {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
@@ -77,10 +77,10 @@ fn resident(process: &str) -> u64 {
     1024 * kilobytes.unwrap_or_default()
 }
 
-/// A core of each worker that is killed would fill the disk.
+/// Core files of all killed workers would fill the disk.
 pub(crate) fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
-    // Refused: then there are cores.
+    // If refused, there are core files.
     let _ = setrlimit(Resource::Core, limit);
 }

@@ -1,7 +1,7 @@
-//! The end of exactly one running task, asked for at the moment when it ends by itself.
+//! Ending exactly one running task, at the moment when it ends by itself.
 //!
-//! Whoever kills the process that a task ran in a moment ago kills the task that runs there now. Here tasks lie close
-//! before and behind the one that is to be hit, in the same worker; none of them may ever be.
+//! A kill of the process that ran a task a moment ago would hit the task that runs there now. Here other tasks lie directly
+//! before and behind the target, in the same worker; none of them may ever be hit.
 
 use std::hint::black_box;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::dice::Dice;
 use crate::progress;
 use crate::report::Report;
 
-/// Pools that race side by side.
+/// Pools that race at the same time.
 const POOLS: u32 = 2;
 
 /// Neighbours in front and behind.
@@ -65,7 +65,7 @@ fn race(races: u32, seed: u64) -> Report {
         let before: Vec<_> = (0..NEIGHBOURS).map(|n| pool.submit(work, (n, 5))).collect();
         let by_time = number % 2 == 1;
         let victim = if by_time {
-            // Its limit is about its own length; who is first is open.
+            // Its limit is about its own length; either may be first.
             let limit = Duration::from_micros((micros * (40 + dice.throw(70)) / 100).into());
             pool.submit_with(TaskOptions::new().timeout(limit), work, (number, micros))
         } else {

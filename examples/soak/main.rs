@@ -1,23 +1,23 @@
-//! Storms over the crate, each with counts at its end: what can't be must count zero.
+//! Storms over the crate, each with counts at its end: the count of impossible states must be zero.
 //!
 //! ```text
 //! cargo run --release --example soak -- --storm deaths      # one, at full size
-//! cargo run --release --example soak -- --minutes 30        # all at once, in turns, for so long
+//! cargo run --release --example soak -- --minutes 30        # all at once, in turns, for half an hour
 //! ```
 //!
 //! | storm | what it does | full size |
 //! |---|---|---|
-//! | `deaths` | tasks log their begin and end while workers are killed at random, 50 times a second | 100 000 tasks |
+//! | `deaths` | tasks log their beginning and end while workers are killed at random, 50 times a second | 100 000 tasks |
 //! | `kills` | ends exactly the running task, by hand or by time limit, at the moment when it ends by itself | 100 000 races |
 //! | `threads` | 64 producers submit, cancel, drop, wait, panic, hang callbacks, and drop their pool | 10 000 000 tasks |
 //! | `weather` | days fetched by threads from a server that fails | 2000 days |
 //! | `xrays` | pictures resized by processes, some of them broken | 2000 pictures |
 //!
-//! With `--minutes` memory and descriptors are watched all the while, and drawn as a plot with `--out FILE.svg`. Ctrl-C
+//! With `--minutes` memory and descriptors are recorded, and drawn as a plot with `--out FILE.svg`. Ctrl-C
 //! ends the storms with what they have counted. Exit code: 0 when nothing was lost, doubled, leaked or hung, 1 otherwise,
 //! 2 for wrong arguments and when the plot can't be written, 130 when nothing was wrong until Ctrl-C.
 
-// `println!` that leaves the storms to rage on when nobody reads the lines (`| head -1`); std's panics there.
+// A `println!` that ignores a closed pipe (`| head -1`), so that the storms continue; the standard library's panics.
 macro_rules! println {
     ($($text:tt)*) => { crate::lines::line(format_args!($($text)*)) };
 }
@@ -86,27 +86,27 @@ use crate::say::say;
 /// Storms over executors: everything at once, for long, with counts at the end.
 ///
 /// Exit code: 0 when nothing was lost, doubled, leaked or hung; 1 otherwise; 2 for wrong arguments, and when the plot
-/// can't be written; 130 when nothing was wrong until Ctrl-C, which shows what was counted.
+/// can't be written; 130 after Ctrl-C, if nothing was wrong until then; the counts so far are shown.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "soak", version)]
 struct Args {
-    /// One storm alone, at full size
+    /// Run only this storm, at full size
     #[arg(long, value_enum, conflicts_with = "minutes")]
     storm: Option<Storm>,
 
-    /// All storms at once, in turns, for so many minutes
+    /// Run all storms at once, in turns, for this many minutes
     #[arg(long, default_value_t = 1.0, value_parser = minutes, value_name = "MINUTES")]
     minutes: f64,
 
-    /// How much of its full size a storm has, with --storm
+    /// The share of its full size that a storm has, with --storm
     #[arg(long, default_value_t = 1.0, value_parser = size, value_name = "SHARE", conflicts_with = "minutes")]
     size: f64,
 
-    /// Which random choices are made
+    /// The seed of all random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Where a plot of memory and descriptors goes, with --minutes; without it there is none
+    /// Write a plot of memory and descriptors to this file, with --minutes
     #[arg(long, value_name = "FILE.svg", conflicts_with = "storm")]
     out: Option<PathBuf>,
 }
@@ -117,9 +117,9 @@ enum Storm {
     Deaths,
     /// Tasks are killed as they end
     Kills,
-    /// Everything that a pool of threads can be asked, by 64 producers
+    /// Every operation of a pool of threads, by 64 producers
     Threads,
-    /// Days from a server that fails
+    /// Days fetched from a faulty server
     Weather,
     /// Pictures, some of them broken
     Xrays,
@@ -184,7 +184,7 @@ fn mixed(args: &Args) -> Result<ExitCode, Error> {
         let out = args.out.as_deref().unwrap_or("".as_ref());
         format!("{} can't be written: {error}", plain::path(out))
     };
-    // No place to write to? Better said now than after half an hour.
+    // A place that can't be written to is reported now rather than after half an hour.
     let place = args.out.as_deref().map(Place::new).transpose().map_err(cannot)?;
     let telling = Telling::start((time / 60).clamp(Duration::from_secs(2), Duration::from_secs(60)));
     let (reports, samples) = mix::run(time, args.seed);
@@ -210,7 +210,7 @@ fn verdict(reports: &[Report]) -> ExitCode {
         println!("nothing lost, nothing doubled, nothing left behind");
         ExitCode::SUCCESS
     } else {
-        println!("{wrong} things that can't be");
+        println!("{wrong} impossible states");
         ExitCode::FAILURE
     }
 }

@@ -1,5 +1,5 @@
-//! The memory that is in use: an allocator that counts. Resident memory also has what the allocator keeps for later, which
-//! after millions of threads is most of it; a leak would show here.
+//! The memory in use: an allocator that counts. Resident memory also includes what the allocator keeps for later, most of it
+//! after millions of threads; a leak would show here.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes that were asked for and not given back, in this process.
+/// Bytes that were allocated and not freed, in this process.
 pub(crate) fn in_use() -> u64 {
     IN_USE.load(Ordering::Relaxed) as u64
 }

@@ -1,4 +1,4 @@
-//! All storms at once, in slices until the time is up, under watch.
+//! All storms at once, in slices until the time is up, with the resources recorded.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -11,20 +11,20 @@ use crate::house::House;
 use crate::progress;
 use crate::report::Report;
 
-/// A slice of a storm is its full size by this: seconds, so that the end is near when the time is up.
+/// A slice is a storm's full size divided by this. It takes seconds, so that the end comes soon after the time is up.
 const SLICES: u32 = 100;
 
-/// Looks at memory and descriptors in the whole time, at most one in a fifth of a second.
+/// The number of samples in the whole time, at most one in a fifth of a second.
 const SAMPLES: u32 = 600;
 
-/// What the process had, so long after the beginning.
+/// The resources of the process at a time after the beginning.
 pub(crate) struct Sample {
     pub(crate) seconds: f64,
     pub(crate) house: House,
 }
 
 pub(crate) fn run(time: Duration, seed: u64) -> (Vec<Report>, Vec<Sample>) {
-    // What is made once for good, such as the server's tables, is made before the first look.
+    // Everything that is allocated once for good, such as the server's tables, is allocated before the first sample.
     for storm in Storm::ALL {
         storm.run(1, seed);
     }

@@ -1,4 +1,4 @@
-//! How far the storms are, told while they rage, and the wish that they end.
+//! The progress of the storms, and the request to end them.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +20,7 @@ pub(crate) fn obey_interrupts() -> Result<(), ctrlc::Error> {
         if STOP.swap(true, Ordering::Relaxed) {
             process::exit(INTERRUPTED.into());
         }
-        say("\nstopping: the storms end with what they have counted; Ctrl-C again to leave at once");
+        say("\nstopping: the storms end with what they have counted; Ctrl-C again to exit at once");
     })
 }
 
@@ -28,17 +28,17 @@ pub(crate) fn is_stopping() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
-/// So many tasks, races, days or pictures are over.
+/// The number of tasks, races, days or pictures that are done.
 pub(crate) fn done(more: u64) {
     DONE.fetch_add(more, Ordering::Relaxed);
 }
 
-/// Something that can't be.
+/// An impossible state.
 pub(crate) fn wrong() {
     WRONG.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Tells on stderr how far the storms are, until it is dropped.
+/// Prints the progress to stderr until it is dropped.
 pub(crate) struct Telling {
     over: Option<mpsc::Sender<()>>,
     telling: Option<thread::JoinHandle<()>>,
@@ -52,7 +52,7 @@ impl Telling {
             while let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(every) {
                 let seconds = began.elapsed().as_secs();
                 let (done, wrong) = (DONE.load(Ordering::Relaxed), WRONG.load(Ordering::Relaxed));
-                say(format_args!("{seconds:>6} s  {done} done, {wrong} that can't be"));
+                say(format_args!("{seconds:>6} s  {done} done, {wrong} impossible states"));
             }
         });
         Self { over: Some(over), telling: Some(telling) }

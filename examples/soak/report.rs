@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::house::House;
 
-/// Of impossible things so many are told in full; of all the number is.
+/// This many impossible states are described in full; all are counted.
 const TOLD: usize = 20;
 
-/// Counts, and what can't be.
+/// Counts, and impossible states.
 #[derive(Default)]
 pub(crate) struct Report {
     name: &'static str,
@@ -26,7 +26,7 @@ impl Report {
         *self.counts.entry(what).or_default() += more;
     }
 
-    /// Something that the crate promises can't be.
+    /// Something that the crate promises never happens.
     pub(crate) fn wrong(&self) -> &[String] {
         &self.wrong
     }
@@ -50,7 +50,7 @@ impl Report {
         self.wrong.extend(other.wrong);
     }
 
-    /// Compares with how the process was before.
+    /// Compares with the resources before.
     pub(crate) fn left_behind(&mut self, before: &House) {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -73,7 +73,7 @@ impl fmt::Display for Report {
         for (what, count) in &self.counts {
             writeln!(f, "  {count:>12}  {what}")?;
         }
-        writeln!(f, "  {:>12}  that can't be", self.wrong.len())?;
+        writeln!(f, "  {:>12}  impossible states", self.wrong.len())?;
         for what in self.wrong.iter().take(TOLD) {
             writeln!(f, "                {what}")?;
         }

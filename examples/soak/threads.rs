@@ -1,4 +1,4 @@
-//! Everything that a pool of threads can be asked, at once, by 64 producers.
+//! Every operation of a pool of threads, at once, by 64 producers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::report::{OnPurpose, Report};
 
 const PRODUCERS: u32 = 64;
 
-/// A pool is dropped, and another takes its place, after so many tasks of one producer.
+/// A pool is dropped and replaced after this many tasks of one producer.
 const POOL_LASTS: u32 = 2000;
 
 /// Futures that a producer keeps before it does something with all of them.
@@ -25,7 +25,7 @@ const HELD: usize = 32;
 /// Longest wait for anything.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What happened, counted by whom it happened to.
+/// What happened, counted by the closures and callbacks themselves.
 #[derive(Default)]
 struct Counts {
     submitted: AtomicU64,
@@ -55,7 +55,7 @@ impl Drop for Token {
     }
 }
 
-/// The pool of the moment.
+/// The current pool.
 struct Slot(Mutex<Arc<ThreadPoolExecutor>>);
 
 impl Slot {
@@ -63,7 +63,7 @@ impl Slot {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The old one goes with the last producer that still holds it.
+    /// The old one is dropped by the last producer that holds it.
     fn replace(&self, pool: ThreadPoolExecutor) -> Arc<ThreadPoolExecutor> {
         std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), Arc::new(pool))
     }
@@ -96,7 +96,7 @@ pub(crate) fn run(tasks: u32, seed: u64) -> Report {
     report
 }
 
-/// When the last pool is dropped all its tasks are over; callbacks and drops with them.
+/// When the last pool is dropped, all its tasks, callbacks and drops are done.
 fn judge(counts: &Counts, report: &mut Report) {
     let deadline = Instant::now() + SOON;
     let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
@@ -177,7 +177,7 @@ impl<'a> Producer<'a> {
             future.add_done_callback(move |_| more(&counts.called));
         }
         match self.dice.throw(8) {
-            // Nobody wants it: it runs all the same, or is rejected by a full queue; which of the two only a look tells.
+            // Unwanted: it runs all the same, or is rejected by a full queue.
             0 => self.drop_unwanted(future),
             1 => self.cancel(future, number),
             2 => self.look(future, number),
@@ -201,7 +201,7 @@ impl<'a> Producer<'a> {
 
     fn cancel(&mut self, future: Future<u32>, number: u32) {
         let cancelled = future.cancel();
-        // Not is_cancelled at once: whoever shuts the pool down may be in the middle of cancelling it.
+        // Not is_cancelled at once: the shutdown may be in the middle of cancelling it.
         if !future.wait_timeout(SOON) {
             self.wrong.push(format!("task {number} is lost"));
         } else if cancelled != future.is_cancelled() {

@@ -1,4 +1,4 @@
-//! Days fetched by threads from a server that fails one answer in ten, goes away and comes back.
+//! Days fetched by threads from a server that fails one answer in ten and is unreachable now and then.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -51,7 +51,7 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
         api_key: None,
         workers: WORKERS,
         timeout: Duration::from_millis(500),
-        // Some days are given up: they must be told of.
+        // Some days are given up; these must be reported.
         retries: 1,
         first_wait: Duration::from_millis(1),
         rate: None,
@@ -91,12 +91,12 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
     report.count("calls repeated", fetcher.retries());
     report.must_be_equal("days, and those right or told of", dates.len() as u64, came.len() as u64 + missing);
     drop(server);
-    // The server's last connections go with its clients.
+    // The server's last connections end with its clients.
     drop(fetcher);
     thread::yield_now();
 }
 
-/// Why a day is not there.
+/// Why a day is missing.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}: {1}")]
 struct GivenUp(Date, FetchError);

@@ -1,4 +1,4 @@
-//! Pictures resized by processes: some are cut off, some are none, some end their worker.
+//! Pictures resized by processes: some are cut off, some are no pictures, some end their worker.
 
 use std::fs;
 use std::io;

@@ -7,13 +7,13 @@ use jiff::civil::Date;
 
 use crate::{decode::Api, rate::Rate};
 
-/// Fetches days of air temperature in Singapore over HTTP, many at once, and tells what that gained.
+/// Fetches days of air temperature in Singapore over HTTP, many at once, and reports the speed-up.
 ///
-/// By default a server inside this program answers, with made-up weather and a pause in each answer, so no network
+/// By default a server inside this program answers, with made-up weather and a pause before each answer, so no network
 /// is needed.
 ///
 /// Exit code: 0 when all days were written; 1 when some or all could not be fetched (the others are written);
-/// 2 for wrong arguments, and when a result can't be written; 130 after Ctrl-C (what came until then is written).
+/// 2 for wrong arguments, and when a result can't be written; 130 after Ctrl-C (the days so far are written).
 #[derive(Parser, Clone, Debug)]
 #[command(name = "weather_fetch", version)]
 pub(crate) struct Args {
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 100, value_parser = count(1..=20_000))]
     pub(crate) days: usize,
 
-    /// How many threads; for calls that mostly wait, more than processors pays
+    /// The number of threads; for calls that mostly wait, more threads than processors are faster
     #[arg(long, default_value_t = 40, value_parser = count(1..=10_000))]
     pub(crate) workers: usize,
 
@@ -29,11 +29,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "threads")]
     pub(crate) executor: Kind,
 
-    /// The embedded server's pause in each answer, in seconds
+    /// The embedded server's pause before each answer, in seconds
     #[arg(long, default_value = "1.0", value_parser = seconds, allow_negative_numbers = true, value_name = "SECONDS")]
     pub(crate) latency: Duration,
 
-    /// Minutes between two readings of made-up weather; 60 makes small days
+    /// Minutes between two readings of made-up weather; 60 makes days small
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1440), value_name = "MINUTES")]
     pub(crate) interval: u32,
 
@@ -41,12 +41,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0.0, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) faults: f64,
 
-    /// Let the faults be of the rude kinds too: byte by byte, without an end, no answer, a reset, no HTTP, a wrong
-    /// length; and let the server go away now and then and come back. Two of them cost a whole --timeout, so lower that
+    /// Add worse faults: byte by byte, without an end, no answer, a reset, not HTTP, a wrong length; and make the server
+    /// unreachable now and then. Two of these faults take a whole --timeout, so lower that
     #[arg(long, requires = "faults")]
     pub(crate) storm: bool,
 
-    /// Which answers are the faulty ones
+    /// The seed that chooses the faulty answers
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 
@@ -54,12 +54,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5, value_name = "DAYS")]
     pub(crate) sequential: usize,
 
-    /// Where the days go, as one JSON file
+    /// Write the days to this file, as JSON
     #[arg(long, default_value = "weather.json", value_name = "FILE")]
     pub(crate) out: PathBuf,
 
-    /// Keep the answers too, in this folder: YYYY-MM-DD.json has what Python's json.dumps(answer, sort_keys=True)
-    /// gives, YYYY-MM-DD.2.json the same of a second page
+    /// Also write the answers, into this folder: YYYY-MM-DD.json as Python's json.dumps(answer, sort_keys=True) writes
+    /// it, YYYY-MM-DD.2.json for a second page
     #[arg(long, value_name = "DIR")]
     pub(crate) answers: Option<PathBuf>,
 
@@ -67,11 +67,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Say who runs what, and when
+    /// Print which thread fetches which day, and when
     #[arg(long, short)]
     pub(crate) verbose: bool,
 
-    /// Let the embedded server serve the days of this folder: YYYY-MM-DD.json.gz in the shape of v1
+    /// Serve the days of this folder from the embedded server: YYYY-MM-DD.json.gz in the format of v1
     #[arg(long, value_name = "DIR", conflicts_with_all = ["live", "interval", "start"])]
     pub(crate) serve_dir: Option<PathBuf>,
 
@@ -83,7 +83,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     pub(crate) api: Option<Api>,
 
-    /// Another server than data.gov.sg, such as http://127.0.0.1:8080
+    /// A server other than data.gov.sg, such as http://127.0.0.1:8080
     #[arg(long, requires = "live", value_name = "URL")]
     pub(crate) base_url: Option<String>,
 
@@ -91,7 +91,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub(crate) start: Option<Date>,
 
-    /// Calls allowed in so many seconds, such as 6/10 [default: none; v2 of data.gov.sg 6/10, with a key 12/10]
+    /// Calls allowed in a number of seconds, such as 6/10 [default: none; v2 of data.gov.sg 6/10, with a key 12/10]
     #[arg(long, value_name = "CALLS/SECONDS")]
     pub(crate) rate: Option<Rate>,
 
@@ -103,7 +103,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5)]
     pub(crate) retries: usize,
 
-    /// The wait before a call is repeated, in seconds; doubled each time, and lengthened at random
+    /// The wait before a call is repeated, in seconds; doubled each time, and extended at random
     #[arg(long, default_value = "0.2", value_parser = seconds, allow_negative_numbers = true, value_name = "SECONDS")]
     pub(crate) first_wait: Duration,
 }

@@ -28,7 +28,7 @@ impl From<f32> for Sent {
 
 const SILENT: Sent = Sent { celsius: f32::NAN, whole: false };
 
-/// How much was left out for one reason, and what the first of it was.
+/// How much was left out for one reason, and the first instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Dropped<T = String> {
     pub(crate) count: usize,
@@ -47,7 +47,7 @@ impl<T> Dropped<T> {
     }
 }
 
-/// What of a day's answers is not in its table, or was there twice.
+/// Parts of a day's answers that are not in its table, or came twice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Notes {
     /// Rows without a time.
@@ -78,7 +78,7 @@ impl Notes {
         self.rows.first.clone().or_else(|| self.readings.first.clone())
     }
 
-    /// Each kind in a few words; nothing for a day of which all was kept.
+    /// Each kind in a few words; nothing for a day that was kept completely.
     pub(crate) fn lines(&self) -> Vec<String> {
         fn dropped<T: std::fmt::Display>(what: &str, dropped: &Dropped<T>) -> Option<String> {
             let first = dropped.first.as_ref()?;
@@ -103,7 +103,7 @@ impl Notes {
 }
 
 /// All readings of one day. `values` holds the rows one after the other, `stations.len()` values each;
-/// NaN (`null` in JSON) where a station was silent in that minute.
+/// NaN (`null` in JSON) where a station has no reading for that minute.
 #[derive(Clone, Debug)]
 pub(crate) struct Day {
     pub(crate) date: Date,
@@ -149,7 +149,7 @@ impl Day {
         }
     }
 
-    /// Fills in what is known of a station; one that was silent all day has no column and stays out.
+    /// Fills in a station's name and place; a station without readings has no column and is left out.
     pub(crate) fn describe(&mut self, station: Station) {
         if let Some(column) = self.column(&station.id) {
             self.stations[column] = station;

@@ -1,10 +1,10 @@
 //! The two shapes of the air-temperature API's answer, decoded into a [`Day`].
 //!
-//! A day of one-minute readings is about 1 MB of JSON, so this is where the program's processor time goes: what is read
-//! goes into the table while it is read, and text is borrowed from the bytes; there is never a `serde_json::Value`.
+//! A day of one-minute readings is about 1 MB of JSON, so this takes most of the program's processor time: readings go
+//! directly into the table, and text is borrowed from the bytes; there is never a `serde_json::Value`.
 //!
-//! A day is lost only for what makes it worthless. A row without a time, a reading without a number, a station without a
-//! place: each is left out alone, and counted in the day's [`Notes`](crate::day::Notes).
+//! Only a day without usable readings is lost. A row without a time, a reading without a number, a station without a place:
+//! each is left out alone, and counted in the day's [`Notes`](crate::day::Notes).
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -29,7 +29,7 @@ pub(crate) enum Api {
     V2,
 }
 
-/// What an answer holds: some of a day's readings, or all, and the way to the rest.
+/// The content of an answer: some of a day's readings, or all, and the token for the rest.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) day: Day,
@@ -39,13 +39,13 @@ pub(crate) struct Page {
 /// Why an answer with status 200 can't be used. Asking again may help with each.
 #[derive(Debug)]
 pub(crate) enum DecodeError {
-    /// 200, healthy, and not one reading: both versions do this now and then.
+    /// 200, healthy, but without readings: both versions sometimes answer so.
     Empty,
-    /// The API itself says that it is not well.
+    /// The API itself reports a fault.
     Unhealthy(String),
     /// Readings of another day than the one asked for, and no others.
     OtherDay(Dropped<DateTime>),
-    /// Rows, and none that can be used: what is wrong with the first.
+    /// Rows, but no usable one: what is wrong with the first.
     Useless(String),
     /// No JSON at all, such as the page of a proxy: what it is.
     NotJson(String),
@@ -118,7 +118,7 @@ pub(crate) fn decode(api: Api, date: Date, body: &[u8]) -> Result<Page, DecodeEr
     }
 }
 
-/// Says what came instead of JSON.
+/// Describes what came instead of JSON.
 fn not_json(text: &str) -> String {
     let words = |text: &str| {
         let words: Vec<_> = text.split_whitespace().collect();

@@ -29,14 +29,14 @@ use crate::{
     stop::Stop,
 };
 
-/// A server that asks for a longer pause than this is not waited for.
+/// If a server asks for a longer pause than this, the call fails instead.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// More pages than a day can have: a server must not hold a thread for ever.
 const MOST_PAGES: usize = 2000;
-/// After so many pages in a row that bring nothing new, no more are asked for.
+/// After this many pages in a row without anything new, no more are requested.
 const MOST_STALE_PAGES: usize = 3;
 
-/// What a [`Fetcher`] is told.
+/// The options of a [`Fetcher`].
 #[derive(Clone)]
 pub(crate) struct Options {
     pub(crate) api: Api,
@@ -65,7 +65,7 @@ struct Shared {
     limit: Option<RateLimit>,
     retries: AtomicU64,
     stop: Stop,
-    /// Told of each retry: the day, the error, the wait.
+    /// Called for each retry: the day, the error, the wait.
     on_retry: Box<OnRetry>,
 }
 
@@ -84,7 +84,7 @@ impl Fetcher {
             .max_idle_connections(options.workers)
             .max_idle_connections_per_host(options.workers)
             .user_agent(concat!("concurrent-futures-example/", env!("CARGO_PKG_VERSION")));
-        // A proxy of the environment is for the world outside: it has another 127.0.0.1.
+        // A proxy from the environment is for other machines: its 127.0.0.1 is not ours.
         let agent = if is_this_machine(&options.base_url) { agent.proxy(None) } else { agent };
         let agent = agent.build().new_agent();
         let limit = options.rate.map(RateLimit::new);
@@ -92,7 +92,7 @@ impl Fetcher {
         Self(Arc::new(Shared { agent, options, limit, retries, stop, on_retry: Box::new(on_retry) }))
     }
 
-    /// All readings of a day: every page of them, each asked for again while that may help.
+    /// All readings of a day: every page, each requested again while that may help.
     pub(crate) fn day(&self, date: Date) -> Result<Day, FetchError> {
         let Page { mut day, mut next } = self.page_with_retries(date, None)?;
         let (mut tokens, mut stale) = (HashSet::new(), 0);
@@ -101,16 +101,14 @@ impl Fetcher {
                 return Err(FetchError::new(Cause::Endless));
             }
             if !tokens.insert(token.clone()) {
-                day.notes
-                    .pages
-                    .drop_one(|| format!("the pages' tokens lead in a circle of {}", tokens.len()));
+                day.notes.pages.drop_one(|| format!("the page tokens repeat after {}", tokens.len()));
                 break;
             }
             let page = match self.page_with_retries(date, Some(&token)) {
                 Ok(page) => page,
-                // The pages before it are not worthless for that.
+                // The pages before it are still good.
                 Err(FetchError { cause: Cause::Answer(DecodeError::Empty), .. }) => {
-                    day.notes.pages.drop_one(|| "a page came empty, and was taken for the last".to_owned());
+                    day.notes.pages.drop_one(|| "an empty page was taken as the last one".to_owned());
                     break;
                 }
                 Err(error) => return Err(error),
@@ -120,7 +118,7 @@ impl Fetcher {
             day.sort();
             stale = if day.times.len() > rows { 0 } else { stale + 1 };
             if stale == MOST_STALE_PAGES && page.next.is_some() {
-                day.notes.pages.drop_one(|| format!("{stale} pages in a row brought nothing new"));
+                day.notes.pages.drop_one(|| format!("{stale} pages in a row had nothing new"));
                 break;
             }
             next = page.next;
@@ -138,7 +136,7 @@ impl Fetcher {
         if self.0.stop.is_raised() { Err(FetchError::new(Cause::Stopped)) } else { Ok(()) }
     }
 
-    /// How often a call was repeated so far.
+    /// The number of repeated calls so far.
     pub(crate) fn retries(&self) -> u64 {
         self.0.retries.load(Ordering::Relaxed)
     }
@@ -194,7 +192,7 @@ impl Fetcher {
         let status = response.status();
         if status != StatusCode::OK {
             let asked = retry_after(response.headers());
-            // Without a word from the server, a 429 ends when the limit's window has passed.
+            // If the server doesn't say when, a 429 ends when the limit's window has passed.
             let window = limit.as_ref().map(RateLimit::window);
             let retry_after = asked.or(window.filter(|_| status == StatusCode::TOO_MANY_REQUESTS));
             return Err(FetchError { retry_after, ..FetchError::new(Cause::Status(status)) });
@@ -285,7 +283,7 @@ impl FetchError {
         Self { cause, retry_after: None, attempts: 1 }
     }
 
-    /// A pause that the server asks for and that is not made.
+    /// A pause that the server asks for and that is too long.
     fn asks_too_long(&self) -> Option<Duration> {
         self.retry_after.filter(|asked| self.cause.may_pass() && *asked > LONGEST_WAIT)
     }
@@ -314,7 +312,7 @@ impl fmt::Display for FetchError {
         }
         if let Some(asked) = self.asks_too_long() {
             let (asked, most) = (asked.as_secs(), LONGEST_WAIT.as_secs());
-            write!(f, " and asks for a pause of {asked} s; more than {most} s are not waited for")?;
+            write!(f, " and asks for a pause of {asked} s; the limit is {most} s")?;
         }
         match self.attempts {
             1 => Ok(()),

@@ -1,4 +1,4 @@
-//! Fetches 100 days of air temperature over HTTP with 40 threads, and says what that gained.
+//! Fetches 100 days of air temperature over HTTP with 40 threads, and reports the speed-up.
 //!
 //! ```text
 //! cargo run --example weather_fetch                     # a server inside this program answers, 1 s a day
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The part to copy is [`fetch_with_threads`]: a pool, one task a day, results as they complete, a clean end on
-//! Ctrl-C. How one day is fetched, with its time-outs and retries, stands in `fetch.rs`.
+//! Ctrl-C. `fetch.rs` fetches one day, with time limits and retries.
 
 mod args;
 mod day;
@@ -60,9 +60,9 @@ use crate::{
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// How often the main thread looks up from waiting: to see a Ctrl-C, to redraw the time left.
+/// How often the main thread interrupts its wait: to notice Ctrl-C, to redraw the time left.
 const TICK: Duration = Duration::from_millis(100);
-/// How long calls under way may go on after Ctrl-C.
+/// How long running calls may continue after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(2);
 const INTERRUPTED: u8 = 130;
 
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Error> {
-    // No place to write to? Better said now than after the fetch.
+    // A place that can't be written to is reported now rather than after the fetch.
     let output = Output::new(&args.out, args.answers.as_deref())?;
     let (dates, server) = prepare(args)?;
     let base_url = server.as_ref().map_or_else(|| live_url(args), Server::base_url);
@@ -87,7 +87,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     ctrlc::set_handler({
         let (stop, unfinished) = (stop.clone(), output.unfinished());
         move || match stop.raise() {
-            true => say("\nstopping: nothing new starts; Ctrl-C again to leave at once"),
+            true => say("\nstopping: no new call starts; Ctrl-C again to exit at once"),
             false => {
                 unfinished.remove();
                 process::exit(INTERRUPTED.into())
@@ -175,7 +175,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
 fn summary(fetched: &Fetched, out: &Path, bytes: u64) -> String {
     let (days, place) = (fetched.days.len(), plain::path(out));
     if days == 0 {
-        return format!("no day came, so {place} was left as it was");
+        return format!("no day was fetched, so {place} was left unchanged");
     }
     let readings: usize = fetched.days.values().map(Day::readings).sum();
     let mut text =
@@ -195,11 +195,11 @@ fn summary(fetched: &Fetched, out: &Path, bytes: u64) -> String {
     text
 }
 
-/// What the server did to make it hard.
+/// The faults of the server.
 fn weathered(tally: &Tally) -> String {
     let faults: Vec<_> = tally.faults.iter().map(|(fault, times)| format!("{times} x {fault}")).collect();
     let (answers, faults) = (tally.answers, faults.join(", "));
-    format!("the server's faults in {answers} answers: {faults}; it was away {} times", tally.outages)
+    format!("the server's faults in {answers} answers: {faults}; it was unreachable {} times", tally.outages)
 }
 
 /// The days that came, the days that failed for good, and how long that took.
@@ -289,7 +289,7 @@ fn was_stopped(error: &TaskError) -> bool {
     }
 }
 
-/// The same without a pool: what the threads are measured against.
+/// The same without a pool: the baseline for the threads.
 fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Screen) -> Fetched {
     let mut fetched = Fetched::default();
     let (start, retries) = (Instant::now(), fetcher.retries());
@@ -311,7 +311,7 @@ fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Scre
     fetched
 }
 
-/// The task itself. It runs on whatever thread the executor gives it.
+/// The task itself. It runs on any thread of the executor.
 fn fetch_one(fetcher: &Fetcher, date: Date, screen: &Screen) -> Result<Day, FetchError> {
     fetcher.check_stop()?; // a queued day ends here after Ctrl-C, as if it had been cancelled
     screen.log(|| format!("{date} starts"));
@@ -337,7 +337,7 @@ fn prepare(args: &Args) -> Result<(Vec<Date>, Option<Server>), Error> {
             let dates = consecutive(args.start.unwrap_or(jiff::civil::date(2017, 3, 23)), args.days)?;
             let (days, interval) = (dates.len(), args.interval);
             say(format_args!(
-                "making up {days} days of weather, a reading every {interval} min, for a server in here"
+                "making up {days} days of weather, a reading every {interval} min, for the embedded server"
             ));
             Answers::generate(args.api(), &dates, args.interval, ROWS_A_PAGE)?
         }
@@ -402,7 +402,7 @@ fn fetch_options(args: &Args, base_url: String) -> fetch::Options {
     }
 }
 
-/// An answer of our own server is waited for after Ctrl-C, if that is short.
+/// After Ctrl-C, a running call to our own server may finish if its pause is short.
 fn grace(args: &Args) -> Duration {
     if args.live { GRACE } else { args.latency.min(GRACE) }
 }

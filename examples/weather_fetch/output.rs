@@ -26,7 +26,7 @@ pub(crate) struct Output {
     unfinished: Unfinished,
 }
 
-/// The file that must go when the program is left at once.
+/// The file to remove if the program exits at once.
 #[derive(Clone, Default)]
 pub(crate) struct Unfinished(Arc<Mutex<Option<PathBuf>>>);
 
@@ -34,7 +34,7 @@ impl Unfinished {
     pub(crate) fn remove(&self) {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(path) = left {
-            // Nobody is left to hear that it could not be removed.
+            // The program is ending: there is no one to report a file to that could not be removed.
             let _ = fs::remove_file(path);
         }
     }
@@ -87,14 +87,14 @@ impl Output {
     pub(crate) fn write(self, days: &BTreeMap<Date, Day>) -> Result<u64, OutputError> {
         let written = put(self.place, &self.unfinished, |to| write_json(to, days));
         match written {
-            // As behind `| head`: who reads the days has seen enough of them.
+            // As with `| head`: the reader has closed the pipe.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
             written => written.map_err(|error| OutputError::new(&self.path, "--out", error)),
         }
     }
 }
 
-/// Writes a file, which is in its place only when it is whole.
+/// Writes a file that replaces its target only when it is complete.
 fn put<T>(
     place: Place,
     unfinished: &Unfinished,

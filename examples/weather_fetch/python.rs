@@ -1,6 +1,6 @@
 //! JSON as Python writes it: `json.dumps(json.loads(text), sort_keys=True)`, byte for byte.
 //!
-//! Keys are sorted and the last of equal ones counts; ", " and ": " stand between; what isn't ASCII is escaped; whole
+//! Keys are sorted and the last of equal ones counts; ", " and ": " separate; characters that aren't ASCII are escaped; whole
 //! numbers stay whole, whatever their length; others are written with the fewest digits that mean the same double.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
     fmt::{self, Write},
 };
 
-/// What Python's reader refuses too.
+/// An error that Python's parser has too.
 #[derive(Debug, PartialEq)]
 pub(crate) struct NotJson {
     /// In bytes.

@@ -69,7 +69,7 @@ impl Figures {
         let pause = self.latency_s.map(|pause| format!(", the server's pause {pause} s")).unwrap_or_default();
         writeln!(out, "Air temperature, one call a day{pause}")?;
         if days == 0 {
-            writeln!(out, "No day came, so there is nothing to measure.")?;
+            writeln!(out, "No day was fetched, so there is nothing to measure.")?;
             return Ok(out);
         }
         writeln!(out, "{:<24}{:>6}{:>11}{:>9}", "", "days", "seconds", "days/s")?;
@@ -87,13 +87,13 @@ impl Figures {
             row(&format!("{workers} threads"), days, parallel_s, "measured")?;
         }
         if self.retries > 0 {
-            writeln!(out, "{} calls had to be repeated; the times hold the waits for that.", self.retries)?;
+            writeln!(out, "{} calls were repeated; the times include the waits before them.", self.retries)?;
         }
         writeln!(out)?;
         let (Some(sequential_s), Some(speedup), Some(efficiency)) =
             (self.sequential_s, self.speedup, self.efficiency)
         else {
-            writeln!(out, "No day was fetched alone, so there is no speed-up to tell.")?;
+            writeln!(out, "No days were fetched one by one, so there is no speed-up.")?;
             return Ok(out);
         };
         if workers == 1 {
@@ -118,7 +118,7 @@ impl Figures {
         writeln!(out)?;
         writeln!(
             out,
-            "Amdahl's law knows no rounds, and takes every thread for a processor: only waiting is shared so well."
+            "Amdahl's law ignores rounds and counts every thread as a processor, which is true only of waiting."
         )?;
         Ok(out)
     }

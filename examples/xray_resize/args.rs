@@ -4,12 +4,13 @@ use std::{fmt, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-/// Decodes X-rays of all sizes and resizes each to 64x64, many at once, and tells what that gained.
+/// Decodes X-rays of all sizes, resizes each to 64x64, many at once, and reports the speed-up.
 ///
 /// By default it draws its own X-rays first, 1431 of them, and keeps them for the next run.
 ///
 /// Exit code: 0 when every image was resized, 1 when some could not be (the others are done), 2 when none was (wrong
-/// arguments, no image or no good one, no place to write), 130 after Ctrl-C (what came until then is written and shown).
+/// arguments, no usable image, an output that can't be written), 130 after Ctrl-C (the results so far are written and
+/// shown).
 #[derive(Parser, Clone, Debug)]
 #[command(name = "xray_resize", version)]
 pub(crate) struct Args {
@@ -17,11 +18,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "processes")]
     pub(crate) executor: Kind,
 
-    /// How many workers [default: as many as there are processors]
+    /// The number of workers [default: as many as there are processors]
     #[arg(long, value_parser = count(1..=1024))]
     pub(crate) workers: Option<usize>,
 
-    /// Resize the images of this folder and the folders in it
+    /// Resize the images of this folder and its subfolders
     #[arg(long, value_name = "DIR", conflicts_with_all = ["images", "seed", "cache"])]
     pub(crate) dir: Option<PathBuf>,
 
@@ -29,15 +30,15 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1431, value_parser = count(1..=100_000))]
     pub(crate) images: usize,
 
-    /// Which X-rays to draw
+    /// The seed of the drawings
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// Where they are kept [default: xray-cache in cargo's target folder]
+    /// The folder that keeps the drawings [default: xray-cache in cargo's target folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
 
-    /// Take each image so many times
+    /// Resize each image this many times
     #[arg(long, default_value_t = 1, value_parser = count(1..=10_000))]
     pub(crate) repeat: usize,
 
@@ -45,36 +46,36 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) size: u32,
 
-    /// How many images the loop and the control take as the baseline, spread over all; 0 for all
+    /// How many images the loop and the control resize as the baseline, spread over all; 0 for all
     /// [default: 200; all with --executor all]
     #[arg(long, value_name = "IMAGES")]
     pub(crate) sample: Option<usize>,
 
-    /// Where the thumbnails go: one array of NumPy's, images x size x size bytes
+    /// Write the thumbnails to this file as one NumPy array of images x size x size bytes
     #[arg(long, value_name = "FILE.npy")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Where the names of the array's rows go: one path a line, in the order of the rows
+    /// Write the paths of the array's rows to this file, one per line, in the order of the rows
     #[arg(long, value_name = "FILE.txt")]
     pub(crate) names: Option<PathBuf>,
 
-    /// Where all thumbnails go as one picture
+    /// Write all thumbnails to this file as one picture
     #[arg(long, value_name = "FILE.png")]
     pub(crate) contact_sheet: Option<PathBuf>,
 
-    /// Let the task of the image with this number, from 1, end its worker: what is lost?
+    /// Abort the worker in the task of this image, counted from 1, to show what is lost
     #[arg(long, value_name = "NUMBER", value_parser = count(1..=u64::MAX))]
     pub(crate) crash_at: Option<usize>,
 
-    /// Print the figures as one JSON object; with --out, the row of each file too
+    /// Print the figures as one JSON object; with --out, also the row of each file
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Say which worker had which file
+    /// Print which worker resized which file
     #[arg(long, short)]
     pub(crate) verbose: bool,
 
-    /// Be a worker of the control: orders from stdin, pixels to stdout
+    /// Run as a worker of the control: orders from stdin, pixels to stdout
     #[arg(long, hide = true, exclusive = true)]
     pub(crate) bare_worker: bool,
 }
@@ -83,7 +84,7 @@ pub(crate) struct Args {
 pub(crate) enum Kind {
     /// One after the other, on the main thread
     Loop,
-    /// The same by the standard library's `map`
+    /// The same with the standard library's `map`
     Map,
     /// A pool of threads
     Threads,
@@ -98,7 +99,7 @@ impl Args {
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.crash_at.is_some() && self.executor != Kind::Processes {
             return Err(
-                "--crash-at ends a worker process: only --executor processes survives that".to_owned()
+                "--crash-at aborts a worker process: only --executor processes survives that".to_owned()
             );
         }
         let outputs =
@@ -111,7 +112,7 @@ impl Args {
         Ok(())
     }
 
-    /// How many images the baseline takes of so many.
+    /// How many of these images the baseline resizes.
     pub(crate) fn sample(&self, images: usize) -> usize {
         let wanted = self.sample.unwrap_or(if self.executor == Kind::All { 0 } else { 200 });
         if wanted == 0 { images } else { wanted.min(images) }

@@ -1,6 +1,6 @@
-//! What this machine can give at all: the same tasks without any pool of ours.
+//! The most that this machine can give: the same tasks without any pool.
 //!
-//! Both are told beforehand what a pool has to find out as it goes: who takes which file.
+//! The files are assigned to threads and processes in advance, which a pool has to do while it runs.
 
 use std::{
     io::{self, Read, Write},
@@ -16,7 +16,7 @@ use crate::{
     thumbnail::{Order, image_resize},
 };
 
-/// Threads of the standard library, a part of the files each. Seconds, or nothing when it was broken off.
+/// Threads of the standard library, each with a part of the files. Returns seconds, or `None` if interrupted.
 pub(crate) fn threads(pictures: &Pictures, runner: &Runner<'_>) -> Option<f64> {
     runner.screen.begin("bare threads", pictures.len());
     let start = Instant::now();
@@ -34,8 +34,8 @@ pub(crate) fn threads(pictures: &Pictures, runner: &Runner<'_>) -> Option<f64> {
     (!runner.stop.is_raised()).then_some(seconds)
 }
 
-/// This program again, as often as there are workers; each gets its files at once and sends back pixels. Seconds, or
-/// nothing when it was broken off.
+/// This program again, once for each worker; each gets all its files at once and sends back pixels. Returns seconds, or
+/// `None` if interrupted.
 pub(crate) fn processes(pictures: &Pictures, runner: &Runner<'_>) -> Result<Option<f64>, Error> {
     runner.screen.begin("bare processes", pictures.len());
     let start = Instant::now();
@@ -64,11 +64,11 @@ fn in_process(part: &Pictures, runner: &Runner<'_>) -> Result<End, Error> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    // The worker reads all before it writes, so neither waits for the other. Letting go of the pipe ends the input.
+    // The worker reads everything before it writes, so neither waits for the other. Closing the pipe ends the input.
     let sent = child.stdin.take().map(|input| serde_json::to_writer(io::BufWriter::new(input), &orders));
     if let Some(mut output) = child.stdout.take() {
         let mut pixels = vec![0; (runner.size * runner.size) as usize];
-        // It ends with the worker, whose status says why.
+        // The stream ends with the worker, whose status says why.
         while output.read_exact(&mut pixels).is_ok() && !runner.stop.is_raised() {
             runner.screen.advance();
         }
@@ -77,7 +77,7 @@ fn in_process(part: &Pictures, runner: &Runner<'_>) -> Result<End, Error> {
         child.kill()?;
     }
     let status = child.wait()?;
-    // Ctrl-C at a terminal is for the workers too, and may reach them first.
+    // Ctrl-C at a terminal reaches the workers too, perhaps first.
     if runner.stop.is_raised() || is_interrupt(status) {
         return Ok(End::Interrupted);
     }
@@ -106,7 +106,7 @@ pub(crate) fn bare_worker() -> Result<(), Error> {
     let mut thumbnails = orders.into_iter().filter_map(|order| image_resize(order).ok());
     let written = thumbnails.try_for_each(|thumbnail| output.write_all(&thumbnail.pixels));
     match written.and_then(|()| output.flush()) {
-        // Who gave the orders has gone.
+        // The parent has ended.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }

@@ -1,14 +1,14 @@
-//! Resizes 1431 chest X-rays to 64x64 by as many processes as there are cores, and says what that gained.
+//! Resizes 1431 chest X-rays to 64x64 with as many processes as there are cores, and reports the speed-up.
 //!
 //! ```text
 //! cargo run --example xray_resize                              # X-rays drawn by this program
 //! cargo run --example xray_resize -- --dir DIR                 # your own
 //! cargo run --example xray_resize -- --executor all            # a loop, map, threads, processes
-//! cargo run --example xray_resize -- --crash-at 700            # a task that takes its worker down
+//! cargo run --example xray_resize -- --crash-at 700            # a task that ends its worker
 //! ```
 //!
-//! The part to copy is `run_on` in `run.rs`: tasks handed to an executor, whichever it is, and results taken in order. The
-//! task stands in `thumbnail.rs`. Nothing in `main` has to be prepared for the processes.
+//! The part to copy is `run_on` in `run.rs`: it submits tasks to any executor and takes the results in order. The task is in
+//! `thumbnail.rs`. `main` needs no setup for processes.
 
 mod args;
 mod chest;
@@ -70,9 +70,9 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         let (stop, temporary) = (stop.clone(), outputs.temporary());
         move || {
             if stop.raise() {
-                say("\nstopping: nothing new starts; Ctrl-C again to leave at once");
+                say("\nstopping: no new task starts; Ctrl-C again to exit at once");
             } else {
-                // Nobody is left to hear that a file could not be removed.
+                // The program is ending: there is no one to report a file to that could not be removed.
                 temporary.iter().for_each(|path| drop(fs::remove_file(path)));
                 process::exit(INTERRUPTED.into());
             }
@@ -81,7 +81,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     let screen = Screen::new(args.verbose);
     let pictures = prepare(args, &screen, &stop)?;
     if stop.is_raised() {
-        let (drawn, rest) = (pictures.len(), "the others will be by the next run");
+        let (drawn, rest) = (pictures.len(), "the next run draws the others");
         say(match args.dir {
             Some(_) => "interrupted: nothing was written".to_owned(),
             None => format!("interrupted: {drawn} X-rays are drawn, {rest}"),
@@ -92,7 +92,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
 
     let runner = Runner { size: args.size, workers: args.workers(), screen: &screen, stop: &stop };
     let Ran { runs, broken_off } = run_all(args, &runner, &pictures, &mut outputs)?;
-    // Before anything is compared: whatever happens to that, the thumbnails are there.
+    // Before the comparison, so that the thumbnails are there whatever happens to it.
     let written = outputs.finish()?;
     let compared = compare(args, &runner, &pictures, &runs)?;
     let measured = Measured {
@@ -104,7 +104,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         workers: runner.workers,
         size: runner.size,
     };
-    // The run that the outputs are of.
+    // The run that fills the outputs.
     let last = broken_off.as_ref().or(measured.runs.last().map(|(_, outcome)| outcome));
     show(args, &pictures, &measured, last, &written)?;
     let failed = last.map_or(&[][..], |outcome| &outcome.failed);
@@ -129,7 +129,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::from(!(failed.is_empty() && pictures.closed.is_empty()))))
 }
 
-/// The figures, if a run came to its end: what was broken off has none.
+/// The figures, if a run was complete; an interrupted run has none.
 fn show(
     args: &Args,
     pictures: &Pictures,
@@ -153,10 +153,13 @@ fn show(
 
 fn passed_over(pictures: &Pictures) -> String {
     let files = if pictures.passed_over == 1 { "file was" } else { "files were" };
-    format!("{} {files} passed over: by their names no pictures that can be read here", pictures.passed_over)
+    format!(
+        "{} {files} skipped: by their names, they are no pictures that can be read here",
+        pictures.passed_over
+    )
 }
 
-/// The pictures to resize: of a folder, or drawn now.
+/// The pictures to resize: from a folder, or drawn now.
 fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error> {
     let pictures = match &args.dir {
         Some(dir) => Pictures::of_folder(dir)
@@ -180,13 +183,13 @@ fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error>
     let pictures = pictures.repeated(args.repeat);
     match args.crash_at {
         Some(number) if number > pictures.len() && !stop.is_raised() => {
-            Err(format!("--crash-at {number}: there are {} images only", pictures.len()).into())
+            Err(format!("--crash-at {number}: there are only {} images", pictures.len()).into())
         }
         _ => Ok(pictures),
     }
 }
 
-/// What the runs came to: all of them, or those before one that was broken off.
+/// The results of the runs: all of them, or those before an interrupted one.
 #[derive(Default)]
 struct Ran {
     runs: Vec<(Kind, Outcome)>,
@@ -204,9 +207,9 @@ fn run_all(
         Kind::All => vec![Kind::Loop, Kind::Map, Kind::Threads, Kind::Processes],
         kind => vec![kind],
     };
-    // Once from the disk, so that it is in nobody's time.
+    // Read all files from the disk once, so that no run is charged for that.
     for file in pictures.each().take(pictures.distinct()).take_while(|_| !runner.stop.is_raised()) {
-        // What can't be read is a task's error.
+        // A file that can't be read is an error of its task.
         let _ = thumbnail::open(&file.path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
     }
     let mut ran = Ran::default();
@@ -226,7 +229,7 @@ fn run_all(
     Ok(ran)
 }
 
-/// The loop and the control, over what gave thumbnails; nothing, or a part of it, when they are broken off.
+/// The loop and the control, over the images that gave thumbnails; a part of it, or nothing, if interrupted.
 fn compare(
     args: &Args,
     runner: &Runner<'_>,
@@ -236,7 +239,7 @@ fn compare(
     let Some((kind, first)) = runs.first().filter(|(_, outcome)| outcome.done.images > 0) else {
         return Ok(None);
     };
-    // The whole loop where it was asked for, else a sample of it.
+    // The whole loop if requested, otherwise a sample.
     let good = pictures.only(&first.good);
     let is_measured = *kind == Kind::Loop;
     let sample = if is_measured { good } else { good.sample(args.sample(good.len())) };
@@ -264,7 +267,7 @@ fn compare(
     Ok(Some(compared))
 }
 
-/// JSON with nothing in it that a terminal obeys: a program that reads it finds what was there before.
+/// JSON without anything that controls a terminal; a program that parses it gets the original text.
 fn plain_json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {

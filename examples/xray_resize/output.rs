@@ -57,7 +57,7 @@ impl Outputs {
         Ok([npy, names, sheet].into_iter().flatten().flatten().collect())
     }
 
-    /// The files that must go when the program is left at once.
+    /// The files to remove if the program exits at once.
     pub(crate) fn temporary(&self) -> Vec<PathBuf> {
         let npy = self.npy.iter().map(|npy| npy.file.get_ref());
         let names = self.names.iter().map(|names| names.file.get_ref());

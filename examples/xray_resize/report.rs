@@ -207,7 +207,7 @@ impl Measured {
             if is_odd(control, reached) {
                 writeln!(
                     out,
-                    "{:<16}such figures come of a machine that was busy with something else, or of too short a time: measure again when it is quiet, over more images",
+                    "{:<16}such figures come from a busy machine or a measurement that was too short: measure again on a quiet machine, with more images",
                     ""
                 )?;
             }

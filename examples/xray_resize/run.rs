@@ -1,4 +1,4 @@
-//! The same tasks four ways: in a loop, by `map`, by threads, by processes.
+//! The same tasks in four ways: in a loop, with `map`, by threads, by processes.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Instant};
 
@@ -16,10 +16,10 @@ use crate::{
     thumbnail::{Order, Thumbnail, image_resize},
 };
 
-/// Results and arguments under way for each worker, however many images there are.
+/// The number of submitted tasks per worker, however many images there are.
 const UNDER_WAY: usize = 32;
 
-/// What was done, by whom, in which time.
+/// What was done, by which workers, in which time.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) seconds: f64,
@@ -33,14 +33,14 @@ pub(crate) struct Outcome {
 
 /// One image that gave no thumbnail.
 pub(crate) struct Failed {
-    /// Of the images, from 0.
+    /// The image's number, from 0.
     pub(crate) place: usize,
     pub(crate) path: PathBuf,
     pub(crate) error: String,
 }
 
 impl Outcome {
-    /// How many results came.
+    /// The number of results.
     pub(crate) fn results(&self) -> usize {
         self.done.images + self.failed.len()
     }
@@ -53,7 +53,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) stop: &'a Stop,
 }
 
-/// The one place that knows which pool it is: all else sees an `Executor`.
+/// The only place that knows the kind of pool: everything else uses an `Executor`.
 pub(crate) fn pool(kind: Kind, workers: usize) -> Result<Box<dyn Executor>, Error> {
     Ok(match kind {
         Kind::Processes => Box::new(ProcessPoolExecutor::builder().max_workers(workers).build()?),
@@ -62,7 +62,7 @@ pub(crate) fn pool(kind: Kind, workers: usize) -> Result<Box<dyn Executor>, Erro
 }
 
 impl Runner<'_> {
-    /// Resizes all pictures in one of the ways, and gives the thumbnails to the outputs in the pictures' order.
+    /// Resizes all pictures in one of the ways, and passes the thumbnails to the outputs in the pictures' order.
     pub(crate) fn run(
         &self,
         kind: Kind,
@@ -96,7 +96,7 @@ impl Runner<'_> {
                 .map(image_resize)
                 .try_for_each(|result| tally.take(result))?,
             Kind::Threads | Kind::Processes | Kind::All => {
-                // The time holds the pool's start and its end.
+                // The time includes the pool's start and end.
                 self.run_on(&*pool(kind, self.workers)?, orders, &mut tally)?;
             }
         }
@@ -105,7 +105,7 @@ impl Runner<'_> {
         Ok(tally.outcome)
     }
 
-    /// The part to copy: it knows no threads and no processes, and what fails is one result among the others.
+    /// The part to copy: it works with threads and with processes, and a failure is one result among the others.
     fn run_on(
         &self,
         executor: &dyn Executor,
@@ -123,7 +123,7 @@ impl Runner<'_> {
     }
 }
 
-/// What a run has come to so far.
+/// The results of a run so far.
 struct Tally<'a> {
     kind: Kind,
     /// Of the results to come.

@@ -29,10 +29,10 @@ pub(crate) trait Home: Send + Sync {
         false
     }
 
-    /// Asked by a thread that is about to wait for a task that was shipped to another process: whether it can hear the
-    /// result by itself, without anybody being woken for it.
+    /// Asked by a thread that is about to wait for a task that was shipped to another process: whether it can take the
+    /// reply by itself, without another thread being woken for it.
     #[cfg(feature = "process")]
-    fn listen(&self, _: FutureId) -> Option<Box<dyn Listen>> {
+    fn wait_directly(&self, _: FutureId) -> Option<Box<dyn DirectWait>> {
         None
     }
 
@@ -43,14 +43,14 @@ pub(crate) trait Home: Send + Sync {
     }
 }
 
-/// A thread that listens for one task's result. It is nobody's duty to wake anybody for it until this is dropped.
+/// A thread that looks for one task's reply by itself. Until this is dropped no other thread is woken for it.
 #[cfg(feature = "process")]
-pub(crate) trait Listen {
-    /// Whether something has come. A glance, for a spin.
-    fn has_news(&self) -> bool;
+pub(crate) trait DirectWait {
+    /// Whether a reply has come. A hint, for a spin.
+    fn has_reply(&self) -> bool;
 
-    /// Resolves the task, if it is its result that has come.
-    fn hear(self: Box<Self>);
+    /// Resolves the task, if it is its reply that has come.
+    fn take_reply(self: Box<Self>);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

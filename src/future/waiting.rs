@@ -142,7 +142,7 @@ pub(crate) fn wait(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
     match host() {
         Some(host) => host.wait(what, deadline),
         None => {
-            if !is_over(deadline) && (listen(what) || spin_until(|| what.is_done())) {
+            if !is_over(deadline) && (wait_directly(what) || spin_until(|| what.is_done())) {
                 return Ending::Done;
             }
             sleep(what, deadline)
@@ -150,9 +150,9 @@ pub(crate) fn wait(what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
     }
 }
 
-/// Spins for the result of a task that runs in another process, which the waiter may hear by itself; true if it is done.
+/// Spins for the result of a task that runs in another process, whose reply the waiter may take by itself; true if it is done.
 #[cfg(feature = "process")]
-fn listen(what: &mut dyn Wait) -> bool {
+fn wait_directly(what: &mut dyn Wait) -> bool {
     use crate::sync::Patience;
     /// Longer than it takes to wake a process that sleeps; nothing beside the two wake-ups that it saves.
     const MOST: std::time::Duration = std::time::Duration::from_micros(50);
@@ -163,17 +163,17 @@ fn listen(what: &mut dyn Wait) -> bool {
     if !what.only().is_some_and(is_elsewhere) {
         return false;
     }
-    let listener = |task: &dyn Watched| {
+    let direct_wait = |task: &dyn Watched| {
         let header = task.cell().header();
-        header.home.find()?.listen(header.id)
+        header.home.find()?.wait_directly(header.id)
     };
     let patience = |patience: &Patience| {
-        let Some(listener) = patience.is_left().then(|| what.only().and_then(listener)).flatten() else {
+        let Some(reply) = patience.is_left().then(|| what.only().and_then(direct_wait)).flatten() else {
             return false;
         };
-        let is_lucky = patience.spin(MOST, || what.is_done() || listener.has_news());
+        let is_lucky = patience.spin(MOST, || what.is_done() || reply.has_reply());
         if is_lucky && !what.is_done() {
-            listener.hear();
+            reply.take_reply();
         }
         what.is_done()
     };
@@ -181,7 +181,7 @@ fn listen(what: &mut dyn Wait) -> bool {
 }
 
 #[cfg(not(feature = "process"))]
-fn listen(_: &mut dyn Wait) -> bool {
+fn wait_directly(_: &mut dyn Wait) -> bool {
     false
 }
 

@@ -1,4 +1,4 @@
-//! [`ProcessPoolBuilder`]: every option of a pool of processes, and where one can't be had.
+//! [`ProcessPoolBuilder`]: every option of a pool of processes, and where such a pool can't be built.
 
 use super::ProcessPoolExecutor;
 use super::output::WorkerOutput;
@@ -15,7 +15,7 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a worker may take to come up, its initializer included.
+/// How long a worker may take to start, including its initializer.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How deep pools may nest: a worker whose task builds a pool, whose tasks build pools, and so on. That of joblib's
@@ -26,11 +26,11 @@ const MAX_DEPTH: usize = 10;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum WorkerDeath {
-    /// It costs the task that it ran, and a new worker takes its place.
+    /// It costs the task that the worker was running, and a new worker takes its place.
     #[default]
     Replace,
-    /// It breaks the pool: every task that is not done fails. Python's rule. An end that was asked for, by `kill` or by a
-    /// task's time limit, is no such death.
+    /// It breaks the pool: every task that is not done fails. This is Python's rule. An end that was requested, by `kill` or
+    /// by a task's time limit, is no such death.
     BreakPool,
 }
 
@@ -107,14 +107,14 @@ impl ProcessPoolBuilder {
         self.set_initializer(parcel)
     }
 
-    /// A worker is replaced after so many tasks, a chunk of a map counting as one. By default never.
+    /// Replaces a worker after `n` tasks; a chunk of a map counts as one. By default workers are not replaced.
     pub fn max_tasks_per_child(mut self, n: u32) -> Self {
         self.max_tasks_per_child = Some(n);
         self
     }
 
-    /// What the death of a worker does to the pool. By default it costs one task and the worker is replaced; in Python
-    /// it breaks the pool.
+    /// What the death of a worker does to the pool. By default it costs one task, and the worker is replaced; in Python it
+    /// breaks the pool.
     pub fn on_worker_death(mut self, what: WorkerDeath) -> Self {
         self.on_worker_death = what;
         self
@@ -134,7 +134,7 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// A worker without a task for so long ends; the next task starts one again. By default workers stay.
+    /// Ends a worker that has had no task for `idle`; the next task starts one again. By default workers stay.
     pub fn keep_alive(mut self, idle: Duration) -> Self {
         self.keep_alive = Some(idle);
         self
@@ -217,8 +217,9 @@ impl ProcessPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if a number is 0 that can't be; if a name, a variable or the directory is one that no process can
-    /// have, with the option and its value; if the initializer's argument can't be encoded; and where workers can't run:
+    /// [`BuildError`] if `max_workers`, `max_tasks_per_child`, the queue capacity, `start_timeout` or `address_space` is 0; if
+    /// a name, a variable or the directory is one that no process can have, with the option and its value; if the
+    /// initializer's argument can't be encoded; and where workers can't run:
     /// in a plug-in of another program, under a setuid bit, without `/proc`, more than ten pools deep.
     #[track_caller]
     pub fn build(self) -> Result<ProcessPoolExecutor, BuildError> {
@@ -328,7 +329,7 @@ fn check_platform() -> Result<PathBuf, String> {
                 .into(),
         );
     }
-    if !entry::answers() {
+    if !entry::recognises_workers() {
         return Err("a worker would not be recognised: the code that this crate runs before `main` did not run in this \
                     program's executable. Call `concurrent_futures::init()` in the first line of `main`; in a plug-in \
                     of another program (a Python module, say) or in a shared library of this one there is no way"

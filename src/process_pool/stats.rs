@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct ProcessPoolStats {
     /// Tasks that wait for a worker.
     pub queued: usize,
-    /// Tasks that were shipped to a worker, which has not begun them.
+    /// Tasks that were sent to a worker, which has not begun them.
     pub dispatched: usize,
     /// Tasks that a worker has begun.
     pub running: usize,
@@ -38,7 +38,7 @@ impl ProcessPoolStats {
     }
 }
 
-/// One place for a worker, and the workers that sat there.
+/// One place for a worker, and the workers that have been there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct WorkerStats {
@@ -46,7 +46,7 @@ pub struct WorkerStats {
     pub name: String,
     /// The process, while there is one.
     pub pid: Option<u32>,
-    /// What it is at.
+    /// What it is doing.
     pub state: WorkerState,
     /// Tasks done here, a chunk of a map counting as one.
     pub tasks_done: u64,

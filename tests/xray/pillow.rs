@@ -359,7 +359,7 @@ fn files_that_are_no_pictures_are_counted() {
         folder.write(".hidden", b"none either");
         let ended = folder.run(&["--executor", "loop", "--json", "--names", "names.txt"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.stderr.contains("2 files were passed over"), "{ended:?}");
+        assert!(ended.stderr.contains("2 files were skipped"), "{ended:?}");
         let figures: Value = serde_json::from_str(&ended.stdout).expect("one object");
         assert_eq!(figures["passed_over"], 2);
         let names = fs::read_to_string(folder.0.path().join("names.txt")).expect("names");

@@ -22,14 +22,14 @@ pub(crate) enum Command {
     Threads(Options),
     /// Pools of processes: ours, procspawn, CPython's two, and floors.
     Processes(processes::Options),
-    /// Both of the first two, and docs/performance.md with its tables and plots made of them.
+    /// Both of the first two, and docs/performance.md with the tables and plots of them.
     Page(page::Options),
     /// Take one reading in this process and print it; the runner's other half.
     #[command(hide = true)]
     One(Reading),
     /// The X-ray case: ours, `image` under rayon, CPython with Pillow, and a control, over the JPEGs of a folder.
     Xray(xray::Options),
-    /// The same of the processes.
+    /// The same for processes.
     #[command(hide = true)]
     OneProcess(processes::Reading),
     #[command(hide = true)]
@@ -58,7 +58,7 @@ pub(crate) struct Options {
     pub(crate) subjects: Vec<Subject>,
 }
 
-/// Which number a process is to find out.
+/// The number that a process measures.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Reading {
     pub(crate) group: Group,

@@ -21,7 +21,7 @@ pub(crate) struct Files {
     now: PathBuf,
 }
 
-/// What counts of a JSON line, of whichever subcommand and build: a name that this build doesn't know is no error.
+/// The used part of a JSON line, of any subcommand and build: a name that this build doesn't know is no error.
 #[derive(Deserialize)]
 struct Row {
     group: String,

@@ -6,11 +6,11 @@ use crate::report::{Spread, short};
 pub(crate) struct Outcome {
     pub(crate) what: String,
     pub(crate) asked: String,
-    /// What the values are.
+    /// The unit of the values.
     pub(crate) unit: &'static str,
     /// Round by round.
     pub(crate) values: Vec<f64>,
-    /// `None` where nothing is asked.
+    /// `None` without a goal.
     pub(crate) reached: Option<bool>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) enum Asked {
     AtMost(f64),
     AtLeast(f64),
     Below(f64),
-    /// A floor beside a goal, without one itself.
+    /// A figure for comparison, without a goal.
     Nothing,
 }
 

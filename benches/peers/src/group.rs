@@ -1,4 +1,4 @@
-//! What is measured: one file per question. Each says what its number is, and what its floor is.
+//! What is measured: one file per question. Each says what its number and its floor are.
 
 mod as_completed;
 mod break_even;
@@ -58,7 +58,7 @@ impl Group {
         }
     }
 
-    /// Whether there is anything to measure with this subject: a process that finds out that there isn't takes time too.
+    /// Whether there is anything to measure with this subject. Starting a process to find out takes time too.
     pub(crate) fn is_for(self, subject: Subject) -> bool {
         match self {
             Group::SubmitCollect | Group::RoundTrip | Group::ColdStart | Group::Memory => true,
@@ -69,12 +69,12 @@ impl Group {
         }
     }
 
-    /// Whether ours is held against others here, not against itself.
+    /// Whether ours is compared with others here, not with itself.
     pub(crate) fn is_compared(self) -> bool {
         !matches!(self, Group::BreakEven | Group::Budget)
     }
 
-    /// One reading of a case with this pool; `None` where the case means nothing for it.
+    /// One reading of a case with this pool; `None` if the pool has no such case.
     pub(crate) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Group::SubmitCollect => Some(submit_collect::measure::<P>(case, quick)),
@@ -90,7 +90,7 @@ impl Group {
         }
     }
 
-    /// What only ours has.
+    /// The cases that only ours has.
     pub(crate) fn ours(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Group::Memory => Some(memory::left_behind(quick)),
@@ -104,7 +104,7 @@ impl Group {
         }
     }
 
-    /// What rayon has beside what every pool has.
+    /// The cases that rayon has in addition to those of every pool.
     pub(crate) fn rayon(self, quick: bool) -> Option<f64> {
         (self == Group::MapWith).then(|| map_with::rayon(quick))
     }
@@ -126,7 +126,7 @@ impl Group {
     }
 }
 
-/// `full`, or a twentieth of it when things are only to be shown to run.
+/// `full`, or a twentieth of it with `--quick`.
 fn amount(full: usize, quick: bool) -> usize {
     if quick { full / 20 } else { full }
 }

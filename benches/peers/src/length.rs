@@ -1,9 +1,9 @@
-//! The lengths of tasks over which the break-even is looked for, of threads and of processes.
+//! The lengths of tasks among which the break-even is searched, for threads and for processes.
 
-/// From far below what handing out a task costs to far above it.
+/// From far below the cost of a task to far above it.
 pub(crate) const NANOS: [u64; 9] = [100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000];
 
-/// The cases: of each length one for each way, side by side.
+/// The cases: for each length, one for each way, side by side.
 macro_rules! per_length {
     ($case:ident, $unit:expr, $($way:literal),+) => {
         per_length!(@lengths $case, $unit, [$($way),+], "0.1", "0.3", "1", "3", "10", "30", "100", "300", "1000")
@@ -17,7 +17,7 @@ macro_rules! per_length {
 }
 pub(crate) use per_length;
 
-/// So many tasks of this length take a third of a second in a loop, or are as many as are sensible.
+/// As many tasks of this length as take a third of a second in a loop, within sensible limits.
 pub(crate) fn tasks(nanos: u64) -> usize {
     const LOOP: u64 = 300_000_000;
     (LOOP / nanos).clamp(300, 100_000) as usize

@@ -1,4 +1,4 @@
-//! Ours against the other pools, interleaved, with a bare floor beside them.
+//! Ours compared with the other pools, interleaved, with a bare floor for reference.
 //!
 //! ```text
 //! cargo run --release -p peers -- threads [--json]
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     if processes::stand_in() {
         return ExitCode::SUCCESS;
     }
-    // Its workers come here; ours never reach `main`.
+    // procspawn's workers come here; ours never reach `main`.
     procspawn::init();
     match Arguments::parse().command {
         Command::Threads(options) => runner::run(&options),

@@ -1,5 +1,5 @@
-//! docs/performance.md, its plots, and the summary in the README: takes the readings, keeps them, and writes what is made
-//! of them between the marks in the text, which is written by hand.
+//! docs/performance.md, its plots, and the summary in the README: takes the readings, keeps them, and writes tables of them
+//! between the marks in the text, which is written by hand.
 //!
 //! ```text
 //!   part           a group of readings, taken or read back    target/performance/threads-scale.jsonl
@@ -30,10 +30,10 @@ const PAGES: [&str; 2] = ["docs/performance.md", "README.md"];
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Take only these again, the others as they were kept: threads, processes, or a part such as processes-map.
+    /// Take only these readings again: threads, processes, or a part such as processes-map.
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<String>,
-    /// Take only what was not kept yet.
+    /// Take only the readings that are missing.
     #[arg(long)]
     reuse: bool,
     /// How often each case is measured with each subject [default: threads 5, processes 3, with --quick 1].
@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// A folder for the pages and plots, in place of those in the repository.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where the readings are kept, from one run to the next [default: performance in the target folder].
+    /// The folder that keeps the readings from one run to the next [default: performance in the target folder].
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
@@ -69,13 +69,13 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 }
 
 fn write(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
-    // Before anything is measured: a page that isn't there would be noticed a quarter of an hour too late.
+    // Before the measurement: otherwise a missing page would be noticed a quarter of an hour later.
     let read = |page: &str| fs::read_to_string(page).map_err(|error| format!("{page}: {error}"));
     for page in PAGES {
         read(page)?;
     }
     let chosen = part::chosen(&options.only)?;
-    // Readings of a quick run are none: they never lie among the others.
+    // Readings of a quick run mean nothing, so they are kept apart from the others.
     let keep = options.keep.clone().unwrap_or_else(default_keep);
     let keep = if options.quick { keep.join("quick") } else { keep };
     fs::create_dir_all(&keep)?;
@@ -97,7 +97,7 @@ fn write(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     plot::all(&readings, &docs)?;
     for page in PAGES {
         let place = place(page, options.out.as_deref());
-        // Read again: whoever writes the page may have done so while others measured.
+        // Read again: the text may have been edited during the measurement.
         let text = block::fill(&read(page)?, |name| table::block(name, &readings))
             .map_err(|error| format!("{page}: {error}"))?;
         fs::write(&place, text)?;

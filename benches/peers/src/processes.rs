@@ -1,7 +1,7 @@
-//! Pools of processes: ours, procspawn, CPython's two, and what the system asks for the same without any pool.
+//! Pools of processes: ours, procspawn, CPython's two, and the cost of the same without any pool.
 //!
 //! As with the threads each reading is taken by a process of its own, round after round, the subjects of a case one after
-//! the other. What is asked of ours stands in `goal`, as ratios within a round.
+//! the other. The goals are in `goal`, as ratios within a round.
 
 pub(crate) mod figure;
 mod floor;
@@ -24,7 +24,7 @@ use table::Line;
 
 pub(crate) use floor::stand_in;
 
-/// A process that takes longer than this hangs.
+/// A process that takes longer than this is taken to hang.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// What a process prints for a case that its subject does not have.
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     pub(crate) subjects: Vec<Subject>,
 }
 
-/// Which number a process is to find out.
+/// The number that a process measures.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Reading {
     figure: Figure,

@@ -1,4 +1,4 @@
-//! How long the cores worked for a process, in nanoseconds: the kernel's ticks would be too coarse for one that idles.
+//! The processor time of a process, in nanoseconds: the kernel's ticks are too coarse for an idle one.
 
 use std::time::Duration;
 use std::{fs, io};
@@ -11,7 +11,7 @@ pub(crate) fn own() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The threads that another process has now. `None` where the kernel doesn't say.
+/// The threads that another process has now. `None` if the kernel doesn't say.
 pub(crate) fn of(pid: u32) -> Option<Duration> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     // One that ended since the folder was read has no file any more.

@@ -76,7 +76,7 @@ fn markdown(lines: &[Line]) -> String {
 }
 
 /// Ours against the fastest peer and the floor, round by round: the ratio of two readings that were taken one after
-/// the other says more than that of two medians, for the machine's speed changes from minute to minute.
+/// the other says more than that of two medians, because the machine's speed changes from minute to minute.
 pub(crate) fn verdict(lines: &[Line]) -> String {
     let cases = lines.chunk_by(|a, b| (a.group, a.case) == (b.group, b.case));
     let cases = cases.filter(|case| case[0].group.is_compared());

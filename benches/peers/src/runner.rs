@@ -16,7 +16,7 @@ use crate::report::{self, Line};
 use crate::strangers::Strangers;
 use crate::subject::{self, Subject};
 
-/// A process that takes longer than this hangs.
+/// A process that takes longer than this is taken to hang.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Cores kept busy by other programs, above which the figures are worth little.

@@ -14,7 +14,7 @@ use crate::arguments::Reading;
 
 /// What every pool measured here can do.
 pub(crate) trait Pool: Send + Sync + 'static {
-    /// The claim on one result.
+    /// A handle of one result.
     type Handle: Send;
 
     /// A pool of at most `workers` threads. Dropping it ends it.
@@ -45,7 +45,7 @@ pub(crate) enum Subject {
     TokioSpawnBlocking,
     /// CPython's own ThreadPoolExecutor.
     Cpython,
-    /// No pool: the least that the machine asks for such work. What exactly, each group says.
+    /// No pool: the least that such work costs on this machine. Each group says what exactly.
     Floor,
 }
 
@@ -75,8 +75,8 @@ impl Subject {
     }
 }
 
-/// Those that the page compares: all but CPython's pool, which is a hundred times slower and would hide the others. Where
-/// things are only to be shown to run, one for all peers.
+/// The subjects that the page compares: all but CPython's pool, which is a hundred times slower and would hide the others.
+/// With `--quick` one stands for all peers.
 pub(crate) fn comparable(quick: bool) -> Vec<Subject> {
     if quick {
         return vec![Subject::Ours, Subject::Rayon, Subject::Floor];

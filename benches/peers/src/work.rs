@@ -11,7 +11,7 @@ pub(crate) fn work(steps: u64) -> u64 {
     (0..steps).fold(steps, |x, step| black_box(x.wrapping_mul(31) ^ step))
 }
 
-/// How many steps last so long here while nobody interrupts: short probes, the fastest of which was left alone.
+/// How many steps take this long here without interruption: the fastest of several short probes.
 pub(crate) fn steps(nanos: u64) -> u64 {
     const PROBE: u64 = 20_000;
     const PROBES: usize = 200;

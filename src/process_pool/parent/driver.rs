@@ -75,7 +75,7 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
         }
         let mut dispatcher = pool.dispatcher.lock();
         let stays = dispatcher.stays(lane);
-        let wake = if stays { Wake::Nobody } else { dispatcher.pass_on_unless_alone() };
+        let wake = if stays { Wake::None } else { dispatcher.pass_on_unless_alone() };
         let pause = dispatcher.pause(lane);
         drop(dispatcher);
         failpoint("decided whether to stay");
@@ -315,7 +315,10 @@ impl<'p> Driver<'p> {
     fn give_up_on_silent(&mut self) {
         self.silence.end();
         let mut cancelled = Vec::new();
-        let (is_silent, wake) = self.pool.dispatcher.lock().recall_from_silent(self.lane, &mut cancelled);
+        let mut dispatcher = self.pool.dispatcher.lock();
+        let wake = dispatcher.recall(self.lane, &mut cancelled);
+        let is_silent = dispatcher.should_progress(self.lane);
+        drop(dispatcher);
         self.pool.wake_all(wake);
         self.pool.finish_cancelled(cancelled);
         if is_silent {
@@ -422,12 +425,12 @@ impl<'p> Driver<'p> {
     fn handle_kills(&mut self) -> Liveness {
         let mut cancelled = Vec::new();
         let mut dispatcher = self.pool.dispatcher.lock();
-        let (signal, is_broken) = dispatcher.take_signal(self.lane);
-        let wake = dispatcher.recall(self.lane, &mut cancelled);
-        drop(dispatcher);
-        if signal.is_some() && is_broken {
+        let signal = dispatcher.take_signal(self.lane);
+        if signal.is_some() && dispatcher.is_broken() {
             self.kill_at = deadline_after(GRACE);
         }
+        let wake = dispatcher.recall(self.lane, &mut cancelled);
+        drop(dispatcher);
         failpoint("recalled");
         self.pool.wake_all(wake);
         self.pool.finish_cancelled(cancelled);
@@ -480,7 +483,7 @@ impl<'p> Driver<'p> {
             let awake = sys::sleep(None, false, Some(&self.worker.child), &self.event, deadline);
             if awake.rung {
                 self.event.clear();
-                let (signal, _) = self.pool.dispatcher.lock().take_signal(self.lane);
+                let signal = self.pool.dispatcher.lock().take_signal(self.lane);
                 if let Some(signal) = signal {
                     self.signal(signal);
                 }

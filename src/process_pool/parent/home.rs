@@ -8,7 +8,7 @@ use super::dispatch::{DirectRoute, Wake};
 use super::lane::TaskKill;
 use super::pool::Pool;
 use crate::contain::drop_contained;
-use crate::future::home::{Home, Listen};
+use crate::future::home::{DirectWait, Home};
 use crate::future::state::Snapshot;
 use crate::id::FutureId;
 use crate::sync::one_processor;
@@ -40,12 +40,12 @@ impl Home for Pool {
         !self.is_fork() && self.dispatcher.lock().has_begun(id)
     }
 
-    fn listen(&self, id: FutureId) -> Option<Box<dyn Listen>> {
+    fn wait_directly(&self, id: FutureId) -> Option<Box<dyn DirectWait>> {
         // A worker whose memory is watched is looked at by its driver between tasks.
         if self.is_fork() || self.config.memory_growth.is_some() || one_processor() {
             return None;
         }
-        Some(Box::new(DirectWait::new(&self.me()?, id)?))
+        Some(Box::new(RingWait::new(&self.me()?, id)?))
     }
 
     fn kill(&self, id: FutureId) -> bool {
@@ -60,28 +60,28 @@ impl Home for Pool {
     }
 }
 
-/// Holds the doorbell disabled, in the driver's place.
-struct DirectWait {
+/// A direct wait: it holds the doorbell disabled, in the driver's place.
+struct RingWait {
     pool: Arc<Pool>,
     route: DirectRoute,
     task: FutureId,
 }
 
-impl DirectWait {
+impl RingWait {
     /// For a task that is alone in flight to its worker, whose driver sleeps.
     fn new(pool: &Arc<Pool>, task: FutureId) -> Option<Self> {
         let route = pool.dispatcher.lock().direct_route(task)?;
         let may_wait = route.segment.ring.try_disable_doorbell();
-        may_wait.then(|| DirectWait { pool: pool.clone(), route, task })
+        may_wait.then(|| RingWait { pool: pool.clone(), route, task })
     }
 }
 
-impl Listen for DirectWait {
-    fn has_news(&self) -> bool {
+impl DirectWait for RingWait {
+    fn has_reply(&self) -> bool {
         self.route.segment.ring.has_replies()
     }
 
-    fn hear(self: Box<Self>) {
+    fn take_reply(self: Box<Self>) {
         let DirectRoute { lane, segment, event } = &self.route;
         let (pool, mut reply) = (self.pool.clone(), Vec::new());
         let taken = pool.dispatcher.lock().take_direct(*lane, segment, self.task, &mut reply);
@@ -96,7 +96,7 @@ impl Listen for DirectWait {
     }
 }
 
-impl Drop for DirectWait {
+impl Drop for RingWait {
     fn drop(&mut self) {
         if self.route.segment.ring.enable_doorbell() {
             self.route.event.ring();

@@ -198,7 +198,7 @@ impl Pool {
 
     pub(crate) fn wake(self: &Arc<Self>, wake: Wake) {
         match wake {
-            Wake::Nobody => {}
+            Wake::None => {}
             Wake::Driver(event) => event.ring(),
             Wake::Flush(outbound, event) => {
                 if !outbound.flush() {

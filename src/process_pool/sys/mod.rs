@@ -1,4 +1,4 @@
-//! The only door to the operating system: streams, shared memory, processes by handle, signals, sleep.
+//! The only way to the operating system: streams, shared memory, processes by handle, signals, sleep.
 //!
 //! One system is compiled. The list below is what the pool asks of it, and so what a file or folder for another system has
 //! to offer; what is behind a name is that system's own.

@@ -1,11 +1,10 @@
-//! The memory of large payloads: kept from one to the next, since fresh memory, page by page, costs more than what is
-//! done with it.
+//! [`PooledBuffer`]: the memory of large payloads, kept from one to the next. Fresh memory costs more, page by page, than
+//! what is done with it.
 
 use crate::sync::plain::Mutex;
 
-/// Forgets what a buffer holds, and keeps its room only if that is small or was used to a good part: where large frames
-/// come one after the other, fresh memory for each, page by page, would cost more than the copying. Never more than
-/// 32 MiB.
+/// Empties a buffer, and keeps its memory only if that is small or was mostly used: where large frames come one after the
+/// other, fresh memory for each would cost more than the copying. Never more than 32 MiB.
 pub(crate) fn reuse(buffer: &mut Vec<u8>) {
     const SMALL: usize = 1 << 20;
     const MOST: usize = 32 << 20;
@@ -29,7 +28,7 @@ impl PooledBuffer {
         &self.0
     }
 
-    /// Room for the next one, or none.
+    /// Memory for the next one, or none.
     pub(crate) fn spare() -> Vec<u8> {
         std::mem::take(&mut *SPARE.lock())
     }
@@ -43,7 +42,7 @@ impl PooledBuffer {
         drop(spare);
     }
 
-    /// Gives back what is kept.
+    /// Frees what is kept.
     pub(crate) fn release() {
         drop(PooledBuffer::spare());
     }

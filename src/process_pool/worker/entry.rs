@@ -32,9 +32,9 @@ static CONSTRUCTOR: Constructor = constructor;
 /// What the loader tells a constructor. glibc: the process's arguments and its environment, behind which lies what the
 /// kernel left. Others nothing that can be relied on, and then there is nothing to pass on.
 #[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
-type Told = (c_int, *const *const c_char, *const *const c_char);
+type LoaderArguments = (c_int, *const *const c_char, *const *const c_char);
 #[cfg(all(feature = "auto-init", unix, not(all(target_os = "linux", target_env = "gnu"))))]
-type Told = ();
+type LoaderArguments = ();
 
 #[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
 type Constructor = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
@@ -42,7 +42,7 @@ type Constructor = unsafe extern "C" fn(c_int, *const *const c_char, *const *con
 type Constructor = unsafe extern "C" fn();
 
 /// Whether a process started from this one would be recognised as a worker.
-static ANSWERS: AtomicBool = AtomicBool::new(false);
+static IS_RECOGNISED: AtomicBool = AtomicBool::new(false);
 
 /// What this copy of the crate is known by.
 static COPY: u8 = 0;
@@ -58,7 +58,7 @@ extern "C" fn constructor() {
 }
 
 #[cfg(all(feature = "auto-init", unix))]
-fn begin(told: Told) {
+fn begin(told: LoaderArguments) {
     // In a shared library (a plug-in of a foreign program) a worker would be that program's executable.
     if function::is_in_executable((&raw const CONSTRUCTOR).cast()) {
         enter(|| run_other_constructors(told));
@@ -96,7 +96,7 @@ fn enter(before: impl FnOnce()) {
         return;
     }
     let Some(name) = own_name() else { return };
-    ANSWERS.store(true, Ordering::Relaxed);
+    IS_RECOGNISED.store(true, Ordering::Relaxed);
     if is_mark(&name) {
         before();
         main::run();
@@ -104,8 +104,8 @@ fn enter(before: impl FnOnce()) {
 }
 
 /// Whether workers would be recognised.
-pub(crate) fn answers() -> bool {
-    ANSWERS.load(Ordering::Relaxed)
+pub(crate) fn recognises_workers() -> bool {
+    IS_RECOGNISED.load(Ordering::Relaxed)
 }
 
 /// Where this code is loaded.
@@ -142,7 +142,9 @@ std::arch::global_asm!(".weak __init_array_start", ".weak __init_array_end");
 /// `typetag`) fill themselves in them, and a worker must see what its parent sees. They are told what the loader told
 /// ours: parts in C and Go read their arguments there.
 #[cfg(all(feature = "auto-init", target_os = "linux"))]
-fn run_other_constructors(#[cfg_attr(not(target_env = "gnu"), expect(unused_variables))] told: Told) {
+fn run_other_constructors(
+    #[cfg_attr(not(target_env = "gnu"), expect(unused_variables))] told: LoaderArguments,
+) {
     // SAFETY: the linker defines these for executables; only their addresses are used, which need not be valid.
     unsafe extern "C" {
         static __init_array_start: [Option<Constructor>; 0];
@@ -159,7 +161,7 @@ fn run_other_constructors(#[cfg_attr(not(target_env = "gnu"), expect(unused_vari
         // SAFETY: the slot lies within the executable's table of constructors, whose bounds the linker gave.
         let constructor = unsafe { slot.read() };
         if let Some(constructor) = constructor {
-            // SAFETY: the loader would call it now, in this order, once, with this; and since we never return it never
+            // SAFETY: the loader would call it now, in this order, once, with this; and because we never return it never
             // will.
             #[cfg(target_env = "gnu")]
             unsafe {
@@ -174,7 +176,7 @@ fn run_other_constructors(#[cfg_attr(not(target_env = "gnu"), expect(unused_vari
     }
 }
 
-/// Elsewhere the table can't be walked portably: registries that fill themselves before `main` may be empty in workers;
-/// `init()` sees them all.
+/// On other systems the table can't be walked portably: registries that fill themselves before `main` may be empty in
+/// workers; `init()` runs after all of them.
 #[cfg(all(feature = "auto-init", unix, not(target_os = "linux")))]
-fn run_other_constructors((): Told) {}
+fn run_other_constructors((): LoaderArguments) {}

@@ -129,9 +129,9 @@ fn search(scope: &Scope) -> Found {
     let began = Instant::now();
     let found = explore(scope, MOST);
     let without = scope.without.map(|rule| format!(", without {rule:?}")).unwrap_or_default();
-    let verdict = found.violation.as_ref().map_or_else(|| "holds".into(), |seen| seen.property.to_string());
+    let result = found.violation.as_ref().map_or_else(|| "holds".into(), |seen| seen.property.to_string());
     report(format_args!(
-        "{}{without}: {} states, {} steps, {} at rest, {} ends, {:.1} s: {verdict}",
+        "{}{without}: {} states, {} steps, {} at rest, {} ends, {:.1} s: {result}",
         scope.name,
         found.states,
         found.steps,

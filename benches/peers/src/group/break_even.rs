@@ -1,4 +1,4 @@
-//! From which length on does a task pay? Tasks of equal length, handed to two workers in three ways: nanoseconds per task.
+//! From which length on does a task pay off? Tasks of equal length, handed to two workers in three ways: nanoseconds per task.
 //! `submit`: one by one, every handle kept, then every result; `map`: all at once; `map_with`: lazily, as it comes.
 //!
 //! The floor: the same work in a plain loop, on one thread. Floor over ours is the speed-up.

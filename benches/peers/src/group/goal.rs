@@ -1,4 +1,4 @@
-//! What ours is to reach among the threads: against the fastest peer of each case, and a few figures by themselves.
+//! Goals of ours among the threads: compared with the fastest peer of each case, and a few figures by themselves.
 
 use super::Group;
 use crate::goal::{Asked, Outcome};

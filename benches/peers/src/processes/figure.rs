@@ -1,4 +1,4 @@
-//! What is measured: one file per question. Each says what its number is, and what its floor is. Smaller is better.
+//! What is measured: one file per question. Each says what its number and its floor are. Smaller is better.
 
 mod break_even;
 mod cold_start;
@@ -60,7 +60,7 @@ impl Figure {
         }
     }
 
-    /// Whether there is anything to measure with this subject: a process that finds out that there isn't takes time too.
+    /// Whether there is anything to measure with this subject. Starting a process to find out takes time too.
     pub(crate) fn is_for(self, subject: Subject) -> bool {
         match self {
             Figure::RoundTrip | Figure::SubmitCollect | Figure::Map | Figure::Echo | Figure::ColdStart => {
@@ -72,7 +72,7 @@ impl Figure {
         }
     }
 
-    /// One reading of a case with this pool; `None` where the case means nothing for it.
+    /// One reading of a case with this pool; `None` if the pool has no such case.
     pub(crate) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::RoundTrip => Some(round_trip::measure::<P>(quick)),
@@ -83,7 +83,7 @@ impl Figure {
         }
     }
 
-    /// What only ours has.
+    /// The cases that only ours has.
     pub(crate) fn ours(self, case: usize, quick: bool) -> Option<f64> {
         match self {
             Figure::Map => Some(map::measure(case, quick)),
@@ -116,7 +116,7 @@ impl Figure {
     }
 }
 
-/// `full`, or a twentieth of it when things are only to be shown to run.
+/// `full`, or a twentieth of it with `--quick`.
 fn amount(full: usize, quick: bool) -> usize {
     if quick { (full / 20).max(1) } else { full }
 }

@@ -1,4 +1,4 @@
-//! What ours is to reach: ratios of readings of one round, and a few figures by themselves.
+//! Goals of ours: ratios of readings of one round, and a few figures by themselves.
 
 use super::figure::{Figure, lengths};
 use super::subject::Subject;
@@ -65,7 +65,7 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
             outcomes.push(ratio(&what, AtMost(1.5), ours(Map, mine), ours(Map, best)));
         }
         let floor = of(Map, length.eager, Floor);
-        // Against no work at all a ratio says nothing.
+        // A ratio to no work at all says nothing.
         if length.name != "0 us" {
             let what = format!("map: {} / the loop on two cores", case(length.eager));
             outcomes.push(ratio(&what, Nothing, ours(Map, length.eager), floor));

@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 
 use super::figure::Figure;
 
-/// What travels.
+/// Anything that can be sent.
 pub(crate) trait Portable: Serialize + DeserializeOwned + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 
 /// What every pool of processes measured here can do.
 pub(crate) trait Pool: Sized {
-    /// The claim on one result.
+    /// A handle of one result.
     type Handle<R: Portable>;
 
     /// How many handles may be open at once.
@@ -52,7 +52,7 @@ pub(crate) enum Subject {
     PoolForkserver,
     /// No pool: user, a thread in the middle, another process, and back.
     Chain,
-    /// No pool: the least that the machine asks for such work. What exactly, each figure says.
+    /// No pool: the least that such work costs on this machine. Each figure says what exactly.
     Floor,
 }
 
@@ -101,8 +101,8 @@ impl Subject {
     }
 }
 
-/// Those that the page compares: of CPython's pools those whose workers start by fork, its faster way. Where things are
-/// only to be shown to run, one for all peers.
+/// The subjects that the page compares: CPython's pools with workers by fork, its faster way. With `--quick` one stands for
+/// all peers.
 pub(crate) fn comparable(quick: bool) -> Vec<Subject> {
     if quick {
         return vec![Subject::Ours, Subject::Procspawn, Subject::Floor];

@@ -1,4 +1,4 @@
-//! What ours is to reach here: most of what the machine gives, a good distance to Pillow, and its pixels.
+//! Goals of ours here: most of what the machine gives, a clear lead over Pillow, and Pillow's pixels.
 
 use super::{Line, Subject, find};
 use crate::goal::{Asked, Outcome};

@@ -7,7 +7,7 @@ use std::process::Command;
 
 const SCRIPT: &str = include_str!("pillow.py");
 
-/// A command that takes one reading; the rest of its arguments is the same for everybody.
+/// A command that takes one reading; its other arguments are the same for all subjects.
 pub(super) fn command(subject: &str) -> Option<Command> {
     let mut command = Command::new(python()?);
     // Given as a string: its pool forks (before CPython 3.14), so nothing has to be imported again.

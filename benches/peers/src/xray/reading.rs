@@ -68,7 +68,7 @@ fn run(reading: &One) -> Result<Vec<Outcome>, String> {
     })
 }
 
-/// What one writes with the `image` crate alone.
+/// The code that one writes with the `image` crate alone.
 fn by_image(path: &PathBuf) -> Outcome {
     let image = image::open(path).map_err(|e| e.to_string())?;
     Ok(image::imageops::resize(&image.into_luma8(), SIZE, SIZE, FilterType::CatmullRom).into_raw())

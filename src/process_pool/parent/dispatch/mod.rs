@@ -72,7 +72,7 @@ pub(crate) struct Totals {
 
 /// Who is to be told that there is work.
 pub(crate) enum Wake {
-    Nobody,
+    None,
     /// The driver that sleeps on this event.
     Driver(Arc<Event>),
     /// A batch lies in this out-buffer: send it; what the socket doesn't take is the driver's.
@@ -225,7 +225,7 @@ impl Dispatcher {
         }
         self.queue.push_back(task);
         if self.idle.is_empty() && self.awake_drivers_suffice() {
-            return Wake::Nobody;
+            return Wake::None;
         }
         self.wake_one()
     }
@@ -276,7 +276,7 @@ impl Dispatcher {
 
     /// A driver that can't take what is queued wakes one that can (D7).
     pub(crate) fn pass_on(&mut self) -> Wake {
-        if self.queue.is_empty() { Wake::Nobody } else { self.wake_one() }
+        if self.queue.is_empty() { Wake::None } else { self.wake_one() }
     }
 
     // ---- tasks out ----------------------------------------------------------------------------------

@@ -40,14 +40,9 @@ impl Dispatcher {
         self.put_back(recalled, cancelled)
     }
 
-    /// The same from a worker that makes no progress. False if it is not to be killed: it has nothing left to do.
-    pub(crate) fn recall_from_silent(
-        &mut self,
-        at: usize,
-        cancelled: &mut Vec<EncodedTask>,
-    ) -> (bool, Vec<Wake>) {
-        let wake = self.recall(at, cancelled);
-        (self.lanes[at].should_progress(), wake)
+    /// Whether the worker should do something soon.
+    pub(crate) fn should_progress(&self, at: usize) -> bool {
+        self.lanes[at].should_progress()
     }
 
     /// Recalled tasks go back to the front of the queue, in order; or are cancelled, if the pool is cancelling.
@@ -68,7 +63,7 @@ impl Dispatcher {
             task.recall();
             self.queue.push_front(task);
         }
-        (0..count).map(|_| self.wake_one()).take_while(|wake| !matches!(wake, Wake::Nobody)).collect()
+        (0..count).map(|_| self.wake_one()).take_while(|wake| !matches!(wake, Wake::None)).collect()
     }
 
     // ---- kills --------------------------------------------------------------------------------------
@@ -80,12 +75,12 @@ impl Dispatcher {
         if !lane.request_kill(id, position, kill) {
             return None;
         }
-        Some(lane.event().cloned().map_or(Wake::Nobody, Wake::Driver))
+        Some(lane.event().cloned().map_or(Wake::None, Wake::Driver))
     }
 
-    /// Takes the signal that is to be sent to a worker. With whether its pool is broken, which gives it limited time.
-    pub(crate) fn take_signal(&mut self, at: usize) -> (Option<Signal>, bool) {
-        (self.lanes[at].take_signal(), matches!(self.state, PoolState::Broken(_)))
+    /// Takes the signal that is to be sent to a worker, whatever it does.
+    pub(crate) fn take_signal(&mut self, at: usize) -> Option<Signal> {
+        self.lanes[at].take_signal()
     }
 
     /// After a recall and a read of socket and ring: whether the worker is to be killed, because a task whose end was asked

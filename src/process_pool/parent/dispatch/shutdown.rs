@@ -29,6 +29,10 @@ impl Dispatcher {
         }
     }
 
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.state, PoolState::Broken(_))
+    }
+
     /// Takes no more tasks; whom to wake.
     pub(crate) fn drain(&mut self) -> Vec<Wake> {
         if matches!(self.state, PoolState::Open) {
@@ -54,7 +58,7 @@ impl Dispatcher {
 
     /// Nothing can run any more. What is queued, or shipped and not begun, comes back; the caller is to fail it.
     pub(crate) fn break_down(&mut self, why: Broken) -> (Vec<EncodedTask>, Vec<Wake>) {
-        if !matches!(self.state, PoolState::Broken(_)) {
+        if !self.is_broken() {
             self.state = PoolState::Broken(why);
         }
         let queued = std::mem::take(&mut self.queue);

@@ -249,7 +249,7 @@ fn the_last_to_fall_asleep_gets_a_task_first_and_without_its_driver() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     let wakes = office.submit(0..3);
-    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::Nobody]), "all lanes are taken");
+    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::None]), "all lanes are taken");
     assert!(office.dispatcher.lanes[1].find(office.id(0)).is_some());
     assert!(office.dispatcher.lanes[0].find(office.id(1)).is_some());
     assert_eq!((office.queue(), office.state(0)), (vec![2], State::Dispatched));
@@ -286,7 +286,7 @@ fn a_worker_that_has_nothing_to_do_is_given_a_task_at_once() {
     let mut office = Office::new(2);
     assert_eq!((office.next(0), office.next(1)), (0, 0));
     let wakes = office.submit(0..3);
-    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::Nobody]));
+    assert!(matches!(wakes[..], [Wake::Flush(..), Wake::Flush(..), Wake::None]));
     assert_eq!([0, 1].map(|at| office.dispatcher.lanes[at].in_flight()), [1, 1]);
     assert_eq!((office.state(0), office.queue()), (State::Dispatched, vec![2]));
 }
@@ -424,7 +424,7 @@ fn a_worker_that_may_take_no_more_is_given_nothing() {
     office.segments[0].pass(1);
     // It is on the list no more; but were it there, it would not do.
     office.dispatcher.enter_idle(0);
-    assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
+    assert!(matches!(office.submit(0..1)[0], Wake::None));
     assert_eq!(office.queue(), [1]);
 }
 
@@ -432,7 +432,7 @@ fn a_worker_that_may_take_no_more_is_given_nothing() {
 fn a_worker_is_started_when_none_is_idle() {
     let mut dispatcher = Dispatcher::new(2, Policy::default());
     let wakes: Vec<_> = (0..3).map(|n| dispatcher.submit(task(n).0)).collect();
-    assert!(matches!(wakes[..], [Wake::Start(0), Wake::Start(1), Wake::Nobody]));
+    assert!(matches!(wakes[..], [Wake::Start(0), Wake::Start(1), Wake::None]));
     assert_eq!(dispatcher.lanes[0].status(), Status::Starting);
 }
 
@@ -454,7 +454,7 @@ fn a_start_is_not_tried_at_once_after_one_that_failed() {
     office.dispatcher.set_status(1, Status::Starting);
     assert!(!office.dispatcher.note_failed_start(1));
     assert!(!office.dispatcher.stays(1), "another worker is up");
-    assert!(matches!(office.submit(0..1)[0], Wake::Nobody));
+    assert!(matches!(office.submit(0..1)[0], Wake::None));
     assert_eq!(office.next(0), 1);
     // Where there is no other, it must be tried.
     let mut dispatcher = Dispatcher::new(1, Policy::default());
@@ -588,7 +588,7 @@ fn only_a_task_that_has_begun_can_be_answered_and_once() {
 }
 
 #[test]
-fn nonsense_in_the_page_is_an_error() {
+fn an_invalid_value_in_the_segment_is_an_error() {
     let mut office = Office::new(1);
     office.submit(0..2);
     office.next(0);
@@ -687,7 +687,7 @@ fn a_death_costs_what_ran_and_nothing_else() {
     assert_eq!(office.queue(), (2..20).collect::<Vec<_>>());
     assert_eq!(office.dispatcher.totals.deaths, 1);
     // The driver is awake already; nobody else is there.
-    assert!(wake.iter().all(|wake| matches!(wake, Wake::Nobody)));
+    assert!(wake.iter().all(|wake| matches!(wake, Wake::None)));
     assert!(office.dispatcher.stays(0));
     assert_eq!(office.dispatcher.lanes[0].failed_starts(), 0);
 }
@@ -883,7 +883,7 @@ fn cancelling_takes_all_back_that_has_not_begun() {
 }
 
 #[test]
-fn a_broken_book_gives_back_what_has_not_begun() {
+fn a_broken_dispatcher_gives_back_what_has_not_begun() {
     let mut office = Office::new(1);
     office.submit(0..8);
     office.next(0);

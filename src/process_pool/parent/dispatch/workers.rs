@@ -86,7 +86,7 @@ impl Dispatcher {
     pub(super) fn start_worker(&mut self) -> Wake {
         let too_early = self.no_start_before.is_some_and(|time| Instant::now() < time);
         if !self.may_add_worker() || (too_early && self.lanes_in_use() > 0) {
-            return Wake::Nobody;
+            return Wake::None;
         }
         let at = self.vacant.first().copied().unwrap_or_else(|| self.add_lane());
         self.set_status(at, Status::Starting);
@@ -225,7 +225,7 @@ impl Dispatcher {
 
     /// A driver ends for want of a worker: another may take what is queued. Not a new one in its place.
     pub(crate) fn pass_on_unless_alone(&mut self) -> Wake {
-        if self.lanes_in_use() > 0 && !self.idle.is_empty() { self.pass_on() } else { Wake::Nobody }
+        if self.lanes_in_use() > 0 && !self.idle.is_empty() { self.pass_on() } else { Wake::None }
     }
 
     /// A driver has panicked: its lane is settled as after a death, and free again. It may have been on its way to start or

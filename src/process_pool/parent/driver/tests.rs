@@ -169,7 +169,7 @@ fn half_a_reply_is_none() {
 }
 
 #[test]
-fn who_talks_nonsense_is_killed_and_told_so() {
+fn a_worker_that_sends_no_frames_is_killed_and_the_error_says_so() {
     let mut stage = Stage::new();
     let one = stage.submit(1);
     stage.run(0, 2);

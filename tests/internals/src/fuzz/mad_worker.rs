@@ -241,9 +241,8 @@ impl<'s> Office<'s> {
     }
 
     fn give_up_on_silent(&mut self, at: usize) {
-        let mut cancelled = Vec::new();
-        among(|| self.dispatcher.recall_from_silent(at, &mut cancelled));
-        self.cancelled(cancelled);
+        self.recall(at);
+        among(|| self.dispatcher.should_progress(at));
     }
 
     fn kill_worker(&mut self, at: usize, error: ProtocolError) {

@@ -1,4 +1,4 @@
-//! From which length on does a task pay? Tasks of equal length, handed to two workers in two ways: nanoseconds per task.
+//! From which length on does a task pay off? Tasks of equal length, handed to two workers in two ways: nanoseconds per task.
 //! `submit`: one by one, every handle kept, then every result; `map`: all at once.
 //!
 //! The floor: the same work in a plain loop, in one process. Floor over ours is the speed-up.

@@ -1,5 +1,5 @@
 //! How much the parent's resident memory grows between the hundred-thousandth and the last of a million items that are
-//! mapped with a `buffersize` of 1000, in KiB. Flat is what is asked for. CPython has no `buffersize` before 3.14.
+//! mapped with a `buffersize` of 1000, in KiB. It should not grow. CPython has no `buffersize` before 3.14.
 
 use std::fs;
 
