@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# What the library shows to others is what docs/public-api.txt says, line by line, so that a change of it is seen in
-# review. A feature only adds to it: without any, no line is there that isn't there with all. Of other crates' items only
-# serde's are in it.
+# The public interface is what docs/public-api.txt lists, so that a review shows each change of it. A feature only adds to it:
+# every line that is there without features is there with all. Of other crates it has only serde's traits.
 #
 #   ci/api.sh            compares
-#   ci/api.sh --update   writes the file anew
+#   ci/api.sh --update   rewrites the file
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# How fast two revisions are beside each other: runs the peers of both in turn. A tool, not a check: it says no verdict.
+# Compares the speed of two revisions: runs the peers of both in turn. A tool, not a check: it gives no verdict.
 #   ci/bench-compare.sh REV [REV2] [--rounds N] [-- arguments of peers]
-# Without REV2 the other side is the working tree. docs/benchmarks.md says how to read the table.
+# Without REV2 the other side is the working tree. docs/benchmarks.md explains the table.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

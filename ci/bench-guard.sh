@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The hot paths take no more instructions than benches/guard/counts.csv says; `ci/bench-guard.sh --update` writes that
-# file anew. docs/benchmarks.md says how to read it.
+# The hot paths take no more instructions than benches/guard/counts.csv says; `ci/bench-guard.sh --update` rewrites that
+# file. docs/benchmarks.md explains it.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
-# Another processor has other instructions.
+# Other processors have other instructions.
 if [ "$(uname -sm)" != "Linux x86_64" ]; then
     skip "bench-guard: the numbers are of Linux on x86_64, so no instruction was counted on $(uname -sm)"
     exit 0

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What every job shares: sourced, not run. Goes to the root of the repository, wherever the job was called from, and makes
-# what other people have set on their machines make no difference. `ci/elsewhere.sh` holds that.
+# Shared by all scripts: sourced, not run. Changes to the root of the repository, from any folder, and makes the scripts
+# independent of the settings of a machine. `ci/elsewhere.sh` checks that.
 
-# CDPATH may lead `cd` somewhere else; other locales sort otherwise, write 0,5 and translate what is searched for.
+# CDPATH may lead `cd` elsewhere; other locales sort differently, write 0,5 and translate the texts that are searched for.
 unset CDPATH
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
@@ -13,13 +13,13 @@ target_dir=$(cargo metadata --no-deps --offline --format-version 1 | sed -n 's/.
 # A relative one would be another in another folder.
 if [ -n "${CARGO_TARGET_DIR:-}" ]; then export CARGO_TARGET_DIR=$target_dir; fi
 
-# built CARGO-COMMAND ARGUMENT ...: builds, and says where the program is that cargo has built; the last of several.
-# Read from its messages for programs: folders depend on the configuration, and texts on colours.
+# built CARGO-COMMAND ARGUMENT ...: builds, and prints the path of the program; of several, the last.
+# The path comes from cargo's JSON messages: folders depend on the configuration, and texts on colours.
 built() {
     cargo "$@" --message-format json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
 }
 
-# A check that can't be made here. `.ci/run` repeats these lines at its end, so that a skip never looks like a pass.
+# Reports a check that can't be made here. `.ci/run` repeats these lines at its end, so that a skip never looks like a pass.
 skip() {
     echo "SKIPPED: $*" >&2
 }

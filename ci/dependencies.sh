@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The thread-only build pulls in these crates and no other. Each direct one has its reason in ARCHITECTURE.md.
+# The thread-only build needs these crates and no others. ARCHITECTURE.md has the reason for each direct one.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

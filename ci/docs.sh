@@ -5,16 +5,16 @@ source "$(dirname "$0")/common.sh"
 
 # RUSTDOCFLAGS, not RUSTFLAGS: warnings of rustdoc itself (a dead link), without rebuilding the dependencies.
 # --document-private-items: a broken link in an internal comment misleads a maintainer just as much. First, so that
-# what is left among the target folder's documents is what users see.
+# the target folder ends up with the documentation that users see.
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
     cargo doc --package concurrent-futures --no-deps --all-features --document-private-items
 RUSTDOCFLAGS="-D warnings" cargo doc --package concurrent-futures --no-deps --all-features
 
 cargo test --package concurrent-futures --doc --all-features
 
-# Every file in docs/ has a README link to it and every relative link in the guide leads somewhere.
+# The README links to every file in docs/, and every relative link leads somewhere.
 status=0
-for page in README.md SECURITY.md docs/*.md; do
+for page in *.md docs/*.md tests/README.md ci/README.md ci/long/README.md; do
     dir=$(dirname "$page")
     # `](target)` without a scheme; the part after # is a heading, not a file.
     while read -r target; do

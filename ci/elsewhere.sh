@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The scripts run as somebody else has their machine: from another folder, with another locale, colours, a proxy, no HOME.
-# First what can be read in them; then the quickest of them are run so. A clone with a space in its path, another target
-# folder, and what builds, are ci/long/elsewhere.sh's.
+# The scripts also work on differently configured machines: from another folder, with another locale, colours, a proxy, no
+# HOME. First the scripts are searched, then the quickest of them run so. ci/long/elsewhere.sh has the checks that build, a
+# clone with a space in its path, and another target folder.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every dependency has a licence that our own licences (MIT OR Apache-2.0) can live with.
+# Every dependency has a licence that is compatible with our own (MIT OR Apache-2.0).
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Workers come up in the kinds of program that `cargo test` doesn't build: an example, a criterion bench, cargo-nextest,
-# and with feature `auto-init` off, where `concurrent_futures::init()` is the door. The kinds of build (optimisation,
-# linkers, static ones) are ci/long/start.sh's.
+# Workers start in the kinds of program that `cargo test` doesn't build: an example, a criterion bench, under cargo-nextest,
+# and with `concurrent_futures::init()` without the feature `auto-init`. ci/long/start.sh has the kinds of build
+# (optimisation, linkers, static ones).
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
-# What is printed by panicking tasks is part of the check, and noise here.
+# The output of panicking tasks is part of the check, and only noise here.
 echo "example"
 [ "$(cargo run --quiet --package start --example start 2>/dev/null)" = checked ]
 

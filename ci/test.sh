@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's own test command, word for word: what a newcomer runs is what is held.
+# The README's own test command, word for word, so that what a newcomer runs is checked.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

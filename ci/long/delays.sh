@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The stamped suite with a chance of a delay at every lock, atomic operation, wake-up and message, one seed after the other.
+# The suite over every executor, with random delays at every lock, atomic operation, wake-up and message, seed after seed.
 #
 # ci/long/delays.sh [first seed] [last seed] [tests whose name contains this]
 #

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Of all that anything here depends on: licences, crates that are there twice, where they come from, known holes. What is
-# accepted stands in ci/deny.toml.
+# For all dependencies: licences, duplicates, sources, known vulnerabilities. ci/deny.toml says what is accepted.
 #
-# The first run builds cargo-deny. The list of known holes comes over the network; where it can't be had, the rest is
+# The first run builds cargo-deny. The list of known vulnerabilities comes over the network; without it, the rest is
 # checked.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"

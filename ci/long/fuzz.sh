@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bad input for everything that reads bytes which others wrote: each target of tests/fuzz, a million cases by chance. The
-# bodies of those that read what is internal to the crate are in tests/internals/src/fuzz.
+# Bad input for everything that reads foreign bytes: a million random cases for each target of tests/fuzz. Targets that read
+# bytes internal to the crate are in tests/internals/src/fuzz.
 #
 # ci/long/fuzz.sh [cases] [target ...]            by chance, in release with all checks on: less than 10 minutes for all
 # FUZZ=coverage ci/long/fuzz.sh [seconds] [target ...]   led by coverage (libFuzzer), where cargo-fuzz is installed

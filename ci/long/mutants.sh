@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes one rule away after another and asks whether a test notices.
+# Removes one rule after another, and checks that a test fails.
 #
 # ci/long/mutants.sh [name ...]
 #

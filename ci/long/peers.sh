@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Once through all that docs/performance.md is made of, in a small form. The measuring program's own tests are in
+# Measures everything in docs/performance.md once, in a small form. The measuring program's own tests are in
 # ci/test.sh.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"

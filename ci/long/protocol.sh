@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The model of the protocol between a driver and its worker: every scope, and every rule taken away. The fast ones are in `cargo test` too.
+# The model of the protocol between a driver and its worker: every scope, and with every rule removed. `cargo test` has the
+# fast ones too.
 #
 # ci/long/protocol.sh [tests whose name contains this]
 #

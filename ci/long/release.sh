@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All behaviour and the whole programs once more in release: races and stack depths differ from debug.
+# The behaviour tests and the whole programs in a release build, where races and stack depths differ from debug.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 

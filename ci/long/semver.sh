@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the library shows now against what its last release showed: whoever used that can use this, or the version says that
+# Compares the public interface with that of the last release: its users can use this version, or the version number says that
 # they can't.
 #
 #   ci/long/semver.sh                       the last tag `v..`; without one this very commit, so that it is seen to work

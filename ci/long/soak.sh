@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All storms at once for so many minutes; memory and descriptors over time as a plot.
+# All storms at once, for some minutes; memory and descriptors over time as a plot.
 #
 # ci/long/soak.sh [minutes] [plot.svg]      8 minutes and soak.svg in the target folder without arguments
 #

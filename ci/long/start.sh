@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Workers come up in every kind of build: optimisation, linkers, position, static C libraries, panics that abort; and
+# Workers start in every kind of build: optimisation, linkers, position, static C libraries, panics that abort; and
 # with several copies of the crate in one program, or the crate inside a shared library.
 #
 # ci/long/start.sh [name ...]     only the builds whose name contains one of these

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The storms of examples/soak at full size: what can't be must count zero, and nothing may be left behind.
+# The storms of examples/soak at full size: no impossible state, and nothing left behind.
 #
 # ci/long/storms.sh [deaths | kills | threads | weather | xrays ...]      all without arguments
 #
-# Under ten minutes for all on 2 cores. `ci/long/soak.sh` has them all at once, for as long as one likes.
+# Under ten minutes for all on 2 cores. `ci/long/soak.sh` runs them all at once, for as long as you like.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 storms=("$@")

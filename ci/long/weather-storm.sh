@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# 10 000 days fetched by 64 threads through a storm: one answer in ten is faulty, in eleven ways, and the server goes away
-# every second. Every day must be right or reported, none twice. Prints what came.
+# 10 000 days fetched by 64 threads through a storm: one answer in ten is faulty, in eleven ways, and the server is
+# unreachable once a second. Every day must be right or reported, none twice. Prints the counts.
 #
 # ci/long/weather-storm.sh [days]
 #

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# 50 hostile folders, each with 40 drawings spoilt at random besides what can be thought of, resized by processes, threads
-# and a loop: every file is resized or reported, once, and all three agree. Then pictures as large as may be. Prints what
-# came, and the memory that it took.
+# 50 hostile folders, each with 40 drawings corrupted at random and many other bad files, resized by processes, threads and a
+# loop: every file is resized or reported, once, and all three agree. Then the largest pictures that are accepted. Prints the
+# counts and the memory.
 #
 # ci/long/xray-storm.sh [rounds]
 #

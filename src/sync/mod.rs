@@ -13,7 +13,7 @@
 //! | with debug assertions | the same, and a count of what each thread holds, for [`assert_unlocked`] (`counted.rs`) | the same |
 //! | `tests/loom` | loom's (`model/`) | loom's |
 //! | `tests/delays` | parking_lot's, with a chance of a delay at each use (`delayed.rs`) | the same with delays |
-//! | `tests/internals` | as with debug assertions | atomics that a mad worker may write to before each look |
+//! | `tests/internals` | as with debug assertions | atomics that a worker out of control may write to before each look |
 
 mod cache_padded;
 #[cfg(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays))))]
@@ -26,7 +26,7 @@ mod model;
 mod patience;
 #[cfg(not(concurrent_futures_loom))]
 mod real;
-/// Atomics that change under the reader's eyes.
+/// Atomics that change between two looks of the reader.
 #[cfg(concurrent_futures_internals)]
 #[path = "../../tests/internals/src/restless.rs"]
 pub(crate) mod restless;

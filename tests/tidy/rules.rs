@@ -33,7 +33,13 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// how often.
 pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/runner.rs",
-    "src/process_pool/sys.rs",
+    "src/process_pool/sys/unix/fork.rs",
+    "src/process_pool/sys/unix/segment.rs",
+    "src/process_pool/sys/unix/signals.rs",
+    "src/process_pool/sys/unix/standing.rs",
+    "src/process_pool/sys/unix/stdio.rs",
+    "src/process_pool/sys/unix/thread.rs",
+    "src/process_pool/sys/unix/worker.rs",
     "src/process_pool/worker/entry.rs",
     "src/process_pool/worker/main.rs",
     "src/remote/function.rs",
