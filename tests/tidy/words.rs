@@ -4,6 +4,7 @@
 
 /// The word, and what stands in its place. These name nothing anywhere in `src/`, in `PROTOCOL.md` or in its model.
 const GONE: &[(&str, &str)] = &[
+    ("birthmark", "ForkDetector"),
     ("bury", "reap"),
     ("condemn", "kill"),
     ("condemned", "killed, KillReason"),
@@ -27,7 +28,7 @@ const GONE: &[(&str, &str)] = &[
 ];
 
 /// Of the process pool and its model only: elsewhere they mean something else.
-const GONE_FROM_PROCESSES: &[(&str, &str)] = &[("door", "Outbound")];
+const GONE_FROM_PROCESSES: &[(&str, &str)] = &[("bell", "Event, Doorbell"), ("door", "Outbound")];
 
 /// What is wrong in a file: each such word with its line.
 pub(crate) fn gone(path: &str, text: &str) -> Vec<String> {

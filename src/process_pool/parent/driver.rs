@@ -95,7 +95,7 @@ fn rest(pool: &Pool, event: Option<&Event>, pause: Duration) {
     while !is_over(until) && pool.dispatcher.lock().wants_worker() {
         match event {
             Some(event) => {
-                if sys::sleep(None, false, None, event, until).rung {
+                if sys::sleep(None, false, None, event, until).event_set {
                     event.clear();
                 }
             }
@@ -254,7 +254,7 @@ impl<'p> Driver<'p> {
         let until = if has_replies { Some(Instant::now()) } else { deadline.into_iter().chain(nap).min() };
         let awake = sys::sleep(reads.then_some(socket), for_room, Some(child), &self.event, until);
         ring.disable_doorbell();
-        if awake.rung {
+        if awake.event_set {
             // Before the next look at the dispatcher, never after it.
             self.event.clear();
         }
@@ -466,7 +466,7 @@ impl<'p> Driver<'p> {
         if !is_sent {
             self.signal_refused = true;
             self.worker.segment.exit_flags.request_exit();
-            self.worker.outbound.socket.hang_up();
+            self.worker.outbound.socket.shut_down();
         }
         if signal == Signal::KILL || !is_sent {
             self.give_up_at = self.give_up_at.or_else(|| deadline_after(GRACE));
@@ -481,7 +481,7 @@ impl<'p> Driver<'p> {
         let deadline = deadline_after(GRACE);
         loop {
             let awake = sys::sleep(None, false, Some(&self.worker.child), &self.event, deadline);
-            if awake.rung {
+            if awake.event_set {
                 self.event.clear();
                 let signal = self.pool.dispatcher.lock().take_signal(self.lane);
                 if let Some(signal) = signal {

@@ -54,7 +54,7 @@ impl Home for Pool {
         }
         let wake = self.dispatcher.lock().request_kill(id, TaskKill::Requested);
         if let Some(Wake::Driver(event)) = &wake {
-            event.ring();
+            event.set();
         }
         wake.is_some()
     }
@@ -86,7 +86,7 @@ impl DirectWait for RingWait {
         let (pool, mut reply) = (self.pool.clone(), Vec::new());
         let taken = pool.dispatcher.lock().take_direct(*lane, segment, self.task, &mut reply);
         if taken.as_ref().is_none_or(|taken| !taken.driver_sleeps) {
-            event.ring();
+            event.set();
         }
         // Before any code of the user's runs: until then no doorbell is rung for what comes.
         drop(self);
@@ -99,7 +99,7 @@ impl DirectWait for RingWait {
 impl Drop for RingWait {
     fn drop(&mut self) {
         if self.route.segment.ring.enable_doorbell() {
-            self.route.event.ring();
+            self.route.event.set();
         }
     }
 }

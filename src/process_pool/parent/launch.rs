@@ -289,7 +289,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
         self.is_in_time(stage)?;
         let for_room = stage == Stage::Welcome;
         let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.event, self.deadline);
-        if awake.rung {
+        if awake.event_set {
             self.event.clear();
             if !(self.is_wanted)() {
                 return Err(LaunchError::NotWanted);
@@ -304,7 +304,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
 
     fn ended(&self, stage: Stage) -> LaunchError {
         if !self.child.signal(Signal::KILL) {
-            self.socket.hang_up();
+            self.socket.shut_down();
         }
         let how = match self.child.await_end().unwrap_or(Exit::Unknown) {
             Exit::Code(code) => format!("with exit code {code}"),

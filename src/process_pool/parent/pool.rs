@@ -199,10 +199,10 @@ impl Pool {
     pub(crate) fn wake(self: &Arc<Self>, wake: Wake) {
         match wake {
             Wake::None => {}
-            Wake::Driver(event) => event.ring(),
+            Wake::Driver(event) => event.set(),
             Wake::Flush(outbound, event) => {
                 if !outbound.flush() {
-                    event.ring();
+                    event.set();
                 }
             }
             Wake::Start(lane) => self.start_driver(lane),

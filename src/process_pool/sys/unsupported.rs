@@ -55,7 +55,7 @@ impl Socket {
 
     pub(crate) fn close_write(&self) {}
 
-    pub(crate) fn hang_up(&self) {}
+    pub(crate) fn shut_down(&self) {}
 }
 
 impl Stream for Socket {
@@ -76,7 +76,7 @@ impl Event {
         refuse()
     }
 
-    pub(crate) fn ring(&self) {}
+    pub(crate) fn set(&self) {}
 
     pub(crate) fn clear(&self) {}
 }
@@ -215,7 +215,7 @@ pub(crate) struct Awake {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     pub(crate) ended: bool,
-    pub(crate) rung: bool,
+    pub(crate) event_set: bool,
 }
 
 pub(crate) fn sleep(_: Option<&Socket>, _: bool, _: Option<&Child>, _: &Event, _: Option<Instant>) -> Awake {

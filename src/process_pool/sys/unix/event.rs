@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Ends the sleep of the thread that waits for it. If it was rung before, that sleep ends at once.
+/// Ends the sleep of the thread that waits for it. If it is set already, that sleep ends at once.
 #[derive(Debug)]
 pub(crate) struct Event {
     #[cfg(target_os = "linux")]
@@ -23,9 +23,9 @@ impl Event {
         Ok(Event { event: stdio::one_above_stdio(|| rustix::event::eventfd(0, flags))? })
     }
 
-    pub(crate) fn ring(&self) {
+    pub(crate) fn set(&self) {
         crate::sync::delay();
-        // Fails only after 2^64 rings.
+        // Fails only if it was set 2^64 times.
         let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
     }
 
@@ -48,8 +48,8 @@ impl Event {
         Ok(Event { pipe: (reader, writer) })
     }
 
-    pub(crate) fn ring(&self) {
-        // Fails when the pipe is full: it rings already.
+    pub(crate) fn set(&self) {
+        // Fails when the pipe is full: then it is set already.
         let _ = rustix::io::write(&self.pipe.1, &[1]);
     }
 

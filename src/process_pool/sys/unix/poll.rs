@@ -13,10 +13,10 @@ pub(crate) struct Awake {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     pub(crate) ended: bool,
-    pub(crate) rung: bool,
+    pub(crate) event_set: bool,
 }
 
-/// Sleeps until the socket has bytes (or, with `for_room`, room for some), the child ends, the event rings, or the deadline
+/// Sleeps until the socket has bytes (or, with `for_room`, room for some), the child ends, the event is set, or the deadline
 /// passes.
 pub(crate) fn sleep(
     socket: Option<&Socket>,
@@ -44,9 +44,9 @@ pub(crate) fn sleep(
     if rustix::event::poll(&mut fds, timeout.as_ref()).is_err() {
         return Awake::default();
     }
-    let [rung, stream, ended] = fds.map(|fd| fd.revents());
+    let [event, stream, ended] = fds.map(|fd| fd.revents());
     Awake {
-        rung: rung.contains(PollFlags::IN),
+        event_set: event.contains(PollFlags::IN),
         readable: stream.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
         writable: stream.contains(PollFlags::OUT),
         ended: unwatched || ended.contains(PollFlags::IN),

@@ -94,7 +94,7 @@ impl Socket {
     }
 
     /// Ends the connection for both sides. What has arrived can still be read.
-    pub(crate) fn hang_up(&self) {
+    pub(crate) fn shut_down(&self) {
         // As above.
         let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
     }

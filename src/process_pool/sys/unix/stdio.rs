@@ -74,9 +74,12 @@ pub(super) fn with_stdio_taken<T>(make: impl FnOnce() -> T) -> T {
     let is_closed = |fd: BorrowedFd<'_>| rustix::io::fcntl_getfd(fd).is_err();
     let closed = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()].map(is_closed);
     // They may be open only because another thread is in this function: it has set the flag before.
+    // ORDERING: SeqCst, after the look at the descriptors. Pairs with the store, which comes before they are opened: a thread
+    // that finds open what the other opened finds the flag set as well.
     if closed == [false; 3] && !WAS_CLOSED.load(Ordering::SeqCst) {
         return make();
     }
+    // ORDERING: SeqCst, before the descriptors are opened; pairs with the load.
     WAS_CLOSED.store(true, Ordering::SeqCst);
     let _turn = ONE_AT_A_TIME.try_lock_for(LONG);
     let mut low = Vec::new();
