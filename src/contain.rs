@@ -83,7 +83,7 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     })
 }
 
-/// Drops a value of the user's; says whether its drop panicked.
+/// Drops a value of the user's; the error is a panic in its drop.
 pub(crate) fn drop_contained<T>(value: T) -> Result<(), Panic> {
     if std::mem::needs_drop::<T>() {
         let mut value = Some(value);

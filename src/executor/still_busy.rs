@@ -1,11 +1,11 @@
-//! [`StillBusy`]: what a `join_timeout` says that gave up.
+//! [`StillBusy`]: the error of a `join_timeout` that timed out.
 
 use crate::id::FutureId;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Who is still at work when a `join_timeout` gives up.
+/// The error of a `join_timeout` that timed out: which workers are still busy.
 ///
 /// # Examples
 ///

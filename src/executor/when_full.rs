@@ -8,7 +8,7 @@ pub enum WhenFull {
     Block,
     /// Gives back a future that failed with [`Rejected::Full`](crate::Rejected::Full).
     Reject,
-    /// Runs the task on the submitting thread, which slows down whoever submits too fast. The thread doesn't become a
+    /// Runs the task on the submitting thread, which slows down a thread that submits too fast. The thread doesn't become a
     /// worker by it: no initializer, no name, and locks that it holds stay held. A task that runs so and submits may
     /// have to run the next inside itself: where those have nearly spent the thread's stack, the next fails with
     /// [`Rejected::StackSpent`](crate::Rejected::StackSpent).

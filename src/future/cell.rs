@@ -8,9 +8,9 @@
 //!
 //! Two rules make scoped borrows sound and drops predictable:
 //!
-//! 1. *Work is dropped before its end is published*: whoever sees a task done knows that its closure and argument are
+//! 1. *Work is dropped before its end is published*: a thread that sees a task done knows that its closure and argument are
 //!    gone.
-//! 2. *An outcome nobody wants is dropped by whoever learns that last*: the future's drop if the task is done, else the
+//! 2. *An unwanted outcome is dropped by the last to learn that it is unwanted*: the future's drop if the task is done, else the
 //!    one who publishes. Whatever handle is the last to go finds the cell empty and frees bytes, no values.
 
 use super::extra::Extra;

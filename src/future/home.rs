@@ -86,7 +86,7 @@ pub(crate) struct HomeSlot(AtomicU32);
 
 impl HomeSlot {
     pub(crate) fn set(&self, id: HomeId) {
-        // ORDERING: the queue's lock publishes it to whoever takes the entry; others only compare it.
+        // ORDERING: Relaxed, because the queue's lock publishes it to the thread that takes the entry; others only compare it.
         self.0.store(id.0.get(), Ordering::Relaxed);
     }
 

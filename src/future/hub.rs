@@ -89,7 +89,7 @@ impl Hub {
                 self.rung.notify_one();
             }
             RingWhen::Completed(_) | RingWhen::FailedOrCompleted(_) => {
-                // ORDERING: Release, so that whoever counts last has every outcome counted before; Acquire, so that it hands
+                // ORDERING: Release, so that the last to count has every outcome counted before; Acquire, so that it hands
                 // them on by the store below.
                 let was_last = self.remaining.fetch_sub(1, Ordering::AcqRel) == 1;
                 let is_failure = phase == Phase::Failed;

@@ -137,7 +137,7 @@ impl<T> Future<T> {
         let _ = self.wait_until(None);
     }
 
-    /// Waits until the task is done or the time is up; says whether it is done. Blocks the thread.
+    /// Waits until the task is done or the time is up; returns whether it is done. Blocks the thread.
     ///
     /// # Examples
     ///
@@ -256,7 +256,7 @@ impl<T> Future<T> {
         }
     }
 
-    /// Why there is no result, of a task that is done; whoever asks has seen the failure.
+    /// Why there is no result, of a task that is done; to ask counts as having seen the failure.
     fn error(&self) -> Option<TaskError> {
         let error = self.any().error();
         if error.is_some() {

@@ -16,7 +16,7 @@
 //!
 //! | phase | who owns the work and the outcome |
 //! |---|---|
-//! | Queued | nobody: whoever claims or cancels first, by one compare-and-swap |
+//! | Queued | nobody: the first to claim or cancel it, by one compare-and-swap |
 //! | Dispatched | the pool of processes that shipped it; whether it has begun there, its shared page says |
 //! | Running | the thread that claimed it (or the holder of the promise) |
 //! | Cancelling | the thread whose `cancel` won; it drops the closure and the argument *before* anybody sees Cancelled |
@@ -157,7 +157,7 @@ impl Word {
         self.0.fetch_add(Phase::Cancelling as u8 - Phase::Dispatched as u8, Ordering::AcqRel);
     }
 
-    /// Running or Dispatched -> Finished or Failed, or Cancelling -> Cancelled, by its owner. Says what was there before: the flags
+    /// Running or Dispatched -> Finished or Failed, or Cancelling -> Cancelled, by its owner. Returns what was there before: the flags
     /// are what the publisher must look after.
     pub(crate) fn publish(&self, from: Phase, to: Phase) -> Snapshot {
         debug_assert!(matches!(
@@ -198,7 +198,7 @@ impl Word {
     }
 
     /// Marks that a second entry is about to be made; true for the one caller who shall make it. Only while Queued:
-    /// whoever claims the task afterwards sees the mark and counts the entry as dead. And only of a task that has its
+    /// the thread that claims the task afterwards sees the mark and counts the entry as dead. And only of a task that has its
     /// first: one that still waits for a place in a full queue has nothing to be ahead of.
     pub(crate) fn mark_urgent(&self) -> bool {
         self.mark_while_queued(URGENT, ENTERED)

@@ -26,7 +26,7 @@ pub(crate) struct Crowd {
     hubs: HashMap<(usize, Key), Arc<Hub>>,
     /// Dead entries are swept when there are this many: each sweep is paid for by as many insertions.
     sweep_at: usize,
-    /// Ordered, so that whoever began to await first is woken first; and found at once, however many they are.
+    /// Ordered, so that the task that began to await first is woken first; and found at once, however many they are.
     pub(crate) wakers: BTreeMap<WakerKey, Waker>,
     pub(crate) callbacks: Vec<Callback>,
     /// How to end the worker that runs the task.

@@ -307,7 +307,7 @@ fn wide(number: impl Into<u64>) -> u64 {
 unsafe extern "C" fn first_object(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) -> c_int {
     // SAFETY: dl_iterate_phdr passes a valid description, which outlives the call.
     let info = unsafe { &*info };
-    // SAFETY: so many headers are there; the loader keeps them mapped as long as the object.
+    // SAFETY: that many headers are there; the loader keeps them mapped as long as the object.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     // SAFETY: the executable's segments stay mapped while the process lives.
     let image = unsafe { Image::from_headers(info.dlpi_addr as usize, headers) };

@@ -47,7 +47,7 @@ pub(crate) fn open<'a>(reply: impl Into<Arrived<'a>>, nonce: u64, id: u64) -> Re
     if head[..4] != MAGIC {
         return bad("these bytes are no reply");
     }
-    // A parcel that couldn't be read is answered to nobody; whoever holds the task is who sent it.
+    // A parcel that couldn't be read is answered to nobody; the holder of the task sent it.
     let anonymous =
         (number(head, 8), number(head, 16)) == (0, 0) && outcome.bytes().first() == Some(&tag::REFUSED);
     if (number(head, 8), number(head, 16)) != (nonce, id) && !anonymous {

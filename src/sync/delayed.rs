@@ -13,10 +13,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// One point in so many is delayed; of those most by a turn of the scheduler, the others by a sleep.
+/// One point in this many is delayed; of those most by a turn of the scheduler, the others by a sleep.
 const ONE_IN: u64 = 24;
 
-/// Of delays, one in so many is a sleep rather than a turn of the scheduler.
+/// Of delays, one in this many is a sleep rather than a turn of the scheduler.
 const SLEEPS_ONE_IN: u64 = 8;
 
 /// The longest sleep. Longer than any spin of the crate, shorter than any of its time limits.

@@ -130,7 +130,7 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// A worker that finds nothing to do for so long ends; the next submit starts one again. By default workers stay.
+    /// A worker that finds nothing to do for this long ends; the next submit starts one again. By default workers stay.
     pub fn keep_alive(mut self, idle: Duration) -> Self {
         self.keep_alive = Some(idle);
         self

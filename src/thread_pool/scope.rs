@@ -6,7 +6,7 @@
 //! > Closures, arguments and callbacks of the scope's tasks are *dropped*, not merely done with, and so is every result
 //! > whose `Future` nobody holds. A `Future<R>` that is still held may hold its result: its type says that `R` lives.
 //!
-//! Each cell carries the scope's counter ([`Tally`]) and counts itself off as the last act of whoever ended it: after
+//! Each cell carries the scope's counter ([`Tally`]) and counts itself off as the last act of the thread that ended it: after
 //! the closure and the argument are gone (before the end was published), after callbacks have run, after an unwanted
 //! result was dropped. The counter lives in an `Arc`, not on the caller's stack: it is touched after the last count has
 //! let the caller go on. Whatever pointers the queue, an urgent entry or a `CancelHandle` keep after that lead to an

@@ -18,7 +18,7 @@
 //! spare. Where a waiter does run a task in place, it holds nothing meanwhile ([`Worker::run_above`]): the task is active,
 //! and its own waits count.
 //!
-//! A poll says less than a wait: whoever polls may have other things to do, and could do without this task. So nothing
+//! A poll says less than a wait: the code that polls may have other things to do, and could do without this task. So nothing
 //! runs in it, unless nobody else is left. Nor can the pool know whether the thread sleeps in what polls. It counts as
 //! blocked all the same, for otherwise the only worker could sleep for ever in a `block_on` for what only it may run; the
 //! price is that one task more may be active while such a thread goes on with something else.

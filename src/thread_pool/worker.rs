@@ -79,8 +79,8 @@ impl Worker {
     fn run(&self, entry: Entry) -> CountedAs {
         let ran = self.execute(&*entry);
         self.forget_awaits();
-        // Counted as coming back before the result can be seen: whoever sees it and submits again finds this worker
-        // expected, and no second thread is started for a sequence of submits and results.
+        // Counted as coming back before the result can be seen: a thread that sees it and submits again finds this
+        // worker expected, and no second thread is started for a sequence of submits and results.
         self.queue.returns();
         let after = ran.publish(&*entry);
         if after.is_empty() {
@@ -149,8 +149,8 @@ impl Worker {
         (host as &dyn Any).downcast_ref()
     }
 
-    /// Ends a task that only this worker could run, and may not. Its error is what everybody sees who waits
-    /// for it, by whatever verb: nobody is left waiting, and no iterator ends early.
+    /// Ends a task that only this worker could run, and may not. Every wait for it sees its error, by
+    /// whatever verb: no wait is left over, and no iterator ends early.
     pub(super) fn fail_in_place(&self, entry: &dyn AnyCell, before: Snapshot, error: TaskError) {
         if before.is_entered() {
             self.queue.forget(before);

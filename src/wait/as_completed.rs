@@ -177,7 +177,7 @@ impl<W: Waitable> AsCompleted<W> {
                     }
                 }
                 Ending::TimedOut => return Err(TimedOut::many((), self.left, self.total)),
-                // Nothing is lost by it: each is handed out, and whoever asks for its result is told why there is none. Its
+                // Nothing is lost by it: each is handed out, and a request for its result says why there is none. Its
                 // key is not used again, for it may still come.
                 Ending::Never => {
                     let key = self.slots.iter().position(|slot| slot.item.is_some());
@@ -191,7 +191,7 @@ impl<W: Waitable> AsCompleted<W> {
     fn hand_out(&mut self, key: Key) -> W {
         let item = self.slots[key as usize].item.take().expect("each key comes once");
         self.left -= 1;
-        // Whoever gets a failed future is taken to have seen the failure.
+        // To be handed a failed future counts as having seen the failure.
         let header = item.watch().0.cell().header();
         if header.word.load().phase() == Phase::Failed {
             header.word.mark_seen();

@@ -3,7 +3,7 @@
 //! Where nobody gave a chunksize but room for many, a lazy map on threads lets items share a task once they have turned out
 //! to be short: a task costs some 200 ns, and a call may take 20. What a map of single items promises stays true:
 //!
-//! - *An item that takes long holds up no other.* Whoever waits for a batch for long [parts](Batch::part) all of them: what
+//! - *An item that takes long holds up no other.* A thread that waits for a batch for long [parts](Batch::part) all of them: what
 //!   is done is handed out, what has not begun goes back to tasks of its own, and only the item that runs stays.
 //! - *An item that was taken from the input runs, whatever the input does next.* Items share a task only where the input
 //!   says that more are there (`size_hint`), which a channel never does.
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use std::vec;
 
-/// What the worker that runs the items shares with whoever waits for them. One lock an item: uncontended it costs half of
+/// What the worker that runs the items shares with the thread that waits for them. One lock an item: uncontended it costs half of
 /// a short call, and nothing less lets an item be taken away at any moment.
 pub(crate) struct Batch<A, R>(Mutex<Parts<A, R>>);
 

@@ -10,7 +10,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// How long a shared task takes about: two hundred times what it costs. Whoever waits for the first of its items waits
+    /// How long a shared task takes about: two hundred times what it costs. A wait for the first of its items takes
     /// that much longer than for a single one.
     const SHARED: Duration = Duration::from_micros(50);
 

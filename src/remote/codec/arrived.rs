@@ -69,13 +69,13 @@ impl<'a> Arrived<'a> {
         self.bulk.map(|(at, bulk)| (self.bytes.len() - at, bulk))
     }
 
-    /// The first bytes and the rest. `None` if there are not so many, or one of them lies apart.
+    /// The first bytes and the rest. `None` if there are fewer, or one of them lies apart.
     pub(crate) fn front(self, len: usize) -> Option<(&'a [u8], Self)> {
         let (front, rest) = self.split(len)?;
         front.bulk.is_none().then_some((front.bytes, rest))
     }
 
-    /// The first bytes and the rest, the string with those that it lies between. `None` if there are not so many, or the
+    /// The first bytes and the rest, the string with those that it lies between. `None` if there are fewer, or the
     /// string would be cut.
     pub(crate) fn split(self, len: usize) -> Option<(Self, Self)> {
         let whole = |bytes| Arrived { bytes, bulk: None };

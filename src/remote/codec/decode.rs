@@ -96,7 +96,7 @@ impl<'de> Decoder<'de> {
         Ok(())
     }
 
-    /// Of a string of so many bytes, whose length was just read: its bytes, if they lie apart.
+    /// Of a string of that many bytes, whose length was just read: its bytes, if they lie apart.
     fn bulk(&mut self, len: usize) -> Result<Option<Vec<u8>>, Error> {
         match self.bulk {
             Some((behind, bulk)) if behind == self.input.len() => {

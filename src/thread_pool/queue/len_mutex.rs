@@ -3,7 +3,7 @@
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{CachePadded, Mutex, MutexGuard};
 
-/// The length is a hint: whoever holds the mutex sets it, and nothing rests on it.
+/// The length is a hint: the thread that holds the mutex sets it, and nothing rests on it.
 pub(super) struct LenMutex<T>(CachePadded<(Mutex<T>, AtomicUsize)>);
 
 impl<T> LenMutex<T> {
