@@ -271,6 +271,10 @@ impl<T> Future<T> {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> Ending {
+        // Done already, as often: nothing is set up.
+        if self.is_done() {
+            return Ending::Done;
+        }
         waiting::wait(&mut One::new(self), deadline)
     }
 

@@ -14,7 +14,8 @@
 //! - `worker/`: how a process becomes a worker (`entry.rs`), and its life as one (`main.rs`).
 //! - `wire/`: what the two send each other. `shared/`: the memory segment that both map, by which they agree which tasks
 //!   have begun, and in which small replies travel.
-//! - `sys.rs`: the only way to the system (`unsupported.rs` stands in its place where there is no Unix).
+//! - `sys/`: the only way to the system. Its `mod.rs` lists what a system must offer; `unix/` offers it, and
+//!   `unsupported.rs` takes its place where there is no Unix.
 //!
 //! The protocol between driver and worker, and why it loses nothing, is in `PROTOCOL.md`.
 //!
@@ -29,8 +30,6 @@ mod output;
 mod parent;
 mod shared;
 mod stats;
-#[cfg_attr(unix, expect(unsafe_code, reason = "system calls and shared memory, argued in the file"))]
-#[cfg_attr(not(unix), path = "unsupported.rs")]
 mod sys;
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(gone("src/process_pool/mod.rs", "a\nstruct TheBook;").len(), 1);
         assert_eq!(gone("src/process_pool/mod.rs", "a handbook, a bookshelf"), [""; 0]);
         assert_eq!(gone("src/process_pool/sys/mod.rs", "the one door").len(), 1);
-        assert_eq!(gone("src/sync.rs", "the one door"), [""; 0]);
+        assert_eq!(gone("src/sync/mod.rs", "the one door"), [""; 0]);
         assert_eq!(gone("tests/protocol/tests/protocol.rs", "fn judge() {}").len(), 1);
     }
 }

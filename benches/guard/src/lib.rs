@@ -26,7 +26,7 @@ mod process_pool {
         pub(crate) mod message;
     }
 }
-#[path = "../../../src/sync.rs"]
+#[path = "../../../src/sync/mod.rs"]
 mod sync;
 
 use process_pool::shared::claim::Claims;

@@ -48,6 +48,7 @@ pub struct MapWith<'e, I: Iterator, R> {
 }
 
 /// Where the results come from that are being yielded: what an error among them names.
+#[derive(Clone, Copy)]
 struct Origin {
     task: FutureId,
     /// The place in the input after the last of them.
@@ -261,14 +262,18 @@ impl<I: Iterator, R> MapWith<'_, I, R> {
     fn next_of_chunk(&mut self) -> Option<Result<R, TaskError>> {
         let next = self.results.next()?;
         self.in_air -= 1;
-        Some(next.map_err(|error| {
-            let Origin { task, end, is_one_of_several } = self.origin;
-            error.in_map(
-                task,
-                self.label.as_ref(),
-                Item { index: end - self.results.len() - 1, is_one_of_several },
-            )
-        }))
+        match next {
+            Ok(result) => Some(Ok(result)),
+            Err(error) => Some(Err(self.placed(error))),
+        }
+    }
+
+    /// The error of the result that was just taken, with its place in the input.
+    #[cold]
+    fn placed(&self, error: TaskError) -> TaskError {
+        let Origin { task, end, is_one_of_several } = self.origin;
+        let index = end - self.results.len() - 1;
+        error.in_map(task, self.label.as_ref(), Item { index, is_one_of_several })
     }
 }
 

@@ -14,7 +14,7 @@ use super::task::EncodedTask;
 use crate::clock::{deadline_after, is_over};
 use crate::error::Broken;
 use crate::logging;
-use crate::process_pool::sys::{self, Bell, Signal};
+use crate::process_pool::sys::{self, Event, Signal};
 use crate::process_pool::wire::frames::{Blocking, Filled, OutOfBand};
 use crate::process_pool::wire::message::{Message, ProtocolError};
 use crate::remote::codec::{Arrived, Bulk};
@@ -48,12 +48,12 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
     sys::block_signals();
     // Those that have ended after all.
     pool.unreaped.lock().retain(|child| child.reap().is_none());
-    let mut event: Option<Arc<Bell>> = None;
+    let mut event: Option<Arc<Event>> = None;
     failpoint("begins");
     loop {
         let attempt = match &event {
             Some(event) => start(pool, lane, event),
-            None => match Bell::new() {
+            None => match Event::new() {
                 Ok(new) => {
                     let new = Arc::new(new);
                     pool.dispatcher.lock().set_event(lane, new.clone());
@@ -90,7 +90,7 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
 }
 
 /// Lets time pass after a start that failed, unless no worker is wanted any more: what was short may be there again.
-fn rest(pool: &Pool, event: Option<&Bell>, pause: Duration) {
+fn rest(pool: &Pool, event: Option<&Event>, pause: Duration) {
     let until = deadline_after(pause);
     while !is_over(until) && pool.dispatcher.lock().wants_worker() {
         match event {
@@ -104,7 +104,7 @@ fn rest(pool: &Pool, event: Option<&Bell>, pause: Duration) {
     }
 }
 
-fn start(pool: &Arc<Pool>, lane: usize, event: &Bell) -> Result<RunningWorker, LaunchError> {
+fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, LaunchError> {
     let is_wanted = || pool.dispatcher.lock().wants_worker();
     if !is_wanted() {
         return Err(LaunchError::NotWanted);
@@ -149,7 +149,7 @@ fn note_failure(pool: &Arc<Pool>, lane: usize, error: LaunchError) {
 struct Driver<'p> {
     pool: &'p Arc<Pool>,
     lane: usize,
-    event: Arc<Bell>,
+    event: Arc<Event>,
     worker: RunningWorker,
     time_limits: TimeLimits,
     memory: Option<MemoryGrowth>,
@@ -177,15 +177,15 @@ enum Liveness {
 }
 
 impl<'p> Driver<'p> {
-    fn new(pool: &'p Arc<Pool>, lane: usize, event: Arc<Bell>, worker: RunningWorker) -> Self {
-        let pid = worker.child.pid();
+    fn new(pool: &'p Arc<Pool>, lane: usize, event: Arc<Event>, worker: RunningWorker) -> Self {
+        let memory = pool.config.memory_growth.map(|most| MemoryGrowth::new(&worker.child, most));
         Driver {
             pool,
             lane,
             event,
             worker,
             time_limits: TimeLimits::default(),
-            memory: pool.config.memory_growth.map(|most| MemoryGrowth::new(pid, most)),
+            memory,
             silence: Silence::default(),
             reading_stopped_until: None,
             kill_at: None,
@@ -294,7 +294,7 @@ impl<'p> Driver<'p> {
         if self.time_limits.concern() {
             self.time_limits.check(&mut self.pool.dispatcher.lock(), self.lane);
         }
-        if self.memory.as_mut().is_some_and(MemoryGrowth::is_exceeded) {
+        if self.memory.as_mut().is_some_and(|memory| memory.is_exceeded(&self.worker.child)) {
             self.pool.dispatcher.lock().retire(self.lane);
         }
         Liveness::Alive

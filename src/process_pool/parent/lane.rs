@@ -9,7 +9,7 @@ use super::task::EncodedTask;
 use crate::id::FutureId;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::claim::{Claimed, SLOTS, slot};
-use crate::process_pool::sys::{Bell, Mapping, Signal};
+use crate::process_pool::sys::{Event, Segment, Signal};
 use crate::process_pool::wire::batch;
 use crate::process_pool::wire::message::ProtocolError;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ pub(crate) struct Lane {
     /// It is on the list of drivers that sleep and could take a task.
     is_idle: bool,
     /// How to wake the driver; there while it has a thread.
-    event: Option<Arc<Bell>>,
+    event: Option<Arc<Event>>,
     pid: Option<u32>,
-    segment: Option<Arc<Mapping>>,
+    segment: Option<Arc<Segment>>,
     /// Where batches are put; there while a worker is up.
     outbound: Option<Arc<Outbound>>,
     batches: [SentBatch; SLOTS],
@@ -127,7 +127,7 @@ impl Lane {
         std::mem::take(&mut self.awaits_driver)
     }
 
-    pub(crate) fn set_event(&mut self, event: Arc<Bell>) {
+    pub(crate) fn set_event(&mut self, event: Arc<Event>) {
         self.event = Some(event);
     }
 
@@ -141,7 +141,7 @@ impl Lane {
     }
 
     /// A worker is up.
-    pub(crate) fn attach(&mut self, segment: Arc<Mapping>, outbound: Arc<Outbound>) {
+    pub(crate) fn attach(&mut self, segment: Arc<Segment>, outbound: Arc<Outbound>) {
         self.status = Status::Up;
         self.segment = Some(segment);
         self.outbound = Some(outbound);
@@ -199,7 +199,7 @@ impl Lane {
         self.is_idle
     }
 
-    pub(crate) fn event(&self) -> Option<&Arc<Bell>> {
+    pub(crate) fn event(&self) -> Option<&Arc<Event>> {
         self.event.as_ref()
     }
 
@@ -208,7 +208,7 @@ impl Lane {
     }
 
     /// What the worker shares, while one is up.
-    pub(crate) fn segment(&self) -> Option<&Arc<Mapping>> {
+    pub(crate) fn segment(&self) -> Option<&Arc<Segment>> {
         self.segment.as_ref()
     }
 

@@ -7,7 +7,7 @@ use super::outbound::Outbound;
 use crate::clock::is_over;
 use crate::error::TaskError;
 use crate::process_pool::output::WorkerOutput;
-use crate::process_pool::sys::{self, Bell, Child, Exit, Fd, Mapping, Signal, Socket, Standing};
+use crate::process_pool::sys::{self, Child, Event, Exit, Handle, Segment, Signal, Socket, Standing};
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Outbox, Piece};
 use crate::process_pool::wire::message::{Head, Message, PROTOCOL, Welcome};
 use crate::process_pool::worker::entry;
@@ -44,7 +44,7 @@ pub(crate) struct Launching<'a, W, P> {
     /// The worker's place in its pool.
     pub(crate) number: usize,
     /// The driver's.
-    pub(crate) event: &'a Bell,
+    pub(crate) event: &'a Event,
     pub(crate) deadline: Option<Instant>,
     /// Asked whenever the event is set.
     pub(crate) is_wanted: W,
@@ -57,7 +57,7 @@ pub(crate) struct RunningWorker {
     pub(crate) child: Child,
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) inbox: Inbox,
-    pub(crate) segment: Arc<Mapping>,
+    pub(crate) segment: Arc<Segment>,
 }
 
 /// Why a worker could not be started.
@@ -92,16 +92,13 @@ impl LaunchConfig {
         let Launching { number, event, deadline, is_wanted, on_process } = launching;
         let (socket, theirs) = Socket::pair().map_err(refused("no socket for a worker could be had"))?;
         let (segment, memory) =
-            Mapping::create().map_err(refused("no memory to share with a worker could be had"))?;
-        let mut command = self.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
+            Segment::create().map_err(refused("no memory to share with a worker could be had"))?;
+        let command = self.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
         // What the process inherits is that of the thread which starts it: this one, whichever thread started it in turn.
         self.standing.assume();
-        let process = sys::with_stdio_taken(|| command.spawn())
-            .map_err(|error| LaunchError::Start(self.not_started(&error)))?;
         // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
-        drop(command);
-        let child =
-            Child::new(process.id(), self.own_group).map_err(refused("a worker could not be watched"))?;
+        let child = Child::start(command, &entry::mark(), self.own_group)
+            .map_err(|error| LaunchError::Start(self.not_started(&error)))?;
         on_process(child.pid());
         let inbox = Inbox::with_bulk(find_bulk);
         let mut starting = StartingWorker { child, socket, inbox, event, deadline, is_wanted };
@@ -122,7 +119,7 @@ impl LaunchConfig {
         // The stream is empty: a head has room.
         let sent = starting
             .socket
-            .send_with_fd(&head, &memory)
+            .send_with_handle(&head, &memory)
             .map_err(refused("a worker closed its end of the connection"))?;
         if sent != head.len() {
             return Err(LaunchError::Start("a worker's socket has no room for its first message".into()));
@@ -146,9 +143,8 @@ impl LaunchConfig {
         })
     }
 
-    fn command(&self, socket: Fd) -> io::Result<Command> {
+    fn command(&self, socket: Handle) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
-        sys::set_identity(&mut command, &entry::mark(), self.own_group);
         // The program's arguments stay to be seen, in `ps` and by a task that asks for them.
         command.args(std::env::args_os().skip(1));
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -220,7 +216,7 @@ struct StartingWorker<'a, W> {
     socket: Socket,
     child: Child,
     inbox: Inbox,
-    event: &'a Bell,
+    event: &'a Event,
     deadline: Option<Instant>,
     is_wanted: W,
 }
@@ -329,7 +325,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bell, Blocking, Child, Head, Inbox, LaunchError, Message, Socket, Stage, StartingWorker};
+    use super::{Blocking, Child, Event, Head, Inbox, LaunchError, Message, Socket, Stage, StartingWorker};
     use crate::process_pool::wire::frames::Stream;
     use std::io::IoSlice;
     use std::process::Command;
@@ -340,11 +336,11 @@ mod tests {
     fn a_worker_that_sends_past_its_time_is_not_read_to_the_end() {
         let mut process = Command::new("sleep").arg("600").spawn().expect("a process");
         let (socket, theirs) = Socket::pair().expect("a socket");
-        let theirs = Socket::from_fd(theirs);
+        let theirs = Socket::from_handle(theirs);
         let head = Head { message: Message::Hello { protocol: 0 }, len: usize::MAX }.to_bytes();
         theirs.send(&[IoSlice::new(&head)], Blocking::Yes).expect("room");
         while theirs.send(&[IoSlice::new(&[7; 1000])], Blocking::No).is_ok() {}
-        let event = Bell::new().expect("an event");
+        let event = Event::new().expect("an event");
         let mut starting = StartingWorker {
             child: Child::new(process.id(), false).expect("a child"),
             socket,

@@ -4,7 +4,7 @@ use super::dispatch::Dispatcher;
 use super::lane::TaskKill;
 use crate::clock::{self, deadline_after, is_over};
 use crate::id::FutureId;
-use crate::process_pool::sys;
+use crate::process_pool::sys::Child;
 use std::time::{Duration, Instant};
 
 /// The time limits of the tasks that run in one worker.
@@ -55,7 +55,6 @@ impl TimeLimits {
 
 /// How much a worker's resident memory has grown since it came up.
 pub(crate) struct MemoryGrowth {
-    pid: u32,
     at_start: u64,
     most: u64,
     checked: Instant,
@@ -63,18 +62,18 @@ pub(crate) struct MemoryGrowth {
 
 impl MemoryGrowth {
     /// For a worker that has just come up, whose memory may grow by `most` bytes.
-    pub(crate) fn new(pid: u32, most: u64) -> Self {
-        MemoryGrowth { pid, at_start: sys::resident_bytes(pid), most, checked: Instant::now() }
+    pub(crate) fn new(worker: &Child, most: u64) -> Self {
+        MemoryGrowth { at_start: worker.resident_bytes(), most, checked: Instant::now() }
     }
 
     /// Looks at the memory from time to time; true if it has grown too much.
-    pub(crate) fn is_exceeded(&mut self) -> bool {
+    pub(crate) fn is_exceeded(&mut self, worker: &Child) -> bool {
         const CHECK_EVERY: Duration = Duration::from_millis(50);
         if self.checked.elapsed() < CHECK_EVERY {
             return false;
         }
         self.checked = Instant::now();
-        sys::resident_bytes(self.pid).saturating_sub(self.at_start) > self.most
+        worker.resident_bytes().saturating_sub(self.at_start) > self.most
     }
 }
 

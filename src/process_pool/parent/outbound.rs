@@ -59,7 +59,7 @@ mod tests {
 
     fn outbound() -> (Outbound, Socket) {
         let (ours, theirs) = Socket::pair().expect("a socket");
-        (Outbound::new(ours), Socket::from_fd(theirs))
+        (Outbound::new(ours), Socket::from_handle(theirs))
     }
 
     /// What is there, or at least `least` bytes of it.

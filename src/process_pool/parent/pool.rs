@@ -13,7 +13,7 @@ use crate::future::cell::Entry;
 use crate::future::home::{Home, HomeId};
 use crate::future::publish::{refuse, run_here};
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
-use crate::process_pool::sys::{self, Birthmark, Child, Signal};
+use crate::process_pool::sys::{self, Child, ForkDetector, Signal};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::sync::plain::AtomicU64;
 use crate::sync::{Condvar, Mutex, channel, thread};
@@ -34,7 +34,7 @@ pub(crate) struct Pool {
     pub(crate) config: Config,
     pub(crate) id: HomeId,
     /// Of the process that built it: a fork of it has no drivers.
-    fork_detector: Birthmark,
+    fork_detector: ForkDetector,
     pub(crate) finished: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(super) threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -98,7 +98,7 @@ impl Pool {
             drivers_gone: Condvar::new(),
             config,
             id,
-            fork_detector: Birthmark::new(),
+            fork_detector: ForkDetector::new(),
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),

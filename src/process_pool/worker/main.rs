@@ -12,7 +12,7 @@ use super::abort::{boundary, leave_last_words};
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
 use crate::process_pool::shared::Layout;
-use crate::process_pool::sys::{self, Leave, Mapping, Socket};
+use crate::process_pool::sys::{self, Leave, Segment, Socket};
 use crate::process_pool::wire::batch::{self, Tasks};
 use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{HEAD, Head, Message, PROTOCOL, ProtocolError, Welcome};
@@ -48,7 +48,7 @@ pub(crate) fn run() -> ! {
         );
         sys::exit_now(LOST);
     }
-    let socket = sys::take_stdin().map(Socket::from_fd).unwrap_or_else(|error| {
+    let socket = Socket::from_parent().unwrap_or_else(|error| {
         let advice = sys::advice(&error);
         let why = format!("its standard input could not be emptied: {error}{advice}");
         sys::say_by_stdin(&Message::CannotStart.frame(why.as_bytes()));
@@ -98,10 +98,10 @@ fn cannot_start(stream: &impl Stream, why: &str) -> ! {
 }
 
 /// Sends hello and waits for the welcome. The parent sends nothing before.
-fn greet(socket: &Socket) -> io::Result<(Welcome, Mapping)> {
+fn greet(socket: &Socket) -> io::Result<(Welcome, Segment)> {
     send_all(socket, &Message::Hello { protocol: PROTOCOL }.frame(Fingerprint::own().as_bytes()))?;
     let mut bytes = [0; HEAD];
-    let (got, memory) = socket.receive_with_fd(&mut bytes)?;
+    let (got, memory) = socket.receive_with_handle(&mut bytes)?;
     let head = Head::from_bytes(&bytes).ok().filter(|head| got == HEAD && head.message == Message::Welcome);
     let Some(head) = head else { return Err(io::Error::other("it was not welcomed")) };
     let Some(memory) = memory else {
@@ -113,7 +113,7 @@ fn greet(socket: &Socket) -> io::Result<(Welcome, Mapping)> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    let segment = Mapping::of(&memory)?;
+    let segment = Segment::of(&memory)?;
     segment.hide_from_forks();
     let welcome = Welcome::from_bytes(&body).map_err(|ProtocolError(what)| io::Error::other(what))?;
     Ok((welcome, segment))

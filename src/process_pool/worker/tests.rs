@@ -10,7 +10,7 @@ use crate::id::FutureId;
 use crate::process_pool::parent::task::EncodedTask;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::last_words::LAST_WORDS;
-use crate::process_pool::sys::Mapping;
+use crate::process_pool::sys::Segment;
 use crate::process_pool::tests::FakeStream;
 use crate::process_pool::wire::batch;
 use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Outbox};
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// A parent: its segment, and what it sends.
 struct Parent {
-    segment: Arc<Mapping>,
+    segment: Arc<Segment>,
     stream: FakeStream,
     batches: u32,
 }
@@ -30,7 +30,7 @@ struct Parent {
 impl Parent {
     fn new() -> Self {
         Parent {
-            segment: Arc::new(Mapping::create().expect("a segment").0),
+            segment: Arc::new(Segment::create().expect("a segment").0),
             stream: FakeStream::default(),
             batches: 0,
         }
@@ -139,7 +139,7 @@ fn what_was_recalled_is_not_begun_and_the_parent_hears_of_it() {
 
 #[test]
 fn a_recall_while_a_task_runs_leaves_it_and_nothing_else() {
-    static PAGE: std::sync::OnceLock<Arc<Mapping>> = std::sync::OnceLock::new();
+    static PAGE: std::sync::OnceLock<Arc<Segment>> = std::sync::OnceLock::new();
     fn recalls_the_others(n: u64) -> u64 {
         // The parent's hand, at the worst moment.
         let segment: &Layout = PAGE.get().expect("set");
@@ -258,7 +258,7 @@ fn names_are_shortened_in_their_middle() {
 #[test]
 fn last_words_that_are_too_long_keep_the_place_and_the_beginning() {
     for (letters, backtrace) in [(10, 50_000), (20_000, 0), (20_001, 50_000), (1_000_000, 10)] {
-        let segment = Mapping::create().expect("a segment").0;
+        let segment = Segment::create().expect("a segment").0;
         // Two bytes each, behind an odd number of others: some cuts would be in the middle of one.
         let message = format!("left == right: {}", "é".repeat(letters));
         let location = Some("src/tasks.rs:7:9".to_owned());

@@ -24,7 +24,7 @@ use super::task::EncodedTask;
 use crate::clock::{self, is_over};
 use crate::error::TaskError;
 use crate::id::FutureId;
-use crate::process_pool::sys::{Bell, Mapping};
+use crate::process_pool::sys::{Event, Segment};
 use crate::process_pool::wire::batch::BATCH_BYTES;
 use crate::process_pool::wire::message::ProtocolError;
 use std::collections::{BTreeSet, VecDeque};
@@ -74,9 +74,9 @@ pub(crate) struct Totals {
 pub(crate) enum Wake {
     None,
     /// The driver that sleeps on this event.
-    Driver(Arc<Bell>),
+    Driver(Arc<Event>),
     /// A batch lies in this out-buffer: send it; what the socket doesn't take is the driver's.
-    Flush(Arc<Outbound>, Arc<Bell>),
+    Flush(Arc<Outbound>, Arc<Event>),
     /// This lane is vacant no more: a driver is to be started for it.
     Start(usize),
 }
@@ -101,8 +101,8 @@ pub(crate) enum Action {
 /// Where a thread that waits for a task takes the reply by itself.
 pub(crate) struct DirectRoute {
     pub(crate) lane: usize,
-    pub(crate) segment: Arc<Mapping>,
-    pub(crate) event: Arc<Bell>,
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) event: Arc<Event>,
 }
 
 /// What that thread took.
@@ -444,7 +444,7 @@ impl Dispatcher {
     pub(crate) fn take_direct(
         &mut self,
         at: usize,
-        segment: &Arc<Mapping>,
+        segment: &Arc<Segment>,
         id: FutureId,
         reply: &mut Vec<u8>,
     ) -> Option<DirectReply> {

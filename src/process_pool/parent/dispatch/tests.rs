@@ -9,7 +9,7 @@ use crate::future::{Future, TaskOptions};
 use crate::process_pool::parent::lane::{KillReason, Position, Status, TaskKill};
 use crate::process_pool::parent::outbound::Outbound;
 use crate::process_pool::parent::task::EncodedTask;
-use crate::process_pool::sys::{Bell, Mapping, Signal, Socket};
+use crate::process_pool::sys::{Event, Segment, Signal, Socket};
 use crate::process_pool::wire::batch::{self, BATCH_BYTES};
 use crate::process_pool::wire::frames::Piece;
 use crate::process_pool::wire::message::{HEAD, Head, Message};
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// A dispatcher and, at each of its lanes, a worker that does what the test says.
 struct Office {
     dispatcher: Dispatcher,
-    segments: Vec<Arc<Mapping>>,
+    segments: Vec<Arc<Segment>>,
     /// The workers' ends of their sockets: what is sent there nobody reads.
     ends: Vec<OwnedFd>,
     garbage: Vec<EncodedTask>,
@@ -62,8 +62,8 @@ impl Office {
         };
         for at in 0..workers {
             assert_eq!(office.dispatcher.add_lane(), at);
-            office.segments.push(Arc::new(Mapping::create().expect("a segment").0));
-            office.dispatcher.set_event(at, Arc::new(Bell::new().expect("an event")));
+            office.segments.push(Arc::new(Segment::create().expect("a segment").0));
+            office.dispatcher.set_event(at, Arc::new(Event::new().expect("an event")));
             office.come_up(at);
         }
         office
@@ -71,7 +71,7 @@ impl Office {
 
     /// A worker takes its place at this lane.
     fn come_up(&mut self, at: usize) {
-        let segment = Arc::new(Mapping::create().expect("a segment").0);
+        let segment = Arc::new(Segment::create().expect("a segment").0);
         self.segments[at] = segment.clone();
         let (ours, theirs) = Socket::pair().expect("a socket");
         self.ends.push(theirs);
@@ -381,7 +381,7 @@ fn a_direct_wait_takes_its_own_reply_and_nothing_else() {
     office.begin(1, 0);
     segment.pass(1);
     assert!(segment.ring.put(0, 0, b"reply"));
-    let stale = Arc::new(Mapping::create().expect("a segment").0);
+    let stale = Arc::new(Segment::create().expect("a segment").0);
     assert!(stale.ring.put(0, 0, b"of the worker before"));
     assert!(office.dispatcher.take_direct(1, &stale, office.id(0), &mut reply).is_none());
     let DirectReply { task, driver_sleeps } =

@@ -5,7 +5,7 @@ use crate::clock::deadline_after;
 use crate::process_pool::parent::lane::{KillReason, Lane, Status, TaskKill};
 use crate::process_pool::parent::outbound::Outbound;
 use crate::process_pool::parent::task::EncodedTask;
-use crate::process_pool::sys::{Bell, Mapping};
+use crate::process_pool::sys::{Event, Segment};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ impl Dispatcher {
     }
 
     /// The driver sleeps on this event from now on.
-    pub(crate) fn set_event(&mut self, at: usize, event: Arc<Bell>) {
+    pub(crate) fn set_event(&mut self, at: usize, event: Arc<Event>) {
         self.lanes[at].set_event(event);
     }
 
@@ -124,7 +124,7 @@ impl Dispatcher {
     }
 
     /// A worker is up.
-    pub(crate) fn attach(&mut self, at: usize, segment: Arc<Mapping>, outbound: Arc<Outbound>) {
+    pub(crate) fn attach(&mut self, at: usize, segment: Arc<Segment>, outbound: Arc<Outbound>) {
         self.vacant.remove(&at);
         self.change(at, |lane| lane.attach(segment, outbound));
     }

@@ -10,7 +10,7 @@ use crate::process_pool::parent::dispatch::{Dispatcher, Policy};
 use crate::process_pool::parent::launch::{LaunchConfig, RunningWorker};
 use crate::process_pool::parent::outbound::Outbound;
 use crate::process_pool::parent::pool::{Config, Pool};
-use crate::process_pool::sys::{Bell, Child, Mapping, Socket, Standing};
+use crate::process_pool::sys::{Child, Event, Segment, Socket, Standing};
 use crate::process_pool::wire::frames::{Blocking, Inbox, send_all};
 use crate::process_pool::wire::message::{Head, Message, get};
 use crate::remote::{outcome, parcel};
@@ -26,7 +26,7 @@ struct Stage {
     driver: JoinHandle<()>,
     /// The worker's.
     socket: Socket,
-    segment: Arc<Mapping>,
+    segment: Arc<Segment>,
     inbox: Inbox,
     body: std::process::Child,
 }
@@ -51,8 +51,8 @@ impl Stage {
         let pool = Pool::new(Dispatcher::new(1, Policy::default()), config);
         let body = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().expect("a process");
         let (ours, theirs) = Socket::pair().expect("a socket");
-        let segment = Arc::new(Mapping::create().expect("a segment").0);
-        let event = Arc::new(Bell::new().expect("an event"));
+        let segment = Arc::new(Segment::create().expect("a segment").0);
+        let event = Arc::new(Event::new().expect("an event"));
         let worker = RunningWorker {
             child: Child::new(body.id(), false).expect("a child"),
             outbound: Arc::new(Outbound::new(ours)),
@@ -67,7 +67,7 @@ impl Stage {
         let of_driver = pool.clone();
         let driver = Builder::new().spawn(move || Driver::new(&of_driver, 0, event, worker).serve());
         let driver = driver.expect("a thread");
-        Stage { pool, driver, socket: Socket::from_fd(theirs), segment, inbox: Inbox::default(), body }
+        Stage { pool, driver, socket: Socket::from_handle(theirs), segment, inbox: Inbox::default(), body }
     }
 
     fn submit(&self, n: u64) -> Future<u64> {

@@ -22,7 +22,7 @@ use crate::process_pool::parent::task::EncodedTask;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::last_words::LAST_WORDS;
 use crate::process_pool::shared::ring::Ring;
-use crate::process_pool::sys::{Bell, Mapping, Signal, Socket};
+use crate::process_pool::sys::{Event, Segment, Signal, Socket};
 use crate::process_pool::wire::message::ProtocolError;
 use crate::remote;
 use crate::sync::restless::{among, begin};
@@ -36,17 +36,17 @@ pub(crate) const TARGET: Target = Target { name: "ring", body, words: &[], seeds
 
 /// Two workers' places, kept from one case to the next.
 struct Seat {
-    segment: Arc<Mapping>,
+    segment: Arc<Segment>,
     outbound: Arc<Outbound>,
-    event: Arc<Bell>,
+    event: Arc<Event>,
     _theirs: OwnedFd,
 }
 
 impl Seat {
     fn new() -> Self {
         let (ours, theirs) = Socket::pair().expect("a socket");
-        let segment = Arc::new(Mapping::create().expect("a segment").0);
-        let event = Arc::new(Bell::new().expect("an event"));
+        let segment = Arc::new(Segment::create().expect("a segment").0);
+        let event = Arc::new(Event::new().expect("an event"));
         Seat { segment, outbound: Arc::new(Outbound::new(ours)), event, _theirs: theirs }
     }
 

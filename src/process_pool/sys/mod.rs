@@ -1,0 +1,20 @@
+//! The only way to the operating system: streams, shared memory, processes by handle, signals, sleep.
+//!
+//! One system is compiled. The list below is what the pool asks of it, and so what a file or folder for another system has
+//! to offer; what is behind a name is that system's own.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as system;
+#[cfg(not(unix))]
+mod unsupported;
+#[cfg(not(unix))]
+use unsupported as system;
+
+pub(super) use system::{
+    Child, Event, Exit, ForkDetector, Handle, Leave, Segment, Signal, Socket, Standing, Thread, advice,
+    block_signals, complain, exit_now, first_argument, go_first_without_memory, is_secure_start,
+    is_stdin_of_parent, limit_address_space, main_stack_size, nowhere, pause, program, say_by_stdin,
+    set_process_name, sleep, take_over_signals, watch,
+};

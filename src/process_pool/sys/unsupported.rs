@@ -1,0 +1,261 @@
+//! Where there is no Unix: nothing can be made, so nothing is ever done with it, and `build()` refuses. Another system gets
+//! a file or folder of its own beside this one, with the same items.
+
+use crate::process_pool::shared::Layout;
+use crate::process_pool::wire::frames::{Blocking, Stream};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+fn refuse<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Signal {
+    Kill,
+    Term,
+}
+
+impl Signal {
+    pub(crate) const KILL: Self = Signal::Kill;
+    pub(crate) const TERM: Self = Signal::Term;
+}
+
+pub(crate) type Handle = File;
+
+#[derive(Debug)]
+pub(crate) struct Socket(());
+
+impl Socket {
+    pub(crate) fn pair() -> io::Result<(Socket, Handle)> {
+        refuse()
+    }
+
+    pub(crate) fn from_parent() -> io::Result<Self> {
+        refuse()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_handle(_: Handle) -> Self {
+        Socket(())
+    }
+
+    pub(crate) fn send_with_handle(&self, _: &[u8], _: &Handle) -> io::Result<usize> {
+        refuse()
+    }
+
+    pub(crate) fn receive_with_handle(&self, _: &mut [u8]) -> io::Result<(usize, Option<Handle>)> {
+        refuse()
+    }
+
+    pub(crate) fn close_write(&self) {}
+
+    pub(crate) fn hang_up(&self) {}
+}
+
+impl Stream for Socket {
+    fn receive(&self, _: &mut Vec<u8>, _: Blocking) -> io::Result<usize> {
+        refuse()
+    }
+
+    fn send(&self, _: &[IoSlice<'_>], _: Blocking) -> io::Result<usize> {
+        refuse()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Event(());
+
+impl Event {
+    pub(crate) fn new() -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn ring(&self) {}
+
+    pub(crate) fn clear(&self) {}
+}
+
+pub(crate) struct Segment(Layout);
+
+impl Segment {
+    pub(crate) fn create() -> io::Result<(Segment, Handle)> {
+        refuse()
+    }
+
+    pub(crate) fn of(_: &Handle) -> io::Result<Segment> {
+        refuse()
+    }
+
+    pub(crate) fn hide_from_forks(&self) {}
+}
+
+impl Deref for Segment {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.0
+    }
+}
+
+pub(crate) struct ForkDetector(());
+
+impl ForkDetector {
+    pub(crate) fn new() -> Self {
+        ForkDetector(())
+    }
+
+    pub(crate) fn is_fork(&self) -> bool {
+        false
+    }
+}
+
+pub(crate) fn advice(_: &io::Error) -> &'static str {
+    ""
+}
+
+#[derive(Default)]
+pub(crate) struct Standing;
+
+impl Standing {
+    pub(crate) fn of_this_thread() -> Self {
+        Standing
+    }
+
+    pub(crate) fn assume(&self) {}
+}
+
+pub(crate) fn program(_: usize) -> Result<PathBuf, String> {
+    Err("pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into())
+}
+
+pub(crate) fn first_argument() -> Option<OsString> {
+    None
+}
+
+#[derive(Debug)]
+pub(crate) struct Child(());
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(dead_code, reason = "no process ever ends")]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal(i32),
+    Unknown,
+}
+
+impl Exit {
+    pub(crate) fn likely_cause(self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl Child {
+    pub(crate) fn start(_: Command, _: &str, _: bool) -> io::Result<Self> {
+        refuse()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(_: u32, _: bool) -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        0
+    }
+
+    pub(crate) fn signal(&self, _: Signal) -> bool {
+        true
+    }
+
+    pub(crate) fn reap(&self) -> Option<Exit> {
+        Some(Exit::Unknown)
+    }
+
+    pub(crate) fn await_end(&self) -> Option<Exit> {
+        Some(Exit::Unknown)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        0
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Thread(());
+
+impl Thread {
+    pub(crate) fn own() -> Self {
+        Thread(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Leave {
+    ByParent,
+    #[expect(dead_code, reason = "no worker ever runs")]
+    ThreadGone,
+}
+
+pub(crate) fn watch(_: u32, _: &Socket, _: Thread, _: impl Fn() -> bool) -> Leave {
+    Leave::ByParent
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Awake {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) ended: bool,
+    pub(crate) rung: bool,
+}
+
+pub(crate) fn sleep(_: Option<&Socket>, _: bool, _: Option<&Child>, _: &Event, _: Option<Instant>) -> Awake {
+    Awake::default()
+}
+
+pub(crate) fn pause(_: Duration) {}
+
+pub(crate) fn take_over_signals() {}
+
+pub(crate) fn block_signals() {}
+
+pub(crate) fn nowhere() -> io::Result<File> {
+    refuse()
+}
+
+pub(crate) fn is_stdin_of_parent() -> bool {
+    false
+}
+
+pub(crate) fn say_by_stdin(_: &[u8]) {}
+
+pub(crate) fn complain(_: &str) {}
+
+pub(crate) fn go_first_without_memory() {}
+
+pub(crate) fn set_process_name(_: &str) {}
+
+pub(crate) fn limit_address_space(_: u64) -> io::Result<()> {
+    refuse()
+}
+
+pub(crate) fn main_stack_size() -> usize {
+    8 << 20
+}
+
+pub(crate) fn exit_now(_: i32) -> ! {
+    unreachable!("no worker is ever started here")
+}
+
+pub(crate) fn is_secure_start() -> bool {
+    false
+}
