@@ -136,7 +136,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if disturbed > 0 {
         println!(
             "\n* {disturbed} of {} points say nothing about the law: the control, bare threads without a pool, was not as \
-             fast as its cores allow. Other programs kept the cores busy, or the cores are hyper-threads",
+             fast as its cores allow, or the point is above the law. Other programs kept the cores busy, or the cores are \
+             hyper-threads",
             points.len()
         );
     }
@@ -258,22 +259,27 @@ struct Point {
 }
 
 impl Point {
-    /// Something else than the law and the pool decided. A control that is too good is one too: the loop was disturbed.
+    /// Whether other programs spoilt it: the control is not as fast as its cores allow, or faster, or the point is above
+    /// the law.
     fn is_disturbed(&self, cores: usize) -> bool {
         let expected = f64::from(self.workers).min(cores as f64);
-        (self.control / expected - 1.0).abs() > TOLERANCE
+        let limit = law(self.p, f64::from(self.workers));
+        (self.control / expected - 1.0).abs() > TOLERANCE || self.speedup > (1.0 + TOLERANCE) * limit
     }
 }
 
 /// The fastest of some rounds.
 struct Times {
+    /// Of all points so far: the loop is the same for each.
     alone: Duration,
     control: Duration,
     shared: Duration,
 }
 
 impl Times {
-    const NONE: Self = Self { alone: Duration::MAX, control: Duration::MAX, shared: Duration::MAX };
+    fn new(alone: Duration) -> Self {
+        Self { alone, control: Duration::MAX, shared: Duration::MAX }
+    }
 
     /// One round more. All three, one after the other, so that a busy moment of the machine hits each of them.
     fn round(&mut self, work: &Work, p: f64, workers: u32, pool: &dyn Executor) -> Result<(), TaskError> {
@@ -304,6 +310,7 @@ fn measure(
         .collect();
     println!("{:>8}{:>8}{:>10}{:>10}{:>10}", "p", "N", "law", "measured", "control");
     let mut points = Vec::new();
+    let mut alone = Duration::MAX;
     for p in SHARES {
         for &workers in &counts {
             if is_over() {
@@ -311,7 +318,7 @@ fn measure(
             }
             let pool = executor.pool(workers as usize)?;
             work.shared(p, &*pool)?; // the workers start here, once
-            let mut times = Times::NONE;
+            let mut times = Times::new(alone);
             for round in 1..=rounds.saturating_mul(PATIENCE) {
                 if is_over() {
                     return Ok(points); // a point of fewer rounds than asked for is left out
@@ -321,6 +328,7 @@ fn measure(
                     break;
                 }
             }
+            alone = times.alone;
             let point = times.point(p, workers);
             let mark = if point.is_disturbed(cores) { " *" } else { "" };
             let (law, Point { speedup, control, .. }) = (law(p, f64::from(workers)), &point);
@@ -400,7 +408,7 @@ fn draw(svg: &mut String, points: &[Point], cores: usize) -> Result<(), Box<dyn 
         "Lines: the law. Dots: measured on {cores} cores. Crosses: control, bare threads without a pool, p = 1"
     );
     if disturbed > 0 {
-        key += &format!(". {disturbed} hollow dots: disturbed, as the control shows");
+        key += &format!(". {disturbed} hollow dots: disturbed by other programs");
     }
     let (left, bottom) = (64, (SIZE.1 - KEY) as i32 + 8);
     area.draw(&Text::new(key, (left, bottom), (FONT, 12)))?;

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Write},
     process::{Command, ExitStatus, Stdio},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -77,7 +77,13 @@ fn in_process(part: &Pictures, runner: &Runner<'_>) -> Result<End, Error> {
         child.kill()?;
     }
     let status = child.wait()?;
-    // Ctrl-C at a terminal reaches the workers too, perhaps first.
+    // Ctrl-C at a terminal reaches the workers too, perhaps first: on a busy machine the handler runs a moment later.
+    for _ in 0..200 {
+        if runner.stop.is_raised() || !is_interrupt(status) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
     if runner.stop.is_raised() || is_interrupt(status) {
         return Ok(End::Interrupted);
     }

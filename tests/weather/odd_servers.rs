@@ -141,7 +141,7 @@ fn a_circle_of_pages_is_noticed() {
         });
         let day = fetcher(patient(Api::V2, &odd)).day(date()).expect("what the pages have");
         assert_eq!((day.times.len(), odd.calls()), (3, 3));
-        assert!(day.notes.lines().join(" ").contains("circle"), "{:?}", day.notes);
+        assert!(day.notes.lines().join(" ").contains("tokens repeat"), "{:?}", day.notes);
         let folder = Folder::new();
         let ended = folder.run(&odd.live(&["--days", "1"]));
         assert_eq!((ended.code, odd.calls()), (Some(0), 6), "{ended:?}");

@@ -212,7 +212,7 @@ fn what_makes_no_sense_is_refused_at_once() {
     within(70, || {
         let folder = Folder::new();
         for (args, text) in [
-            (&["--executor", "threads", "--crash-at", "3"][..], "--crash-at ends a worker process"),
+            (&["--executor", "threads", "--crash-at", "3"][..], "--crash-at aborts a worker process"),
             (&["--dir", "."], "there is no image in ."),
             (&["--dir", "nowhere"], "can't read --dir nowhere"),
             (&["--out", "nowhere/a.npy"], "can't write nowhere/a.npy"),
@@ -227,7 +227,7 @@ fn what_makes_no_sense_is_refused_at_once() {
         }
         assert!(folder.files(".").is_empty(), "{:?}", folder.files("."));
         let ended = folder.run_drawn(&["--crash-at", "13"]);
-        assert!(ended.code == Some(2) && ended.stderr.contains("there are 12 images only"), "{ended:?}");
+        assert!(ended.code == Some(2) && ended.stderr.contains("there are only 12 images"), "{ended:?}");
     });
 }
 
