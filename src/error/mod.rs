@@ -85,7 +85,7 @@ pub enum TaskError {
     Rejected(Rejected),
     /// The [`Promise`](crate::Promise) or [`Task`](crate::Task) that should have given the result was dropped; also
     /// what a future says whose result has been taken already, by a `&mut future` that was awaited.
-    #[error("the result will never come: whoever should have given it dropped its end")]
+    #[error("the task or its promise was dropped before it produced a result")]
     Abandoned,
 }
 

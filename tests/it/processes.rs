@@ -273,7 +273,7 @@ fn a_thread_that_cannot_be_had_breaks_the_pool_and_hangs_nobody() {
         }
         let pool = builder(1).address_space(4 << 30).build().unwrap();
         let text = pool.submit(without_room, ()).result().unwrap();
-        assert!(text.contains("no thread could be had"), "{text}");
+        assert!(text.contains("the thread that drives a worker could not be started"), "{text}");
     });
 }
 

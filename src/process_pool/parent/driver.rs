@@ -61,7 +61,7 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
                 }
                 Err(error) => {
                     let advice = sys::advice(&error);
-                    let what = "no descriptor to wake a driver could be had";
+                    let what = "the event that wakes a driver could not be created";
                     Err(LaunchError::Start(format!("{what}: {error}{advice}")))
                 }
             },
@@ -538,7 +538,7 @@ impl<'p> Driver<'p> {
             self.pool.break_down(Broken::with_source(why, death.of_worker()));
             self.pool.signal_all(Signal::TERM);
         } else if reaped.too_many_failed_starts {
-            let why = "workers die before their first task";
+            let why = "workers end before their first task";
             self.pool.break_down(Broken::with_source(why, death.of_worker()));
         }
         failpoint("settled");

@@ -90,9 +90,10 @@ impl LaunchConfig {
             move |error: io::Error| LaunchError::Start(format!("{what}: {error}{}", sys::advice(&error)))
         };
         let Launching { number, event, deadline, is_wanted, on_process } = launching;
-        let (socket, theirs) = Socket::pair().map_err(refused("no socket for a worker could be had"))?;
+        let (socket, theirs) =
+            Socket::pair().map_err(refused("the socket for a worker could not be created"))?;
         let (segment, memory) =
-            Segment::create().map_err(refused("no memory to share with a worker could be had"))?;
+            Segment::create().map_err(refused("the memory shared with a worker could not be created"))?;
         let command = self.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
         // What the process inherits is that of the thread which starts it: this one, whichever thread started it in turn.
         self.standing.assume();
@@ -309,7 +310,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
         let how = match self.child.await_end().unwrap_or(Exit::Unknown) {
             Exit::Code(code) => format!("with exit code {code}"),
             Exit::Signal(signal) => format!("by signal {signal}"),
-            Exit::Unknown => "in a way nobody knows".into(),
+            Exit::Unknown => "for an unknown reason".into(),
         };
         let advice = match stage {
             Stage::Hello => {

@@ -252,7 +252,10 @@ impl Pool {
                 let alone = dispatcher.has_no_drivers();
                 drop(dispatcher);
                 if alone {
-                    let why = format!("no thread could be had to drive a worker{}", sys::advice(&error));
+                    let why = format!(
+                        "the thread that drives a worker could not be started{}",
+                        sys::advice(&error)
+                    );
                     self.break_down(Broken::with_source(why, error));
                 }
                 self.drivers_gone.notify_all();

@@ -80,7 +80,7 @@ pub(crate) fn run() -> ! {
     let thread = thread::Builder::new().name(name).stack_size(sys::main_stack_size());
     if let Err(error) = thread.spawn(body) {
         let advice = sys::advice(&error);
-        cannot_start(&*socket, &format!("no thread for its tasks could be had: {error}{advice}"));
+        cannot_start(&*socket, &format!("the thread for its tasks could not be started: {error}{advice}"));
     }
     // The task thread sends it first of all.
     if let Ok(tasks) = receiver.recv()
@@ -105,7 +105,7 @@ fn greet(socket: &Socket) -> io::Result<(Welcome, Segment)> {
     let head = Head::from_bytes(&bytes).ok().filter(|head| got == HEAD && head.message == Message::Welcome);
     let Some(head) = head else { return Err(io::Error::other("it was not welcomed")) };
     let Some(memory) = memory else {
-        return Err(io::Error::other("no descriptor for the memory that it shares could be had"));
+        return Err(io::Error::other("the descriptor of the shared memory did not arrive"));
     };
     let mut body = Vec::with_capacity(head.len);
     while body.len() < head.len {

@@ -508,18 +508,21 @@ fn a_worker_that_does_not_get_up_says_at_which_step() {
     assert!(text.contains("up in its initializer; `start_timeout`"), "{text}");
     let little = builder().address_space(1 << 20).build().expect("a pool");
     let text = broken(&little);
-    assert!(text.contains("no thread for its tasks could be had: "), "{text}");
+    assert!(text.contains("the thread for its tasks could not be started: "), "{text}");
 }
 
 fn what_the_system_refuses_to_a_start_is_named() {
     // In this order: once refused, a call stays so.
     refuse(libc::SYS_socketpair);
     let text = broken(&builder().build().expect("a pool"));
-    assert!(text.contains("no socket for a worker could be had: Too many open files"), "{text}");
+    assert!(text.contains("the socket for a worker could not be created: Too many open files"), "{text}");
     assert!(text.contains("`ulimit -n`"), "{text}");
     refuse(libc::SYS_eventfd2);
     let text = broken(&builder().build().expect("a pool"));
-    assert!(text.contains("no descriptor to wake a driver could be had: Too many open files"), "{text}");
+    assert!(
+        text.contains("the event that wakes a driver could not be created: Too many open files"),
+        "{text}"
+    );
     assert!(text.contains("`ulimit -n`"), "{text}");
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn program(code: usize) -> Result<PathBuf, String> {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn program(_: usize) -> Result<PathBuf, String> {
-    std::env::current_exe().map_err(|error| format!("nobody knows which file the program is: {error}"))
+    std::env::current_exe().map_err(|error| format!("the file of this program could not be found: {error}"))
 }
 
 /// The inode and path of the file that is mapped at an address, by `/proc/self/maps`; `None` where that is not certain.

@@ -29,8 +29,8 @@ fn without_memfd_the_pool_says_that_there_is_no_room() {
         for (how, why) in [("full", "No space left on device"), ("readonly", "Read-only file system")] {
             let arguments = ["disk", how, "without", "memfd_create", "error"];
             if let Some(lines) = lines_if_permitted(&arguments, UNTRIED) {
-                let start = "error: the pool is broken: no worker can be started: no memory to share with a worker could be \
-                             had: ";
+                let start = "error: the pool is broken: no worker can be started: the memory shared with a worker could not \
+                             be created: ";
                 assert!(lines[0].starts_with(start), "{how}: {lines:?}");
                 assert!(lines[0].contains(why), "{how}: {lines:?}");
             }

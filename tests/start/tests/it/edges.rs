@@ -28,7 +28,7 @@ fn each_number_of_descriptors() {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         assert_edge(&lines, &["Too many open files", "No file descriptors available"]);
         assert!(
-            lines[0].contains(&format!("{NO_START}no descriptor to wake a driver could be had")),
+            lines[0].contains(&format!("{NO_START}the event that wakes a driver could not be created")),
             "{lines:#?}"
         );
     });
@@ -47,7 +47,7 @@ fn each_number_of_processes_and_threads() {
         let (processes, threads) = (of(" processes: "), of(" threads: "));
         assert_edge(&processes, &[refused]);
         let causes = [
-            "no thread could be had to drive a worker",
+            "the thread that drives a worker could not be started",
             "a worker process could not be started",
             "no thread for its tasks",
         ];

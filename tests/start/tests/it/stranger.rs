@@ -154,7 +154,7 @@ fn an_environment_full_of_traps() {
         // One for which no thread can be started by anybody.
         let mut program = Command::new(START);
         let said = run(program.arg("error").env("RUST_MIN_STACK", u64::MAX.to_string()));
-        let why = "error: the pool is broken: no thread could be had to drive a worker: Invalid argument";
+        let why = "error: the pool is broken: the thread that drives a worker could not be started: Invalid argument";
         assert!(said.starts_with(why), "{said}");
     });
 }
