@@ -395,16 +395,19 @@ fn a_panic_names_its_item() {
 #[test]
 fn a_parted_item_names_its_place() {
     limit(LIMIT, || {
-        let pool = ThreadPoolExecutor::new(1);
-        // Short items until one takes long: those behind it in its task get tasks of their own.
-        let f = |n: u32| {
-            if n == 20_000 {
-                std::thread::sleep(Duration::from_millis(60));
+        let pool = ThreadPoolExecutor::new(2);
+        let gate = Gate::new();
+        // Short items until one waits for one behind it: that one gets a task of its own, and so do all between them.
+        let f = move |n: u32| {
+            match n {
+                20_000 => gate.wait(),
+                20_001 => gate.open(),
+                _ => {}
             }
-            assert!(n < 20_000 || n % 500 != 1);
+            assert!(n < 20_000 || n % 500 != 2);
         };
         let results = pool.map_with(MapOptions::new().buffersize(4000), f, 0..22_000);
-        let places: Vec<_> = (20_001..22_000).step_by(500).map(Some).collect();
+        let places: Vec<_> = (20_002..22_000).step_by(500).map(Some).collect();
         assert_eq!(items_named(results), places);
     });
 }
