@@ -49,7 +49,7 @@ fn each_number_of_processes_and_threads() {
         let causes = [
             "the thread that drives a worker could not be started",
             "a worker process could not be started",
-            "no thread for its tasks",
+            "the thread for its tasks could not be started",
         ];
         for cause in causes {
             assert!(processes.iter().any(|line| line.contains(cause)), "{cause}: {processes:#?}");
