@@ -2,7 +2,7 @@
 //!
 //! `matrix.rs` has the stages of a worker's life against the faults, every cell a test or a reason; `kills.rs` counts
 //! what random kills leave; the others hold one promise of the pool each. All of them count descriptors, children and
-//! shared pages of this process, so one runs at a time ([`house::alone`]); those that change the process itself (its
+//! shared segments of this process, so one runs at a time ([`house::alone`]); those that change the process itself (its
 //! signals, its limits) run in one of their own ([`house::in_own_process`]).
 //!
 //! `CRASH_SCALE` multiplies how much the long ones do; `ci/long/faults.sh` sets it.

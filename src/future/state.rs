@@ -17,7 +17,7 @@
 //! | phase | who owns the work and the outcome |
 //! |---|---|
 //! | Queued | nobody: the first to claim or cancel it, by one compare-and-swap |
-//! | Dispatched | the pool of processes that shipped it; whether it has begun there, its shared page says |
+//! | Dispatched | the pool of processes that shipped it; whether it has begun there, its shared segment says |
 //! | Running | the thread that claimed it (or the holder of the promise) |
 //! | Cancelling | the thread whose `cancel` won; it drops the closure and the argument *before* anybody sees Cancelled |
 //! | Finished, Failed, Cancelled | the owner of the future |

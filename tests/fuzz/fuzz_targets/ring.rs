@@ -1,4 +1,4 @@
-//! A worker gone mad that writes anything to the shared page.
+//! A worker gone mad that writes anything to the shared segment.
 
 #![cfg_attr(fuzzing, no_main)]
 

@@ -273,7 +273,7 @@ fn signal(pid: u32, signal: i32) {
 
 // ---- words and locks ----------------------------------------------------------------------------------
 
-/// With `panic = "abort"` in the program the worker dies of it, and what it says goes through the shared page.
+/// With `panic = "abort"` in the program the worker dies of it, and what it says goes through the shared segment.
 fn long_message() {
     let pool = pool(1).build().expect("a pool");
     for size in [10_u64, 1_000, 2_000, 100_000] {

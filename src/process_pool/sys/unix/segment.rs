@@ -40,7 +40,7 @@ impl Segment {
     pub(crate) fn of(file: &Handle) -> io::Result<Segment> {
         use rustix::mm::{MapFlags, ProtFlags};
         if rustix::fs::fstat(file)?.st_size as u64 != BYTES as u64 {
-            return Err(io::Error::other("the shared page has another size than this program's"));
+            return Err(io::Error::other("the shared segment has another size than this program's"));
         }
         let (protection, sharing) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         // SAFETY: the kernel picks the place, so the new mapping touches no memory of ours.
@@ -48,7 +48,7 @@ impl Segment {
         let segment = NonNull::new(address.cast::<Layout>());
         segment
             .map(Segment)
-            .ok_or_else(|| io::Error::other("the kernel mapped the shared page at address zero"))
+            .ok_or_else(|| io::Error::other("the kernel mapped the shared segment at address zero"))
     }
 
     /// Keeps the segment out of processes that this one forks: only one may claim tasks.
