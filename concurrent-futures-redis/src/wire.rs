@@ -1,0 +1,123 @@
+//! What clients and nodes send each other through the server, as values. How a server keeps them is its engine's business.
+//!
+//! The words are those of `PROTOCOL.md`: a *client* submits, a *node* runs, an *entry* of the stream is one *attempt* of one
+//! task, an *answer* is what became of it, a *life* is what a server remembers from one start to the next.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The name of a client or a node: host, process and some randomness. Never used again by anybody else.
+pub(crate) type Name = Arc<str>;
+
+/// What a server remembers from one start to the next. Nothing of an old life is believed.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Life(pub(crate) Arc<str>);
+
+/// Which of a client's connections an attempt was submitted by: a later one fences what is still on its way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Session(pub(crate) u64);
+
+/// The place of an entry in a stream: in the order in which the server took them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub(crate) struct EntryId {
+    pub(crate) millis: u64,
+    pub(crate) number: u64,
+}
+
+impl EntryId {
+    /// Before every entry.
+    pub(crate) const ZERO: EntryId = EntryId { millis: 0, number: 0 };
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.millis, self.number)
+    }
+}
+
+/// The bytes of a parcel or a reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Payload {
+    Inline(Arc<[u8]>),
+    /// Too large for the stream: under a key of its own. See `Link::put_argument` and `Link::put_result`.
+    Beside,
+}
+
+/// Names one attempt of one task, among all clients.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct AttemptId {
+    pub(crate) client: Name,
+    /// The client's number of the task, from 1.
+    pub(crate) seq: u64,
+    /// Which attempt it is, from 1.
+    pub(crate) attempt: u32,
+}
+
+/// What a client asks for: an entry's content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) id: AttemptId,
+    pub(crate) session: Session,
+    /// How long the task may run.
+    pub(crate) time_limit: Option<Duration>,
+    /// The parcel.
+    pub(crate) parcel: Payload,
+    /// Says that whoever made the entry knows the queue's secret; empty without one.
+    pub(crate) seal: Vec<u8>,
+}
+
+/// An attempt that a node was given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: EntryId,
+    pub(crate) attempt: Attempt,
+}
+
+/// What kind of answer: a result of any attempt resolves a task, a verdict only that of the attempt it was given on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// The task has run to its end: the reply says how it ended.
+    Done,
+    /// The worker died, or the time limit was reached, or nothing of it was run: the reply has the error.
+    Verdict,
+    /// Its node is gone, and it may have begun there. The reply is the node's name.
+    Lost,
+}
+
+/// What became of an attempt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Answer {
+    /// The node's entry; of an answer that the client reads, its place in the client's reply stream.
+    pub(crate) entry: EntryId,
+    pub(crate) id: AttemptId,
+    pub(crate) kind: Kind,
+    pub(crate) reply: Payload,
+    pub(crate) seal: Vec<u8>,
+}
+
+/// A node, as it registers itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NodeInfo {
+    pub(crate) name: Name,
+    /// The build of its program, as hexadecimal digits.
+    pub(crate) build: Name,
+    pub(crate) host: Name,
+    pub(crate) pid: u32,
+    pub(crate) slots: u32,
+    /// How many tasks it runs, as of its last beat.
+    pub(crate) running: u32,
+}
+
+/// What a node tells a new life of its old one.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Testimony {
+    /// What it was called in the old life.
+    pub(crate) was: Option<Name>,
+    /// What it has begun and not answered.
+    pub(crate) held: Vec<AttemptId>,
+    /// What it has answered lately, and the client may not have read: client and task.
+    pub(crate) recent: Vec<(Name, u64)>,
+    /// There was more of that than it keeps.
+    pub(crate) is_incomplete: bool,
+}
