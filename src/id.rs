@@ -41,7 +41,8 @@ impl FutureId {
         })
     }
 
-    pub(crate) fn get(self) -> u64 {
+    /// The number, which is never 0: for a transport that gives names of its own to what it carries.
+    pub fn get(self) -> u64 {
         self.0.get()
     }
 

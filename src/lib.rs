@@ -93,12 +93,14 @@ mod wait;
 
 pub use error::{
     BoxError, Broken, BuildError, CodecError, Failed, Panicked, Rejected, Stage, TaskError, TaskFailure,
-    TimeLimit, TimedOut, Unsupported, WorkerDied,
+    TimeLimit, TimedOut, Unsupported, WorkerDied, WorkerLost,
 };
 pub use executor::{
     BusyWorker, Executor, ExecutorExt, InlineExecutor, Map, MapOptions, MapTimeout, MapWith, Portable,
     Shutdown, StillBusy, Task, WhenFull,
 };
+#[cfg(feature = "process")]
+pub use executor::{Carrier, Registration};
 pub use future::{
     CancelHandle, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions, promise,
     set_unobserved_hook,
@@ -110,7 +112,7 @@ pub use process_pool::internals;
 #[cfg(feature = "process")]
 pub use process_pool::{
     ProcessPoolBuilder, ProcessPoolExecutor, ProcessPoolStats, WorkerDeath, WorkerOutput, WorkerState,
-    WorkerStats, init,
+    WorkerStats, init, is_worker, works_for,
 };
 #[cfg(feature = "json")]
 pub use remote::codec::Json;

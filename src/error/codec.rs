@@ -16,6 +16,8 @@ pub enum Stage {
     EncodeResult,
     /// The result, when it came back.
     DecodeResult,
+    /// The parcel, before anything in it was decoded or run.
+    Parcel,
 }
 
 impl fmt::Display for Stage {
@@ -25,6 +27,7 @@ impl fmt::Display for Stage {
             Stage::DecodeArgument => "the argument could not be decoded in the worker",
             Stage::EncodeResult => "the result could not be encoded in the worker",
             Stage::DecodeResult => "the result could not be decoded",
+            Stage::Parcel => "the parcel could not be read, and nothing of it was run",
         })
     }
 }

@@ -16,6 +16,7 @@ mod time_limit;
 mod timed_out;
 mod whereabouts;
 mod worker_died;
+mod worker_lost;
 
 pub use broken::Broken;
 pub use build::BuildError;
@@ -28,6 +29,7 @@ pub use time_limit::TimeLimit;
 pub use timed_out::TimedOut;
 pub(crate) use whereabouts::Item;
 pub use worker_died::WorkerDied;
+pub use worker_lost::WorkerLost;
 
 use crate::id::FutureId;
 use std::error::Error;
@@ -74,6 +76,9 @@ pub enum TaskError {
     /// The worker process that ran the task died.
     #[error(transparent)]
     WorkerDied(WorkerDied),
+    /// The machine that had the task was not heard of any more: executors over several machines give it.
+    #[error(transparent)]
+    WorkerLost(WorkerLost),
     /// An argument or a result could not be encoded or decoded on its way between processes.
     #[error(transparent)]
     Codec(CodecError),
@@ -90,12 +95,25 @@ pub enum TaskError {
 }
 
 impl TaskError {
+    /// Names the task, in an error that comes from a process which doesn't know it.
+    #[cfg(feature = "process")]
+    pub(crate) fn of_task(self, task: FutureId, label: impl FnOnce() -> Option<Arc<str>>) -> Self {
+        match self {
+            TaskError::Panicked(panic) => TaskError::Panicked(panic.with_task(task, label())),
+            TaskError::WorkerDied(died) => TaskError::WorkerDied(died.of_task(task, label())),
+            TaskError::WorkerLost(lost) => TaskError::WorkerLost(lost.with_task(task, label())),
+            TaskError::TimeLimit(over) => TaskError::TimeLimit(over.of_task(task, label())),
+            other => other,
+        }
+    }
+
     /// Names the map's item that this error stands in the place of, and its task where the error doesn't yet.
     #[cold]
     pub(crate) fn in_map(self, task: FutureId, label: Option<&Arc<str>>, item: Item) -> Self {
         match self {
             TaskError::Panicked(panic) => TaskError::Panicked(panic.in_map(task, label, item)),
             TaskError::WorkerDied(died) => TaskError::WorkerDied(died.in_map(item)),
+            TaskError::WorkerLost(lost) => TaskError::WorkerLost(lost.in_map(item)),
             TaskError::TimeLimit(over) => TaskError::TimeLimit(over.in_map(item)),
             other => other,
         }

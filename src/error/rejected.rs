@@ -20,6 +20,15 @@ pub enum Rejected {
         "the task was rejected: it can't leave this process; submit a `fn` and a serde argument instead of a closure"
     )]
     NotPortable,
+    /// Its argument went into a parcel for good ([`Task::encode_once`](crate::Task::encode_once)), so that it can neither run in
+    /// this process nor be encoded again.
+    #[error("the task was rejected: its argument has gone into a parcel, which alone can still be run")]
+    Encoded,
+    /// The parcel came from another build of the program.
+    #[error(
+        "the task was rejected: it comes from another build of the program; run the same executable at both ends"
+    )]
+    ForeignBuild,
     /// The executor can't honour one of the task's options.
     #[error("the task was rejected: {0}")]
     Unsupported(Unsupported),

@@ -40,6 +40,20 @@ impl TimeLimit {
         self
     }
 
+    #[cfg(feature = "process")]
+    pub(crate) fn with_worker(mut self, worker: String) -> Self {
+        Arc::make_mut(&mut self.0).at.worker = Some(worker.into());
+        self
+    }
+
+    /// Names the task where another process, which doesn't know it, could not.
+    #[cfg(feature = "process")]
+    pub(crate) fn of_task(mut self, task: FutureId, label: Option<Arc<str>>) -> Self {
+        let at = &mut Arc::make_mut(&mut self.0).at;
+        (at.task, at.label) = (Some(task), label);
+        self
+    }
+
     /// As [`TaskError::in_map`](super::TaskError::in_map).
     pub(super) fn in_map(mut self, item: Item) -> Self {
         Arc::make_mut(&mut self.0).at.item = Some(item);

@@ -25,6 +25,7 @@ struct WorkerDiedInner {
     signal: Option<i32>,
     exit_code: Option<i32>,
     cause: Option<String>,
+    host: Option<String>,
     at: Whereabouts,
 }
 
@@ -32,7 +33,14 @@ impl WorkerDied {
     /// A death of the process `pid`.
     pub fn new(pid: u32) -> Self {
         let at = Whereabouts::default();
-        WorkerDied(Arc::new(WorkerDiedInner { pid, signal: None, exit_code: None, cause: None, at }))
+        WorkerDied(Arc::new(WorkerDiedInner {
+            pid,
+            signal: None,
+            exit_code: None,
+            cause: None,
+            host: None,
+            at,
+        }))
     }
 
     /// Adds the signal that ended it.
@@ -56,10 +64,31 @@ impl WorkerDied {
         self
     }
 
+    /// Adds the machine it ran on, where that is another one.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).host = Some(host.into());
+        self
+    }
+
     /// Adds which task it ran, its label if it has one, and the worker's name.
     #[must_use]
     pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
         Arc::make_mut(&mut self.0).at.set(task, label, worker.into());
+        self
+    }
+
+    #[cfg(feature = "process")]
+    pub(crate) fn with_worker(mut self, worker: String) -> Self {
+        Arc::make_mut(&mut self.0).at.worker = Some(worker.into());
+        self
+    }
+
+    /// Names the task where another process, which doesn't know it, could not.
+    #[cfg(feature = "process")]
+    pub(crate) fn of_task(mut self, task: FutureId, label: Option<Arc<str>>) -> Self {
+        let at = &mut Arc::make_mut(&mut self.0).at;
+        (at.task, at.label) = (Some(task), label);
         self
     }
 
@@ -105,6 +134,11 @@ impl WorkerDied {
         self.0.exit_code
     }
 
+    /// The machine it ran on, where that is another one.
+    pub fn host(&self) -> Option<&str> {
+        self.0.host.as_deref()
+    }
+
     /// What most likely made it die.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
@@ -113,7 +147,11 @@ impl WorkerDied {
 
 impl fmt::Display for WorkerDied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker process {} died", self.0.pid)?;
+        write!(f, "worker process {}", self.0.pid)?;
+        if let Some(host) = &self.0.host {
+            write!(f, " on {host}")?;
+        }
+        f.write_str(" died")?;
         match (self.0.signal, self.0.exit_code) {
             (Some(signal), _) => write!(f, " by signal {signal}")?,
             (None, Some(code)) => write!(f, " with exit code {code}")?,

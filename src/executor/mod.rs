@@ -4,6 +4,11 @@
 //! of it, for every executor there is. Code written against them runs on threads, on processes or on an executor of
 //! one's own by changing one line.
 
+#[cfg(feature = "process")]
+mod carrier;
+#[cfg(feature = "process")]
+#[expect(unsafe_code, reason = "a parcel can name any code")]
+mod forwarded;
 mod inline;
 pub(crate) mod local;
 pub(crate) mod map;
@@ -15,6 +20,8 @@ mod still_busy;
 mod task;
 mod when_full;
 
+#[cfg(feature = "process")]
+pub use carrier::{Carrier, Registration};
 pub use inline::InlineExecutor;
 pub use map::{Map, MapOptions, MapTimeout, MapWith};
 pub use shutdown::Shutdown;

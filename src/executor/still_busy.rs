@@ -46,8 +46,16 @@ pub struct BusyWorker {
     pub label: Option<Arc<str>>,
 }
 
+impl BusyWorker {
+    /// A worker called `name` that runs `task`.
+    pub fn new(name: impl Into<Arc<str>>, task: FutureId, label: Option<Arc<str>>) -> Self {
+        BusyWorker { name: name.into(), task, label }
+    }
+}
+
 impl StillBusy {
-    pub(crate) fn new(workers: Vec<BusyWorker>, queued: usize) -> Self {
+    /// For an executor's own `join_timeout`.
+    pub fn new(workers: Vec<BusyWorker>, queued: usize) -> Self {
         StillBusy { workers, queued }
     }
 }

@@ -1,11 +1,17 @@
 //! [`Task`]: what an executor is given.
 
+#[cfg(feature = "process")]
+use super::carrier::Registration;
 use super::map::{ChunkResults, run_chunk};
 #[cfg(feature = "process")]
 use super::runner;
 #[cfg(feature = "process")]
 use crate::contain::drop_contained;
+#[cfg(feature = "process")]
+use crate::error::CodecError;
 use crate::error::{TaskError, TaskFailure};
+#[cfg(feature = "process")]
+use crate::future::cell::Kept;
 use crate::future::cell::{self, Cell, Entry, Source};
 use crate::future::extra::LateOptions;
 use crate::future::publish::{fail_claimed, own, run_here};
@@ -44,10 +50,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 /// A future's other end, type-erased: the future's own allocation under another type, not a box around it.
 ///
 /// An executor gets it in [`Executor::execute`](crate::Executor::execute) and runs it here, with [`run`](Task::run), on
-/// whatever thread it likes; or, if it [is portable](Task::is_portable), elsewhere: `encode`, `start`, send, and
-/// `complete` with the reply (feature `process`). Dropped without that, it resolves its future as [`Abandoned`](TaskError::Abandoned).
+/// whatever thread it likes; or, if it [is portable](Task::is_portable), elsewhere: `encode`, `dispatch` (or `start`), send,
+/// and `complete` with the reply (feature `process`). Dropped without that, it resolves its future as [`Abandoned`](TaskError::Abandoned).
 ///
-/// Whatever was done to a task before, fresh, [started](Task::start), encoded or cancelled: given to any executor of this
+/// Whatever was done to a task before, fresh, [started](Task::start), dispatched, encoded or cancelled: given to any executor of this
 /// crate it resolves its future, with its result or with the reason why there is none.
 ///
 /// # Examples
@@ -155,6 +161,19 @@ impl Task {
         own(self.cell())
     }
 
+    /// Marks the task as handed to `carrier`, which from here on is asked where it stands, and whether it can be cancelled or
+    /// killed. False if it was cancelled first. Of a task that was started before it changes nothing and is true.
+    ///
+    /// Whoever holds the task still ends it, by [`complete`](Task::complete), [`fail`](Task::fail) or [`run`](Task::run). Given
+    /// to another executor it is that one's: the carrier is not asked any more.
+    #[cfg(feature = "process")]
+    pub fn dispatch(&self, carrier: &Registration) -> bool {
+        let header = self.cell().header();
+        // Before the phase, by which others find it.
+        header.home.set(carrier.id);
+        header.word.dispatch() || matches!(header.word.load().phase(), Phase::Dispatched | Phase::Running)
+    }
+
     /// Ends the task with an error in place of a result. False if it was cancelled first.
     pub fn fail(mut self, error: TaskError) -> bool {
         let cell = self.cell.take().expect("consumed by value");
@@ -175,30 +194,87 @@ impl Task {
     /// is for [`fail`](Task::fail).
     #[cfg(feature = "process")]
     pub fn encode(&mut self) -> Result<Parcel, TaskError> {
+        self.encode_keeping(Kept::Work)
+    }
+
+    /// As [`encode`](Task::encode), and drops the argument: it is in memory once, in the parcel. Another attempt is made of
+    /// the parcel, by [`Parcel::try_again`]; run here or encoded again, the task fails with
+    /// [`Rejected::Encoded`](crate::Rejected::Encoded).
+    ///
+    /// # Errors
+    ///
+    /// As `encode`.
+    #[cfg(feature = "process")]
+    pub fn encode_once(&mut self) -> Result<Parcel, TaskError> {
+        self.encode_keeping(Kept::Nothing)
+    }
+
+    #[cfg(feature = "process")]
+    fn encode_keeping(&mut self, kept: Kept) -> Result<Parcel, TaskError> {
         let cell = self.cell();
         let mut argument = Vec::new();
-        let route = cell.encode(cell::Kept::Work, &mut argument)?;
+        let route = cell.encode(kept, &mut argument)?;
         let header = Header::new(cell.header().id, self.attempts + 1, route);
         self.attempts += 1;
         Ok(Parcel::new(&header, &argument))
     }
 
     /// Ends the task with the reply that [`remote::execute`] gave for its parcel, of whichever attempt. False if it was
-    /// cancelled first. A reply that is none, or another task's, is the task's error.
+    /// cancelled first. A reply that is none, or another task's, is the task's error; see
+    /// [`try_complete`](Task::try_complete).
     #[cfg(feature = "process")]
-    pub fn complete(mut self, reply: &[u8]) -> bool {
+    pub fn complete(self, reply: &[u8]) -> bool {
+        match self.try_complete(reply) {
+            Ok(is_ended) => is_ended,
+            Err((task, error)) => task.fail(TaskError::Codec(error)),
+        }
+    }
+
+    /// As [`complete`](Task::complete), but gives the task back if the reply is none, or another task's: for a transport that
+    /// delivers what others can write to as well.
+    ///
+    /// # Errors
+    ///
+    /// The task as it was, and why the reply is not its reply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{Task, remote};
+    ///
+    /// let (mut task, future) = Task::new(|n: u32| n + 1, 41);
+    /// let parcel = task.encode()?;
+    /// let (task, error) = task.try_complete(b"rubbish").unwrap_err();
+    /// assert_eq!(error.to_string(), "the result could not be decoded: the reply is too short");
+    /// // SAFETY: this process has just made the parcel.
+    /// let reply = unsafe { remote::execute(parcel.as_bytes()) };
+    /// assert!(matches!(task.try_complete(&reply), Ok(true)));
+    /// assert_eq!(future.result()?, 42);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    #[cfg(feature = "process")]
+    pub fn try_complete(mut self, reply: &[u8]) -> Result<bool, (Task, CodecError)> {
+        let outcome = match outcome::open(reply, parcel::nonce(), self.id().get()) {
+            Ok(outcome) => outcome,
+            Err(error) => return Err((self, error)),
+        };
         let cell = self.cell.take().expect("consumed by value");
         let owned = own(&*cell);
         if owned {
-            match outcome::open(reply, parcel::nonce(), cell.header().id.get()) {
-                Ok(outcome) => {
-                    let phase = cell.complete(outcome);
-                    crate::future::publish::publish_here(&*cell, Phase::Running, phase);
-                }
-                Err(error) => fail_claimed(&*cell, error),
-            }
+            let phase = cell.complete(outcome);
+            crate::future::publish::publish_here(&*cell, Phase::Running, phase);
         }
-        owned
+        Ok(owned)
+    }
+
+    /// The carrier gave the task back: it is the caller's to cancel, who publishes that. False if it has ended.
+    #[cfg(feature = "process")]
+    pub(super) fn into_cancelling(mut self) -> bool {
+        let is_cancelling = self.cell().header().word.cancel_owned();
+        if is_cancelling {
+            self.cell = None;
+        }
+        is_cancelling
     }
 
     fn from_entry(entry: Entry) -> Self {
@@ -209,7 +285,7 @@ impl Task {
         }
     }
 
-    /// The pool's pointer; the pool answers for the task from here on. One that was started is queued anew: a pool takes
+    /// The pool's pointer; the pool answers for the task from here on. One that was started or dispatched is queued anew: a pool takes
     /// what is queued, and nobody else may claim or cancel the task before that. Its work has not begun, since what runs
     /// or ends a task consumes it.
     pub(crate) fn into_entry(mut self) -> Entry {

@@ -23,8 +23,8 @@ use super::watchers::{Crowd, Watchers};
 use super::work::{NoWork, Work};
 use crate::contain::{contain, drop_contained};
 #[cfg(feature = "process")]
-use crate::error::{CodecError, Rejected, Stage};
-use crate::error::{Panicked, TaskError};
+use crate::error::{CodecError, Stage};
+use crate::error::{Panicked, Rejected, TaskError};
 use crate::id::FutureId;
 use crate::logging;
 #[cfg(feature = "process")]
@@ -172,8 +172,11 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     }
 
     fn execute(&self) -> Phase {
-        let Body::Ready(work) = std::mem::replace(&mut self.inner.lock().body, Body::Empty) else {
-            unreachable!("claimed once, and not by the holder of a promise")
+        // Out of the lock before the work runs.
+        let body = std::mem::replace(&mut self.inner.lock().body, Body::Empty);
+        let Body::Ready(work) = body else {
+            // Claimed once, and not by the holder of a promise: its argument went into a parcel.
+            return self.put(Err(TaskError::Rejected(Rejected::Encoded)));
         };
         let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
             let label = self.extra.options().and_then(|options| options.get_label().cloned());
@@ -214,8 +217,9 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
 
     fn is_portable(&self) -> bool {
         match &self.inner.lock().body {
-            Body::Ready(_) => W::IS_PORTABLE,
-            _ => false,
+            // Empty: its argument is in a parcel already. Whoever encodes it again is told so.
+            Body::Ready(_) | Body::Empty => W::IS_PORTABLE,
+            Body::Done(_) => false,
         }
     }
 
@@ -225,7 +229,10 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
             return Err(TaskError::Rejected(Rejected::NotPortable));
         }
         // Out of the cell meanwhile: `Serialize` is the user's, and no lock is held while it runs.
-        let Some(work) = self.take_work() else { return Err(TaskError::Abandoned) };
+        let Some(work) = self.take_work() else {
+            let is_over = matches!(self.inner.lock().body, Body::Done(_));
+            return Err(if is_over { TaskError::Abandoned } else { TaskError::Rejected(Rejected::Encoded) });
+        };
         let route = contain(|| work.encode(out)).unwrap_or_else(|panic| {
             let reason = format!("it panicked: {}", panic.message());
             Err(TaskError::Codec(CodecError::new(Stage::EncodeArgument, reason)))
@@ -247,14 +254,8 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         if !W::IS_PORTABLE {
             return self.put(Err(TaskError::Rejected(Rejected::NotPortable)));
         }
-        let outcome = W::decode(outcome).map_err(|error| match error {
-            TaskError::Panicked(panic) => {
-                let label = self.extra.options().and_then(|options| options.get_label().cloned());
-                TaskError::Panicked(panic.with_task(self.header.id, label))
-            }
-            other => other,
-        });
-        self.put(outcome)
+        let label = || self.extra.options().and_then(|options| options.get_label().cloned());
+        self.put(W::decode(outcome).map_err(|error| error.of_task(self.header.id, label)))
     }
 
     fn extra(&self) -> &dyn Extra {
@@ -389,15 +390,14 @@ impl dyn AnyCell + '_ {
     }
 }
 
-/// Where the task stands: of a shipped one its pool knows whether it has begun.
+/// Where the task stands: of a shipped one its pool or carrier knows.
 pub(crate) fn state(cell: &dyn AnyCell) -> State {
     let state = cell.header().word.load().state();
     #[cfg(feature = "process")]
     if state == State::Dispatched
         && let Some(home) = cell.header().home.find()
-        && home.has_begun(cell.header().id)
     {
-        return State::Running;
+        return home.state(cell.header().id);
     }
     state
 }

@@ -5,6 +5,8 @@
 
 use super::state::Snapshot;
 #[cfg(feature = "process")]
+use super::state::State;
+#[cfg(feature = "process")]
 use crate::id::FutureId;
 use crate::sync::plain::{AtomicU32, Mutex, Ordering};
 use std::collections::BTreeMap;
@@ -23,10 +25,10 @@ pub(crate) trait Home: Send + Sync {
         false
     }
 
-    /// Whether the worker has begun a task that was shipped to it.
+    /// Where a task stands that was shipped to another process.
     #[cfg(feature = "process")]
-    fn has_begun(&self, _: FutureId) -> bool {
-        false
+    fn state(&self, _: FutureId) -> State {
+        State::Dispatched
     }
 
     /// Asked by a thread that is about to wait for a task that was shipped to another process: whether it can take the

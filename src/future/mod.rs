@@ -325,6 +325,38 @@ impl<T: Send + 'static> Future<T> {
         Future::from_cell(Cell::resolved(outcome))
     }
 
+    /// Has `f` called once with the result, on the thread that ends the task, or here and now if it is done: a
+    /// [done-callback](Future::add_done_callback) that owns what it is told of. What it doesn't keep is dropped there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::sync::mpsc;
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let (sender, receiver) = mpsc::channel();
+    /// for day in 1..=3 {
+    ///     let sender = sender.clone();
+    ///     pool.spawn(move || day * 10).on_done(move |result| drop(sender.send(result)));
+    /// }
+    /// drop(sender);
+    /// let sum: i32 = receiver.iter().map(Result::unwrap).sum();
+    /// assert_eq!(sum, 60);
+    /// ```
+    pub fn on_done(mut self, f: impl FnOnce(Result<T, TaskError>) + Send + 'static) {
+        let cell = self.cell.take().expect("there until the future is consumed");
+        let source = cell.clone();
+        // The future is over, but its result is wanted: it stays in the cell until it is taken here.
+        let callback: callback::Callback = Box::new(move |_| {
+            f(source.take_for_good().unwrap_or(Err(TaskError::Abandoned)));
+        });
+        let any: &dyn AnyCell = &*cell;
+        if let Err(callback) = any.add_to_crowd(callback, |crowd, f| crowd.callbacks.push(f)) {
+            callback::run_all(vec![callback], &Completion::new(any.header().id, any.error()));
+        }
+    }
+
     /// A handle that cancels the task from elsewhere.
     ///
     /// Only where the result borrows nothing: the handle may outlive a scope.

@@ -128,9 +128,16 @@ pub(crate) fn refuse(cell: &dyn AnyCell, error: TaskError) {
     }
 }
 
-/// Whether the holder of a task or a promise owns its outcome: it has claimed it, now or before. Nobody else claims what is in
-/// no pool's queue.
+/// Whether the holder of a task or a promise owns its outcome: it has claimed or dispatched it, now or before. Nobody else
+/// claims what is in no pool's queue, and a dispatched one is cancelled only by whoever its carrier gives it to.
 pub(crate) fn own(cell: &dyn AnyCell) -> bool {
     let word = &cell.header().word;
-    word.claim().is_some() || word.load().phase() == Phase::Running
+    if word.claim().is_some() || word.load().phase() == Phase::Running {
+        return true;
+    }
+    #[cfg(feature = "process")]
+    let is_dispatched = word.begin_dispatched();
+    #[cfg(not(feature = "process"))]
+    let is_dispatched = false;
+    is_dispatched
 }

@@ -5,8 +5,8 @@
 //!   Queued ---------> Running ---------------------------------> Finished, Failed
 //!     |  ^
 //!     |  | recall, dispatch
-//!     |  +--> Dispatched ----------------------------------------> Finished, Failed   (on process pools)
-//!     |                        publish(Finished | Failed)
+//!     |  +--> Dispatched ----------------------------------------> Finished, Failed   (elsewhere: on process pools,
+//!     |                        publish(Finished | Failed)                              or by another crate's carrier)
 //!     |
 //!     |  (a Task that was started and then given to a pool: unclaim, Running -> Queued)
 //!     |
@@ -17,7 +17,7 @@
 //! | phase | who owns the work and the outcome |
 //! |---|---|
 //! | Queued | nobody: the first to claim or cancel it, by one compare-and-swap |
-//! | Dispatched | the pool of processes that shipped it; whether it has begun there, its shared segment says |
+//! | Dispatched | the pool of processes that shipped it, or the holder of a task that has a carrier; whether it has begun there, they say |
 //! | Running | the thread that claimed it (or the holder of the promise) |
 //! | Cancelling | the thread whose `cancel` won; it drops the closure and the argument *before* anybody sees Cancelled |
 //! | Finished, Failed, Cancelled | the owner of the future |
@@ -60,7 +60,7 @@ pub enum State {
 #[repr(u8)]
 pub(crate) enum Phase {
     Queued,
-    /// Set by process pools.
+    /// Set by process pools, and for carriers.
     Dispatched,
     Running,
     Cancelling,
@@ -125,14 +125,32 @@ impl Word {
             .map(Snapshot)
     }
 
-    /// Running -> Queued, by the owner of the work, who has not begun it: a task that was started and is then given to
-    /// a pool. False if it is not Running.
+    /// Running or Dispatched -> Queued, by the owner of the work, who has not begun it: a task that was started or
+    /// dispatched and is then given to a pool. False if it is neither.
     pub(crate) fn unclaim(&self) -> bool {
         // ORDERING: Release hands the work on: it pairs with the Acquire of the next claim.
+        self.leave(&[Phase::Running, Phase::Dispatched], Phase::Queued)
+    }
+
+    /// Dispatched -> Running, by its owner, the holder of the task: it ends or runs it here. False if it is not Dispatched.
+    #[cfg(feature = "process")]
+    pub(crate) fn begin_dispatched(&self) -> bool {
+        // ORDERING: the owner stays the same and hands nothing on; AcqRel only as every change of the phase.
+        self.leave(&[Phase::Dispatched], Phase::Running)
+    }
+
+    /// Running or Dispatched -> Cancelling, by the thread to which the carrier gave its task back: it certainly never began.
+    /// False if it is neither.
+    #[cfg(feature = "process")]
+    pub(crate) fn cancel_owned(&self) -> bool {
+        // ORDERING: as in `begin_dispatched`; the carrier handed the task itself over.
+        self.leave(&[Phase::Running, Phase::Dispatched], Phase::Cancelling)
+    }
+
+    fn leave(&self, from: &[Phase], to: Phase) -> bool {
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                let started = Snapshot(word).phase() == Phase::Running;
-                started.then_some(word & !PHASE | Phase::Queued as u8)
+                from.contains(&Snapshot(word).phase()).then_some(word & !PHASE | to as u8)
             })
             .is_ok()
     }

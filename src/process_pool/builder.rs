@@ -76,6 +76,7 @@ pub struct ProcessPoolBuilder {
     stderr: WorkerOutput,
     own_group: bool,
     recursive: bool,
+    on_behalf_of: Option<String>,
 }
 
 impl ProcessPoolBuilder {
@@ -209,6 +210,26 @@ impl ProcessPoolBuilder {
         self
     }
 
+    /// Says by what name the tasks of this pool come from elsewhere: a task finds out with
+    /// [`works_for`](crate::works_for). The node of a cluster says the queue that it serves, so that a task which submits to
+    /// that queue, and would wait for itself, can be refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{prelude::*, works_for};
+    ///
+    /// let pool = ProcessPoolExecutor::builder().max_workers(1).on_behalf_of("queue thumbs").build()?;
+    /// let asked = |name: String| works_for(&name);
+    /// assert!(pool.submit(asked, "queue thumbs".into()).result()?);
+    /// assert!(!pool.submit(asked, "another".into()).result()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_behalf_of(mut self, name: impl Into<String>) -> Self {
+        self.on_behalf_of = Some(name.into());
+        self
+    }
+
     /// Builds the pool. No process is started yet.
     ///
     /// Workers have the environment of this process, and the processors, scheduling policy and niceness of this thread, as
@@ -296,7 +317,7 @@ impl ProcessPoolBuilder {
 
     /// The places where the pools were built that a worker of this one works for.
     fn nest(&self, place: &Location<'_>) -> Result<Vec<u64>, BuildError> {
-        let (ancestry, here) = (main::ancestry(), hash(place));
+        let (ancestry, here) = (main::ancestry(), main::hash(&place.to_string()));
         if ancestry.contains(&here) && !self.recursive {
             return Err(BuildError::Unsupported(format!(
                 "the pool at {place} is being built by one of its own tasks; a task can't submit to the pool it is in, \
@@ -309,7 +330,8 @@ impl ProcessPoolBuilder {
                 "pools of processes are nested {MAX_DEPTH} deep already; each level multiplies the processes"
             )));
         }
-        Ok(ancestry.iter().copied().chain([here]).collect())
+        let served = self.on_behalf_of.as_deref().map(main::hash);
+        Ok(ancestry.iter().copied().chain([here]).chain(served).collect())
     }
 }
 
@@ -374,14 +396,6 @@ fn check_variable((name, value): &(OsString, Option<OsString>)) -> Result<(), Bu
         return invalid(name, &why);
     }
     Ok(())
-}
-
-/// Names a place in the source. The same in each process of one executable.
-fn hash(place: &Location<'_>) -> u64 {
-    // FNV-1a; it needs no strength, only to be the same in every process.
-    let text = place.to_string();
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn program_name() -> String {

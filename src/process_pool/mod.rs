@@ -40,6 +40,7 @@ pub use builder::{ProcessPoolBuilder, WorkerDeath};
 pub use output::WorkerOutput;
 pub use stats::{ProcessPoolStats, WorkerState, WorkerStats};
 pub use worker::entry::init;
+pub use worker::main::{is_worker, works_for};
 
 use crate::clock::deadline_after;
 use crate::executor::{Executor, Shutdown, StillBusy, Task};

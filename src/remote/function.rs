@@ -9,6 +9,7 @@
 
 #[cfg(target_os = "linux")]
 use std::ffi::{c_int, c_void};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -51,7 +52,7 @@ impl Offset {
 }
 
 /// Names one build of one executable.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Fingerprint([u8; Self::LEN]);
 
 impl Fingerprint {
@@ -115,6 +116,38 @@ impl Fingerprint {
             sum.add(&meta.len().to_le_bytes());
         }
         sum.finish()
+    }
+}
+
+/// Names one build of one executable: the same in every process that runs the very same file, whatever it is called and
+/// wherever it lies.
+///
+/// It is the build-id that the linker made, or a checksum of what the system loads of the file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BuildId(Fingerprint);
+
+/// The build of this executable.
+///
+/// # Examples
+///
+/// ```
+/// let build = concurrent_futures::remote::build_id();
+/// assert_eq!(build.to_string().len(), 40);
+/// ```
+pub fn build_id() -> BuildId {
+    BuildId(Fingerprint::own())
+}
+
+/// Forty hexadecimal digits.
+impl fmt::Display for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildId({self})")
     }
 }
 
@@ -286,7 +319,7 @@ impl Image {
             let bytes = unsafe {
                 std::slice::from_raw_parts(std::ptr::with_exposed_provenance(notes.start), notes.len())
             };
-            build_id(bytes)
+            find_build_id(bytes)
         });
         Image { base, code, whole, build_id: build_id.map(Fingerprint::of_build_id), parts }
     }
@@ -319,7 +352,7 @@ unsafe extern "C" fn first_object(info: *mut libc::dl_phdr_info, _: usize, data:
 /// The build-id among the notes of one segment: records of three words, a name and a description, each padded to four
 /// bytes (the ELF specification, "Note Section").
 #[cfg(target_os = "linux")]
-fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
+fn find_build_id(mut notes: &[u8]) -> Option<&[u8]> {
     const NT_GNU_BUILD_ID: u32 = 3;
     const HEADER: usize = 12;
     while notes.len() >= HEADER {
@@ -347,7 +380,7 @@ impl Image {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Checksum, Fingerprint, IMAGE, Offset, build_id, is_in_executable};
+    use super::{Checksum, Fingerprint, IMAGE, Offset, find_build_id, is_in_executable};
 
     fn double(n: u32) -> u32 {
         2 * n
@@ -419,10 +452,10 @@ mod tests {
         };
         let good =
             [note(b"ABC\0", 3, b"1234"), note(b"GNU\0", 1, b"abcd"), note(b"GNU\0", 3, b"id56")].concat();
-        assert_eq!(build_id(&good), Some(&b"id56"[..]));
+        assert_eq!(find_build_id(&good), Some(&b"id56"[..]));
         for cut in 0..good.len() {
-            assert_eq!(build_id(&good[..cut]), None);
+            assert_eq!(find_build_id(&good[..cut]), None);
         }
-        assert_eq!(build_id(&[0xff; 64]), None);
+        assert_eq!(find_build_id(&[0xff; 64]), None);
     }
 }

@@ -11,6 +11,10 @@ pub(crate) mod codec;
 pub(crate) mod function;
 pub(crate) mod outcome;
 pub(crate) mod parcel;
+pub(crate) mod reply;
+
+pub use function::{BuildId, build_id};
+pub use reply::{Reply, ReturnAddress};
 
 use crate::contain::contain;
 use crate::error::{CodecError, Panicked, Stage, TaskError};
@@ -73,7 +77,7 @@ pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mu
             // SAFETY: it was encoded with this runner, this function and an argument of its type.
             unsafe { runner(function, argument, reply) };
         }
-        Err(why) => outcome::write_refusal(&why.to_string(), reply),
+        Err(why) => outcome::write_bad_parcel(why, reply),
     }
 }
 

@@ -8,14 +8,19 @@
 //! length before it, so that one item that can't be decoded costs that item.
 
 use super::codec::{self, Arrived};
-use super::parcel::{Header, number};
+use super::parcel::{BadParcel, Header, number};
 use crate::contain::{Panic, contain, drop_contained};
-use crate::error::{Broken, CodecError, Failed, Panicked, Stage, TaskError};
+use crate::error::{
+    Broken, CodecError, Failed, Panicked, Rejected, Stage, TaskError, TimeLimit, Unsupported, WorkerDied,
+    WorkerLost,
+};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::ops::Range;
+use std::str::FromStr;
+use std::time::Duration;
 
-const MAGIC: [u8; 4] = *b"cfr1";
+pub(super) const MAGIC: [u8; 4] = *b"cfr1";
 
 /// What stands before each outcome.
 pub(crate) const HEADER: usize = 24;
@@ -27,6 +32,12 @@ mod tag {
     pub(super) const CODEC: u8 = 3;
     pub(super) const REFUSED: u8 = 4;
     pub(super) const CHUNK: u8 = 5;
+    pub(super) const DIED: u8 = 6;
+    pub(super) const TIME_LIMIT: u8 = 7;
+    pub(super) const LOST: u8 = 8;
+    pub(super) const CANCELLED: u8 = 9;
+    pub(super) const ABANDONED: u8 = 10;
+    pub(super) const BROKEN: u8 = 11;
 }
 
 /// Begins a reply to the parcel with this header; without one, to nobody in particular.
@@ -39,8 +50,12 @@ pub(crate) fn begin(header: Option<&Header>, reply: &mut Vec<u8>) {
 }
 
 /// The outcome in a reply to the task `id` of the process `nonce`.
-pub(crate) fn open<'a>(reply: impl Into<Arrived<'a>>, nonce: u64, id: u64) -> Result<Arrived<'a>, TaskError> {
-    let bad = |what: &str| Err(TaskError::Codec(CodecError::new(Stage::DecodeResult, what)));
+pub(crate) fn open<'a>(
+    reply: impl Into<Arrived<'a>>,
+    nonce: u64,
+    id: u64,
+) -> Result<Arrived<'a>, CodecError> {
+    let bad = |what: &str| Err(CodecError::new(Stage::DecodeResult, what));
     let Some((head, outcome)) = reply.into().front(HEADER) else {
         return bad("the reply is too short");
     };
@@ -48,8 +63,8 @@ pub(crate) fn open<'a>(reply: impl Into<Arrived<'a>>, nonce: u64, id: u64) -> Re
         return bad("these bytes are no reply");
     }
     // A parcel that couldn't be read is answered to nobody; the holder of the task sent it.
-    let anonymous =
-        (number(head, 8), number(head, 16)) == (0, 0) && outcome.bytes().first() == Some(&tag::REFUSED);
+    let anonymous = (number(head, 8), number(head, 16)) == (0, 0)
+        && matches!(outcome.bytes().first(), Some(&(tag::REFUSED | tag::CODEC)));
     if (number(head, 8), number(head, 16)) != (nonce, id) && !anonymous {
         return bad("the reply belongs to another task");
     }
@@ -97,7 +112,7 @@ pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Vec
     }
 }
 
-fn write_error(error: &TaskError, reply: &mut Vec<u8>) {
+pub(super) fn write_error(error: &TaskError, reply: &mut Vec<u8>) {
     let (tag, parts) = match error {
         TaskError::Failed(failed) => {
             let mut parts = vec![Some(failed.type_name().to_owned())];
@@ -115,14 +130,35 @@ fn write_error(error: &TaskError, reply: &mut Vec<u8>) {
         }
         TaskError::Codec(codec) => {
             let stage = match codec.stage() {
+                Stage::EncodeArgument => "encode argument",
                 Stage::DecodeArgument => "decode argument",
-                _ => "encode result",
+                Stage::DecodeResult => "decode result",
+                Stage::Parcel => "parcel",
+                Stage::EncodeResult => "encode result",
             };
             (tag::CODEC, vec![Some(stage.to_owned()), Some(codec.reason().to_owned())])
         }
-        // The reader says once more that the pool is broken.
-        TaskError::Broken(broken) => (tag::REFUSED, vec![Some(broken.why())]),
-        other => (tag::REFUSED, vec![Some(other.to_string())]),
+        TaskError::WorkerDied(died) => {
+            let number = |number: Option<i32>| number.map(|number| number.to_string());
+            let text = |part: Option<&str>| part.map(str::to_owned);
+            let (pid, signal, code) =
+                (Some(died.pid().to_string()), number(died.signal()), number(died.exit_code()));
+            let (cause, host) = (text(died.cause()), text(died.host()));
+            (tag::DIED, vec![pid, signal, code, cause, host, text(died.worker())])
+        }
+        TaskError::TimeLimit(over) => {
+            let nanos = Some(over.limit().as_nanos().to_string());
+            (tag::TIME_LIMIT, vec![nanos, over.worker().map(str::to_owned)])
+        }
+        TaskError::WorkerLost(lost) => {
+            let silence = lost.silent_for().map(|silence| silence.as_nanos().to_string());
+            (tag::LOST, vec![Some(lost.node().to_owned()), silence, lost.cause().map(str::to_owned)])
+        }
+        TaskError::Cancelled => (tag::CANCELLED, vec![]),
+        TaskError::Abandoned => (tag::ABANDONED, vec![]),
+        // The reader says once more that the pool is broken, or that the task was rejected.
+        TaskError::Broken(broken) => (tag::BROKEN, vec![Some(broken.why())]),
+        TaskError::Rejected(rejected) => (tag::REFUSED, refusal(rejected)),
     };
     reply.push(tag);
     if let Err(reason) = codec::encode_into(&parts, reply) {
@@ -130,9 +166,23 @@ fn write_error(error: &TaskError, reply: &mut Vec<u8>) {
     }
 }
 
+/// A refusal by name, with its reason where it has one.
+fn refusal(rejected: &Rejected) -> Vec<Option<String>> {
+    let name = |name: &str| vec![Some(name.to_owned())];
+    match rejected {
+        Rejected::ShutDown => name("shut down"),
+        Rejected::Full => name("full"),
+        Rejected::NotPortable => name("not portable"),
+        Rejected::Encoded => name("encoded"),
+        Rejected::ForeignBuild => name("foreign build"),
+        Rejected::StackSpent => name("stack spent"),
+        Rejected::Unsupported(why) => vec![Some("unsupported".to_owned()), Some(why.to_string())],
+    }
+}
+
 /// Answers a parcel of which nothing was run.
-pub(crate) fn write_refusal(why: &str, reply: &mut Vec<u8>) {
-    write_error(&TaskError::Broken(Broken::new(why)), reply);
+pub(crate) fn write_bad_parcel(why: BadParcel, reply: &mut Vec<u8>) {
+    write_error(&why.into(), reply);
 }
 
 /// Reads an outcome. Bytes that are none are an error like any other.
@@ -159,14 +209,53 @@ pub(crate) fn read<'a, R: DeserializeOwned>(outcome: impl Into<Arrived<'a>>) -> 
         }
         tag::CODEC => {
             let stage = match next().as_deref() {
+                Some("encode argument") => Stage::EncodeArgument,
                 Some("decode argument") => Stage::DecodeArgument,
+                Some("decode result") => Stage::DecodeResult,
+                Some("parcel") => Stage::Parcel,
                 _ => Stage::EncodeResult,
             };
             TaskError::Codec(CodecError::new(stage, next().unwrap_or_default()))
         }
-        tag::REFUSED => TaskError::Broken(Broken::new(next().unwrap_or_default())),
+        tag::REFUSED => TaskError::Rejected(match next().as_deref() {
+            Some("shut down") => Rejected::ShutDown,
+            Some("full") => Rejected::Full,
+            Some("not portable") => Rejected::NotPortable,
+            Some("encoded") => Rejected::Encoded,
+            Some("foreign build") => Rejected::ForeignBuild,
+            Some("stack spent") => Rejected::StackSpent,
+            _ => Rejected::Unsupported(Unsupported::new(&next().unwrap_or_default())),
+        }),
+        tag::DIED => {
+            let mut died = WorkerDied::new(parsed(next()).unwrap_or(0));
+            died = parsed(next()).into_iter().fold(died, WorkerDied::with_signal);
+            died = parsed(next()).into_iter().fold(died, WorkerDied::with_exit_code);
+            died = next().into_iter().fold(died, WorkerDied::with_cause);
+            died = next().into_iter().fold(died, WorkerDied::with_host);
+            TaskError::WorkerDied(next().into_iter().fold(died, WorkerDied::with_worker))
+        }
+        tag::TIME_LIMIT => {
+            let over = TimeLimit::new(nanos(next()).unwrap_or_default());
+            TaskError::TimeLimit(next().into_iter().fold(over, TimeLimit::with_worker))
+        }
+        tag::LOST => {
+            let lost = WorkerLost::new(next().unwrap_or_default());
+            let lost = nanos(next()).into_iter().fold(lost, WorkerLost::with_silence);
+            TaskError::WorkerLost(next().into_iter().fold(lost, WorkerLost::with_cause))
+        }
+        tag::CANCELLED => TaskError::Cancelled,
+        tag::ABANDONED => TaskError::Abandoned,
+        tag::BROKEN => TaskError::Broken(Broken::new(next().unwrap_or_default())),
         other => bad(format!("no outcome begins with {other}")),
     })
+}
+
+fn parsed<N: FromStr>(text: Option<String>) -> Option<N> {
+    text?.parse().ok()
+}
+
+fn nanos(text: Option<String>) -> Option<Duration> {
+    parsed(text).map(|nanos: u64| Duration::from_nanos(nanos))
 }
 
 /// Writes the outcomes of a chunk, as they come.

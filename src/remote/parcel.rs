@@ -11,6 +11,8 @@
 
 use super::codec::{Arrived, find_bulk};
 use super::function::{Fingerprint, Offset};
+use super::reply::ReturnAddress;
+use crate::error::{CodecError, Rejected, Stage, TaskError};
 use crate::id::FutureId;
 use std::fmt;
 use std::ops::Range;
@@ -38,6 +40,35 @@ impl Parcel {
     /// Which try it is, from 1: each `encode` of the same task makes a new one.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Reads the bytes of a parcel that came from elsewhere: whether they are one, whole, and of this build. What it names and
+    /// carries is not looked at: [`execute`](crate::remote::execute) says what must be true of it.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Codec`] at [`Stage::Parcel`](crate::Stage::Parcel), or
+    /// [`Rejected::ForeignBuild`](crate::Rejected::ForeignBuild).
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, TaskError> {
+        let (header, _) = Header::read(&bytes)?;
+        Ok(Parcel { attempt: header.attempt, bytes })
+    }
+
+    /// Makes it the next attempt of the same task.
+    pub fn try_again(&mut self) {
+        Header::try_again(&mut self.bytes);
+        self.attempt = self.attempt.wrapping_add(1);
+    }
+
+    /// Where its reply goes, for whoever passes it on.
+    pub fn return_address(&self) -> ReturnAddress {
+        ReturnAddress::new(self.attempt, number(&self.bytes, 8), number(&self.bytes, 16))
+    }
+
+    /// The code that it names, and its argument.
+    pub(crate) fn call(&self) -> Result<(Route, &[u8]), TaskError> {
+        let (header, argument) = Header::read(&self.bytes)?;
+        Ok((header.route, argument.bytes()))
     }
 
     /// What to send.
@@ -137,6 +168,15 @@ pub(crate) enum BadParcel {
     Foreign,
     /// It names code that isn't the executable's.
     NoCode,
+}
+
+impl From<BadParcel> for TaskError {
+    fn from(why: BadParcel) -> Self {
+        match why {
+            BadParcel::Foreign => TaskError::Rejected(Rejected::ForeignBuild),
+            other => TaskError::Codec(CodecError::new(Stage::Parcel, other.to_string())),
+        }
+    }
 }
 
 impl fmt::Display for BadParcel {

@@ -8,6 +8,8 @@
 mod as_completed;
 mod bounded;
 mod callbacks;
+#[cfg(feature = "process")]
+mod carrier;
 mod contract;
 mod drops;
 mod ends;

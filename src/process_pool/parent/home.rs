@@ -9,7 +9,7 @@ use super::lane::TaskKill;
 use super::pool::Pool;
 use crate::contain::drop_contained;
 use crate::future::home::{DirectWait, Home};
-use crate::future::state::Snapshot;
+use crate::future::state::{Snapshot, State};
 use crate::id::FutureId;
 use crate::sync::one_processor;
 use std::sync::Arc;
@@ -36,8 +36,9 @@ impl Home for Pool {
         task.map(|task| task.into_unresolved().release()).is_some()
     }
 
-    fn has_begun(&self, id: FutureId) -> bool {
-        !self.is_fork() && self.dispatcher.lock().has_begun(id)
+    fn state(&self, id: FutureId) -> State {
+        let has_begun = !self.is_fork() && self.dispatcher.lock().has_begun(id);
+        if has_begun { State::Running } else { State::Dispatched }
     }
 
     fn wait_directly(&self, id: FutureId) -> Option<Box<dyn DirectWait>> {

@@ -132,7 +132,9 @@ impl LaunchConfig {
             let Message::Ready = frame.message else { return Err(out_of_turn()) };
             let id = parcel::Header::read(&self.initializer).map_or(0, |(header, _)| header.id);
             let reply = starting.inbox.body(frame.body);
-            let result = outcome::open(reply, parcel::nonce(), id).and_then(outcome::read::<()>);
+            let result = outcome::open(reply, parcel::nonce(), id)
+                .map_err(TaskError::Codec)
+                .and_then(outcome::read::<()>);
             result.map_err(LaunchError::Initializer)?;
         }
         let StartingWorker { child, socket, inbox, .. } = starting;

@@ -23,7 +23,7 @@ impl Pool {
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
-                entry.fill(error);
+                entry.fill(TaskError::Codec(error));
                 Phase::Failed
             }
         };

@@ -33,6 +33,36 @@ const SPIN: Duration = Duration::from_micros(20);
 /// What this process knows about the pool it works for.
 pub(super) static SELF: OnceLock<Welcome> = OnceLock::new();
 
+/// Whether this process is a worker of a [`ProcessPoolExecutor`](crate::ProcessPoolExecutor). A transport of another crate asks it
+/// before it lets a task submit to the very executor that the task came by.
+///
+/// # Examples
+///
+/// ```
+/// use concurrent_futures::{is_worker, prelude::*};
+///
+/// let pool = ProcessPoolExecutor::new(1);
+/// assert!(!is_worker());
+/// assert!(pool.submit(|()| is_worker(), ()).result()?);
+/// # Ok::<(), concurrent_futures::TaskError>(())
+/// ```
+pub fn is_worker() -> bool {
+    SELF.get().is_some()
+}
+
+/// Whether this process is a worker of a pool that was built [on behalf of](crate::ProcessPoolBuilder::on_behalf_of) `name`,
+/// or of a pool that one of its tasks has built.
+pub fn works_for(name: &str) -> bool {
+    ancestry().contains(&hash(name))
+}
+
+/// Names a place in the source, or whom a pool works for. The same in each process of one executable.
+pub(crate) fn hash(text: &str) -> u64 {
+    // FNV-1a; it needs no strength, only to be the same in every process.
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// Where each pool was built that this process works for, the outermost first; empty in a process that is no worker.
 pub(crate) fn ancestry() -> &'static [u64] {
     SELF.get().map_or(&[], |welcome| &welcome.ancestry)

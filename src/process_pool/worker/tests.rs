@@ -87,7 +87,7 @@ fn frames(bytes: &[u8]) -> Vec<(Message, Vec<u8>)> {
 }
 
 fn value(reply: &[u8], id: FutureId) -> Result<u64, TaskError> {
-    outcome::open(reply, parcel::nonce(), id.get()).and_then(outcome::read)
+    outcome::open(reply, parcel::nonce(), id.get()).map_err(TaskError::Codec).and_then(outcome::read)
 }
 
 fn square(n: u64) -> u64 {
@@ -202,7 +202,9 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let received = parent.received();
     assert_eq!((received[0].0, received[1].0), (Message::Ready, Message::Reply { batch: 0, index: 0 }));
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
-    let ready = outcome::open(&received[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
+    let ready = outcome::open(&received[0].1, parcel::nonce(), id)
+        .map_err(TaskError::Codec)
+        .and_then(outcome::read::<()>);
     assert!(ready.is_ok());
     assert_eq!(value(&received[1].1, ids[0]).expect("it ran"), 7);
 
@@ -212,7 +214,9 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let welcome = Welcome { initializer, ..Welcome::default() };
     serve(&parent.stream, &parent.segment, &welcome).expect("the stream ended well");
     let received = parent.received();
-    let ready = outcome::open(&received[0].1, parcel::nonce(), id).and_then(outcome::read::<()>);
+    let ready = outcome::open(&received[0].1, parcel::nonce(), id)
+        .map_err(TaskError::Codec)
+        .and_then(outcome::read::<()>);
     let Err(TaskError::Failed(failed)) = ready else { panic!("it failed") };
     assert_eq!(failed.to_string(), "no licence");
 }

@@ -64,6 +64,19 @@ impl<'a> Arrived<'a> {
         self.bytes
     }
 
+    /// Appends all of it, the string in its place.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        match self.bulk {
+            None => out.extend_from_slice(self.bytes),
+            Some((at, bulk)) => {
+                let (front, rest) = self.bytes.split_at(at);
+                out.extend_from_slice(front);
+                out.extend_from_slice(&bulk.take());
+                out.extend_from_slice(rest);
+            }
+        }
+    }
+
     /// The string, and how many bytes stand behind it.
     pub(super) fn bulk(&self) -> Option<(usize, &'a Bulk)> {
         self.bulk.map(|(at, bulk)| (self.bytes.len() - at, bulk))

@@ -76,7 +76,7 @@ pub fn welcome(name: &str, ancestry: Vec<u64>, initializer: Vec<u8>) -> Vec<u8> 
 
 /// The outcome in a reply to task `id` of process `nonce`.
 pub fn open(reply: &[u8], nonce: u64, id: u64) -> Result<&[u8], TaskError> {
-    outcome::open(reply, nonce, id).map(|outcome| outcome.bytes())
+    outcome::open(reply, nonce, id).map(|outcome| outcome.bytes()).map_err(TaskError::Codec)
 }
 
 /// One task's outcome.

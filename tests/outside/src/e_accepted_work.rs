@@ -4,13 +4,13 @@ use crate::support::{Gate, SOON, soon};
 use crate::{Instance, silent_ends};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
-    Future, InlineExecutor, MapOptions, ProcessPoolExecutor, Rejected, Shutdown, State, Task, TaskError,
-    TaskOptions, WhenFull, promise, wait_timeout,
+    Carrier, Future, FutureId, InlineExecutor, MapOptions, ProcessPoolExecutor, Registration, Rejected,
+    Shutdown, State, Task, TaskError, TaskOptions, WhenFull, promise, wait_timeout,
 };
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 pub(crate) const INSTANCES: &[Instance] = &[
@@ -368,7 +368,10 @@ fn answer(_: Argument) -> u32 {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Before {
     Start,
+    /// To a carrier that never gives a task back.
+    Dispatch,
     Encode,
+    EncodeOnce,
     Cancel,
     Kill,
     Wait,
@@ -378,7 +381,7 @@ enum Before {
     TimeLimit,
 }
 
-use Before::{Callback, Cancel, Encode, Kill, Label, OnKill, Start, TimeLimit, Wait};
+use Before::{Callback, Cancel, Dispatch, Encode, EncodeOnce, Kill, Label, OnKill, Start, TimeLimit, Wait};
 
 const WAYS: &[&[Before]] = &[
     &[],
@@ -409,7 +412,41 @@ const WAYS: &[&[Before]] = &[
     &[TimeLimit],
     &[TimeLimit, Start],
     &[TimeLimit, Cancel],
+    &[Dispatch],
+    &[Dispatch, Dispatch],
+    &[Dispatch, Start],
+    &[Start, Dispatch],
+    &[Encode, Dispatch],
+    &[Dispatch, Encode],
+    &[Cancel, Dispatch],
+    // Comes too late.
+    &[Dispatch, Cancel],
+    &[Dispatch, Kill],
+    &[Dispatch, Wait],
+    &[EncodeOnce],
+    &[EncodeOnce, EncodeOnce],
+    &[EncodeOnce, Encode],
+    &[EncodeOnce, Dispatch],
+    &[EncodeOnce, Cancel],
+    &[EncodeOnce, Start],
 ];
+
+struct NeverGivesBack;
+
+impl Carrier for NeverGivesBack {
+    fn take_back(&self, _: FutureId) -> Option<Task> {
+        None
+    }
+}
+
+fn registration() -> &'static Registration {
+    static CARRIER: LazyLock<(Arc<NeverGivesBack>, Registration)> = LazyLock::new(|| {
+        let carrier = Arc::new(NeverGivesBack);
+        let registration = Registration::new(Arc::downgrade(&carrier));
+        (carrier, registration)
+    });
+    &CARRIER.1
+}
 
 /// What kind of executor it is, which decides what becomes of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -516,7 +553,9 @@ fn prepare(mut task: Task, future: &Future<u32>, way: &[Before]) -> Task {
     for step in way {
         match step {
             Start => drop(task.start()),
+            Dispatch => drop(task.dispatch(registration())),
             Encode => drop(task.encode()),
+            EncodeOnce => drop(task.encode_once()),
             Cancel => drop(future.cancel()),
             Kill => drop(future.kill()),
             Wait => assert!(!future.wait_timeout(Duration::from_millis(1))),
@@ -531,7 +570,7 @@ fn prepare(mut task: Task, future: &Future<u32>, way: &[Before]) -> Task {
 
 /// Whether that is how a task ends that came this way to an executor of this kind.
 fn is_right(kind: Kind, way: &[Before], argument: Option<Argument>, end: &Result<u32, TaskError>) -> bool {
-    let begun = way.iter().position(|step| *step == Start);
+    let begun = way.iter().position(|step| matches!(step, Start | Dispatch));
     let cancelled = way.iter().position(|step| matches!(step, Cancel | Kill));
     let is_cancelled = cancelled.is_some_and(|cancelled| begun.is_none_or(|begun| cancelled < begun));
     if is_cancelled {
@@ -548,6 +587,9 @@ fn is_right(kind: Kind, way: &[Before], argument: Option<Argument>, end: &Result
         Kind::Broken => {
             matches!(end, Err(TaskError::Broken(_)))
                 || (!portable && matches!(end, Err(TaskError::Rejected(Rejected::NotPortable))))
+        }
+        Kind::Threads | Kind::Processes if portable && way.contains(&EncodeOnce) => {
+            matches!(end, Err(TaskError::Rejected(Rejected::Encoded)))
         }
         Kind::Processes if argument != Some(Argument::Plain) => matches!(end, Err(TaskError::Codec(_))),
         Kind::Threads | Kind::Full if way.contains(&TimeLimit) => {

@@ -416,7 +416,7 @@ impl<'s> Office<'s> {
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
-                entry.fill(error);
+                entry.fill(crate::error::TaskError::Codec(error));
                 Phase::Failed
             }
         };

@@ -205,7 +205,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     add("refused".into(), [0, 0, 0], {
         let mut bytes = Vec::new();
         outcome::begin(None, &mut bytes);
-        outcome::write_refusal("it is none", &mut bytes);
+        outcome::write_bad_parcel(crate::remote::parcel::BadParcel::NoParcel, &mut bytes);
         bytes
     });
     named
