@@ -4,6 +4,8 @@
 //! Two implementations: `redis` talks to Redis or Valkey, `memory` is a server inside this process whose faults are injected by
 //! a seed. Both run the same tests, `conformance.rs`.
 
+pub(crate) mod memory;
+
 use crate::wire::{Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Session, Testimony};
 use std::time::Duration;
 
@@ -159,8 +161,13 @@ pub(crate) trait Link: Send {
     // ---- nodes --------------------------------------------------------------------------------------
 
     /// JOIN: registers a name that nobody has used, with its lease; in a new life with what it has to tell.
-    fn join(&mut self, life: &Life, node: &NodeInfo, lease: Duration, testimony: &Testimony)
-    -> Result<(), Fault>;
+    fn join(
+        &mut self,
+        life: &Life,
+        node: &NodeInfo,
+        lease: Duration,
+        testimony: &Testimony,
+    ) -> Result<(), Fault>;
 
     /// BEAT(n): renews the lease, if it lives.
     fn beat_node(&mut self, life: &Life, node: &NodeInfo, lease: Duration) -> Result<NodeBeat, Fault>;
@@ -169,13 +176,8 @@ pub(crate) trait Link: Send {
     fn fetch(&mut self, life: &Life, node: &Name, most: usize, wait: Duration) -> Result<Vec<Entry>, Fault>;
 
     /// HISTORY: what this node was given and has not answered, behind `after`: the answer to a fetch may have been lost.
-    fn history(
-        &mut self,
-        life: &Life,
-        node: &Name,
-        after: EntryId,
-        most: usize,
-    ) -> Result<Vec<Entry>, Fault>;
+    fn history(&mut self, life: &Life, node: &Name, after: EntryId, most: usize)
+    -> Result<Vec<Entry>, Fault>;
 
     /// STEP.
     fn step(&mut self, life: &Life, node: &Name, step: &Step) -> Result<Stepped, Fault>;
