@@ -79,6 +79,11 @@ impl RedisServer {
         })?;
         // The crate leaves Nagle's algorithm on, which holds small requests back.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        #[cfg(feature = "tls")]
+        if let ConnectionAddr::TcpTls { .. } = info.addr() {
+            // An error says that the program has chosen one before: that is its right.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         let address = match info.addr() {
             ConnectionAddr::TcpTls { .. } => format!("rediss://{}", info.addr()),
             ConnectionAddr::Unix(_) => format!("unix:{}", info.addr()),

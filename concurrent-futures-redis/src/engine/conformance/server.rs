@@ -161,7 +161,7 @@ fn make_every_step(engine: &dyn Engine) -> Result<Life, Fault> {
     link.witnesses(&life)?;
     link.beat_client(&life, &c, LONG)?;
     link.beat_node(&life, &node("n"), LONG)?;
-    link.read_marks(&life, &[c.clone()])?;
+    link.read_marks(&life, std::slice::from_ref(&c))?;
     link.take_result(&life, &id("c", 1))?;
     link.put_result(&life, &id("c", 1), b"x")?;
     link.put_argument(&life, &id("c", 3), b"x")?;

@@ -24,6 +24,8 @@ pub(super) struct RedisLink {
     address: String,
     /// How long the connection waits for an answer at present.
     patience: Duration,
+    /// Why it is of no use any more. What comes after an answer that was missed would be taken for another's.
+    lost: Option<Fault>,
 }
 
 /// Beside or not, and the bytes.
@@ -43,34 +45,50 @@ fn call(script: &Script, keys: &Keys, first: &str) -> Cmd {
 
 impl RedisLink {
     pub(super) fn new(connection: Connection, keys: Arc<Keys>, address: String) -> Result<Self, Fault> {
-        let mut link = RedisLink { connection, keys, address, patience: Duration::ZERO };
+        let mut link = RedisLink { connection, keys, address, patience: Duration::ZERO, lost: None };
         let set = link.connection.set_write_timeout(Some(STEP));
         link.made(set)?;
         link.wait_for(Duration::ZERO)?;
         Ok(link)
     }
 
-    fn made<T>(&self, result: RedisResult<T>) -> Result<T, Fault> {
-        result.map_err(|error| fault(&self.address, &error))
+    fn made<T>(&mut self, result: RedisResult<T>) -> Result<T, Fault> {
+        result.map_err(|error| self.note(fault(&self.address, &error)))
+    }
+
+    /// Remembers that the connection is lost, if that is what it is.
+    fn note(&mut self, fault: Fault) -> Fault {
+        if let Fault::Lost(_) = fault {
+            self.lost = Some(fault.clone());
+        }
+        fault
+    }
+
+    fn check_alive(&self) -> Result<(), Fault> {
+        self.lost.clone().map_or(Ok(()), Err)
     }
 
     /// Sets how long the connection waits: longer than the server does.
     fn wait_for(&mut self, wait: Duration) -> Result<(), Fault> {
         let patience = wait.saturating_add(STEP);
         if patience != self.patience {
-            self.made(self.connection.set_read_timeout(Some(patience)))?;
+            let set = self.connection.set_read_timeout(Some(patience));
+            self.made(set)?;
             self.patience = patience;
         }
         Ok(())
     }
 
     fn ask(&mut self, command: &Cmd) -> Result<Value, Fault> {
+        self.check_alive()?;
         let answer = self.connection.req_command(command).and_then(Value::extract_error);
         self.made(answer)
     }
 
     /// Calls a script; if the server doesn't know it yet, after having sent it.
     fn run(&mut self, script: &Script, call: &Cmd) -> Result<Value, Fault> {
+        self.check_alive()?;
+        self.wait_for(Duration::ZERO)?;
         match self.connection.req_command(call).and_then(Value::extract_error) {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 let loaded = script.load(&mut self.connection);
@@ -90,15 +108,17 @@ impl RedisLink {
 
     /// Sends commands at once, and gives the answer of each.
     fn ask_all(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, Fault> {
+        self.check_alive()?;
         let packed: Vec<u8> = commands.iter().flat_map(Cmd::get_packed_command).collect();
         let answers = self.connection.req_packed_commands(&packed, 0, commands.len());
         self.made(answers)
     }
 
-    fn check(&self, value: Value) -> Result<Value, Fault> {
+    fn check(&mut self, value: Value) -> Result<Value, Fault> {
         match value {
             Value::ServerError(error) => {
-                Err(told(&self.address, error.code(), error.details().unwrap_or("")))
+                let fault = told(&self.address, error.code(), error.details().unwrap_or(""));
+                Err(self.note(fault))
             }
             value => Ok(value),
         }
