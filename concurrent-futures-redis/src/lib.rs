@@ -1,5 +1,6 @@
 //! `RedisExecutor`: the executor of `concurrent-futures` over many machines, on a Redis or Valkey server.
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), expect(dead_code))]
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod engine;

@@ -28,6 +28,20 @@ pub(crate) struct EntryId {
 impl EntryId {
     /// Before every entry.
     pub(crate) const ZERO: EntryId = EntryId { millis: 0, number: 0 };
+
+    /// The first that may follow it.
+    pub(crate) fn next(self) -> EntryId {
+        match self.number.checked_add(1) {
+            Some(number) => EntryId { number, ..self },
+            None => EntryId { millis: self.millis.saturating_add(1), number: 0 },
+        }
+    }
+
+    /// Reads what `Display` writes.
+    pub(crate) fn parse(text: &str) -> Option<EntryId> {
+        let (millis, number) = text.split_once('-')?;
+        Some(EntryId { millis: millis.parse().ok()?, number: number.parse().ok()? })
+    }
 }
 
 impl fmt::Display for EntryId {

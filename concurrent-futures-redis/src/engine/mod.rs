@@ -4,6 +4,11 @@
 //! Two implementations: `redis` talks to Redis or Valkey, `memory` is a server inside this process whose faults are injected by
 //! a seed. Both run the same tests, `conformance.rs`.
 
+#[cfg(test)]
+mod conformance;
+pub(crate) mod memory;
+pub(crate) mod redis;
+
 use crate::wire::{Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Session, Testimony};
 use std::time::Duration;
 

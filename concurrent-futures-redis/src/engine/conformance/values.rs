@@ -1,0 +1,93 @@
+//! Values beside the stream.
+
+use super::Harness;
+use super::actors::{Actor, LONG, MANY, attempt, done, enter, id};
+use crate::engine::{Fault, Step};
+use crate::wire::{Answer, Attempt, EntryId, Payload};
+
+/// A task whose argument lies beside.
+fn submit_beside(it: &mut Actor) -> EntryId {
+    let session = it.open("c");
+    it.link.put_argument(&it.life, &id("c", 1), b"argument").unwrap();
+    let sent = Attempt { parcel: Payload::Beside, ..attempt("c", 1, session) };
+    it.link.submit(&it.life, MANY, &[sent]).unwrap()[0]
+}
+
+fn argument(it: &mut Actor) -> Option<Vec<u8>> {
+    it.link.get_argument(&it.life, &id("c", 1)).unwrap()
+}
+
+pub(super) fn an_argument_goes_with_its_answer(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    submit_beside(&mut it);
+    it.link.put_argument(&it.life, &id("c", 2), b"of another").unwrap();
+    it.join("n", LONG);
+    let entries = it.fetch("n", 1);
+    assert_eq!(entries[0].attempt.parcel, Payload::Beside);
+    assert_eq!(argument(&mut it).as_deref(), Some(&b"argument"[..]));
+    // Given back, it is still wanted.
+    it.step("n", Step { backs: vec![entries[0].id], ..Step::default() });
+    assert!(argument(&mut it).is_some());
+    let entries = it.fetch("n", 1);
+    it.step("n", Step { answers: vec![done(&entries[0])], ..Step::default() });
+    assert_eq!(argument(&mut it), None);
+    assert_eq!(it.link.get_argument(&it.life, &id("c", 2)).unwrap().as_deref(), Some(&b"of another"[..]));
+}
+
+pub(super) fn an_argument_goes_with_its_cancel(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let place = submit_beside(&mut it);
+    assert_eq!(it.link.cancel(&it.life, &id("c", 1), place), Ok(true));
+    assert_eq!(argument(&mut it), None);
+}
+
+pub(super) fn an_argument_goes_with_its_loss(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let place = submit_beside(&mut it);
+    it.join("n", LONG);
+    it.fetch("n", 1);
+    it.bury_in_time("n");
+    assert!(argument(&mut it).is_some(), "it was not begun");
+    it.join("m", LONG);
+    let again = it.fetch("m", 1)[0].id;
+    assert!(again > place);
+    it.limit("m", again, 0);
+    it.bury_in_time("m");
+    assert_eq!(argument(&mut it), None);
+}
+
+pub(super) fn an_argument_of_nobody_is_fenced(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    assert_eq!(it.link.put_argument(&it.life, &id("c", 1), b"x"), Err(Fault::Fenced));
+    // A result of nobody is of no use, and no error.
+    assert_eq!(it.link.put_result(&it.life, &id("c", 1), b"x"), Ok(()));
+    it.open("c");
+    assert_eq!(argument(&mut it), None);
+    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(None));
+}
+
+pub(super) fn a_result_is_taken_once(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    submit_beside(&mut it);
+    let entries = it.fetch("n", 1);
+    it.link.put_result(&it.life, &id("c", 1), b"result").unwrap();
+    let answer = Answer { reply: Payload::Beside, ..done(&entries[0]) };
+    it.step("n", Step { answers: vec![answer], ..Step::default() });
+    assert_eq!(it.read("c", EntryId::ZERO)[0].reply, Payload::Beside);
+    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(Some(b"result".to_vec())));
+    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(None));
+}
+
+pub(super) fn large_values(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    let large: Vec<u8> = (0..3_000_000_u32).map(|i| (i / 7) as u8).collect();
+    it.link.put_argument(&it.life, &id("c", 1), &large).unwrap();
+    assert_eq!(argument(&mut it).as_deref(), Some(&large[..]));
+    it.link.put_result(&it.life, &id("c", 1), &large).unwrap();
+    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(Some(large.clone())));
+    // In the stream they are dear, and nothing worse.
+    let sent = Attempt { parcel: Payload::Inline(large.into()), ..attempt("c", 1, session) };
+    it.link.submit(&it.life, MANY, std::slice::from_ref(&sent)).unwrap();
+    assert_eq!(it.fetch("n", 1)[0].attempt, sent);
+}

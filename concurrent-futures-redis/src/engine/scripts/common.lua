@@ -1,0 +1,72 @@
+-- Before every script but `enter.lua`.
+-- KEYS[1]: where the life of this queue and build is kept; KEYS[2]: the nodes of the queue, of all builds.
+-- ARGV[1]: the life that the caller believes in.
+local life = ARGV[1]
+local own = KEYS[1]:sub(1, -#'life' - 1) .. life .. ':'
+local tasks = own .. 'tasks'
+local clients = own .. 'clients'
+local DAY = 86400000
+local OVER = redis.error_reply('OVER the life is over')
+
+local function is_over()
+  return redis.call('GET', KEYS[1]) ~= life or redis.call('EXISTS', tasks) == 0
+end
+
+-- Once a script has called a command that writes, the server refuses it none for want of memory. This one writes nothing.
+local function free()
+  redis.call('UNLINK', own .. 'nothing')
+end
+
+local function lease(node)
+  return KEYS[2]:sub(1, -#'nodes' - 1) .. 'lease:' .. node
+end
+
+local function lives(client)
+  return redis.call('EXISTS', own .. 'client:' .. client) == 1
+end
+
+-- Numbers as text: a Lua number has not enough digits.
+local function is_less(a, b)
+  if #a ~= #b then return #a < #b end
+  return a < b
+end
+
+-- Whether entry `a` comes after entry `b`.
+local function is_above(a, b)
+  local a_millis, a_number = a:match('(%d+)-(%d+)')
+  local b_millis, b_number = b:match('(%d+)-(%d+)')
+  if a_millis ~= b_millis then return is_less(b_millis, a_millis) end
+  return is_less(b_number, a_number)
+end
+
+-- Calls `f` with at most 1000 values at a time: a call takes no more than a few thousand.
+local function in_batches(values, f)
+  for from = 1, #values, 1000 do
+    f(unpack(values, from, math.min(from + 999, #values)))
+  end
+end
+
+-- The content of an entry of the stream, and its fields by name; nothing if it is not there.
+local function content(id)
+  local entry = redis.call('XRANGE', tasks, id, id)[1]
+  if not entry then return nil end
+  local fields, by_name = entry[2], {}
+  for i = 1, #fields, 2 do by_name[fields[i]] = fields[i + 1] end
+  return fields, by_name
+end
+
+local function is_held_by(id, node)
+  local pending = redis.call('XPENDING', tasks, 'nodes', id, id, 1)[1]
+  return pending and pending[2] == node
+end
+
+local function remove(id)
+  redis.call('XACK', tasks, 'nodes', id)
+  redis.call('XDEL', tasks, id)
+end
+
+-- Gives the place of the answer in the client's stream; false if there is none.
+local function answer(client, seq, attempt, kind, beside, reply, seal)
+  return redis.call('XADD', own .. 'replies:' .. client, 'NOMKSTREAM', '*',
+    's', seq, 'a', attempt, 'k', kind, 'b', beside, 'r', reply, 'x', seal)
+end

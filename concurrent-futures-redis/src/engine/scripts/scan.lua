@@ -1,0 +1,16 @@
+-- A page of SCAN. ARGV: life, client, first entry, how many entries to look at.
+-- Gives the last entry it looked at, or nothing if there are no more; entry, seq, attempt of each that is the client's.
+if is_over() then return OVER end
+local page = redis.call('XRANGE', tasks, ARGV[3], '+', 'COUNT', ARGV[4])
+local found, last = {}, ''
+if #page == tonumber(ARGV[4]) then last = page[#page][1] end
+for _, entry in ipairs(page) do
+  local by_name, fields = {}, entry[2]
+  for i = 1, #fields, 2 do by_name[fields[i]] = fields[i + 1] end
+  if by_name.c == ARGV[2] then
+    found[#found + 1] = entry[1]
+    found[#found + 1] = by_name.s
+    found[#found + 1] = by_name.a
+  end
+end
+return { last, found }
