@@ -244,9 +244,8 @@ impl State {
 
     fn scan(&self, scope: &Scope) -> Set {
         let mut seen = self.server.in_stream(self.client.number);
-        let held = |task: &usize| {
-            scope.keeps(Rule::HeldIsThere) && self.server.is_held(self.attempt(*task), scope)
-        };
+        let held =
+            |task: &usize| scope.keeps(Rule::HeldIsThere) && self.server.is_held(self.attempt(*task), scope);
         (0..TASKS).filter(held).for_each(|task| seen.add(task as u8));
         seen
     }
@@ -264,7 +263,9 @@ impl State {
         }
         match kind {
             Kind::Done => self.resolve(index, TaskAt::Done),
-            Kind::Lost if attempt.number == task.attempt && task.at != TaskAt::Queued => self.lose(index, scope),
+            Kind::Lost if attempt.number == task.attempt && task.at != TaskAt::Queued => {
+                self.lose(index, scope)
+            }
             Kind::Lost if scope.lacks(Rule::VerdictByAttempt) && task.at.is_out() => {
                 self.violate(super::properties::Property::WrongLoss);
             }
@@ -347,8 +348,12 @@ impl State {
             if self.client.tasks[task].at != TaskAt::Doubt {
                 continue;
             }
-            let recent = self.server.names.iter().any(|name| name.testimony.recent.has(task as u8));
-            if self.server.is_held(self.attempt(task), scope) {
+            let attempt = self.attempt(task);
+            let recent = self.server.names.iter().any(|name| {
+                let answered = name.testimony.recent[task];
+                answered == attempt.number || answered > 0 && scope.lacks(Rule::RecentByAttempt)
+            });
+            if self.server.is_held(attempt, scope) {
                 self.client.tasks[task].at = TaskAt::Shipped;
             } else if recent || self.client.missing {
                 self.lose(task, scope);

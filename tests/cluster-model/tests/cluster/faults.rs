@@ -44,10 +44,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
                 state.budget.lapses -= 1;
             });
         }
-        if !registered.leased
-            && steps.lacks(Rule::LapsedIsFinal)
-            && steps.from.nodes.iter().any(lives)
-        {
+        if !registered.leased && steps.lacks(Rule::LapsedIsFinal) && steps.from.nodes.iter().any(lives) {
             steps.go("a lease that ran out is renewed", |state| state.server.names[at].leased = true);
         }
     }

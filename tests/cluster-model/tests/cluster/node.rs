@@ -84,7 +84,7 @@ fn work(steps: &mut Steps<'_>, at: usize) {
     if let Some(entry) = node.fetched {
         steps.go("a node looks at what it was given", |state| {
             state.nodes[at].fetched = None;
-            state.take(at, entry, scope);
+            state.take(at, entry);
             state.use_credit(at, scope);
         });
         if node.life != steps.from.server.life {
@@ -93,6 +93,13 @@ fn work(steps: &mut Steps<'_>, at: usize) {
     }
     for (index, _) in node.work.iter().enumerate().filter(|(_, work)| work.stage == Stage::Begun) {
         steps.go("a task ends", |state| state.nodes[at].work[index].stage = Stage::Done);
+        if steps.from.budget.crashes > 0 {
+            steps.fault("a worker dies", |state| {
+                state.nodes[at].work[index].stage = Stage::Done;
+                state.nodes[at].work[index].died = true;
+                state.budget.crashes -= 1;
+            });
+        }
     }
 }
 
@@ -118,10 +125,7 @@ fn send(steps: &mut Steps<'_>, at: usize) {
         return;
     }
     let stated = if steps.keeps(Rule::CreditBeforeUse) { extra } else { 0 };
-    let limit = Limit {
-        up_to: begin.unwrap_or(0).max(node.limit.up_to),
-        credit: node.limit.credit + stated,
-    };
+    let limit = Limit { up_to: begin.unwrap_or(0).max(node.limit.up_to), credit: node.limit.credit + stated };
     steps.go("a STEP is sent", |state| {
         let asked = state.nodes[at].work.iter_mut().filter(|work| work.stage == Stage::Ready);
         asked.filter(|work| Some(work.id) == begin).for_each(|work| work.stage = Stage::Asked);
@@ -190,6 +194,11 @@ impl Node {
         self.work.sort_unstable();
     }
 
+    fn answered(&mut self, attempt: Attempt) {
+        let recent = &mut self.recent[usize::from(attempt.task)];
+        *recent = attempt.number.max(*recent);
+    }
+
     fn drop_unbegun(&mut self) {
         self.work.retain(|work| matches!(work.stage, Stage::Begun | Stage::Done));
     }
@@ -204,14 +213,9 @@ impl State {
     }
 
     /// What was given is ready.
-    fn take(&mut self, at: usize, entry: Entry, scope: &Scope) {
+    fn take(&mut self, at: usize, entry: Entry) {
         let Entry { id, attempt, .. } = entry;
-        let gone = scope.loses_clients() && scope.keeps(Rule::DeadAreDropped) && self.is_gone(at, attempt);
-        if gone && self.nodes[at].life == self.server.life {
-            self.server.remove(id);
-        } else if !gone {
-            self.nodes[at].add_work(Work { id, attempt, stage: Stage::Ready });
-        }
+        self.nodes[at].add_work(Work { id, attempt, stage: Stage::Ready, died: false });
     }
 
     fn read_history(&mut self, at: usize, scope: &Scope) {
@@ -222,7 +226,7 @@ impl State {
         let Node { name, work, .. } = self.nodes[at];
         let entries = self.server.entries;
         let new = |entry: &&Entry| entry.given == Some(name) && !work.iter().any(|work| work.id == entry.id);
-        entries.iter().filter(new).for_each(|entry| self.take(at, *entry, scope));
+        entries.iter().filter(new).for_each(|entry| self.take(at, *entry));
         self.use_credit(at, scope);
     }
 
@@ -240,7 +244,10 @@ impl State {
             let Some(index) = first else { return };
             node.limit.credit -= 1;
             let (attempt, sees) = (node.work[index].attempt, node.sees);
-            if scope.loses_clients() && sees != attempt.client + 1 {
+            if self.server.client != Some(attempt.client)
+                && sees != attempt.client + 1
+                && scope.loses_clients()
+            {
                 self.violate(Property::DeadClientBegun);
             }
             self.begin(at, index);
@@ -261,7 +268,7 @@ impl State {
         node.step = None;
         for answer in step.answers.iter().filter(|answer| !done.nowhere.has(answer.attempt.task)) {
             node.work.retain(|work| work.attempt != answer.attempt);
-            node.recent.add(answer.attempt.task);
+            node.answered(answer.attempt);
         }
         let asked = node.work.iter().position(|work| work.stage == Stage::Asked);
         if let Some(index) = asked {
@@ -308,29 +315,21 @@ impl State {
         self.nodes[at] = Node { up: true, life, work, recent, sees, name, ..Node::default() };
     }
 
-    /// The client of this attempt won't come back: it was seen in this life and is not there now, or it was away for so
-    /// long.
-    fn is_gone(&self, at: usize, attempt: Attempt) -> bool {
-        let owner = attempt.client + 1;
-        let sees = self.nodes[at].sees;
-        sees != owner && (self.client.dead && self.server.client.is_none() || owner < sees)
-    }
-
+    /// What belongs to a client that is gone is dropped, or killed.
     fn look_for_clients(&mut self, at: usize, scope: &Scope) {
-        let before = self.nodes[at].sees;
-        let now = self.server.client.map_or(0, |client| client + 1);
-        self.nodes[at].sees = now;
-        let Node { work, .. } = self.nodes[at];
-        for Work { id, attempt, stage } in work.iter().copied() {
-            let seen = before == attempt.client + 1;
-            let away = now != attempt.client + 1;
-            let gone = away && (seen || self.is_gone(at, attempt) || scope.lacks(Rule::KillOnlySeen));
-            let dropped = stage == Stage::Ready && scope.keeps(Rule::DeadAreDropped);
-            if !gone || !dropped && !matches!(stage, Stage::Begun | Stage::Done) {
+        let Node { sees: before, work, .. } = self.nodes[at];
+        self.nodes[at].sees = self.server.client.map_or(0, |client| client + 1);
+        for Work { id, attempt, stage, .. } in work.iter().copied() {
+            if stage == Stage::Asked || !self.is_gone(id, attempt, before, scope) {
+                continue;
+            }
+            if stage == Stage::Ready && scope.lacks(Rule::DeadAreDropped) {
                 continue;
             }
             if stage != Stage::Ready {
-                self.nodes[at].recent.add(attempt.task);
+                if scope.keeps(Rule::KilledTestified) {
+                    self.nodes[at].answered(attempt);
+                }
                 let forgotten = self.is_same_life() || self.client.number != attempt.client;
                 if !self.client.dead && !forgotten {
                     self.violate(Property::KilledAlive);
@@ -340,5 +339,14 @@ impl State {
             self.server.remove(id);
         }
         self.use_credit(at, scope);
+    }
+
+    /// Its client is not there and won't come back: it was there in this life, when the entry was made or at the beat
+    /// `before`. Or it was away for so long.
+    fn is_gone(&self, id: u8, attempt: Attempt, before: u8, scope: &Scope) -> bool {
+        let there = self.server.client == Some(attempt.client);
+        let was_there = id > 0 || before == attempt.client + 1;
+        let too_long = self.client.dead || self.client.number > attempt.client;
+        !there && (was_there || too_long || scope.lacks(Rule::KillOnlySeen))
     }
 }

@@ -69,7 +69,8 @@ impl State {
     pub(crate) fn check_loss(&mut self, task: usize, scope: &Scope) {
         let budget = &self.budget;
         let restarts = scope.restarts - budget.restarts;
-        let others = scope.deaths + scope.lapses + scope.forgets > budget.deaths + budget.lapses + budget.forgets;
+        let others =
+            scope.deaths + scope.lapses + scope.forgets > budget.deaths + budget.lapses + budget.forgets;
         if !others && restarts < 2 && !self.client.tasks[task].begun_now {
             self.violate(Property::WrongLoss);
         }

@@ -48,6 +48,10 @@ rules! {
     DoubtAfterLife,
     /// A testimony says what the node answered lately.
     RecentTestified,
+    /// ... and it is the attempt that it answered, not the task.
+    RecentByAttempt,
+    /// What was killed for want of its client was answered, to nobody.
+    KilledTestified,
     /// In doubt, the client waits for each node that it knew. Without: it asks those that are there.
     WitnessesAwaited,
     /// A node that has testified is known.
@@ -78,7 +82,7 @@ rules! {
     CreditSkipsNone,
     /// What no node may begin any more is removed from the stream.
     DeadAreDropped,
-    /// What runs is killed only if its client was seen in this life. Without: if it is not there.
+    /// What began in an earlier life is killed only if its client was seen in this one. Without: if it is not there.
     KillOnlySeen,
     /// An argument lies there before its entry.
     ArgumentFirst,
@@ -90,6 +94,8 @@ rules! {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope {
     pub(crate) name: &'static str,
+    /// 1 or 2.
+    pub(crate) tasks: usize,
     /// Of each task.
     pub(crate) retries: [u8; TASKS],
     /// The server starts again with nothing.
@@ -104,6 +110,8 @@ pub(crate) struct Scope {
     pub(crate) forgets: u8,
     /// The client's process dies.
     pub(crate) client_deaths: u8,
+    /// A worker dies.
+    pub(crate) crashes: u8,
     /// The first task may be cancelled.
     pub(crate) cancels: bool,
     /// The first task's argument lies beside the stream.
@@ -119,6 +127,7 @@ impl Scope {
     pub(crate) const fn new(name: &'static str) -> Scope {
         Scope {
             name,
+            tasks: TASKS,
             retries: [0; TASKS],
             restarts: 0,
             deaths: 0,
@@ -126,6 +135,7 @@ impl Scope {
             breaks: 0,
             forgets: 0,
             client_deaths: 0,
+            crashes: 0,
             cancels: false,
             beside: false,
             batches: false,

@@ -128,9 +128,10 @@ impl State {
     pub(crate) fn step(&mut self, step: &Step, scope: &Scope) -> Stepped {
         let server = &mut self.server;
         let mut stepped = Stepped::default();
-        for Work { id, attempt, .. } in step.answers.iter().copied() {
+        for Work { id, attempt, died, .. } in step.answers.iter().copied() {
             server.remove(id);
-            if server.answer(attempt, Kind::Done, scope) {
+            let kind = if died { Kind::Lost } else { Kind::Done };
+            if server.answer(attempt, kind, scope) {
                 for registered in server.names.iter_mut() {
                     registered.testimony.held.retain(|held| *held != attempt);
                 }

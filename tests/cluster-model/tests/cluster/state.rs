@@ -71,8 +71,8 @@ pub(crate) struct Testimony {
     pub(crate) was: Option<Name>,
     /// Begun and not answered.
     pub(crate) held: List<Attempt, 3>,
-    /// Tasks that it has answered.
-    pub(crate) recent: Set,
+    /// Of each task, the attempt that it has answered last.
+    pub(crate) recent: [u8; TASKS],
 }
 
 /// A name, as the server knows it.
@@ -88,6 +88,7 @@ pub(crate) struct Registered {
 pub(crate) enum Kind {
     #[default]
     Done,
+    /// Its worker died, or its node may have begun it and is gone.
     Lost,
 }
 
@@ -126,9 +127,12 @@ pub(crate) enum Stage {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct Work {
+    /// 0 if it began in an earlier life.
     pub(crate) id: Id,
     pub(crate) attempt: Attempt,
     pub(crate) stage: Stage,
+    /// Its worker died.
+    pub(crate) died: bool,
 }
 
 /// What the server said to a STEP.
@@ -163,8 +167,8 @@ pub(crate) struct Node {
     /// What a FETCH has brought, and it has not looked at.
     pub(crate) fetched: Option<Entry>,
     pub(crate) step: Option<Step>,
-    /// Tasks that it has answered in this life.
-    pub(crate) recent: Set,
+    /// Of each task, the attempt that it has answered last in this life.
+    pub(crate) recent: [u8; TASKS],
     /// Its connection broke, and it has not read its history since.
     pub(crate) broken: bool,
     /// The client that lived at its last beat, counted from 1.
@@ -257,6 +261,7 @@ pub(crate) struct Budget {
     pub(crate) breaks: u8,
     pub(crate) forgets: u8,
     pub(crate) client_deaths: u8,
+    pub(crate) crashes: u8,
     /// No fault: a node that is down may be started.
     pub(crate) starts: u8,
 }
@@ -277,7 +282,9 @@ impl State {
     pub(crate) fn initial(scope: &Scope) -> State {
         let mut state = State::default();
         for (at, task) in state.client.tasks.iter_mut().enumerate() {
-            *task = Task { retries: scope.retries[at], cancel: scope.cancels && at == 0, ..Task::default() };
+            let at_start = if at < scope.tasks { TaskAt::Queued } else { TaskAt::Done };
+            let (retries, cancel) = (scope.retries[at], scope.cancels && at == 0);
+            *task = Task { at: at_start, retries, cancel, ..Task::default() };
         }
         state.client.up = true;
         state.client.session = 1;
@@ -298,6 +305,7 @@ impl State {
             breaks: scope.breaks,
             forgets: scope.forgets,
             client_deaths: scope.client_deaths,
+            crashes: scope.crashes,
             starts: 1,
         };
         state.tidy();

@@ -19,11 +19,18 @@ impl State {
             self.client.missing = false;
             for registered in self.server.names.iter_mut() {
                 registered.testimony.was = None;
-                registered.testimony.recent = Set::default();
+                registered.testimony.recent = Default::default();
             }
         }
         if self.late.is_empty() && self.client.session == self.server.session {
             (self.client.session, self.server.session) = (1, 1);
+        }
+        let tasks = self.client.tasks;
+        let testimonies = self.server.names.iter_mut().map(|registered| &mut registered.testimony.recent);
+        for recent in self.nodes.iter_mut().map(|node| &mut node.recent).chain(testimonies) {
+            for (attempt, task) in recent.iter_mut().zip(tasks) {
+                *attempt *= u8::from(!task.at.is_resolved());
+            }
         }
         let before = *self;
         self.server.names.retain(|registered| in_doubt || before.is_of_use(registered));
@@ -44,9 +51,10 @@ impl State {
 
     /// Somebody may still act, or be answered for, under this name.
     pub(crate) fn is_used(&self, name: Name) -> bool {
-        let by_node = self.nodes.iter().any(|node| {
-            node.up && (node.name == name || node.step.is_some_and(|step| step.name == name))
-        });
+        let by_node = self
+            .nodes
+            .iter()
+            .any(|node| node.up && (node.name == name || node.step.is_some_and(|step| step.name == name)));
         let by_entry = self.server.entries.iter().any(|entry| entry.given == Some(name));
         by_node || by_entry || self.stray.is_some_and(|stray| stray.name == name)
     }
