@@ -231,7 +231,7 @@ impl State {
         }
     }
 
-    fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         self.client.up = false;
         self.budget.breaks -= 1;
     }

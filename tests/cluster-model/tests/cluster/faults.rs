@@ -54,6 +54,12 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
             state.budget.restarts -= 1;
         });
     }
+    if budget.breaks > 0 && !client.dead && (client.up || client.scanned.is_some()) {
+        steps.fault("the client's connection breaks", |state| {
+            state.client.scanned = None;
+            state.disconnect();
+        });
+    }
     if server.client.is_some() {
         if budget.forgets > 0 && !client.dead {
             steps.fault("the client's keys run out", |state| {

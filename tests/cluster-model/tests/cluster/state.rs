@@ -271,7 +271,7 @@ pub(crate) struct State {
     pub(crate) server: Server,
     pub(crate) client: Client,
     pub(crate) nodes: [Node; NODES],
-    pub(crate) late: List<Late, 2>,
+    pub(crate) late: List<Late, 4>,
     pub(crate) stray: Option<Stray>,
     pub(crate) budget: Budget,
     /// What went wrong.
