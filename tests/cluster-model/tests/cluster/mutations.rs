@@ -44,6 +44,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
             P::BegunTwice,
             Scope { breaks: 1, lapses: 1, ..Scope::new("break, lapse") },
         ),
+        breaks(R::BuryAwaitsClient, P::BegunTwice, Scope { restarts: 1, deaths: 1, ..ONE }),
         breaks(R::GrantNeedsLease, P::BegunTwice, LAPSE),
         breaks(R::LapsedIsFinal, P::BegunTwice, LAPSE),
         breaks(R::CancelOnlyNew, P::CancelledBegun, Scope { cancels: true, ..NO }),

@@ -177,7 +177,9 @@ fn bury(steps: &mut Steps<'_>) {
             steps.go("a dead node's lease runs out", |state| state.server.names[at].leased = false);
         }
         let given = server.entries.iter().any(|entry| entry.given == Some(name));
-        if !leased && (given || !testimony.held.is_empty()) {
+        let heard = |held: &Attempt| server.client == Some(held.client);
+        let held = testimony.held.iter().any(|held| heard(held) || steps.lacks(Rule::BuryAwaitsClient));
+        if !leased && (given || held) {
             steps.go("BURY", |state| state.bury(at, scope));
         }
     }
@@ -234,14 +236,11 @@ impl State {
     fn use_credit(&mut self, at: usize, scope: &Scope) {
         while self.nodes[at].limit.credit > 0 {
             let node = &mut self.nodes[at];
-            let ready = |work: &Work| work.stage == Stage::Ready;
-            let mut first = node.work.iter().position(ready);
-            if first.is_some_and(|index| !node.credits(node.work[index].attempt, scope)) {
-                let allowed = |work: &Work| ready(work) && node.credits(work.attempt, scope);
-                let other = node.work.iter().position(allowed);
-                first = other.filter(|_| scope.lacks(Rule::CreditSkipsNone));
-            }
-            let Some(index) = first else { return };
+            let in_order = scope.keeps(Rule::CreditSkipsNone);
+            let unbegun = |work: &Work| matches!(work.stage, Stage::Ready | Stage::Asked);
+            let allowed = |work: &Work| work.stage == Stage::Ready && node.credits(work.attempt, scope);
+            let first = node.work.iter().position(|work| unbegun(work) && (in_order || allowed(work)));
+            let Some(index) = first.filter(|index| allowed(&node.work[*index])) else { return };
             node.limit.credit -= 1;
             let (attempt, sees) = (node.work[index].attempt, node.sees);
             if self.server.client != Some(attempt.client)

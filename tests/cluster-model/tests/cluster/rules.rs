@@ -38,6 +38,8 @@ rules! {
     BuryHonoursLimit,
     /// BURY leaves the limit as it is. Without: it deducts what it answered.
     BuryKeepsLimit,
+    /// What a dead node held, and whose client has not come to this life yet, stays for a later BURY.
+    BuryAwaitsClient,
     /// A STEP grants begins only while the lease lives.
     GrantNeedsLease,
     /// A lease that ran out stays so.

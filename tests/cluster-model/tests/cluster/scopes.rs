@@ -11,7 +11,7 @@ pub(crate) fn quick() -> Vec<Scope> {
         Scope { breaks: 1, cancels: true, beside: true, batches: true, ..new("break") },
         Scope { deaths: 1, cancels: true, beside: true, ..new("death") },
         Scope { lapses: 1, ..new("lapse") },
-        Scope { lapses: 1, cancels: true, beside: true, retries: once, ..new("lapse, retry") },
+        Scope { lapses: 1, beside: true, retries: once, ..new("lapse, retry") },
         Scope { crashes: 1, retries: once, beside: true, ..new("crash, retry") },
         Scope { restarts: 1, cancels: true, ..new("restart") },
         Scope { restarts: 1, late_node: true, ..new("restart, late node") },
@@ -27,7 +27,6 @@ pub(crate) fn long() -> Vec<Scope> {
     let new = Scope::new;
     let once = [1, 0];
     vec![
-        Scope { breaks: 1, cancels: true, batches: true, beside: true, retries: once, ..new("break, all") },
         Scope { breaks: 2, cancels: true, retries: once, ..new("2 breaks, retry") },
         Scope { breaks: 2, batches: true, ..new("2 breaks, batches") },
         Scope { deaths: 1, cancels: true, retries: once, ..new("death, retry") },

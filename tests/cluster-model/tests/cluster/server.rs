@@ -185,10 +185,11 @@ impl State {
                 self.put(entry.attempt);
             }
         }
-        for held in testimony.held.iter() {
-            self.server.answer(*held, Kind::Lost, scope);
+        for held in testimony.held.iter().copied() {
+            if self.server.answer(held, Kind::Lost, scope) || scope.lacks(Rule::BuryAwaitsClient) {
+                self.server.names[at].testimony.held.retain(|other| *other != held);
+            }
         }
-        self.server.names[at].testimony.held.clear();
     }
 
     /// The server starts again with nothing. What it has answered may still be on its way.
