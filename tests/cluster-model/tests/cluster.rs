@@ -64,7 +64,7 @@ fn no_rule_can_be_left_out() {
         let seen = found.violation.as_ref().map(|violation| violation.property);
         if seen != *fails {
             let trace = found.violation.map_or_else(String::new, |violation| violation.trace);
-            wrong.push(format!("without {rule:?} in {:?}: {seen:?}\n{trace}", scope.name));
+            wrong.push(format!("without {rule:?} in {scope}: {seen:?}\n{trace}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -77,7 +77,7 @@ fn the_others_can() {
     for Mutation { rule, scope, .. } in MUTATIONS.iter().filter(|mutation| mutation.fails.is_none()) {
         for scope in scopes::quick().iter().chain([scope]) {
             let found = search(&Scope { without: Some(*rule), ..*scope });
-            assert!(found.violation.is_none(), "{rule:?} is needed, in {:?}", scope.name);
+            assert!(found.violation.is_none(), "{rule:?} is needed, in {scope}");
         }
     }
 }
@@ -98,11 +98,24 @@ fn the_document_explains_each_rule() {
     }
 }
 
+/// "What was searched": each row of its table.
+#[test]
+fn the_document_says_what_each_rule_is_for() {
+    let row = |mutation: &Mutation| {
+        let Mutation { rule, scope, .. } = mutation;
+        mutation.fails.map(|seen| format!("| `{rule:?}` | {seen} | {scope} |"))
+    };
+    let rows: Vec<String> = MUTATIONS.iter().filter_map(row).collect();
+    let table = DOCUMENT.lines().skip_while(|line| !line.starts_with("| left out")).skip(2);
+    let said: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(said, rows, "PROTOCOL.md should say\n{}", rows.join("\n"));
+}
+
 fn hold(scopes: &[Scope]) {
     let mut wrong = Vec::new();
     for scope in scopes {
         if let Some(violation) = search(scope).violation {
-            wrong.push(format!("{}: {}\n{}", scope.name, violation.property, violation.trace));
+            wrong.push(format!("{scope}: {}\n{}", violation.property, violation.trace));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -114,8 +127,7 @@ fn search(scope: &Scope) -> Found {
     let without = scope.without.map(|rule| format!(", without {rule:?}")).unwrap_or_default();
     let result = found.violation.as_ref().map_or_else(|| "holds".into(), |seen| seen.property.to_string());
     report(format_args!(
-        "{}{without}: {} states, {} steps, {} ends, {} with a task given up, {:.1} s: {result}",
-        scope.name,
+        "{scope}{without}: {} states, {} steps, {} ends, {} with a task charged at the end, {:.1} s: {result}",
         found.states,
         found.steps,
         found.ends,

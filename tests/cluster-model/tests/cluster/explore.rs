@@ -65,7 +65,7 @@ pub(crate) fn explore(scope: &Scope, most: usize) -> Found {
         found.ends += usize::from(settled);
         found.lost += usize::from(settled && state.has_lost());
         at += 1;
-        assert!(origins.len() <= most, "{}: more than {most} states", scope.name);
+        assert!(origins.len() <= most, "{scope}: more than {most} states");
     }
     found.states = origins.len();
     found.violation = graph

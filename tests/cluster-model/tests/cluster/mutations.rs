@@ -14,36 +14,28 @@ pub(crate) struct Mutation {
 pub(crate) const MUTATIONS: &[Mutation] = {
     use Property as P;
     use Rule as R;
-    const NO: Scope = Scope::new("no fault");
-    const ONE: Scope = Scope { tasks: 1, ..Scope::new("1 task") };
+    const NO: Scope = Scope::new();
+    const ONE: Scope = Scope { tasks: 1, ..Scope::new() };
     const ONCE: [u8; 2] = [1, 0];
-    const BREAK: Scope = Scope { breaks: 1, ..Scope::new("break") };
-    const DEATH: Scope = Scope { deaths: 1, ..Scope::new("death") };
-    const LAPSE: Scope = Scope { lapses: 1, ..Scope::new("lapse") };
-    const RESTART: Scope = Scope { restarts: 1, ..Scope::new("restart") };
+    const BREAK: Scope = Scope { breaks: 1, ..Scope::new() };
+    const DEATH: Scope = Scope { deaths: 1, ..Scope::new() };
+    const LAPSE: Scope = Scope { lapses: 1, ..Scope::new() };
+    const RESTART: Scope = Scope { restarts: 1, ..Scope::new() };
     const RESTARTS: Scope = Scope { restarts: 2, ..ONE };
-    const LATE: Scope = Scope { restarts: 1, late_node: true, ..Scope::new("restart, late node") };
-    const FORGET: Scope = Scope { forgets: 1, ..Scope::new("client forgotten") };
-    const CLIENT: Scope = Scope { client_deaths: 1, ..Scope::new("client dies") };
+    const LATE: Scope = Scope { restarts: 1, late_node: true, ..Scope::new() };
+    const FORGET: Scope = Scope { forgets: 1, ..Scope::new() };
+    const CLIENT: Scope = Scope { client_deaths: 1, ..Scope::new() };
     &[
         breaks(R::SubmitFenced, P::BegunTwice, BREAK),
         breaks(R::CancelFenced, P::Stuck, Scope { cancels: true, ..BREAK }),
         breaks(R::ScanBeforeRead, P::BegunTwice, BREAK),
         breaks(R::HeldIsThere, P::BegunTwice, Scope { restarts: 1, breaks: 1, ..ONE }),
         breaks(R::HistoryRead, P::Stuck, BREAK),
-        breaks(
-            R::OldConnectionEnds,
-            P::BegunTwice,
-            Scope { breaks: 1, lapses: 1, ..Scope::new("break, lapse") },
-        ),
+        breaks(R::OldConnectionEnds, P::BegunTwice, Scope { breaks: 1, lapses: 1, ..Scope::new() }),
         breaks(R::LimitStated, P::BegunTwice, DEATH),
         breaks(R::CreditBeforeUse, P::BegunTwice, DEATH),
         breaks(R::BuryHonoursLimit, P::BegunTwice, DEATH),
-        breaks(
-            R::BuryKeepsLimit,
-            P::BegunTwice,
-            Scope { breaks: 1, lapses: 1, ..Scope::new("break, lapse") },
-        ),
+        breaks(R::BuryKeepsLimit, P::BegunTwice, Scope { breaks: 1, lapses: 1, ..Scope::new() }),
         breaks(R::BuryAwaitsClient, P::BegunTwice, Scope { restarts: 1, deaths: 1, ..ONE }),
         breaks(R::GrantNeedsLease, P::BegunTwice, LAPSE),
         breaks(R::LapsedIsFinal, P::BegunTwice, LAPSE),
@@ -53,7 +45,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(
             R::RecentByAttempt,
             P::WrongLoss,
-            Scope { restarts: 1, crashes: 1, retries: ONCE, ..Scope::new("restart, crash, retry") },
+            Scope { restarts: 1, crashes: 1, retries: ONCE, ..Scope::new() },
         ),
         breaks(R::KilledTestified, P::BegunTwice, Scope { restarts: 1, forgets: 1, ..ONE }),
         breaks(R::WitnessesAwaited, P::BegunTwice, RESTART),
@@ -69,11 +61,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(R::ForgottenIsLost, P::BegunTwice, FORGET),
         breaks(R::GrantNeedsClient, P::DeadClientBegun, CLIENT),
         breaks(R::CreditNeedsClient, P::DeadClientBegun, CLIENT),
-        breaks(
-            R::CreditSkipsNone,
-            P::BegunTwice,
-            Scope { forgets: 1, deaths: 1, ..Scope::new("client forgotten, death") },
-        ),
+        breaks(R::CreditSkipsNone, P::BegunTwice, Scope { forgets: 1, deaths: 1, ..Scope::new() }),
         breaks(R::DeadAreDropped, P::Stuck, CLIENT),
         breaks(R::KillOnlySeen, P::KilledAlive, Scope { restarts: 1, ..CLIENT }),
         breaks(R::ArgumentFirst, P::ArgumentGone, Scope { beside: true, ..NO }),

@@ -1,6 +1,7 @@
 //! The protocol's rules, each of which can be taken away; and what is in a scope.
 
 use super::state::TASKS;
+use std::fmt;
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident,)*) => {
@@ -95,7 +96,6 @@ rules! {
 /// How much of everything there is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope {
-    pub(crate) name: &'static str,
     /// 1 or 2.
     pub(crate) tasks: usize,
     /// Of each task.
@@ -126,9 +126,8 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) const fn new(name: &'static str) -> Scope {
+    pub(crate) const fn new() -> Scope {
         Scope {
-            name,
             tasks: TASKS,
             retries: [0; TASKS],
             restarts: 0,
@@ -157,5 +156,30 @@ impl Scope {
     /// A client may vanish.
     pub(crate) fn loses_clients(&self) -> bool {
         self.forgets + self.client_deaths > 0
+    }
+}
+
+/// What may happen in it.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            (self.restarts, "restart"),
+            (self.deaths, "death"),
+            (self.lapses, "lapse"),
+            (self.breaks, "break"),
+            (self.crashes, "crash"),
+            (self.forgets, "client forgotten"),
+            (self.client_deaths, "client dies"),
+            (u8::from(self.cancels), "cancel"),
+            (u8::from(self.beside), "payload beside"),
+            (u8::from(self.batches), "batches"),
+            (u8::from(self.late_node), "late node"),
+            (self.retries[0], "retry"),
+            (u8::from(self.tasks == 1), "one task"),
+        ];
+        let words = counts.iter().flat_map(|(count, word)| std::iter::repeat_n(*word, usize::from(*count)));
+        let words: Vec<&str> = words.collect();
+        f.write_str(if words.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&words.join(", "))
     }
 }
