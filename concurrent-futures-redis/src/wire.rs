@@ -102,8 +102,9 @@ pub(crate) enum Kind {
 /// What became of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Answer {
-    /// The node's entry; of an answer that the client reads, its place in the client's reply stream.
-    pub(crate) entry: EntryId,
+    /// The node's entry, none if it began in an earlier life: ids are times, and an id of this life may be the same. Of an
+    /// answer that the client reads, its place in the client's reply stream.
+    pub(crate) entry: Option<EntryId>,
     pub(crate) id: AttemptId,
     pub(crate) kind: Kind,
     pub(crate) reply: Payload,
@@ -130,8 +131,8 @@ pub(crate) struct Testimony {
     pub(crate) was: Option<Name>,
     /// What it has begun and not answered.
     pub(crate) held: Vec<AttemptId>,
-    /// What it has answered lately, and the client may not have read: client and task.
-    pub(crate) recent: Vec<(Name, u64)>,
+    /// What it has answered lately, and the client may not have read.
+    pub(crate) recent: Vec<AttemptId>,
     /// There was more of that than it keeps.
     pub(crate) is_incomplete: bool,
 }

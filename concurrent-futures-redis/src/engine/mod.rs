@@ -49,6 +49,8 @@ pub(crate) struct Step {
     pub(crate) begins: Vec<EntryId>,
     /// Entries it has not begun and gives back: they go to the stream's end.
     pub(crate) backs: Vec<EntryId>,
+    /// Entries it has not begun and whose client is gone: they are removed, and nobody is told.
+    pub(crate) drops: Vec<EntryId>,
     /// What it may begin by itself from here on: everything up to this entry has begun,
     pub(crate) limit: EntryId,
     /// and so many of the next.
@@ -60,7 +62,7 @@ pub(crate) struct Step {
 pub(crate) struct Stepped {
     /// The lease had run out: none of `begins` was granted, the limit is as it was. The answers were taken all the same.
     pub(crate) is_name_lost: bool,
-    /// Which of `begins` were refused, by their index.
+    /// Which of `begins` were refused, by their index: they are not this name's any more, or their client is gone.
     pub(crate) refused: Vec<usize>,
     /// Of each of `answers`, its place in its client's reply stream; none if there is no such client.
     pub(crate) replies: Vec<Option<EntryId>>,
@@ -86,6 +88,10 @@ pub(crate) struct ClientBeat {
     /// lease ago.
     pub(crate) joined: Vec<Name>,
 }
+
+/// A connection, as the server names it; never used again in the same start of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ConnectionId(pub(crate) u64);
 
 /// What a node said when it joined a new life.
 pub(crate) type Witness = (Name, Testimony);
@@ -116,6 +122,12 @@ pub(crate) trait Link: Send {
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;
     fn take_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
 
+    /// Names this connection at the server, for `end_connection`.
+    fn connection(&mut self) -> Result<ConnectionId, Fault>;
+
+    /// Ends another connection, if it is still there: nothing that it carries is done after this returns.
+    fn end_connection(&mut self, connection: ConnectionId) -> Result<(), Fault>;
+
     /// BURY: of each node whose lease ran out: what it may have begun is answered [`Lost`](crate::wire::Kind::Lost), what it
     /// held of an old life by its testimony too, the rest goes back into the stream. Gives the names of the buried.
     fn bury(&mut self, life: &Life) -> Result<Vec<Name>, Fault>;
@@ -130,10 +142,17 @@ pub(crate) trait Link: Send {
     fn submit(&mut self, life: &Life, most: u64, attempts: &[Attempt]) -> Result<Vec<EntryId>, Fault>;
 
     /// CANCEL: removes an entry that was not delivered to any node: true, and it never begins. False if it was delivered.
-    fn cancel(&mut self, life: &Life, id: &AttemptId, entry: EntryId) -> Result<bool, Fault>;
+    /// [`Fault::Fenced`] if a later session of the client has begun: it may have found the entry already.
+    fn cancel(
+        &mut self,
+        life: &Life,
+        session: Session,
+        id: &AttemptId,
+        entry: EntryId,
+    ) -> Result<bool, Fault>;
 
-    /// SCAN: which attempts of this client are in the stream, delivered or not.
-    fn scan(&mut self, life: &Life, client: &Name) -> Result<Vec<(AttemptId, EntryId)>, Fault>;
+    /// SCAN: which attempts of this client are in the stream, delivered or not; and, without an entry, which a testimony holds.
+    fn scan(&mut self, life: &Life, client: &Name) -> Result<Vec<(AttemptId, Option<EntryId>)>, Fault>;
 
     /// READ: the next answers behind `after`, at most `most`; waits until there is one, at most `wait`. What lies up to
     /// `after` is removed, and nodes may forget it.
