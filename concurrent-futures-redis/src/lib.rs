@@ -4,4 +4,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod engine;
+mod node;
 mod wire;
+
+pub use node::{NodeError, NodeHandle, NodeStats, RedisNode, RedisNodeBuilder};
