@@ -116,11 +116,11 @@ pub(crate) trait Link: Send {
     fn enter(&mut self) -> Result<Life, Fault>;
 
     /// Takes a value out of the way of the stream. `put` before what refers to it is submitted or answered. They are gone
-    /// with the attempt's answer (arguments) or after `take_result` (results), or with the client.
+    /// with the attempt's answer (arguments), when the answer was read and is removed (results), or with the client.
     fn put_argument(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;
     fn get_argument(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;
-    fn take_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
+    fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Names this connection at the server, for `end_connection`.
     fn connection(&mut self) -> Result<ConnectionId, Fault>;
