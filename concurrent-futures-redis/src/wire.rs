@@ -102,7 +102,8 @@ pub(crate) enum Kind {
 /// What became of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Answer {
-    /// The node's entry; of an answer that the client reads, its place in the client's reply stream.
+    /// The node's entry, or [`EntryId::ZERO`] if it was of an earlier life; of an answer that the client reads, its place in
+    /// the client's reply stream.
     pub(crate) entry: EntryId,
     pub(crate) id: AttemptId,
     pub(crate) kind: Kind,

@@ -168,7 +168,8 @@ cases! {
         every_step_says_that_the_life_is_over
         what_a_node_testifies_is_told
         what_a_buried_witness_held_is_lost
-        a_witness_that_leaves_is_none;
+        a_witness_that_leaves_is_none
+        an_answer_to_an_earlier_life_is_taken;
     faults:
         a_cut_connection_is_lost
         a_blocked_read_is_cut
