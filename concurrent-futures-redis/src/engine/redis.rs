@@ -119,10 +119,18 @@ fn fault(address: &str, error: &RedisError) -> Fault {
         ErrorKind::InvalidClientConfig => return Fault::Refused(format!("{address} can't be used: {error}")),
         _ => {}
     }
-    let lost = || Fault::Lost(format!("{address}: {error}"));
     match error.code() {
         Some(code) => told(address, code, detail),
-        None => lost(),
+        None => {
+            let text = error.to_string();
+            if text.contains("invalid peer certificate") {
+                Fault::Refused(format!(
+                    "{address} can't be trusted ({text}): its certificate must come from a root that this machine knows"
+                ))
+            } else {
+                Fault::Lost(format!("{address}: {text}"))
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Harness;
 use super::actors::{Actor, LONG, MANY, NOW, attempt, enter, enter_as, id, node};
 use crate::engine::{Fault, Order, Step};
-use crate::wire::{AttemptId, EntryId, Kind, Life, Session, Testimony};
+use crate::wire::{Answer, AttemptId, EntryId, Kind, Life, Payload, Session, Testimony};
 
 pub(super) fn a_life_lasts_while_the_server_does(harness: &dyn Harness) {
     let mut it = enter(harness);
@@ -145,4 +145,16 @@ pub(super) fn a_witness_that_leaves_is_none(harness: &dyn Harness) {
     it.link.leave_node(&it.life, &"n2".into()).unwrap();
     assert!(it.link.witnesses(&it.life).unwrap().is_empty());
     assert!(it.bury().is_empty() && it.verdicts("c").is_empty());
+}
+
+pub(super) fn an_answer_to_an_earlier_life_is_taken(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    it.submit("c", session, 1..=1);
+    it.testify("n2", LONG, &testimony());
+    let reply = Payload::Inline(b"late"[..].into());
+    let answer = Answer { entry: EntryId::ZERO, id: id("c", 7), kind: Kind::Done, reply, seal: Vec::new() };
+    assert!(it.step("n2", Step { answers: vec![answer], ..Step::default() }).replies[0].is_some());
+    assert_eq!(it.verdicts("c"), [(Kind::Done, 7)]);
+    assert_eq!(it.scan("c"), [1]);
 }
