@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod executor;
 mod identity;
+mod secret;
 mod wire;
 
 pub use error::ConnectError;

@@ -209,10 +209,14 @@ struct Outcome {
     seconds: f64,
 }
 
-fn resize(args: &Args, pool: &RedisExecutor, nodes: &mut Nodes, log: &Path) -> Result<Outcome, Box<dyn Error>> {
-    let bar = ProgressBar::new(args.images).with_style(ProgressStyle::with_template(
-        "{wide_bar} {pos}/{len} images, {per_sec}, {eta} left",
-    )?);
+fn resize(
+    args: &Args,
+    pool: &RedisExecutor,
+    nodes: &mut Nodes,
+    log: &Path,
+) -> Result<Outcome, Box<dyn Error>> {
+    let bar = ProgressBar::new(args.images)
+        .with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
     let jobs = (0..args.images).map(|number| Job {
         number,
         order: Order { path: path(&args.cache, number), size: 64, crash: false },

@@ -27,7 +27,8 @@ impl Server {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let failed = |error: io::Error| format!("{} could not be started: {error}", program.display());
         // The port is free now, and the server is the next to take it.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(failed)?.port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(failed)?.port();
         let child = Command::new(&program)
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"])
             .args(["--dir", &std::env::temp_dir().to_string_lossy()])

@@ -179,13 +179,15 @@ impl Book {
 
     // ---- out ----------------------------------------------------------------------------------------
 
-    /// C2: an answer of this life. What lies at the mark or before it was looked at already.
-    pub(super) fn answer(&mut self, answer: &Answer, reply: Arc<[u8]>) -> Option<Ended> {
+    /// C2: an answer of this life. What lies at the mark or before it was looked at already. Without a reply it is no answer
+    /// of a node's.
+    pub(super) fn answer(&mut self, answer: &Answer, reply: Option<Arc<[u8]>>) -> Option<Ended> {
         let at = answer.entry?;
         if at <= self.mark {
             return None;
         }
         self.mark = at;
+        let reply = reply?;
         let (seq, attempt) = (answer.id.seq, answer.id.attempt);
         // A result of any attempt is as good as another; a verdict on an earlier one says nothing of this one.
         let is_of_this = self.tasks.get(&seq).is_some_and(|record| {

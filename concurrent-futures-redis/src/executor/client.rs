@@ -3,6 +3,7 @@
 use super::book::{Book, Ended, Up};
 use super::options::Options;
 use crate::engine::{Engine, Fault, Link};
+use crate::secret::Secret;
 use crate::wire::{Name, NodeInfo};
 use concurrent_futures::{Broken, Registration, Rejected, Shutdown, Task, TaskError, remote};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -15,6 +16,7 @@ pub(super) struct Client {
     pub(super) options: Options,
     pub(super) registration: Registration,
     build: Name,
+    pub(super) secret: Option<Secret>,
     state: Mutex<State>,
     /// Anything that a thread of the executor, or one that waits for its end, may wait for.
     changed: Condvar,
@@ -69,12 +71,15 @@ pub(super) enum Phase {
 
 impl Client {
     pub(super) fn new(me: &Weak<Client>, engine: Arc<dyn Engine>, options: Options, name: Name) -> Self {
+        let build: Name = remote::build_id().to_string().into();
+        let secret = options.secret.as_ref().and_then(|it| Secret::new(&it.0, &options.queue, &build));
         let line = Line::Down { since: Instant::now(), why: "not connected yet".into() };
         Client {
             engine,
             options,
             registration: Registration::new(me.clone()),
-            build: remote::build_id().to_string().into(),
+            build,
+            secret,
             state: Mutex::new(State {
                 book: Book::new(name),
                 line,

@@ -64,7 +64,7 @@ fn take(client: &Client, me: u64, up: &Up, link: &mut dyn Link, answers: Vec<Ans
     if answers.is_empty() {
         return Ok(());
     }
-    let answers = with_values(up, link, answers)?;
+    let answers = with_values(client, up, link, answers)?;
     let mut state = client.lock();
     if !state.is_up(up.number) || state.listener != me {
         // Read again by whoever has taken over.
@@ -86,17 +86,24 @@ fn take(client: &Client, me: u64, up: &Up, link: &mut dyn Link, answers: Vec<Ans
 /// Answers with their replies, large ones from beside the stream. One that is gone was read before a break; its task is
 /// resolved, or has another answer.
 pub(super) fn with_values(
+    client: &Client,
     up: &Up,
     link: &mut dyn Link,
     answers: Vec<Answer>,
-) -> Result<Vec<(Answer, Arc<[u8]>)>, Fault> {
+) -> Result<Vec<(Answer, Option<Arc<[u8]>>)>, Fault> {
     let mut values = Vec::with_capacity(answers.len());
     for answer in answers {
         let reply = match &answer.reply {
             Payload::Inline(bytes) => bytes.clone(),
             Payload::Beside => Arc::from(link.get_result(&up.life, &answer.id)?.unwrap_or_default()),
         };
-        values.push((answer, reply));
+        // What is not sealed by a node is not looked at any further: the task waits for its own answer.
+        let is_genuine =
+            client.secret.as_ref().is_none_or(|secret| secret.is_answer(&up.life, &answer, &reply));
+        if !is_genuine {
+            log::warn!("{}: an answer without the queue's secret was thrown away", client.describe());
+        }
+        values.push((answer, is_genuine.then_some(reply)));
     }
     Ok(values)
 }

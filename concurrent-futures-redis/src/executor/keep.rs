@@ -103,7 +103,7 @@ impl Keeper {
             };
             let answers = link.read(&up.life, &name, mark, MOST, Duration::ZERO)?;
             let is_all = answers.len() < MOST;
-            let answers = with_values(up, link, answers)?;
+            let answers = with_values(&self.client, up, link, answers)?;
             let mut state = self.client.lock();
             let ended: Vec<Ended> =
                 answers.into_iter().filter_map(|(answer, reply)| state.book.answer(&answer, reply)).collect();

@@ -139,6 +139,21 @@ impl RedisExecutorBuilder {
         self
     }
 
+    /// A secret that the clients and nodes of the queue share, of 16 random bytes at least: then nothing that others have written
+    /// to the server is run or decoded. Recommended wherever other programs use the same server. It hides nothing: the server, and
+    /// whoever can read there, sees arguments and results.
+    pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.options.secret = Some(options::Hidden(secret.into()));
+        self
+    }
+
+    /// Lets this client talk to a server on another machine without TLS. Otherwise only `rediss://` is taken, but for servers on
+    /// this machine: whoever is on the way could have any function of the program run.
+    pub fn allow_plaintext(mut self) -> Self {
+        self.options.allow_plaintext = true;
+        self
+    }
+
     /// Lets a task of this queue build an executor for it. Otherwise that is refused: once every slot runs a task that waits
     /// for others of the same queue, none is left for those.
     pub fn recursive(mut self) -> Self {

@@ -14,6 +14,18 @@ pub(super) struct Options {
     pub(super) no_node_timeout: Option<Duration>,
     pub(super) coordinator_timeout: Option<Duration>,
     pub(super) recursive: bool,
+    pub(super) secret: Option<Hidden>,
+    pub(super) allow_plaintext: bool,
+}
+
+/// Bytes that are not shown.
+#[derive(Clone)]
+pub(crate) struct Hidden(pub(crate) Vec<u8>);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
 }
 
 impl Default for Options {
@@ -27,6 +39,8 @@ impl Default for Options {
             no_node_timeout: None,
             coordinator_timeout: None,
             recursive: false,
+            secret: None,
+            allow_plaintext: false,
         }
     }
 }
@@ -49,6 +63,9 @@ impl Options {
                 "queue_capacity",
                 "tasks run on nodes, never in the caller; take `Block` or `Reject`",
             );
+        }
+        if let Some(secret) = &self.secret {
+            check_secret(secret)?;
         }
         check_lease(self.lease)
     }
@@ -91,6 +108,19 @@ pub(crate) fn check_queue(queue: &str) -> Result<(), ConnectError> {
         return Ok(());
     };
     Err(ConnectError::Invalid { option: "queue", why: format!("{why}: {queue:?}") })
+}
+
+/// Short ones can be guessed.
+pub(crate) fn check_secret(secret: &Hidden) -> Result<(), ConnectError> {
+    const LEAST: usize = 16;
+    if secret.0.len() >= LEAST {
+        return Ok(());
+    }
+    let why = format!(
+        "it has {} bytes, and {LEAST} random ones are the least that can't be guessed",
+        secret.0.len()
+    );
+    Err(ConnectError::Invalid { option: "secret", why })
 }
 
 pub(crate) fn check_lease(lease: Duration) -> Result<(), ConnectError> {

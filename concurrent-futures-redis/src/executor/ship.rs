@@ -33,7 +33,7 @@ pub(super) fn run(client: &Client) {
 /// Submits by this connection; returns when another one has taken its place.
 fn serve(client: &Client, up: &Up, link: &mut dyn Link) -> Result<(), Fault> {
     while let Some(batch) = next_batch(client, up) {
-        let attempts = attempts(up, link, &batch)?;
+        let attempts = attempts(client, up, link, &batch)?;
         let most = most_entries(client.lock().slots(client.build()));
         match link.submit(&up.life, most, &attempts) {
             Ok(entries) => {
@@ -87,7 +87,12 @@ fn take(client: &Client, state: &mut State) -> Vec<Outgoing> {
 }
 
 /// As the stream gets them; large arguments are put beside it first.
-fn attempts(up: &Up, link: &mut dyn Link, batch: &[Outgoing]) -> Result<Vec<Attempt>, Fault> {
+fn attempts(
+    client: &Client,
+    up: &Up,
+    link: &mut dyn Link,
+    batch: &[Outgoing],
+) -> Result<Vec<Attempt>, Fault> {
     let mut attempts = Vec::with_capacity(batch.len());
     for outgoing in batch {
         let bytes = outgoing.parcel.as_bytes();
@@ -97,13 +102,17 @@ fn attempts(up: &Up, link: &mut dyn Link, batch: &[Outgoing]) -> Result<Vec<Atte
         } else {
             Payload::Inline(Arc::from(bytes))
         };
-        attempts.push(Attempt {
+        let mut attempt = Attempt {
             id: outgoing.id.clone(),
             session: up.session,
             time_limit: outgoing.time_limit,
             parcel,
             seal: Vec::new(),
-        });
+        };
+        if let Some(secret) = &client.secret {
+            attempt.seal = secret.of_attempt(&up.life, &attempt, bytes);
+        }
+        attempts.push(attempt);
     }
     Ok(attempts)
 }
