@@ -118,8 +118,10 @@ pub(crate) struct Server {
 pub(crate) enum Stage {
     #[default]
     Ready,
-    /// In a STEP that is on its way.
+    /// In a STEP that is on its way, which asks leave to begin it.
     Asked,
+    /// ... which gives it back.
+    Returned,
     Begun,
     /// It has run to its end.
     Done,
@@ -140,7 +142,7 @@ pub(crate) struct Work {
 pub(crate) struct Stepped {
     pub(crate) leased: bool,
     pub(crate) granted: bool,
-    /// Tasks whose answer found no client.
+    /// Which answers found no client, by their index.
     pub(crate) nowhere: Set,
 }
 
@@ -150,6 +152,8 @@ pub(crate) struct Step {
     pub(crate) answers: List<Work, 3>,
     /// The one entry that it asks leave for.
     pub(crate) begin: Option<Id>,
+    /// The one entry that it gives back.
+    pub(crate) back: Option<Id>,
     pub(crate) limit: Limit,
     /// How much of the credit is new.
     pub(crate) extra: u8,
@@ -225,12 +229,21 @@ pub(crate) struct Client {
     pub(crate) tasks: [Task; TASKS],
     /// After a break: what the SCAN has seen.
     pub(crate) scanned: Option<Set>,
+    /// In a new life: what the testimonies say.
+    pub(crate) heard: Option<Heard>,
     /// Names of the nodes of this life.
     pub(crate) known: Set,
     /// ... and of the last one, of which it waits for word.
     pub(crate) awaited: Set,
     /// One of them didn't come back.
     pub(crate) missing: bool,
+}
+
+/// What all testimonies say of the client's tasks in doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub(crate) struct Heard {
+    pub(crate) held: Set,
+    pub(crate) recent: Set,
 }
 
 /// What an old connection of the client's still has in it.
