@@ -127,7 +127,7 @@ fn search(scope: &Scope) -> Found {
     let without = scope.without.map(|rule| format!(", without {rule:?}")).unwrap_or_default();
     let result = found.violation.as_ref().map_or_else(|| "holds".into(), |seen| seen.property.to_string());
     report(format_args!(
-        "{scope}{without}: {} states, {} steps, {} ends, {} with a task charged at the end, {:.1} s: {result}",
+        "{scope}{without}: {} states, {} steps, {} ends, {} with a lost task, {:.1} s: {result}",
         found.states,
         found.steps,
         found.ends,
