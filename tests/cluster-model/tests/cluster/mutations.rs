@@ -5,8 +5,8 @@ use super::rules::{Rule, Scope};
 
 pub(crate) struct Mutation {
     pub(crate) rule: Rule,
-    /// What is seen first, by a shortest way. None: nothing in any scope; the rule is kept for another reason.
-    pub(crate) fails: Option<Property>,
+    /// What is seen first, by a shortest way.
+    pub(crate) fails: Property,
     /// The scope in which it is seen.
     pub(crate) scope: Scope,
 }
@@ -55,12 +55,12 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(
             R::HeldByAttempt,
             P::Stuck,
-            Scope { restarts: 1, lapses: 1, crashes: 1, retries: ONCE, ..ONE },
+            Scope { restarts: 1, lapses: 1, crashes: 1, one_node: true, retries: ONCE, ..ONE },
         ),
         breaks(R::JoinWaits, P::BegunTwice, LATE),
         breaks(R::ForgetAfterRead, P::BegunTwice, Scope { restarts: 1, deaths: 1, ..ONE }),
         breaks(R::OldAnswerNamesNone, P::Stuck, RESTART),
-        survives(R::NewNameDropsReady, LAPSE),
+        breaks(R::NewNameDropsReady, P::BegunTwice, RESTART),
         breaks(R::VerdictByAttempt, P::WrongLoss, Scope { restarts: 1, lapses: 2, retries: ONCE, ..ONE }),
         breaks(R::LateDropped, P::ResolvedTwice, Scope { lapses: 1, ..LAPSE }),
         breaks(R::ForgottenIsLost, P::BegunTwice, FORGET),
@@ -79,9 +79,5 @@ pub(crate) const MUTATIONS: &[Mutation] = {
 };
 
 const fn breaks(rule: Rule, property: Property, scope: Scope) -> Mutation {
-    Mutation { rule, fails: Some(property), scope }
-}
-
-const fn survives(rule: Rule, scope: Scope) -> Mutation {
-    Mutation { rule, fails: None, scope }
+    Mutation { rule, fails: property, scope }
 }

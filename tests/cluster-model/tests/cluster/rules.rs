@@ -128,6 +128,8 @@ pub(crate) struct Scope {
     pub(crate) backs: bool,
     /// The second node comes later.
     pub(crate) late_node: bool,
+    /// ... or never, and no other in its place.
+    pub(crate) one_node: bool,
     pub(crate) without: Option<Rule>,
 }
 
@@ -149,6 +151,7 @@ impl Scope {
             slots: 1,
             backs: false,
             late_node: false,
+            one_node: false,
             without: None,
         }
     }
@@ -186,6 +189,7 @@ impl fmt::Display for Scope {
             (u8::from(self.late_node), "late node"),
             (self.retries[0], "retry"),
             (u8::from(self.tasks == 1), "one task"),
+            (u8::from(self.one_node), "one node"),
         ];
         let words = counts.iter().flat_map(|(count, word)| std::iter::repeat_n(*word, usize::from(*count)));
         let words: Vec<&str> = words.collect();

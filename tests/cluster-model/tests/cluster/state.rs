@@ -304,7 +304,7 @@ impl State {
         state.server.session = 1;
         state.server.client = Some(0);
         for (name, node) in (0..).zip(&mut state.nodes) {
-            if name > 0 && scope.late_node {
+            if name > 0 && (scope.late_node || scope.one_node) {
                 continue;
             }
             *node = Node { up: true, name, sees: 1, ..Node::default() };
@@ -319,7 +319,7 @@ impl State {
             forgets: scope.forgets,
             client_deaths: scope.client_deaths,
             crashes: scope.crashes,
-            starts: 1,
+            starts: u8::from(!scope.one_node),
         };
         state.tidy();
         state
