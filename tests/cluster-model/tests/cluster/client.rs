@@ -122,13 +122,16 @@ fn read(steps: &mut Steps<'_>) {
             state.read(reply, scope);
         });
     }
-    let there = steps.from.names_there();
+    let there = steps.from.names_there(scope);
     if there != client.known {
         steps.go("BEAT of the client", |state| {
             if scope.keeps(Rule::ForgetAfterRead) {
                 state.read_all(scope);
             }
             state.client.known = there;
+            for node in state.nodes.iter_mut().filter(|node| there.has(node.name)) {
+                node.was_known |= scope.lacks(Rule::CreditLapses);
+            }
         });
     }
 }
@@ -309,13 +312,15 @@ impl State {
         task.at = TaskAt::Queued;
     }
 
-    /// The names that the client need not forget. A name whose node lives counts: by the time that it is forgotten, the
-    /// node knows.
-    fn names_there(&self) -> Set {
+    /// The names that the client may not forget. A name whose node lives counts: by the time that it is forgotten, the
+    /// node has lost its credit.
+    fn names_there(&self, scope: &Scope) -> Set {
         let mut names = Set::default();
         for registered in self.server.names.iter() {
             let unburied = registered.leased || !registered.testimony.held.is_empty();
-            if unburied || self.is_used(registered.name) {
+            let given = self.server.entries.iter().any(|entry| entry.given == Some(registered.name));
+            let used = scope.keeps(Rule::CreditLapses) && self.is_used(registered.name);
+            if unburied || given || used {
                 names.add(registered.name);
             }
         }

@@ -59,6 +59,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         ),
         breaks(R::JoinWaits, P::BegunTwice, LATE),
         breaks(R::ForgetAfterRead, P::BegunTwice, Scope { restarts: 1, deaths: 1, ..ONE }),
+        breaks(R::CreditLapses, P::BegunTwice, Scope { restarts: 1, lapses: 1, late_node: true, ..ONE }),
         breaks(R::OldAnswerNamesNone, P::Stuck, RESTART),
         breaks(R::NewNameDropsReady, P::BegunTwice, RESTART),
         breaks(R::VerdictByAttempt, P::WrongLoss, Scope { restarts: 1, lapses: 2, retries: ONCE, ..ONE }),

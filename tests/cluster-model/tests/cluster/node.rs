@@ -51,7 +51,7 @@ fn fetch(steps: &mut Steps<'_>, at: usize) {
     }
     let ahead = node.work.iter().filter(|work| work.stage < Stage::Begun).count();
     // With no client there is nobody to know it: then it only tidies up.
-    let known = client.known.has(node.name) || client.dead || steps.lacks(Rule::JoinWaits);
+    let known = client.known.has(node.name) || node.was_known || client.dead || steps.lacks(Rule::JoinWaits);
     let some = server.entries.iter().any(|entry| entry.given.is_none());
     if node.fetched.is_some() || ahead >= AHEAD || !known {
         return;

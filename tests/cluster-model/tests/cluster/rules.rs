@@ -69,6 +69,8 @@ rules! {
     JoinWaits,
     /// A client forgets a dead node only with its replies read.
     ForgetAfterRead,
+    /// A node uses no credit later than a lease after its last beat. Without: clients forget names that may still begin.
+    CreditLapses,
     /// An answer to what began in an earlier life names no entry.
     OldAnswerNamesNone,
     /// A node that takes a new name drops what it has not begun.

@@ -175,6 +175,8 @@ pub(crate) struct Node {
     pub(crate) recent: [u8; TASKS],
     /// Its connection broke, and it has not read its history since.
     pub(crate) broken: bool,
+    /// Its client has known it; only without [`CreditLapses`](super::rules::Rule), with which a live node stays known.
+    pub(crate) was_known: bool,
     /// The client that lived at its last beat, counted from 1.
     pub(crate) sees: u8,
     pub(crate) name: Name,
