@@ -60,6 +60,7 @@ pub(crate) fn long() -> Vec<Scope> {
         Scope { tasks: 1, restarts: 1, lapses: 2, retries: once, ..new() },
         Scope { tasks: 1, restarts: 1, deaths: 1, breaks: 1, lapses: 1, ..new() },
         Scope { tasks: 1, restarts: 2, forgets: 1, ..new() },
+        Scope { tasks: 1, restarts: 3, ..new() },
         Scope { one_node: true, tasks: 1, restarts: 2, lapses: 2, breaks: 1, retries: once, ..new() },
         Scope { one_node: true, restarts: 1, lapses: 1, crashes: 1, breaks: 1, retries: once, ..new() },
     ]
