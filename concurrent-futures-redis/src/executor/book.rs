@@ -324,9 +324,15 @@ impl Book {
         self.known.extend(names);
     }
 
-    /// and forgotten only when every answer that was there is read.
-    pub(super) fn forget_all_but(&mut self, names: &HashSet<Name>) {
-        self.known.retain(|name| names.contains(name));
+    pub(super) fn known(&self) -> HashSet<Name> {
+        self.known.clone()
+    }
+
+    /// and forgotten only when every answer is read that was there when a BEAT no longer had them.
+    pub(super) fn forget(&mut self, names: &[Name]) {
+        for name in names {
+            self.known.remove(name);
+        }
     }
 
     // ---- breaks and lives ---------------------------------------------------------------------------

@@ -43,7 +43,7 @@ pub(super) struct State {
     /// The stream was full at the last SUBMIT.
     pub(super) is_full: bool,
     /// Names to be forgotten once every answer is read that was there at that beat.
-    pub(super) joined: Option<Vec<Name>>,
+    pub(super) gone: Option<Vec<Name>>,
     /// Counts batches of answers: a listener that is stuck in the user's code is told by it.
     pub(super) heard: u64,
     /// Whether the listener runs the user's code.
@@ -88,7 +88,7 @@ impl Client {
                 reconnects: 0,
                 lives: 0,
                 is_full: false,
-                joined: None,
+                gone: None,
                 heard: 0,
                 is_resolving: false,
                 listener: 0,

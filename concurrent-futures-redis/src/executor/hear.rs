@@ -7,7 +7,6 @@ use super::book::{Ended, Up};
 use super::client::Client;
 use crate::engine::{Fault, Link};
 use crate::wire::{Answer, Payload};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,25 +34,24 @@ pub(super) fn run(client: &Client, me: u64) {
 
 fn serve(client: &Client, me: u64, up: &Up, link: &mut dyn Link) -> Result<(), Fault> {
     loop {
-        let (mark, name, joined) = {
+        let (mark, name, gone) = {
             let mut state = client.lock();
             if state.is_over() || !state.is_up(up.number) || state.listener != me {
                 return Ok(());
             }
-            (state.book.mark(), state.book.client().clone(), state.joined.take())
+            (state.book.mark(), state.book.client().clone(), state.gone.take())
         };
         // C4: names are forgotten only after a read that found nothing more.
-        let wait = if joined.is_some() { Duration::ZERO } else { WAIT };
+        let wait = if gone.is_some() { Duration::ZERO } else { WAIT };
         let answers = link.read(&up.life, &name, mark, MOST, wait)?;
         let is_all = answers.len() < MOST;
         take(client, me, up, link, answers)?;
-        if let Some(joined) = joined {
+        if let Some(gone) = gone {
             let mut state = client.lock();
             if is_all && state.is_up(up.number) {
-                let names: HashSet<_> = joined.into_iter().collect();
-                state.book.forget_all_but(&names);
-            } else if state.joined.is_none() {
-                state.joined = Some(joined);
+                state.book.forget(&gone);
+            } else if state.gone.is_none() {
+                state.gone = Some(gone);
             }
         }
     }

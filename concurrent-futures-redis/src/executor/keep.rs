@@ -5,7 +5,7 @@ use super::client::{Client, Phase};
 use super::hear::with_values;
 use crate::engine::{Fault, Link};
 use crate::identity::unique_name;
-use crate::wire::Life;
+use crate::wire::{Life, Name};
 use concurrent_futures::{Broken, TaskError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -177,15 +177,20 @@ impl Keeper {
             Some(link) => link,
             None => client.engine.connect()?,
         };
-        let name = client.lock().book.client().clone();
+        let (name, known) = {
+            let state = client.lock();
+            (state.book.client().clone(), state.book.known())
+        };
         let beat = link.beat_client(&up.life, &name, client.options.time_to_live())?;
         if beat.is_forgotten {
             return self.be_forgotten();
         }
         {
             let mut state = client.lock();
-            state.book.learn(beat.joined.iter().cloned());
-            state.joined = Some(beat.joined);
+            // C4: of those that were known when the BEAT was sent. Others may have come since.
+            let gone: Vec<Name> = known.into_iter().filter(|name| !beat.joined.contains(name)).collect();
+            state.gone = Some(gone).filter(|gone| !gone.is_empty());
+            state.book.learn(beat.joined);
             state.nodes = beat.nodes;
         }
         // The window follows the slots.
