@@ -160,7 +160,7 @@ cases! {
         an_argument_goes_with_its_cancel
         an_argument_goes_with_its_loss
         an_argument_of_nobody_is_fenced
-        a_result_is_taken_once
+        a_result_goes_with_its_reply
         large_values;
     lives:
         a_life_lasts_while_the_server_does

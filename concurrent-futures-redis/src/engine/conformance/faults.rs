@@ -1,7 +1,7 @@
 //! Cut connections and full memory.
 
 use super::Harness;
-use super::actors::{LONG, MANY, WAIT, attempt, done, enter, id, ids, node};
+use super::actors::{LONG, MANY, WAIT, attempt, done, enter, id, ids, node, place};
 use crate::engine::{Fault, Order, Step};
 use crate::wire::{EntryId, Kind, Testimony};
 use std::sync::mpsc;
@@ -68,7 +68,7 @@ pub(super) fn a_full_server_is_emptied(harness: &dyn Harness) {
     it.step("n", Step { backs: ids(&more), limit: entries[1].id, ..Step::default() });
     let read = it.read("c", EntryId::ZERO);
     assert_eq!((read.len(), read[0].kind), (1, Kind::Done));
-    it.read("c", read[0].entry);
+    it.read("c", place(&read[0]));
     assert_eq!(it.scan("c"), [2, 3, 4]);
     harness.set_full(false);
     it.submit("c", session, 5..=5);

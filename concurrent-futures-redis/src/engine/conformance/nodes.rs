@@ -17,7 +17,7 @@ pub(super) fn a_step_that_is_repeated_does_no_harm(harness: &dyn Harness) {
         begins: vec![entries[1].id],
         backs: vec![entries[2].id],
         limit: entries[1].id,
-        credit: 0,
+        ..Step::default()
     };
     it.step("n", step.clone());
     let again = it.step("n", step);
