@@ -124,6 +124,30 @@ pub(super) fn a_client_sees_the_nodes_of_all_builds(harness: &dyn Harness) {
     assert!(it.link.beat_client(&it.life, &"c".into(), LONG).unwrap().nodes.contains(&busy));
 }
 
+pub(super) fn names_with_odd_characters(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    for bad in ["", "a\nb", "a\0b", "a\r", "\u{85}"] {
+        let opened = it.link.open_session(&it.life, &name(bad), LONG);
+        assert!(matches!(opened, Err(Fault::Refused(_))), "{bad:?}");
+        let joined = it.link.join(&it.life, &node(bad), LONG, &Testimony::default());
+        assert!(matches!(joined, Err(Fault::Refused(_))), "{bad:?}");
+    }
+    let odd = "ä {b}:*?[c] %s '\" \\n";
+    let session = it.open(odd);
+    it.submit(odd, session, 1..=1);
+    let testimony = Testimony { held: vec![id(odd, 2)], recent: vec![id(odd, 3)], ..Testimony::default() };
+    for host in ["", "a\nb\0c\r\n", odd] {
+        let it_is = NodeInfo { host: host.into(), ..node(odd) };
+        it.link.join(&it.life, &it_is, LONG, &testimony).unwrap();
+        assert_eq!(it.link.beat_client(&it.life, &name(odd), LONG).unwrap().nodes, [it_is]);
+    }
+    assert_eq!(it.link.witnesses(&it.life).unwrap(), [(name(odd), testimony)]);
+    assert_eq!(it.scan(odd), [1, 2]);
+    let entries = it.fetch(odd, 1);
+    it.step(odd, Step { answers: vec![done(&entries[0])], ..Step::default() });
+    assert_eq!(it.read(odd, EntryId::ZERO)[0].id, id(odd, 1));
+}
+
 pub(super) fn orders_reach_every_node(harness: &dyn Harness) {
     let mut it = enter(harness);
     let mut waiter = enter(harness);

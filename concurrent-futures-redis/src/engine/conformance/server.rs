@@ -4,7 +4,7 @@ use super::actors::{LONG, MANY, attempt, done, enter, id, name, node};
 use super::{Harness, in_time, over_servers};
 use crate::engine::memory::MemoryServer;
 use crate::engine::redis::RedisServer;
-use crate::engine::{Engine, Fault, Step};
+use crate::engine::{ConnectionId, Engine, Fault, Step};
 use crate::wire::{EntryId, Life, Testimony};
 use std::collections::HashMap;
 
@@ -165,6 +165,8 @@ fn make_every_step(engine: &dyn Engine) -> Result<Life, Fault> {
     link.get_result(&life, &id("c", 1))?;
     link.put_result(&life, &id("c", 1), b"x")?;
     link.put_argument(&life, &id("c", 3), b"x")?;
+    let mut old = engine.connect()?;
+    link.end_connection(old.connection()?)?;
     link.wake_client(&life, &c)?;
     link.read(&life, &c, super::actors::place(&answers[0]), 10, LONG)?;
     // One dies, one leaves.
@@ -189,6 +191,14 @@ fn few_rights_are_enough() {
         server.query::<()>(&["ACL", "SETUSER", "v", "on", ">secret", "~{cf:elsewhere}*", "+@all"]);
         let reason = refusal(&server.engine_as("v:secret@"));
         assert!(reason.contains("access list"), "{reason}");
+
+        server.query::<()>(&["ACL", "SETUSER", "w", "on", ">secret", "~*", "+@all", "-client"]);
+        let mut link = server.engine_as("w:secret@").connect().unwrap();
+        link.enter().unwrap();
+        for refused in [link.connection().map(drop), link.end_connection(ConnectionId(1))] {
+            let Err(Fault::Refused(reason)) = refused else { panic!("not refused: {refused:?}") };
+            assert!(reason.contains("+client|id +client|kill"), "{reason}");
+        }
     });
 }
 

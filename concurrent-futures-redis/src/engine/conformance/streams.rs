@@ -101,6 +101,18 @@ pub(super) fn what_was_delivered_can_not_be_cancelled(harness: &dyn Harness) {
     assert_eq!(it.scan("c"), [1, 2]);
 }
 
+pub(super) fn a_cancel_of_an_earlier_session_is_fenced(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let first = it.open("c");
+    let places = it.submit("c", first, 1..=2);
+    let second = it.open("c");
+    assert_eq!(it.link.cancel(&it.life, first, &id("c", 1), places[0]), Err(Fault::Fenced));
+    assert_eq!(it.scan("c"), [1, 2]);
+    assert_eq!(it.link.cancel(&it.life, second, &id("c", 1), places[0]), Ok(true));
+    it.link.leave_client(&it.life, &"c".into()).unwrap();
+    assert_eq!(it.link.cancel(&it.life, second, &id("c", 2), places[1]), Err(Fault::Fenced));
+}
+
 pub(super) fn many_entries_of_one_millisecond_keep_their_order(harness: &dyn Harness) {
     let mut it = enter(harness);
     let session = it.open("c");

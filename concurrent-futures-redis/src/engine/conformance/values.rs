@@ -88,6 +88,31 @@ pub(super) fn a_result_goes_with_its_reply(harness: &dyn Harness) {
     assert_eq!(it.link.get_result(&it.life, &id("c", 1)), Ok(None));
 }
 
+pub(super) fn a_result_stays_until_its_own_reply_goes(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    it.submit("c", session, 1..=3);
+    let entries = it.fetch("n", 3);
+    for seq in 1..=3 {
+        it.link.put_result(&it.life, &id("c", seq), b"result").unwrap();
+    }
+    // The second does not lie beside, whatever is there.
+    let beside = |at: usize| Answer { reply: Payload::Beside, ..done(&entries[at]) };
+    it.step("n", Step { answers: vec![beside(0), done(&entries[1]), beside(2)], ..Step::default() });
+    let there = |it: &mut Actor| {
+        let one = |seq| it.link.get_result(&it.life, &id("c", seq)).unwrap().is_some();
+        (1..=3).map(one).collect::<Vec<_>>()
+    };
+    let read = it.read("c", EntryId::ZERO);
+    it.link.wake_client(&it.life, &"c".into()).unwrap();
+    it.read("c", place(&read[1]));
+    assert_eq!(there(&mut it), [false, true, true]);
+    it.read("c", place(&read[2]));
+    assert_eq!(there(&mut it), [false, true, false]);
+    it.link.leave_client(&it.life, &"c".into()).unwrap();
+    assert_eq!(there(&mut it), [false; 3]);
+}
+
 pub(super) fn large_values(harness: &dyn Harness) {
     let mut it = enter(harness);
     let session = it.open("c");
