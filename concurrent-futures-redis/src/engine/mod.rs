@@ -41,6 +41,14 @@ pub(crate) enum Fault {
     Refused(String),
 }
 
+/// Refuses a name that is empty or has control characters: names are parts of keys and of lines.
+fn check_name(name: &Name) -> Result<(), Fault> {
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(Fault::Refused(format!("no client or node can be called {name:?}")));
+    }
+    Ok(())
+}
+
 /// What a node says and asks in one step.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Step {
