@@ -8,13 +8,13 @@ source "$(dirname "$0")/common.sh"
 # the target folder ends up with the documentation that users see.
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
     cargo doc --package concurrent-futures --no-deps --all-features --document-private-items
-RUSTDOCFLAGS="-D warnings" cargo doc --package concurrent-futures --no-deps --all-features
+RUSTDOCFLAGS="-D warnings" cargo doc --package concurrent-futures --package concurrent-futures-redis --no-deps --all-features
 
-cargo test --package concurrent-futures --doc --all-features
+cargo test --package concurrent-futures --package concurrent-futures-redis --doc --all-features
 
 # The README links to every file in docs/, and every relative link leads somewhere.
 status=0
-for page in *.md docs/*.md tests/README.md ci/README.md ci/long/README.md; do
+for page in *.md docs/*.md concurrent-futures-redis/*.md tests/README.md ci/README.md ci/long/README.md; do
     dir=$(dirname "$page")
     # `](target)` without a scheme; the part after # is a heading, not a file.
     while read -r target; do

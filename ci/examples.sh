@@ -38,6 +38,7 @@ for path in examples/*.rs examples/*/main.rs; do
             done
             ;;
         custom_executor) run custom_executor "wait" ;;
+        socket_executor) run socket_executor "killed: true" ;;
         soak)
             run soak "nothing left behind" --minutes 0.1 --out "$out/soak.svg"
             grep -q "</svg>" "$out/soak.svg"

@@ -93,7 +93,9 @@ pub(crate) struct Entry {
 pub(crate) enum Kind {
     /// The task has run to its end: the reply says how it ended.
     Done,
-    /// The worker died, or the time limit was reached, or nothing of it was run: the reply has the error.
+    /// Its worker process died while it ran: the reply says how. It may be tried again.
+    Died,
+    /// The time limit was reached, or nothing of it was run: the reply has the error.
     Verdict,
     /// Its node is gone, and it may have begun there. The reply is the node's name.
     Lost,

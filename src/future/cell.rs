@@ -142,6 +142,12 @@ impl<W, T, X> Cell<W, T, X> {
 }
 
 impl<W, T, X> Cell<W, T, X> {
+    /// Whether the task has ended, or is about to as cancelled.
+    fn is_over(&self) -> bool {
+        let word = self.header.word.load();
+        word.is_resolved() || word.phase() == Phase::Cancelling
+    }
+
     /// Takes the work out, of a task that has neither run nor been cancelled.
     #[cfg(feature = "process")]
     fn take_work(&self) -> Option<W> {
@@ -217,8 +223,9 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
 
     fn is_portable(&self) -> bool {
         match &self.inner.lock().body {
-            // Empty: its argument is in a parcel already. Whoever encodes it again is told so.
-            Body::Ready(_) | Body::Empty => W::IS_PORTABLE,
+            Body::Ready(_) => W::IS_PORTABLE,
+            // Its argument is in a parcel already: whoever encodes it again is told so.
+            Body::Empty => W::IS_PORTABLE && !self.is_over(),
             Body::Done(_) => false,
         }
     }
@@ -230,8 +237,11 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         }
         // Out of the cell meanwhile: `Serialize` is the user's, and no lock is held while it runs.
         let Some(work) = self.take_work() else {
-            let is_over = matches!(self.inner.lock().body, Body::Done(_));
-            return Err(if is_over { TaskError::Abandoned } else { TaskError::Rejected(Rejected::Encoded) });
+            return Err(if self.is_over() {
+                TaskError::Abandoned
+            } else {
+                TaskError::Rejected(Rejected::Encoded)
+            });
         };
         let route = contain(|| work.encode(out)).unwrap_or_else(|panic| {
             let reason = format!("it panicked: {}", panic.message());

@@ -14,6 +14,8 @@ mod contract;
 mod drops;
 mod ends;
 mod errors;
+#[macro_use]
+mod executors;
 mod future;
 mod initializer;
 mod map;

@@ -1,4 +1,4 @@
-//! What every executor does, stamped over each of them. One more executor is one more line at the end.
+//! What every executor does, stamped over each that `for_each_executor!` has a line for.
 //!
 //! The cases know nothing but `&dyn Executor`: functions and serde types, no closures that capture, no shared memory.
 
@@ -15,11 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
-
-/// The executor that the example shows how to write.
-#[expect(dead_code, reason = "the example's own main")]
-#[path = "../../examples/custom_executor.rs"]
-mod custom;
 
 /// A test of each case for one executor, which is made anew for each.
 macro_rules! executor_suite {
@@ -79,14 +74,8 @@ macro_rules! executor_suite {
     };
 }
 
-executor_suite!(threads_one, Box::new(ThreadPoolExecutor::new(1)));
-executor_suite!(threads_four, Box::new(ThreadPoolExecutor::new(4)));
-executor_suite!(inline, Box::new(InlineExecutor::new()));
-executor_suite!(custom_executor, Box::new(custom::Crew::new(3)));
-#[cfg(feature = "process")]
-executor_suite!(processes_one, Box::new(ProcessPoolExecutor::new(1)));
-#[cfg(feature = "process")]
-executor_suite!(processes_four, Box::new(ProcessPoolExecutor::new(4)));
+// Defined by whoever includes this file, with a line for each executor.
+for_each_executor!(executor_suite);
 
 type Exec = Box<dyn Executor>;
 

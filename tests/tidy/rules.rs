@@ -32,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// reasons; on that of the processes it is code named by an address, and the system. Each has a row in SECURITY.md, with
 /// how often.
 pub(crate) const UNSAFE: &[&str] = &[
+    "src/executor/forwarded.rs",
     "src/executor/runner.rs",
     "src/process_pool/sys/unix/fork.rs",
     "src/process_pool/sys/unix/segment.rs",

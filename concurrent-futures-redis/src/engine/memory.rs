@@ -8,7 +8,7 @@ use super::{Engine, Fault, Link};
 use crate::wire::{EntryId, Life};
 use link::MemoryLink;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use world::{Registry, World};
@@ -30,8 +30,9 @@ struct State {
     /// Which start of the server it is.
     run: u64,
     is_up: bool,
-    /// Links of an earlier generation are cut.
-    generation: u64,
+    /// The links that are not cut, and how many there were.
+    links: HashSet<u64>,
+    connected: u64,
     /// How many lives there were: none has the name of another.
     lives: u64,
     clock: Clock,
@@ -99,7 +100,8 @@ impl MemoryServer {
             state: Mutex::new(State {
                 run: 1,
                 is_up: true,
-                generation: 0,
+                links: HashSet::new(),
+                connected: 0,
                 lives: 0,
                 clock: Clock { start, last: EntryId::ZERO },
                 memory_limit: None,
@@ -120,7 +122,7 @@ impl MemoryServer {
     pub(crate) fn restart_empty(&self) {
         self.fault(|state| {
             state.run += 1;
-            state.generation += 1;
+            state.links.clear();
             state.forget();
         });
     }
@@ -129,7 +131,7 @@ impl MemoryServer {
     pub(crate) fn restart_with_data(&self) {
         self.fault(|state| {
             state.run += 1;
-            state.generation += 1;
+            state.links.clear();
         });
     }
 
@@ -140,14 +142,14 @@ impl MemoryServer {
 
     /// Cuts every connection: whoever uses or waits on one learns it.
     pub(crate) fn cut_connections(&self) {
-        self.fault(|state| state.generation += 1);
+        self.fault(|state| state.links.clear());
     }
 
     /// Takes the server out of reach, with what it has.
     pub(crate) fn stop(&self) {
         self.fault(|state| {
             state.is_up = false;
-            state.generation += 1;
+            state.links.clear();
         });
     }
 
@@ -202,11 +204,14 @@ pub(crate) struct Memory {
 
 impl Engine for Memory {
     fn connect(&self) -> Result<Box<dyn Link>, Fault> {
-        let state = self.server.lock();
+        let mut state = self.server.lock();
         if !state.is_up {
             return Err(Fault::Lost("the server is down".to_owned()));
         }
-        Ok(Box::new(MemoryLink::new(self.server.clone(), self.place.clone(), state.generation)))
+        state.connected += 1;
+        let number = state.connected;
+        state.links.insert(number);
+        Ok(Box::new(MemoryLink::new(self.server.clone(), self.place.clone(), number)))
     }
 
     fn address(&self) -> String {

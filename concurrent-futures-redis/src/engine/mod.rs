@@ -41,6 +41,14 @@ pub(crate) enum Fault {
     Refused(String),
 }
 
+/// Refuses a name that is empty or has control characters: names are parts of keys and of lines.
+fn check_name(name: &Name) -> Result<(), Fault> {
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(Fault::Refused(format!("no client or node can be called {name:?}")));
+    }
+    Ok(())
+}
+
 /// What a node says and asks in one step.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Step {
@@ -62,7 +70,8 @@ pub(crate) struct Step {
 pub(crate) struct Stepped {
     /// The lease had run out: none of `begins` was granted, the limit is as it was. The answers were taken all the same.
     pub(crate) is_name_lost: bool,
-    /// Which of `begins` were refused, by their index: they are not this name's any more, or their client is gone.
+    /// Which of `begins` were refused, by their index: the node does not hold them (any more). One whose client is gone was
+    /// removed, and is refused too.
     pub(crate) refused: Vec<usize>,
     /// Of each of `answers`, its place in its client's reply stream; none if there is no such client.
     pub(crate) replies: Vec<Option<EntryId>>,
@@ -105,22 +114,25 @@ pub(crate) enum Order {
     Wake(Name),
 }
 
-/// A connection. Each method is one atomic step, in one trip; those that take a life return [`Fault::Over`] if it is over.
+/// A connection. Each method is one atomic step, but for `scan` and what waits; those that take a life return [`Fault::Over`]
+/// if it is over.
 ///
 /// After a `Lost` the link is dropped and another is made.
 pub(crate) trait Link: Send {
     // ---- both ends ----------------------------------------------------------------------------------
 
-    /// ENTER: the server's life; begins one if there is none, or if the one it kept is of an earlier start of the server.
+    /// ENTER: the server's life, of this queue and build; begins one if there is none, or if the one it kept is of an earlier
+    /// start of the server.
     /// Refused if the server is set to throw data away when its memory is full.
     fn enter(&mut self) -> Result<Life, Fault>;
 
     /// Takes a value out of the way of the stream. `put` before what refers to it is submitted or answered. They are gone
-    /// with the attempt's answer (arguments) or after `take_result` (results), or with the client.
+    /// with the attempt's answer (arguments), when the answer was read and is removed (results), or with the client. An
+    /// argument of a client that the server has forgotten is [`Fault::Fenced`]; a result of one is dropped.
     fn put_argument(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;
     fn get_argument(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;
-    fn take_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
+    fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Names this connection at the server, for `end_connection`.
     fn connection(&mut self) -> Result<ConnectionId, Fault>;
@@ -151,7 +163,8 @@ pub(crate) trait Link: Send {
         entry: EntryId,
     ) -> Result<bool, Fault>;
 
-    /// SCAN: which attempts of this client are in the stream, delivered or not; and, without an entry, which a testimony holds.
+    /// SCAN: which attempts of this client are in the stream, delivered or not; and, without an entry, which a testimony
+    /// holds. Those that are there all the while are found, at their last place; nothing is said of others.
     fn scan(&mut self, life: &Life, client: &Name) -> Result<Vec<(AttemptId, Option<EntryId>)>, Fault>;
 
     /// READ: the next answers behind `after`, at most `most`; waits until there is one, at most `wait`. What lies up to

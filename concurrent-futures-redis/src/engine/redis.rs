@@ -13,9 +13,10 @@
 //! | `…:replies:<c>` | stream: its answers |
 //! | `…:args:<c>`, `…:results:<c>` | hashes: values beside the stream, by `seq/attempt` |
 //! | `…:limit:<n>` | hash: up to where (`m`) and how many more (`credit`) a node may have begun |
-//! | `…:joined` | hash: nodes that joined in this life: the lease, or `buried` |
+//! | `…:joined` | hash: nodes that joined in this life: the lease, behind `buried ` once they are |
 //! | `…:buried:<n>` | there for a lease after a node was buried |
 //! | `…:testimony`, `…:held` | hashes: what a node told of an earlier life |
+//! | `…:held:<c>` | hash: what nodes told to hold of a client and have not answered, by `seq/attempt` |
 //! | `…:control` | stream: orders |
 //!
 //! All but `life`, `nodes` and `lease` run out after a day without a beat.
@@ -119,10 +120,18 @@ fn fault(address: &str, error: &RedisError) -> Fault {
         ErrorKind::InvalidClientConfig => return Fault::Refused(format!("{address} can't be used: {error}")),
         _ => {}
     }
-    let lost = || Fault::Lost(format!("{address}: {error}"));
     match error.code() {
         Some(code) => told(address, code, detail),
-        None => lost(),
+        None => {
+            let text = error.to_string();
+            if text.contains("invalid peer certificate") {
+                Fault::Refused(format!(
+                    "{address} can't be trusted ({text}): its certificate must come from a root that this machine knows"
+                ))
+            } else {
+                Fault::Lost(format!("{address}: {text}"))
+            }
+        }
     }
 }
 
@@ -139,7 +148,8 @@ fn told(address: &str, code: &str, detail: &str) -> Fault {
             "{address} asks for another user or password ({detail}): put the right ones into its URL"
         )),
         "NOPERM" => Fault::Refused(format!(
-            "{address} doesn't permit it ({detail}): its access list must give this user the keys of the queue"
+            "{address} doesn't permit it ({detail}): its access list must give this user the keys of the queue, and \
+             among the commands +client|id +client|kill"
         )),
         "WRONGTYPE" => {
             Fault::Refused(format!("{address} keeps something else under a key of the queue ({detail})"))

@@ -28,7 +28,7 @@ pub(super) struct Ahead {
     until: Option<Instant>,
     /// The credit that a STEP states which is not answered.
     in_flight: Option<u32>,
-    /// Entries that began as far as the server knows, of which nothing was run: their argument is gone.
+    /// Entries that began as far as the server knows, of which nothing was run.
     void: Vec<EntryId>,
     is_closed: bool,
     /// Credit was given up, and the server doesn't know.
@@ -80,8 +80,8 @@ impl Ahead {
         for entry in entries {
             if entry.id > self.last {
                 self.last = entry.id;
-                let stage = if is_genuine(&entry) { Stage::Ready } else { Stage::Gone };
-                self.unbegun.insert(entry.id, Unbegun { entry, since: now, stage, is_killed: false });
+                let (stage, is_killed) = (Stage::Ready, false);
+                self.unbegun.insert(entry.id, Unbegun { entry, since: now, stage, is_killed });
             }
         }
     }
@@ -158,8 +158,8 @@ impl Ahead {
         let ready = self.unbegun.values().filter(|unbegun| unbegun.stage == Stage::Ready).count();
         let most = ready.min(BATCH) as u32;
         let first = self.unbegun.values().find(|unbegun| unbegun.stage == Stage::Ready);
-        let waits_for_credit =
-            first.is_some_and(|first| self.credit > 0 && self.living.contains(&first.entry.attempt.id.client));
+        let waits_for_credit = first
+            .is_some_and(|first| self.credit > 0 && self.living.contains(&first.entry.attempt.id.client));
         let given_up = if waits_for_credit { 0 } else { most.saturating_sub(free).min(self.credit) };
         self.credit -= given_up;
         let asked = if waits_for_credit { 0 } else { most.min(free + given_up) as usize };
@@ -269,11 +269,6 @@ impl Ahead {
     fn is_in_time(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
-}
-
-/// Whether an entry was made by somebody who knows the queue's secret. There is none yet.
-fn is_genuine(_: &Entry) -> bool {
-    true
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{NodeError, RedisNodeBuilder};
 use std::ffi::OsString;
+use std::time::Duration;
 
 /// Reads the program's arguments, without its name.
 pub(super) fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RedisNodeBuilder>, NodeError> {
@@ -23,7 +24,7 @@ pub(super) fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RedisN
             Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
             None => (arg, None),
         };
-        if !matches!(&*option, "--queue" | "--slots") {
+        if !matches!(&*option, "--queue" | "--slots" | "--lease") {
             return Err(wrong(format!("the argument `{option}` is not known")));
         }
         let value = match value {
@@ -32,6 +33,10 @@ pub(super) fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RedisN
         };
         builder = match &*option {
             "--queue" => builder.queue(value),
+            "--lease" => match value.parse().map(Duration::try_from_secs_f64) {
+                Ok(Ok(lease)) => builder.lease(lease),
+                _ => return Err(wrong(format!("`--lease` needs a number of seconds, not `{value}`"))),
+            },
             _ => match value.parse() {
                 Ok(slots) if slots > 0 => builder.slots(slots),
                 _ => return Err(wrong(format!("`--slots` needs a number above 0, not `{value}`"))),
@@ -76,7 +81,11 @@ mod tests {
             (&["redis-node", "redis://there", "thumbs"], "the argument `thumbs` is not known"),
             (&["redis-node", "redis://there", "--queue"], "`--queue` needs a value"),
             (&["redis-node", "redis://there", "--slots", "0"], "`--slots` needs a number above 0, not `0`"),
-            (&["redis-node", "redis://there", "--slots=many"], "`--slots` needs a number above 0, not `many`"),
+            (&["redis-node", "redis://there", "--lease=-1"], "`--lease` needs a number of seconds, not `-1`"),
+            (
+                &["redis-node", "redis://there", "--slots=many"],
+                "`--slots` needs a number above 0, not `many`",
+            ),
         ] {
             assert_eq!(told(args), expected);
         }

@@ -4,6 +4,9 @@ use super::shared::{Settings, Shared};
 use super::{NodeError, NodeHandle, RedisNode};
 use crate::engine::Engine;
 use crate::engine::redis::RedisServer;
+use crate::executor::options::{beat, check_lease, check_queue};
+use crate::identity::host;
+use crate::node_purpose;
 use concurrent_futures::{ProcessPoolBuilder, ProcessPoolExecutor, remote};
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +14,6 @@ use std::time::Duration;
 
 const LEASE: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(30);
-
-/// A beat comes so often in a lease, but at least and at most after these times.
-const BEATS: u32 = 15;
-const BEAT: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));
 
 type Change = Box<dyn FnOnce(ProcessPoolBuilder) -> ProcessPoolBuilder + Send>;
 
@@ -130,14 +129,13 @@ impl RedisNodeBuilder {
     ///
     /// # Errors
     ///
-    /// [`NodeError::Option`] of a value that nothing can be done with, [`NodeError::Refused`] of a URL or a queue's name that
-    /// can't be used, [`NodeError::Pool`] where pools of processes can't be had.
+    /// [`NodeError::Connect`] if an option can't be so, [`NodeError::Pool`] where pools of processes can't be had.
     #[track_caller]
     pub fn build(self) -> Result<RedisNode, NodeError> {
         self.check()?;
         let build = remote::build_id().to_string();
         let server = RedisServer::new(&self.url, &self.queue, &build);
-        let server = server.map_err(|fault| NodeError::of_fault(&self.url, fault))?;
+        let server = server.map_err(|fault| NodeError::invalid("url", fault.to_string()))?;
         self.build_on(Arc::new(server))
     }
 
@@ -170,14 +168,14 @@ impl RedisNodeBuilder {
         if let Some(slots) = self.slots {
             pool = pool.max_workers(slots);
         }
-        let pool = pool.on_behalf_of(format!("redis queue {}", self.queue)).build()?;
+        let pool = pool.on_behalf_of(node_purpose(&self.queue)).build()?;
         let settings = Settings {
             queue: self.queue,
             build: remote::build_id().to_string().into(),
-            host: host_name().into(),
+            host: host(),
             slots: u32::try_from(pool.max_workers()).unwrap_or(u32::MAX),
             lease: self.lease,
-            beat: (self.lease / BEATS).clamp(BEAT.0, BEAT.1),
+            beat: beat(self.lease),
             drain_timeout: self.drain_timeout,
             read_ahead: self.read_ahead,
             has_fence: self.self_fence,
@@ -186,13 +184,11 @@ impl RedisNodeBuilder {
     }
 
     fn check(&self) -> Result<(), NodeError> {
-        let refused = |why: String| Err(NodeError::Option(why));
         if self.slots == Some(0) {
-            return refused("slots can't be 0: a node without slots runs nothing".to_owned());
+            return Err(NodeError::invalid("slots", "a node without slots runs nothing".to_owned()));
         }
-        if self.lease < BEAT.0 * BEATS {
-            return refused(format!("lease can't be {:?}: it must outlast {BEATS} beats", self.lease));
-        }
+        check_queue(&self.queue)?;
+        check_lease(self.lease)?;
         Ok(())
     }
 }
@@ -205,16 +201,4 @@ impl fmt::Debug for RedisNodeBuilder {
             .field("slots", &self.slots)
             .finish_non_exhaustive()
     }
-}
-
-/// What this machine is called.
-#[cfg(unix)]
-fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "localhost".to_owned() } else { name }
-}
-
-#[cfg(not(unix))]
-fn host_name() -> String {
-    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".to_owned())
 }

@@ -33,7 +33,7 @@ pub struct NodeHandle {
 /// A node at one moment, by [`NodeHandle::stats`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
-pub struct NodeStats {
+pub struct RedisNodeStats {
     /// Its name at present: host, process, and a random number.
     pub name: String,
     /// How many tasks run at once at most.
@@ -94,7 +94,7 @@ impl NodeHandle {
             run();
         };
         let thread = thread::Builder::new().name(format!("redis-node-{what}")).spawn(body);
-        thread.map(drop).map_err(NodeError::system("thread"))
+        thread.map(drop).map_err(NodeError::system("a thread"))
     }
 
     /// Tells the node to drain and returns at once: nothing more begins, what has not begun is given back, and what runs may
@@ -120,7 +120,7 @@ impl NodeHandle {
     }
 
     /// The node in numbers.
-    pub fn stats(&self) -> NodeStats {
+    pub fn stats(&self) -> RedisNodeStats {
         self.shared.stats()
     }
 

@@ -5,8 +5,8 @@ use super::line::Line;
 use super::log;
 use super::shared::{Phase, Shared, Standing};
 use crate::engine::{ConnectionId, Fault, NodeBeat, Order};
+use crate::identity::unique_name;
 use crate::wire::{Life, Name, NodeInfo, Testimony};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,7 +43,7 @@ impl Keeper {
                     let pause = self.line.pause("the node can't join", &fault);
                     self.shared.sleep(&self.shared.bells.keeper, pause);
                 }
-                Err(fault) => return Err(NodeError::of_fault(&self.shared.engine.address(), fault)),
+                Err(fault) => return Err(NodeError::of_fault(self.shared.engine.address(), fault)),
             }
         }
     }
@@ -106,7 +106,7 @@ impl Keeper {
         });
         let (name, since) = match again {
             Some((_, name, since)) => (name, since),
-            None => (new_name(&settings.host), sent),
+            None => (unique_name(), sent),
         };
         let former = self.former.as_ref().filter(|(former, _)| *former != life).map(|(_, name)| name.clone());
         let is_new_life = former.is_some();
@@ -216,11 +216,4 @@ impl Keeper {
             running,
         }
     }
-}
-
-/// A name that nobody has had.
-fn new_name(host: &str) -> Name {
-    // The standard library seeds each from the system's randomness.
-    let random = RandomState::new().hash_one(std::process::id());
-    format!("{host}-{}-{random:016x}", std::process::id()).into()
 }

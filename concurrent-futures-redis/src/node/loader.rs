@@ -1,7 +1,7 @@
 //! [`Loader`]: the thread that fetches large arguments of what may begin, so that no other waits for them.
 
 use super::line::Line;
-use super::runner::start;
+use super::runner::{forget, start};
 use super::shared::{Load, Phase, Shared};
 use crate::engine::Fault;
 use std::sync::Arc;
@@ -25,9 +25,9 @@ impl Loader {
                 continue;
             }
             match self.line.ask(life, |link| link.get_argument(life, &attempt.id)) {
-                Ok(Some(argument)) => start(&self.shared, *token, argument, attempt.time_limit),
+                Ok(Some(argument)) => start(&self.shared, &load, argument),
                 // The attempt was answered as lost, its client is gone, or the life is over: nobody waits for it.
-                Ok(None) | Err(Fault::Over) => self.forget(&load),
+                Ok(None) | Err(Fault::Over) => forget(&self.shared, *token),
                 Err(fault) => {
                     self.shared.lock().loads.push_front(load);
                     let pause = self.line.pause("an argument can't be fetched", &fault);
@@ -48,15 +48,5 @@ impl Loader {
                 None => self.shared.bells.loader.wait(&mut state),
             }
         }
-    }
-
-    /// Runs nothing, answers nothing, and has the entry dropped if it is still there.
-    fn forget(&self, load: &Load) {
-        let mut state = self.shared.lock();
-        if let Some(entry) = state.work.forget(load.token) {
-            state.ahead.void(entry);
-        }
-        drop(state);
-        self.shared.bells.stepper.notify_all();
     }
 }

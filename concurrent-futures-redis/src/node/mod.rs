@@ -36,7 +36,7 @@ mod work;
 
 pub use builder::RedisNodeBuilder;
 pub use error::NodeError;
-pub use handle::{NodeHandle, NodeStats};
+pub use handle::{NodeHandle, RedisNodeStats};
 
 use shared::Shared;
 use std::fmt;
@@ -84,7 +84,8 @@ impl RedisNode {
         RedisNodeBuilder::new(url)
     }
 
-    /// The node that the program's arguments ask for: `PROGRAM redis-node URL [--queue NAME] [--slots N]`. None if the first
+    /// The node that the program's arguments ask for: `PROGRAM redis-node URL [--queue NAME] [--slots N]
+    /// [--lease SECONDS]`. None if the first
     /// argument is not `redis-node`; the others are the program's own then.
     ///
     /// # Errors
@@ -110,7 +111,7 @@ impl RedisNode {
     ///
     /// # Errors
     ///
-    /// [`NodeError::Refused`] or [`NodeError::Unreachable`] of a server that can't be joined within a lease;
+    /// [`NodeError::Connect`] if the server refuses, or can't be reached within a lease;
     /// [`NodeError::Broken`] if the local pool broke, [`NodeError::Interrupted`] after a second signal.
     ///
     /// # Examples

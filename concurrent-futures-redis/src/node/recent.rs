@@ -41,7 +41,8 @@ impl Recent {
 
     /// Whose answers are remembered.
     pub(super) fn clients(&self) -> Vec<Name> {
-        let mut clients: Vec<Name> = self.answered.iter().map(|answered| answered.id.client.clone()).collect();
+        let mut clients: Vec<Name> =
+            self.answered.iter().map(|answered| answered.id.client.clone()).collect();
         clients.sort_unstable();
         clients.dedup();
         clients

@@ -1,19 +1,19 @@
 //! How what has begun gets into the local pool, and what its end is to its client.
 
 use super::forward::forward;
+use super::log;
 use super::shared::{Load, Shared};
 use super::work::{Outcome, Token, Why};
-use crate::wire::{Kind, Payload};
+use crate::wire::{Attempt, Kind, Life, Payload};
 use concurrent_futures::remote::{Reply, ReturnAddress};
-use concurrent_futures::{Executor as _, Parcel, TaskError, TaskOptions, WorkerLost};
+use concurrent_futures::{Executor as _, Parcel, TaskError, TaskOptions, WorkerDied};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Starts what has begun; what lies beside the stream goes by the loader. Without a lock: the pool runs callbacks here.
 pub(super) fn start_all(shared: &Arc<Shared>, loads: Vec<Load>) {
     for load in loads {
         if let Payload::Inline(bytes) = &load.attempt.parcel {
-            start(shared, load.token, bytes.to_vec(), load.attempt.time_limit);
+            start(shared, &load, bytes.to_vec());
         } else {
             shared.lock().loads.push_back(load);
             shared.bells.loader.notify_all();
@@ -22,7 +22,13 @@ pub(super) fn start_all(shared: &Arc<Shared>, loads: Vec<Load>) {
 }
 
 /// Gives a parcel to the local pool.
-pub(super) fn start(shared: &Arc<Shared>, token: Token, parcel: Vec<u8>, time_limit: Option<Duration>) {
+pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
+    let Load { token, attempt, life } = load;
+    let token = *token;
+    if !is_genuine(life, attempt, &parcel) {
+        log::warn(format_args!("a task of {} was thrown away: it is not genuine", attempt.id.client));
+        return forget(shared, token);
+    }
     let killed = match shared.lock().work.start(token) {
         None => return,
         Some(killed) => killed,
@@ -36,7 +42,7 @@ pub(super) fn start(shared: &Arc<Shared>, token: Token, parcel: Vec<u8>, time_li
         return shared.end(token, ended(shared, address, Err(TaskError::Cancelled), Some(why)));
     }
     let (task, future) = forward(parcel);
-    let task = match time_limit {
+    let task = match attempt.time_limit {
         Some(limit) => task.with_options(TaskOptions::new().timeout(limit)),
         None => task,
     };
@@ -68,30 +74,39 @@ fn ended(
         Ok(reply) => return Outcome { kind: Kind::Done, reply: address.reply(Ok(reply)).into() },
         Err(error) => error,
     };
-    let lost = |cause: &str| {
-        let name = shared.lock().name.to_string();
-        TaskError::WorkerLost(WorkerLost::new(name).with_cause(cause))
-    };
-    let error = match (error, why) {
+    match (error, why) {
         (TaskError::WorkerDied(died), why) => {
-            let died = died.with_host(host);
-            TaskError::WorkerDied(match why.and_then(cause) {
-                Some(cause) => died.with_cause(cause),
-                None => died,
-            })
+            let died = why.and_then(cause).into_iter().fold(died.with_host(host), WorkerDied::with_cause);
+            // What its client has ended it doesn't want again.
+            let kind = if why == Some(Why::Ordered) { Kind::Verdict } else { Kind::Died };
+            Outcome { kind, reply: address.reply(Err(TaskError::WorkerDied(died))).into() }
         }
-        // It was ended before its worker had it. Only its client may call that a cancel.
-        (TaskError::Cancelled, Some(Why::Ordered)) => TaskError::Cancelled,
-        (TaskError::Cancelled | TaskError::Abandoned, why) => {
-            lost(why.and_then(cause).unwrap_or("the node has ended"))
+        // It was ended before a worker had it. That is no cancel, unless its client has asked for it.
+        (TaskError::Cancelled | TaskError::Abandoned, why) if why != Some(Why::Ordered) => {
+            Outcome { kind: Kind::Lost, reply: shared.lock().name.as_bytes().into() }
         }
-        (TaskError::Broken(broken), _) => {
-            shared.break_off(broken.to_string());
-            TaskError::Broken(broken)
+        (error, _) => {
+            if let TaskError::Broken(broken) = &error {
+                shared.break_off(broken.to_string());
+            }
+            verdict(address, error)
         }
-        (other, _) => other,
-    };
-    verdict(address, error)
+    }
+}
+
+/// Runs nothing and answers nothing of what may begin, and has its entry dropped if it is still there.
+pub(super) fn forget(shared: &Shared, token: Token) {
+    let mut state = shared.lock();
+    if let Some(entry) = state.work.forget(token) {
+        state.ahead.void(entry);
+    }
+    drop(state);
+    shared.bells.stepper.notify_all();
+}
+
+/// Whether an attempt was made by somebody who knows the queue's secret. Nothing of it is decoded or run before.
+fn is_genuine(_: &Life, _: &Attempt, _: &[u8]) -> bool {
+    true
 }
 
 /// Why the node has ended a task by itself.
@@ -100,7 +115,9 @@ fn cause(why: Why) -> Option<&'static str> {
         Why::Ordered => None,
         Why::ClientGone => Some("its node ended it, because the client was gone"),
         Why::CutOff => Some("its node ended it, because the server was out of reach for a lease"),
-        Why::Drained => Some("its node ended it, because the node was to end and its drain timeout had passed"),
+        Why::Drained => {
+            Some("its node ended it, because the node was to end and its drain timeout had passed")
+        }
     }
 }
 

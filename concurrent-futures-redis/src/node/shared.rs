@@ -7,7 +7,7 @@ use super::ahead::{Ahead, Begun};
 use super::pace::Pace;
 use super::recent::Recent;
 use super::work::{Outcome, Token, Why, Work};
-use super::{NodeStats, log};
+use super::{RedisNodeStats, log};
 use crate::engine::{ConnectionId, Engine};
 use crate::wire::{Attempt, AttemptId, Life, Name};
 use concurrent_futures::{CancelHandle, ProcessPoolExecutor};
@@ -246,9 +246,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn stats(&self) -> NodeStats {
+    pub(super) fn stats(&self) -> RedisNodeStats {
         let state = self.lock();
-        NodeStats {
+        RedisNodeStats {
             name: state.name.to_string(),
             slots: self.settings.slots as usize,
             running: state.work.running() as usize,
@@ -316,7 +316,12 @@ impl State {
     }
 
     /// A beat was answered. Gives what is to be ended.
-    pub(super) fn heard(&mut self, settings: &Settings, sent: Instant, living: HashSet<Name>) -> Vec<CancelHandle> {
+    pub(super) fn heard(
+        &mut self,
+        settings: &Settings,
+        sent: Instant,
+        living: HashSet<Name>,
+    ) -> Vec<CancelHandle> {
         self.beat = Some(sent);
         self.is_fenced = false;
         // A client may be away for two leases, and as long again to find its way.
@@ -327,9 +332,16 @@ impl State {
     }
 
     /// What is to be ended by the clock alone, and when to look again.
-    pub(super) fn overdue(&mut self, settings: &Settings, now: Instant) -> (Vec<CancelHandle>, Option<Instant>) {
+    pub(super) fn overdue(
+        &mut self,
+        settings: &Settings,
+        now: Instant,
+    ) -> (Vec<CancelHandle>, Option<Instant>) {
         let (mut killed, mut next) = (Vec::new(), Vec::new());
-        if settings.has_fence && !self.is_fenced && let Some(beat) = self.beat {
+        if settings.has_fence
+            && !self.is_fenced
+            && let Some(beat) = self.beat
+        {
             let fence = beat + settings.unfenced();
             if now >= fence {
                 self.is_fenced = true;

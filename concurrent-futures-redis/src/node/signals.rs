@@ -26,17 +26,19 @@ mod unix {
                 let ids = vec![pipe::register(SIGTERM, told.try_clone()?)?, pipe::register(SIGINT, told)?];
                 Ok(Signals { ids, heard })
             };
-            hear().map_err(NodeError::system("way to hear of signals"))
+            hear().map_err(NodeError::system("to hear of signals"))
         }
 
         /// Has a thread act on them. It ends when this is dropped, which closes the other end of its pipe.
         pub(in super::super) fn watch(&self, node: &NodeHandle) -> Result<(), NodeError> {
-            let mut heard = self.heard.try_clone().map_err(NodeError::system("way to hear of signals"))?;
+            let mut heard = self.heard.try_clone().map_err(NodeError::system("to hear of signals"))?;
             let shared = node.shared().clone();
             let watch = move || {
                 let mut byte = [0];
                 if heard.read_exact(&mut byte).is_ok() {
-                    log::info(format_args!("the node was told to end; it lets what runs end, and takes nothing more"));
+                    log::info(format_args!(
+                        "the node was told to end; it lets what runs end, and takes nothing more"
+                    ));
                     shared.drain();
                 }
                 if heard.read_exact(&mut byte).is_ok() {
@@ -45,7 +47,7 @@ mod unix {
                 }
             };
             let thread = thread::Builder::new().name("redis-node-signals".to_owned()).spawn(watch);
-            thread.map(drop).map_err(NodeError::system("thread"))
+            thread.map(drop).map_err(NodeError::system("a thread"))
         }
     }
 

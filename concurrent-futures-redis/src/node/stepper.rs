@@ -6,12 +6,10 @@ use super::runner::start_all;
 use super::shared::{Phase, Shared, Standing};
 use super::work::Ended;
 use crate::engine::{Fault, Step, Stepped};
+use crate::executor::INLINE;
 use crate::wire::{Answer, Name, Payload};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// A larger reply goes beside the stream.
-const INLINE: usize = 64 << 10;
 
 /// How long a result waits for which the server has no room.
 const FULL: Duration = Duration::from_millis(50);

@@ -65,7 +65,13 @@ pub(super) struct Ended {
 }
 
 impl Work {
-    pub(super) fn begin(&mut self, id: AttemptId, entry: EntryId, killed: Option<Why>, now: Instant) -> Token {
+    pub(super) fn begin(
+        &mut self,
+        id: AttemptId,
+        entry: EntryId,
+        killed: Option<Why>,
+        now: Instant,
+    ) -> Token {
         self.next += 1;
         self.running += 1;
         let (entry, stage) = (Some(entry), Stage::Starting);
@@ -171,7 +177,8 @@ impl Work {
             held.is_client_seen |= living.contains(&held.id.client);
         }
         self.kill(Why::ClientGone, |held| {
-            let was_there = if held.entry.is_some() { held.since <= sent } else { held.is_client_seen || is_late };
+            let was_there =
+                if held.entry.is_some() { held.since <= sent } else { held.is_client_seen || is_late };
             was_there && !living.contains(&held.id.client)
         })
     }

@@ -47,7 +47,13 @@ pub(super) fn attempt(client: &str, seq: u64, session: Session) -> Attempt {
 
 pub(super) fn done(entry: &Entry) -> Answer {
     let reply = Payload::Inline(format!("reply {}", entry.attempt.id.seq).into_bytes().into());
-    Answer { entry: entry.id, id: entry.attempt.id.clone(), kind: Kind::Done, reply, seal: b"seal".to_vec() }
+    Answer {
+        entry: Some(entry.id),
+        id: entry.attempt.id.clone(),
+        kind: Kind::Done,
+        reply,
+        seal: b"seal".to_vec(),
+    }
 }
 
 pub(super) fn node(name: &str) -> NodeInfo {
@@ -60,6 +66,11 @@ pub(super) fn ids(entries: &[Entry]) -> Vec<EntryId> {
 
 pub(super) fn seqs(entries: &[Entry]) -> Vec<u64> {
     entries.iter().map(|entry| entry.attempt.id.seq).collect()
+}
+
+/// Where an answer that was read lies.
+pub(super) fn place(answer: &Answer) -> EntryId {
+    answer.entry.unwrap()
 }
 
 /// Asks again until it is so.

@@ -1,7 +1,7 @@
 //! READ, BEAT(c), orders: what clients do beside submitting.
 
 use super::Harness;
-use super::actors::{LONG, NOW, SHORT, WAIT, attempt, done, enter, enter_as, id, name, node, until};
+use super::actors::{LONG, NOW, SHORT, WAIT, attempt, done, enter, enter_as, id, name, node, place, until};
 use crate::engine::{Fault, Order, Step};
 use crate::wire::{EntryId, NodeInfo, Testimony};
 use std::thread;
@@ -34,10 +34,10 @@ pub(super) fn a_read_removes_what_lies_before(harness: &dyn Harness) {
     assert_eq!(first.len(), 2);
     // Not yet removed: the answer to the read may be lost.
     assert_eq!(it.read("c", EntryId::ZERO).len(), 3);
-    assert_eq!(it.read("c", first[1].entry).len(), 1);
-    assert_eq!(marks(&mut it), [Some(first[1].entry), None]);
+    assert_eq!(it.read("c", place(&first[1])).len(), 1);
+    assert_eq!(marks(&mut it), [first[1].entry, None]);
     assert_eq!(it.read("c", EntryId::ZERO).len(), 1);
-    assert_eq!(marks(&mut it), [Some(first[1].entry), None], "a mark goes forward only");
+    assert_eq!(marks(&mut it), [first[1].entry, None], "a mark goes forward only");
 }
 
 pub(super) fn a_read_can_be_woken(harness: &dyn Harness) {
@@ -66,7 +66,7 @@ pub(super) fn a_wake_is_read_once(harness: &dyn Harness) {
     let read = it.link.read(&it.life, &"c".into(), EntryId::ZERO, 10, WAIT).unwrap();
     assert_eq!(read.len(), 1);
     let (begun, wait) = (Instant::now(), Duration::from_millis(50));
-    assert!(it.link.read(&it.life, &"c".into(), read[0].entry, 10, wait).unwrap().is_empty());
+    assert!(it.link.read(&it.life, &"c".into(), place(&read[0]), 10, wait).unwrap().is_empty());
     assert!(begun.elapsed() >= wait, "it was woken again");
 }
 
@@ -103,7 +103,7 @@ pub(super) fn a_client_that_leaves_leaves_nothing(harness: &dyn Harness) {
     it.submit("c", session, 1..=1);
     it.link.leave_client(&it.life, &"c".into()).unwrap();
     assert_eq!(it.link.get_argument(&it.life, &id("c", 1)), Ok(None));
-    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(None));
+    assert_eq!(it.link.get_result(&it.life, &id("c", 1)), Ok(None));
     assert_eq!(it.link.read_marks(&it.life, &[name("c")]), Ok(vec![None]));
 }
 
@@ -122,6 +122,30 @@ pub(super) fn a_client_sees_the_nodes_of_all_builds(harness: &dyn Harness) {
     let busy = NodeInfo { running: 9, ..node("n") };
     it.link.beat_node(&it.life, &busy, LONG).unwrap();
     assert!(it.link.beat_client(&it.life, &"c".into(), LONG).unwrap().nodes.contains(&busy));
+}
+
+pub(super) fn names_with_odd_characters(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    for bad in ["", "a\nb", "a\0b", "a\r", "\u{85}"] {
+        let opened = it.link.open_session(&it.life, &name(bad), LONG);
+        assert!(matches!(opened, Err(Fault::Refused(_))), "{bad:?}");
+        let joined = it.link.join(&it.life, &node(bad), LONG, &Testimony::default());
+        assert!(matches!(joined, Err(Fault::Refused(_))), "{bad:?}");
+    }
+    let odd = "ä {b}:*?[c] %s '\" \\n";
+    let session = it.open(odd);
+    it.submit(odd, session, 1..=1);
+    let testimony = Testimony { held: vec![id(odd, 2)], recent: vec![id(odd, 3)], ..Testimony::default() };
+    for host in ["", "a\nb\0c\r\n", odd] {
+        let it_is = NodeInfo { host: host.into(), ..node(odd) };
+        it.link.join(&it.life, &it_is, LONG, &testimony).unwrap();
+        assert_eq!(it.link.beat_client(&it.life, &name(odd), LONG).unwrap().nodes, [it_is]);
+    }
+    assert_eq!(it.link.witnesses(&it.life).unwrap(), [(name(odd), testimony)]);
+    assert_eq!(it.scan(odd), [1, 2]);
+    let entries = it.fetch(odd, 1);
+    it.step(odd, Step { answers: vec![done(&entries[0])], ..Step::default() });
+    assert_eq!(it.read(odd, EntryId::ZERO)[0].id, id(odd, 1));
 }
 
 pub(super) fn orders_reach_every_node(harness: &dyn Harness) {

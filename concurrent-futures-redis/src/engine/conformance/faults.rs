@@ -1,11 +1,12 @@
 //! Cut connections and full memory.
 
 use super::Harness;
-use super::actors::{LONG, MANY, WAIT, attempt, done, enter, id, ids, node};
+use super::actors::{LONG, MANY, SHORT, WAIT, attempt, done, enter, id, ids, node, place, seqs};
 use crate::engine::{Fault, Order, Step};
 use crate::wire::{EntryId, Kind, Testimony};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 pub(super) fn a_cut_connection_is_lost(harness: &dyn Harness) {
     let mut it = enter(harness);
@@ -45,6 +46,27 @@ pub(super) fn a_blocked_read_is_cut(harness: &dyn Harness) {
     }
 }
 
+pub(super) fn an_ended_connection_carries_nothing(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    it.join("n", LONG);
+    // At once, which is often before it waits, and when it waits.
+    for (seq, pause) in [(1, Duration::ZERO), (2, SHORT)] {
+        let mut old = enter(harness);
+        let connection = old.link.connection().unwrap();
+        assert_eq!(old.link.connection(), Ok(connection));
+        assert_ne!(it.link.connection(), Ok(connection));
+        let waiting = thread::spawn(move || old.link.fetch(&old.life, &"n".into(), 10, WAIT));
+        thread::sleep(pause);
+        it.link.end_connection(connection).unwrap();
+        it.submit("c", session, seq..=seq);
+        assert!(matches!(waiting.join().unwrap(), Err(Fault::Lost(_))));
+        assert!(it.history("n", EntryId::ZERO, 10).is_empty());
+        assert_eq!(seqs(&it.fetch("m", 10)), [seq]);
+        it.link.end_connection(connection).unwrap();
+    }
+}
+
 pub(super) fn a_full_server_is_emptied(harness: &dyn Harness) {
     let mut it = enter(harness);
     let session = it.open("c");
@@ -68,7 +90,7 @@ pub(super) fn a_full_server_is_emptied(harness: &dyn Harness) {
     it.step("n", Step { backs: ids(&more), limit: entries[1].id, ..Step::default() });
     let read = it.read("c", EntryId::ZERO);
     assert_eq!((read.len(), read[0].kind), (1, Kind::Done));
-    it.read("c", read[0].entry);
+    it.read("c", place(&read[0]));
     assert_eq!(it.scan("c"), [2, 3, 4]);
     harness.set_full(false);
     it.submit("c", session, 5..=5);

@@ -3,7 +3,7 @@
 use super::Harness;
 use super::actors::{Actor, LONG, MANY, NOW, attempt, enter, enter_as, id, node};
 use crate::engine::{Fault, Order, Step};
-use crate::wire::{AttemptId, EntryId, Kind, Life, Session, Testimony};
+use crate::wire::{Answer, AttemptId, EntryId, Kind, Life, Payload, Session, Testimony};
 
 pub(super) fn a_life_lasts_while_the_server_does(harness: &dyn Harness) {
     let mut it = enter(harness);
@@ -66,11 +66,11 @@ pub(super) fn every_step_says_that_the_life_is_over(harness: &dyn Harness) {
         assert!(Actor::is_over(link.put_argument(old, &one, b"x")), "put_argument");
         assert!(Actor::is_over(link.get_argument(old, &one)), "get_argument");
         assert!(Actor::is_over(link.put_result(old, &one, b"x")), "put_result");
-        assert!(Actor::is_over(link.take_result(old, &one)), "take_result");
+        assert!(Actor::is_over(link.get_result(old, &one)), "get_result");
         assert!(Actor::is_over(link.bury(old)), "bury");
         assert!(Actor::is_over(link.open_session(old, &c, LONG)), "open_session");
         assert!(Actor::is_over(link.submit(old, MANY, &[attempt("c", 1, Session(1))])), "submit");
-        assert!(Actor::is_over(link.cancel(old, &one, place)), "cancel");
+        assert!(Actor::is_over(link.cancel(old, Session(1), &one, place)), "cancel");
         assert!(Actor::is_over(link.scan(old, &c)), "scan");
         assert!(Actor::is_over(link.read(old, &c, place, 10, NOW)), "read");
         assert!(Actor::is_over(link.wake_client(old, &c)), "wake_client");
@@ -96,7 +96,7 @@ pub(super) fn every_step_says_that_the_life_is_over(harness: &dyn Harness) {
     assert_ne!(new.life, old);
     step_by_step(&mut *it.link, &old);
     let session = new.open("c");
-    assert_eq!(new.link.take_result(&new.life, &id("c", 1)), Ok(None));
+    assert_eq!(new.link.get_result(&new.life, &id("c", 1)), Ok(None));
     new.submit("c", session, 1..=1);
     // Another build begins lives of its own.
     let life = new.life.clone();
@@ -108,7 +108,7 @@ fn testimony() -> Testimony {
     Testimony {
         was: Some("n".into()),
         held: vec![id("c", 1), AttemptId { attempt: 4, ..id("d e", 12) }],
-        recent: vec![("c".into(), 3), ("d e".into(), u64::MAX)],
+        recent: vec![id("c", 3), AttemptId { attempt: u32::MAX, ..id("d e", u64::MAX) }],
         is_incomplete: true,
     }
 }
@@ -135,7 +135,10 @@ pub(super) fn what_a_buried_witness_held_is_lost(harness: &dyn Harness) {
     assert_eq!(it.verdicts("c"), [(Kind::Lost, 1)]);
     let lost = it.read("d e", EntryId::ZERO);
     assert_eq!((lost.len(), &lost[0].id, lost[0].kind), (1, &testimony().held[1], Kind::Lost));
-    assert!(it.link.witnesses(&it.life).unwrap().is_empty());
+    // What else it told stays: a client that comes late must know that it has testified.
+    let rest = Testimony { held: Vec::new(), ..testimony() };
+    assert_eq!(it.link.witnesses(&it.life).unwrap(), [("n2".into(), rest)]);
+    assert!(it.bury().is_empty());
 }
 
 pub(super) fn a_witness_that_leaves_is_none(harness: &dyn Harness) {
@@ -145,4 +148,16 @@ pub(super) fn a_witness_that_leaves_is_none(harness: &dyn Harness) {
     it.link.leave_node(&it.life, &"n2".into()).unwrap();
     assert!(it.link.witnesses(&it.life).unwrap().is_empty());
     assert!(it.bury().is_empty() && it.verdicts("c").is_empty());
+}
+
+pub(super) fn an_answer_to_an_earlier_life_is_taken(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    it.submit("c", session, 5..=5);
+    it.testify("n2", LONG, &Testimony { held: vec![id("c", 7)], ..Testimony::default() });
+    let reply = Payload::Inline(b"late"[..].into());
+    let answer = Answer { entry: None, id: id("c", 7), kind: Kind::Done, reply, seal: Vec::new() };
+    assert!(it.step("n2", Step { answers: vec![answer], ..Step::default() }).replies[0].is_some());
+    assert_eq!(it.verdicts("c"), [(Kind::Done, 7)]);
+    assert_eq!(it.scan("c"), [5]);
 }

@@ -1,9 +1,9 @@
 //! STEP, BEAT(n), JOIN, BURY: nodes and their leases.
 
 use super::Harness;
-use super::actors::{LONG, NOW, SHORT, WAIT, done, enter, ids, name, node, seqs, until};
+use super::actors::{LONG, NOW, SHORT, WAIT, done, enter, id, ids, name, node, seqs, until};
 use crate::engine::Step;
-use crate::wire::{EntryId, Kind, Payload};
+use crate::wire::{Answer, EntryId, Kind, Payload};
 use std::thread;
 
 pub(super) fn a_step_that_is_repeated_does_no_harm(harness: &dyn Harness) {
@@ -17,7 +17,7 @@ pub(super) fn a_step_that_is_repeated_does_no_harm(harness: &dyn Harness) {
         begins: vec![entries[1].id],
         backs: vec![entries[2].id],
         limit: entries[1].id,
-        credit: 0,
+        ..Step::default()
     };
     it.step("n", step.clone());
     let again = it.step("n", step);
@@ -73,6 +73,40 @@ pub(super) fn a_step_gives_entries_back(harness: &dyn Harness) {
     it.expire("n");
     it.step("n", Step { backs: vec![places[1]], ..Step::default() });
     assert_eq!(seqs(&it.fetch("m", 10)), [2]);
+}
+
+pub(super) fn a_step_drops_entries(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    for seq in 1..=4 {
+        it.link.put_argument(&it.life, &id("c", seq), b"x").unwrap();
+    }
+    let places = it.submit("c", session, 1..=4);
+    it.join("n", LONG);
+    it.fetch("n", 2);
+    it.fetch("m", 1);
+    // Its own, another's, nobody's; and again, as if the answer was lost.
+    let step = Step { drops: vec![places[0], places[2], places[3]], ..Step::default() };
+    it.step("n", step.clone());
+    it.step("n", step);
+    assert_eq!(it.scan("c"), [2, 3, 4]);
+    assert_eq!(seqs(&it.history("n", EntryId::ZERO, 10)), [2]);
+    assert!(it.verdicts("c").is_empty());
+    let arguments = (1..=4).map(|seq| it.link.get_argument(&it.life, &id("c", seq)).unwrap().is_some());
+    assert_eq!(arguments.collect::<Vec<_>>(), [false, true, true, true]);
+    it.bury_in_time("n");
+    assert_eq!(seqs(&it.fetch("m", 10)), [4, 2]);
+}
+
+pub(super) fn every_kind_of_answer(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    it.submit("c", session, 1..=4);
+    let kinds = [Kind::Done, Kind::Died, Kind::Verdict, Kind::Lost];
+    let entries = it.fetch("n", 4);
+    let answers = entries.iter().zip(kinds).map(|(entry, kind)| Answer { kind, ..done(entry) });
+    it.step("n", Step { answers: answers.collect(), ..Step::default() });
+    assert!(it.read("c", EntryId::ZERO).into_iter().map(|answer| answer.kind).eq(kinds));
 }
 
 pub(super) fn a_beat_renews_the_lease(harness: &dyn Harness) {

@@ -4,7 +4,7 @@ use super::actors::{LONG, MANY, attempt, done, enter, id, name, node};
 use super::{Harness, in_time, over_servers};
 use crate::engine::memory::MemoryServer;
 use crate::engine::redis::RedisServer;
-use crate::engine::{Engine, Fault, Step};
+use crate::engine::{ConnectionId, Engine, Fault, Step};
 use crate::wire::{EntryId, Life, Testimony};
 use std::collections::HashMap;
 
@@ -140,7 +140,7 @@ fn make_every_step(engine: &dyn Engine) -> Result<Life, Fault> {
     link.join(&life, &node("n"), LONG, &testimony)?;
     link.put_argument(&life, &id("c", 1), b"x")?;
     let places = link.submit(&life, MANY, &[attempt("c", 1, session), attempt("c", 2, session)])?;
-    link.cancel(&life, &id("c", 2), places[1])?;
+    link.cancel(&life, session, &id("c", 2), places[1])?;
     link.submit(&life, MANY, &[attempt("c", 3, session)])?;
     let entries = link.fetch(&life, &n, 2, LONG)?;
     link.history(&life, &n, EntryId::ZERO, 10)?;
@@ -153,7 +153,7 @@ fn make_every_step(engine: &dyn Engine) -> Result<Life, Fault> {
     };
     link.step(&life, &n, &step)?;
     let answers = link.read(&life, &c, EntryId::ZERO, 10, LONG)?;
-    link.read(&life, &c, answers[0].entry, 10, LONG / 100_000)?;
+    link.read(&life, &c, super::actors::place(&answers[0]), 10, LONG / 100_000)?;
     link.scan(&life, &c)?;
     link.order(&life, &crate::engine::Order::Kill(id("c", 1)))?;
     link.orders(&life, Some(EntryId::ZERO), LONG)?;
@@ -162,11 +162,13 @@ fn make_every_step(engine: &dyn Engine) -> Result<Life, Fault> {
     link.beat_client(&life, &c, LONG)?;
     link.beat_node(&life, &node("n"), LONG)?;
     link.read_marks(&life, std::slice::from_ref(&c))?;
-    link.take_result(&life, &id("c", 1))?;
+    link.get_result(&life, &id("c", 1))?;
     link.put_result(&life, &id("c", 1), b"x")?;
     link.put_argument(&life, &id("c", 3), b"x")?;
+    let mut old = engine.connect()?;
+    link.end_connection(old.connection()?)?;
     link.wake_client(&life, &c)?;
-    link.read(&life, &c, answers[0].entry, 10, LONG)?;
+    link.read(&life, &c, super::actors::place(&answers[0]), 10, LONG)?;
     // One dies, one leaves.
     link.join(&life, &node("dead"), LONG / 600_000, &Testimony::default())?;
     super::actors::until("a burial", || link.bury(&life).is_ok_and(|buried| !buried.is_empty()));
@@ -189,6 +191,14 @@ fn few_rights_are_enough() {
         server.query::<()>(&["ACL", "SETUSER", "v", "on", ">secret", "~{cf:elsewhere}*", "+@all"]);
         let reason = refusal(&server.engine_as("v:secret@"));
         assert!(reason.contains("access list"), "{reason}");
+
+        server.query::<()>(&["ACL", "SETUSER", "w", "on", ">secret", "~*", "+@all", "-client"]);
+        let mut link = server.engine_as("w:secret@").connect().unwrap();
+        link.enter().unwrap();
+        for refused in [link.connection().map(drop), link.end_connection(ConnectionId(1))] {
+            let Err(Fault::Refused(reason)) = refused else { panic!("not refused: {refused:?}") };
+            assert!(reason.contains("+client|id +client|kill"), "{reason}");
+        }
     });
 }
 
@@ -265,7 +275,7 @@ fn ids_are_compared_as_numbers() {
     over_servers(|server| {
         // Digits that a floating point number has not: an entry beside the last that was delivered.
         let mut it = enter(server);
-        it.open("c");
+        let session = it.open("c");
         let tasks = format!("{{cf:q}}:b:{}:tasks", it.life.0);
         let add = |place: &str| {
             let fields = ["c", "c", "n", "1", "s", "1", "a", "1", "t", "0", "b", "0", "p", "x", "x", ""];
@@ -277,8 +287,8 @@ fn ids_are_compared_as_numbers() {
         add(&first.to_string());
         assert_eq!(it.fetch("n", 1).len(), 1);
         add(&first.next().to_string());
-        assert_eq!(it.link.cancel(&it.life, &id("c", 1), first), Ok(false));
-        assert_eq!(it.link.cancel(&it.life, &id("c", 1), first.next()), Ok(true));
+        assert_eq!(it.link.cancel(&it.life, session, &id("c", 1), first), Ok(false));
+        assert_eq!(it.link.cancel(&it.life, session, &id("c", 1), first.next()), Ok(true));
         let last = EntryId { millis: first.millis, number: u64::MAX };
         assert_eq!(last.next(), EntryId { millis: first.millis + 1, number: 0 });
         assert_eq!(EntryId::parse(&last.to_string()), Some(last));

@@ -1,7 +1,7 @@
 //! SUBMIT, FETCH, HISTORY, CANCEL, SCAN.
 
 use super::Harness;
-use super::actors::{LONG, MANY, NOW, WAIT, attempt, done, enter, enter_as, id, ids, seqs};
+use super::actors::{LONG, MANY, NOW, WAIT, attempt, done, enter, enter_as, id, ids, place, seqs};
 use crate::engine::{Fault, Step};
 use crate::wire::{Attempt, EntryId, Kind, Payload, Session};
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ pub(super) fn a_task_goes_there_and_back(harness: &dyn Harness) {
     let answer = done(&entries[0]);
     let stepped = it.step("n", Step { answers: vec![answer.clone()], limit: places[0], ..Step::default() });
     let read = it.read("c", EntryId::ZERO);
-    assert_eq!(stepped.replies, [Some(read[0].entry)]);
+    assert_eq!(stepped.replies, [read[0].entry]);
     assert_eq!(
         (&read[0].id, read[0].kind, &read[0].reply, &read[0].seal),
         (&answer.id, Kind::Done, &answer.reply, &answer.seal)
@@ -84,8 +84,8 @@ pub(super) fn what_was_not_delivered_can_be_cancelled(harness: &dyn Harness) {
     let mut it = enter(harness);
     let session = it.open("c");
     let places = it.submit("c", session, 1..=3);
-    assert_eq!(it.link.cancel(&it.life, &id("c", 2), places[1]), Ok(true));
-    assert_eq!(it.link.cancel(&it.life, &id("c", 2), places[1]), Ok(false));
+    assert_eq!(it.link.cancel(&it.life, session, &id("c", 2), places[1]), Ok(true));
+    assert_eq!(it.link.cancel(&it.life, session, &id("c", 2), places[1]), Ok(false));
     assert_eq!(it.scan("c"), [1, 3]);
     assert_eq!(seqs(&it.fetch("n", 10)), [1, 3]);
 }
@@ -95,10 +95,22 @@ pub(super) fn what_was_delivered_can_not_be_cancelled(harness: &dyn Harness) {
     let session = it.open("c");
     let places = it.submit("c", session, 1..=3);
     assert_eq!(seqs(&it.fetch("n", 2)), [1, 2]);
-    assert_eq!(it.link.cancel(&it.life, &id("c", 1), places[0]), Ok(false));
-    assert_eq!(it.link.cancel(&it.life, &id("c", 2), places[1]), Ok(false));
-    assert_eq!(it.link.cancel(&it.life, &id("c", 3), places[2]), Ok(true));
+    assert_eq!(it.link.cancel(&it.life, session, &id("c", 1), places[0]), Ok(false));
+    assert_eq!(it.link.cancel(&it.life, session, &id("c", 2), places[1]), Ok(false));
+    assert_eq!(it.link.cancel(&it.life, session, &id("c", 3), places[2]), Ok(true));
     assert_eq!(it.scan("c"), [1, 2]);
+}
+
+pub(super) fn a_cancel_of_an_earlier_session_is_fenced(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let first = it.open("c");
+    let places = it.submit("c", first, 1..=2);
+    let second = it.open("c");
+    assert_eq!(it.link.cancel(&it.life, first, &id("c", 1), places[0]), Err(Fault::Fenced));
+    assert_eq!(it.scan("c"), [1, 2]);
+    assert_eq!(it.link.cancel(&it.life, second, &id("c", 1), places[0]), Ok(true));
+    it.link.leave_client(&it.life, &"c".into()).unwrap();
+    assert_eq!(it.link.cancel(&it.life, second, &id("c", 2), places[1]), Err(Fault::Fenced));
 }
 
 pub(super) fn many_entries_of_one_millisecond_keep_their_order(harness: &dyn Harness) {
@@ -175,7 +187,7 @@ pub(super) fn ten_thousand_entries_in_batches(harness: &dyn Harness) {
         assert!(stepped.replies.iter().all(Option::is_some));
         seen.extend(seqs(&entries));
         let answers = it.read("c", after);
-        after = answers.last().map_or(after, |answer| answer.entry);
+        after = answers.last().map_or(after, place);
         read.extend(answers.into_iter().map(|answer| answer.id.seq));
     }
     assert_eq!(seen, all);

@@ -1,13 +1,17 @@
 //! Values beside the stream.
 
 use super::Harness;
-use super::actors::{Actor, LONG, MANY, attempt, done, enter, id};
+use super::actors::{Actor, LONG, MANY, attempt, done, enter, id, place};
 use crate::engine::{Fault, Step};
-use crate::wire::{Answer, Attempt, EntryId, Payload};
+use crate::wire::{Answer, Attempt, EntryId, Payload, Session};
 
 /// A task whose argument lies beside.
 fn submit_beside(it: &mut Actor) -> EntryId {
     let session = it.open("c");
+    submit_beside_of(it, session)
+}
+
+fn submit_beside_of(it: &mut Actor, session: Session) -> EntryId {
     it.link.put_argument(&it.life, &id("c", 1), b"argument").unwrap();
     let sent = Attempt { parcel: Payload::Beside, ..attempt("c", 1, session) };
     it.link.submit(&it.life, MANY, &[sent]).unwrap()[0]
@@ -36,8 +40,9 @@ pub(super) fn an_argument_goes_with_its_answer(harness: &dyn Harness) {
 
 pub(super) fn an_argument_goes_with_its_cancel(harness: &dyn Harness) {
     let mut it = enter(harness);
-    let place = submit_beside(&mut it);
-    assert_eq!(it.link.cancel(&it.life, &id("c", 1), place), Ok(true));
+    let session = it.open("c");
+    let place = submit_beside_of(&mut it, session);
+    assert_eq!(it.link.cancel(&it.life, session, &id("c", 1), place), Ok(true));
     assert_eq!(argument(&mut it), None);
 }
 
@@ -63,19 +68,49 @@ pub(super) fn an_argument_of_nobody_is_fenced(harness: &dyn Harness) {
     assert_eq!(it.link.put_result(&it.life, &id("c", 1), b"x"), Ok(()));
     it.open("c");
     assert_eq!(argument(&mut it), None);
-    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(None));
+    assert_eq!(it.link.get_result(&it.life, &id("c", 1)), Ok(None));
 }
 
-pub(super) fn a_result_is_taken_once(harness: &dyn Harness) {
+pub(super) fn a_result_goes_with_its_reply(harness: &dyn Harness) {
     let mut it = enter(harness);
     submit_beside(&mut it);
     let entries = it.fetch("n", 1);
     it.link.put_result(&it.life, &id("c", 1), b"result").unwrap();
     let answer = Answer { reply: Payload::Beside, ..done(&entries[0]) };
     it.step("n", Step { answers: vec![answer], ..Step::default() });
-    assert_eq!(it.read("c", EntryId::ZERO)[0].reply, Payload::Beside);
-    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(Some(b"result".to_vec())));
-    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(None));
+    let read = it.read("c", EntryId::ZERO);
+    assert_eq!(read[0].reply, Payload::Beside);
+    // However often: the answer may be lost.
+    for _ in 0..2 {
+        assert_eq!(it.link.get_result(&it.life, &id("c", 1)), Ok(Some(b"result".to_vec())));
+    }
+    it.read("c", place(&read[0]));
+    assert_eq!(it.link.get_result(&it.life, &id("c", 1)), Ok(None));
+}
+
+pub(super) fn a_result_stays_until_its_own_reply_goes(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    it.submit("c", session, 1..=3);
+    let entries = it.fetch("n", 3);
+    for seq in 1..=3 {
+        it.link.put_result(&it.life, &id("c", seq), b"result").unwrap();
+    }
+    // The second does not lie beside, whatever is there.
+    let beside = |at: usize| Answer { reply: Payload::Beside, ..done(&entries[at]) };
+    it.step("n", Step { answers: vec![beside(0), done(&entries[1]), beside(2)], ..Step::default() });
+    let there = |it: &mut Actor| {
+        let one = |seq| it.link.get_result(&it.life, &id("c", seq)).unwrap().is_some();
+        (1..=3).map(one).collect::<Vec<_>>()
+    };
+    let read = it.read("c", EntryId::ZERO);
+    it.link.wake_client(&it.life, &"c".into()).unwrap();
+    it.read("c", place(&read[1]));
+    assert_eq!(there(&mut it), [false, true, true]);
+    it.read("c", place(&read[2]));
+    assert_eq!(there(&mut it), [false, true, false]);
+    it.link.leave_client(&it.life, &"c".into()).unwrap();
+    assert_eq!(there(&mut it), [false; 3]);
 }
 
 pub(super) fn large_values(harness: &dyn Harness) {
@@ -85,7 +120,7 @@ pub(super) fn large_values(harness: &dyn Harness) {
     it.link.put_argument(&it.life, &id("c", 1), &large).unwrap();
     assert_eq!(argument(&mut it).as_deref(), Some(&large[..]));
     it.link.put_result(&it.life, &id("c", 1), &large).unwrap();
-    assert_eq!(it.link.take_result(&it.life, &id("c", 1)), Ok(Some(large.clone())));
+    assert_eq!(it.link.get_result(&it.life, &id("c", 1)), Ok(Some(large.clone())));
     // In the stream they are dear, and nothing worse.
     let sent = Attempt { parcel: Payload::Inline(large.into()), ..attempt("c", 1, session) };
     it.link.submit(&it.life, MANY, std::slice::from_ref(&sent)).unwrap();

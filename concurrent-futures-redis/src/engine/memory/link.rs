@@ -2,14 +2,16 @@
 
 use super::world::{Registry, World};
 use super::{Clock, Fate, MemoryServer, Place, State};
-use crate::engine::{ClientBeat, Fault, Link, NodeBeat, Order, Step, Stepped, Witness};
+use crate::engine::{
+    ClientBeat, ConnectionId, Fault, Link, NodeBeat, Order, Step, Stepped, Witness, check_name,
+};
 use crate::wire::{Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Session, Testimony};
 use std::time::{Duration, Instant};
 
 pub(super) struct MemoryLink {
     server: MemoryServer,
     place: Place,
-    generation: u64,
+    number: u64,
     is_dead: bool,
 }
 
@@ -36,8 +38,12 @@ impl State {
 }
 
 impl MemoryLink {
-    pub(super) fn new(server: MemoryServer, place: Place, generation: u64) -> Self {
-        MemoryLink { server, place, generation, is_dead: false }
+    pub(super) fn new(server: MemoryServer, place: Place, number: u64) -> Self {
+        MemoryLink { server, place, number, is_dead: false }
+    }
+
+    fn is_cut(&self, state: &State) -> bool {
+        self.is_dead || !state.is_up || !state.links.contains(&self.number)
     }
 
     fn lost<T>(&mut self) -> Result<T, Fault> {
@@ -49,7 +55,7 @@ impl MemoryLink {
     fn attempt<T>(&mut self, step: impl FnOnce(&mut State, &Place) -> Result<T, Fault>) -> Result<T, Fault> {
         let server = self.server.clone();
         let mut state = server.lock();
-        if self.is_dead || !state.is_up || state.generation != self.generation {
+        if self.is_cut(&state) {
             drop(state);
             return self.lost();
         }
@@ -94,7 +100,7 @@ impl MemoryLink {
         let server = self.server.clone();
         let deadline = Instant::now() + wait;
         let mut state = server.lock();
-        if self.is_dead || !state.is_up || state.generation != self.generation {
+        if self.is_cut(&state) {
             drop(state);
             return self.lost();
         }
@@ -110,11 +116,17 @@ impl MemoryLink {
                 drop(state);
                 return if fate == Fate::Done { Ok(found) } else { self.lost() };
             }
-            if state.generation != self.generation {
+            if self.is_cut(&state) {
                 drop(state);
                 return self.lost();
             }
         }
+    }
+}
+
+impl Drop for MemoryLink {
+    fn drop(&mut self) {
+        self.server.lock().links.remove(&self.number);
     }
 }
 
@@ -148,16 +160,20 @@ impl Link for MemoryLink {
         })
     }
 
-    fn take_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
-        // Removed only when it has arrived: a lost answer must not cost the value.
-        let result = self.within(life, |it| Ok(it.world.get_result(id)))?;
-        if result.is_some() {
-            let _ = self.within(life, |it| {
-                it.world.remove_result(id);
-                Ok(())
-            });
-        }
-        Ok(result)
+    fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
+        self.within(life, |it| Ok(it.world.get_result(id)))
+    }
+
+    fn connection(&mut self) -> Result<ConnectionId, Fault> {
+        let number = self.number;
+        self.attempt(|_, _| Ok(ConnectionId(number)))
+    }
+
+    fn end_connection(&mut self, connection: ConnectionId) -> Result<(), Fault> {
+        self.attempt(|state, _| {
+            state.links.remove(&connection.0);
+            Ok(())
+        })
     }
 
     fn bury(&mut self, life: &Life) -> Result<Vec<Name>, Fault> {
@@ -165,6 +181,7 @@ impl Link for MemoryLink {
     }
 
     fn open_session(&mut self, life: &Life, client: &Name, ttl: Duration) -> Result<Session, Fault> {
+        check_name(client)?;
         self.within(life, |it| Ok(it.world.open_session(client, ttl, it.now)))
     }
 
@@ -172,11 +189,17 @@ impl Link for MemoryLink {
         self.within_memory(life, |it| it.world.submit(most, attempts, it.clock))
     }
 
-    fn cancel(&mut self, life: &Life, id: &AttemptId, entry: EntryId) -> Result<bool, Fault> {
-        self.within(life, |it| Ok(it.world.cancel(id, entry)))
+    fn cancel(
+        &mut self,
+        life: &Life,
+        session: Session,
+        id: &AttemptId,
+        entry: EntryId,
+    ) -> Result<bool, Fault> {
+        self.within(life, |it| it.world.cancel(session, id, entry))
     }
 
-    fn scan(&mut self, life: &Life, client: &Name) -> Result<Vec<(AttemptId, EntryId)>, Fault> {
+    fn scan(&mut self, life: &Life, client: &Name) -> Result<Vec<(AttemptId, Option<EntryId>)>, Fault> {
         self.within(life, |it| Ok(it.world.scan(client)))
     }
 
@@ -231,6 +254,7 @@ impl Link for MemoryLink {
         lease: Duration,
         testimony: &Testimony,
     ) -> Result<(), Fault> {
+        check_name(&node.name)?;
         self.within(life, |it| {
             it.world.join(it.registry, node, lease, testimony, it.now);
             Ok(())

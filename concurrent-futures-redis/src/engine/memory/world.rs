@@ -105,12 +105,6 @@ impl World {
         self.clients.get(&id.client)?.results.get(&part(id)).cloned()
     }
 
-    pub(super) fn remove_result(&mut self, id: &AttemptId) {
-        if let Some(client) = self.clients.get_mut(&id.client) {
-            client.results.remove(&part(id));
-        }
-    }
-
     // ---- clients ------------------------------------------------------------------------------------
 
     pub(super) fn open_session(&mut self, client: &Name, ttl: Duration, now: Instant) -> Session {
@@ -136,10 +130,7 @@ impl World {
         attempts: &[Attempt],
         clock: &mut Clock,
     ) -> Result<Vec<EntryId>, Fault> {
-        let is_current = |attempt: &Attempt| {
-            self.clients.get(&attempt.id.client).is_some_and(|client| client.session == attempt.session)
-        };
-        if !attempts.iter().all(is_current) {
+        if !attempts.iter().all(|attempt| self.is_current(&attempt.id.client, attempt.session)) {
             return Err(Fault::Fenced);
         }
         if self.entries.len() as u64 >= most {
@@ -154,12 +145,19 @@ impl World {
         Ok(ids)
     }
 
-    pub(super) fn cancel(&mut self, id: &AttemptId, entry: EntryId) -> bool {
+    fn is_current(&self, client: &Name, session: Session) -> bool {
+        self.clients.get(client).is_some_and(|client| client.session == session)
+    }
+
+    pub(super) fn cancel(&mut self, session: Session, id: &AttemptId, entry: EntryId) -> Result<bool, Fault> {
+        if !self.is_current(&id.client, session) {
+            return Err(Fault::Fenced);
+        }
         let is_taken = entry > self.delivered && self.entries.remove(&entry).is_some();
         if is_taken {
             self.remove_argument(id);
         }
-        is_taken
+        Ok(is_taken)
     }
 
     fn remove_argument(&mut self, id: &AttemptId) {
@@ -168,16 +166,34 @@ impl World {
         }
     }
 
-    pub(super) fn scan(&self, client: &Name) -> Vec<(AttemptId, EntryId)> {
+    pub(super) fn scan(&self, client: &Name) -> Vec<(AttemptId, Option<EntryId>)> {
         let own = self.entries.iter().filter(|(_, attempt)| attempt.id.client == *client);
-        own.map(|(entry, attempt)| (attempt.id.clone(), *entry)).collect()
+        let mut found: Vec<_> = own.map(|(entry, attempt)| (attempt.id.clone(), Some(*entry))).collect();
+        let told = self.testimonies.values().flat_map(|testimony| &testimony.held);
+        let mut held: Vec<_> = told.filter(|id| id.client == *client).map(|id| (id.clone(), None)).collect();
+        held.sort();
+        held.dedup();
+        found.extend(held);
+        found
     }
 
-    /// Removes the answers up to `after`.
+    /// Of an attempt that is answered no testimony holds any more.
+    fn let_go(&mut self, id: &AttemptId) {
+        for testimony in self.testimonies.values_mut() {
+            testimony.held.retain(|held| held != id);
+        }
+    }
+
+    /// Removes the answers up to `after`, and the results that belong to them.
     pub(super) fn mark(&mut self, client: &Name, after: EntryId) {
         if let Some(client) = self.clients.get_mut(client) {
             client.mark = client.mark.max(after);
-            client.replies = client.replies.split_off(&after.next());
+            let kept = client.replies.split_off(&after.next());
+            for answer in std::mem::replace(&mut client.replies, kept).into_values().flatten() {
+                if answer.reply == Payload::Beside {
+                    client.results.remove(&part(&answer.id));
+                }
+            }
         }
     }
 
@@ -210,14 +226,24 @@ impl World {
         now: Instant,
     ) -> ClientBeat {
         let mut is_forgotten = true;
-        if let Some(client) = self.clients.get_mut(client) {
-            (client.ttl, client.until, is_forgotten) = (ttl, now + ttl, false);
+        if let Some(known) = self.clients.get_mut(client) {
+            (known.ttl, known.until, is_forgotten) = (ttl, now + ttl, false);
         }
-        self.joined.retain(|_, joined| joined.buried.is_none_or(|buried| now < buried + joined.lease));
+        let waits =
+            |name: &Name| self.testimonies.get(name).is_some_and(|testimony| !testimony.held.is_empty());
+        let is_fresh = |joined: &Joined| joined.buried.is_none_or(|buried| now < buried + joined.lease);
+        self.joined.retain(|name, joined| is_fresh(joined) || waits(name));
+        // What a buried one holds concerns this client until it is answered, and nobody else.
+        let holds = |name: &Name| {
+            self.testimonies
+                .get(name)
+                .is_some_and(|testimony| testimony.held.iter().any(|id| id.client == *client))
+        };
+        let named = self.joined.iter().filter(|(name, joined)| is_fresh(joined) || holds(name));
         ClientBeat {
             is_forgotten,
             nodes: registry.values().filter(|node| now < node.until).map(|node| node.info.clone()).collect(),
-            joined: self.joined.keys().cloned().collect(),
+            joined: named.map(|(name, _)| name.clone()).collect(),
         }
     }
 
@@ -295,9 +321,19 @@ impl World {
         now: Instant,
     ) -> Stepped {
         for answer in &step.answers {
-            self.pending.remove(&answer.entry);
-            self.entries.remove(&answer.entry);
+            if let Some(entry) = &answer.entry {
+                self.pending.remove(entry);
+                self.entries.remove(entry);
+            }
             self.remove_argument(&answer.id);
+        }
+        for entry in &step.drops {
+            if self.pending.get(entry) == Some(node) {
+                self.pending.remove(entry);
+                if let Some(attempt) = self.entries.remove(entry) {
+                    self.remove_argument(&attempt.id);
+                }
+            }
         }
         let is_name_lost = !lives(registry, node, now);
         let mut refused = Vec::new();
@@ -332,15 +368,17 @@ impl World {
 
     fn answer(&mut self, answer: Answer, clock: &mut Clock) -> Option<EntryId> {
         let client = self.clients.get_mut(&answer.id.client)?;
-        let entry = clock.next();
-        client.replies.insert(entry, Some(Answer { entry, ..answer }));
-        Some(entry)
+        let place = clock.next();
+        let id = answer.id.clone();
+        client.replies.insert(place, Some(Answer { entry: Some(place), ..answer }));
+        self.let_go(&id);
+        Some(place)
     }
 
     fn answer_lost(&mut self, id: AttemptId, node: &Name, clock: &mut Clock) {
         self.remove_argument(&id);
         let reply = Payload::Inline(node.as_bytes().into());
-        self.answer(Answer { entry: EntryId::ZERO, id, kind: Kind::Lost, reply, seal: Vec::new() }, clock);
+        self.answer(Answer { entry: None, id, kind: Kind::Lost, reply, seal: Vec::new() }, clock);
     }
 
     pub(super) fn bury(&mut self, registry: &mut Registry, clock: &mut Clock, now: Instant) -> Vec<Name> {
@@ -349,6 +387,9 @@ impl World {
         dead.extend(
             self.joined.iter().filter(|(_, joined)| joined.buried.is_none()).map(|(name, _)| name.clone()),
         );
+        let has_come = |id: &AttemptId| self.clients.contains_key(&id.client);
+        let waits = self.testimonies.iter().filter(|(_, testimony)| testimony.held.iter().any(has_come));
+        dead.extend(waits.map(|(name, _)| name.clone()));
         dead.sort();
         dead.dedup();
         dead.retain(|name| !registry.contains_key(name));
@@ -381,11 +422,14 @@ impl World {
                 self.entries.insert(clock.next(), attempt);
             }
         }
-        for id in self.testimonies.remove(name).unwrap_or_default().held {
+        // Of a client that has not come it stays, for a later burial.
+        let held = self.testimonies.get(name).map(|testimony| testimony.held.clone()).unwrap_or_default();
+        for id in held {
             self.answer_lost(id, name, clock);
         }
+        // From the last burial on: what it lost lies in the replies for a lease before it is forgotten.
         if let Some(joined) = self.joined.get_mut(name) {
-            joined.buried.get_or_insert(now);
+            joined.buried = Some(now);
         }
     }
 

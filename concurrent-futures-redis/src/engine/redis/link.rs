@@ -2,7 +2,9 @@
 
 use super::value::{self, strange};
 use super::{Keys, fault, scripts, told};
-use crate::engine::{ClientBeat, Fault, Link, NodeBeat, Order, Step, Stepped, Witness};
+use crate::engine::{
+    ClientBeat, ConnectionId, Fault, Link, NodeBeat, Order, Step, Stepped, Witness, check_name,
+};
 use crate::wire::{
     Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Payload, Session, Testimony,
 };
@@ -239,15 +241,24 @@ impl Link for RedisLink {
         self.put("results", life, id, bytes).map(drop)
     }
 
-    fn take_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
-        let result = self.get("results", life, id)?;
-        if result.is_some() {
-            // Removed only when it has arrived: a lost answer must not cost the value. If this fails, the next step says it.
-            let mut remove = cmd("HDEL");
-            remove.arg(self.keys.own(&life.0, &format!("results:{}", id.client))).arg(value::field(id));
-            let _ = self.ask(&remove);
-        }
-        Ok(result)
+    fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
+        self.get("results", life, id)
+    }
+
+    fn connection(&mut self) -> Result<ConnectionId, Fault> {
+        let mut ask = cmd("CLIENT");
+        ask.arg("ID");
+        self.wait_for(Duration::ZERO)?;
+        let answer = self.ask(&ask)?;
+        value::number(answer).map(ConnectionId).ok_or_else(|| strange("a connection"))
+    }
+
+    fn end_connection(&mut self, connection: ConnectionId) -> Result<(), Fault> {
+        let mut kill = cmd("CLIENT");
+        kill.arg("KILL").arg("ID").arg(connection.0);
+        self.wait_for(Duration::ZERO)?;
+        // The answer counts the ended, one or none.
+        self.ask(&kill).map(drop)
     }
 
     fn bury(&mut self, life: &Life) -> Result<Vec<Name>, Fault> {
@@ -256,6 +267,7 @@ impl Link for RedisLink {
     }
 
     fn open_session(&mut self, life: &Life, client: &Name, ttl: Duration) -> Result<Session, Fault> {
+        check_name(client)?;
         let ttl = value::millis(ttl).to_string();
         let answer = self.run_with(&scripts::OPEN_SESSION, life, &[client, &ttl])?;
         value::number(answer).map(Session).ok_or_else(|| strange("a session"))
@@ -274,21 +286,28 @@ impl Link for RedisLink {
         ids.into_iter().map(|id| value::entry_id(id).ok_or_else(|| strange("an entry"))).collect()
     }
 
-    fn cancel(&mut self, life: &Life, id: &AttemptId, entry: EntryId) -> Result<bool, Fault> {
-        let answer =
-            self.run_with(&scripts::CANCEL, life, &[&id.client, &value::field(id), &entry.to_string()])?;
+    fn cancel(
+        &mut self,
+        life: &Life,
+        session: Session,
+        id: &AttemptId,
+        entry: EntryId,
+    ) -> Result<bool, Fault> {
+        let arguments: [&str; 4] =
+            [&id.client, &session.0.to_string(), &value::field(id), &entry.to_string()];
+        let answer = self.run_with(&scripts::CANCEL, life, &arguments)?;
         Ok(answer == Value::Int(1))
     }
 
-    fn scan(&mut self, life: &Life, client: &Name) -> Result<Vec<(AttemptId, EntryId)>, Fault> {
+    fn scan(&mut self, life: &Life, client: &Name) -> Result<Vec<(AttemptId, Option<EntryId>)>, Fault> {
         // An entry that is given back meanwhile moves to the end: it is met there, at the latest.
         let mut found = HashMap::new();
         let mut from = EntryId::ZERO;
         let page = PAGE.to_string();
-        loop {
+        let held = loop {
             let answer = self.run_with(&scripts::SCAN, life, &[client, &from.to_string(), &page])?;
-            let parts = value::array(answer).and_then(|parts| <[Value; 2]>::try_from(parts).ok());
-            let [last, own] = parts.ok_or_else(|| strange("a page"))?;
+            let parts = value::array(answer).and_then(|parts| <[Value; 3]>::try_from(parts).ok());
+            let [last, own, held] = parts.ok_or_else(|| strange("a page"))?;
             let mut own = value::array(own).ok_or_else(|| strange("a page"))?.into_iter();
             while let (Some(entry), Some(seq), Some(attempt)) = (own.next(), own.next(), own.next()) {
                 let read = || Some((value::entry_id(entry)?, value::number(seq)?, value::number(attempt)?));
@@ -297,11 +316,15 @@ impl Link for RedisLink {
             }
             match value::maybe_entry_id(last).ok_or_else(|| strange("a page"))? {
                 Some(last) => from = last.next(),
-                None => break,
+                None => break held,
             }
-        }
-        let mut found: Vec<_> = found.into_iter().collect();
+        };
+        let held = value::fields(held, client).ok_or_else(|| strange("what is held"))?;
+        let mut held: Vec<_> = held.into_iter().map(|id| (id, None)).collect();
+        held.sort_unstable();
+        let mut found: Vec<_> = found.into_iter().map(|(id, entry)| (id, Some(entry))).collect();
         found.sort_unstable_by_key(|(_, entry)| *entry);
+        found.extend(held);
         Ok(found)
     }
 
@@ -392,10 +415,14 @@ impl Link for RedisLink {
         lease: Duration,
         testimony: &Testimony,
     ) -> Result<(), Fault> {
-        let (told, held) = (value::testify(testimony), value::held(testimony));
-        let lease = value::millis(lease).to_string();
-        let arguments: [&str; 5] = [&node.name, &value::describe(node), &lease, &told, &held];
-        self.run_with(&scripts::JOIN, life, &arguments).map(drop)
+        check_name(&node.name)?;
+        let mut join = call(&scripts::JOIN, &self.keys, &life.0);
+        join.arg(&*node.name).arg(value::describe(node)).arg(value::millis(lease));
+        join.arg(value::testify(testimony)).arg(value::held(testimony));
+        for id in &testimony.held {
+            join.arg(&*id.client).arg(value::field(id));
+        }
+        self.run(&scripts::JOIN, &join).map(drop)
     }
 
     fn beat_node(&mut self, life: &Life, node: &NodeInfo, lease: Duration) -> Result<NodeBeat, Fault> {
@@ -443,7 +470,7 @@ impl Link for RedisLink {
     fn step(&mut self, life: &Life, node: &Name, step: &Step) -> Result<Stepped, Fault> {
         let mut ask = call(&scripts::STEP, &self.keys, &life.0);
         ask.arg(&**node).arg(step.limit.to_string()).arg(step.credit);
-        for list in [&step.begins, &step.backs] {
+        for list in [&step.begins, &step.backs, &step.drops] {
             ask.arg(list.len());
             for entry in list {
                 ask.arg(entry.to_string());
@@ -451,7 +478,10 @@ impl Link for RedisLink {
         }
         for it in &step.answers {
             let (beside, reply) = split(&it.reply);
-            ask.arg(it.entry.to_string()).arg(&*it.id.client).arg(it.id.seq).arg(it.id.attempt);
+            ask.arg(it.entry.map_or_else(String::new, |entry| entry.to_string()))
+                .arg(&*it.id.client)
+                .arg(it.id.seq)
+                .arg(it.id.attempt);
             ask.arg(value::kind(it.kind)).arg(beside).arg(reply).arg(&it.seal[..]);
         }
         let answer = self.run(&scripts::STEP, &ask)?;

@@ -115,9 +115,16 @@ impl Fields {
             0 => Kind::Done,
             1 => Kind::Verdict,
             2 => Kind::Lost,
+            3 => Kind::Died,
             _ => return None,
         };
-        Some(Answer { entry, id, kind, reply: self.payload(b"r")?, seal: bytes(self.take(b"x")?)? })
+        Some(Answer {
+            entry: Some(entry),
+            id,
+            kind,
+            reply: self.payload(b"r")?,
+            seal: bytes(self.take(b"x")?)?,
+        })
     }
 
     pub(super) fn order(mut self) -> Option<Order> {
@@ -141,6 +148,7 @@ pub(super) fn kind(kind: Kind) -> u8 {
         Kind::Done => 0,
         Kind::Verdict => 1,
         Kind::Lost => 2,
+        Kind::Died => 3,
     }
 }
 
@@ -161,40 +169,52 @@ pub(super) fn field(id: &AttemptId) -> String {
     format!("{}/{}", id.seq, id.attempt)
 }
 
-/// A node in lines: build, host, pid, slots, running.
+/// The attempts that a hash of a client has as fields.
+pub(super) fn fields(value: Value, client: &Name) -> Option<Vec<AttemptId>> {
+    let one = |field: Value| {
+        let field = text(field)?;
+        let (seq, attempt) = field.split_once('/')?;
+        Some(AttemptId { client: client.clone(), seq: seq.parse().ok()?, attempt: attempt.parse().ok()? })
+    };
+    array(value)?.into_iter().map(one).collect()
+}
+
+/// A node in lines: build, pid, slots, running, host. The host comes last: it may have any bytes.
 pub(super) fn describe(node: &NodeInfo) -> String {
-    format!("{}\n{}\n{}\n{}\n{}", node.build, node.host, node.pid, node.slots, node.running)
+    format!("{}\n{}\n{}\n{}\n{}", node.build, node.pid, node.slots, node.running, node.host)
 }
 
 pub(super) fn described(name: String, text: &str) -> Option<NodeInfo> {
-    let mut lines = text.split('\n');
+    let mut lines = text.splitn(5, '\n');
     Some(NodeInfo {
         name: name.into(),
         build: lines.next()?.into(),
-        host: lines.next()?.into(),
         pid: lines.next()?.parse().ok()?,
         slots: lines.next()?.parse().ok()?,
         running: lines.next()?.parse().ok()?,
+        host: lines.next()?.into(),
     })
 }
 
-/// What a node holds, in lines that the script of BURY reads too: seq, attempt, client.
+/// What a node holds, in lines that scripts read too.
 pub(super) fn held(testimony: &Testimony) -> String {
-    testimony.held.iter().fold(String::new(), |mut lines, id| {
-        // Writing to a string can't fail.
-        let _ = writeln!(lines, "{} {} {}", id.seq, id.attempt, id.client);
-        lines
-    })
+    attempts(String::new(), &testimony.held)
 }
 
-/// The rest of a testimony in lines: whether it is incomplete, the name before; then seq and client of what was answered.
+/// The rest of a testimony in lines: whether it is incomplete, the name before; then what was answered, as in `held`.
 pub(super) fn testify(testimony: &Testimony) -> String {
     if *testimony == Testimony::default() {
         return String::new();
     }
     let first = format!("{} {}\n", u8::from(testimony.is_incomplete), testimony.was.as_deref().unwrap_or(""));
-    testimony.recent.iter().fold(first, |mut lines, (client, seq)| {
-        let _ = writeln!(lines, "{seq} {client}");
+    attempts(first, &testimony.recent)
+}
+
+/// Each in a line: seq, attempt, client.
+fn attempts(first: String, ids: &[AttemptId]) -> String {
+    ids.iter().fold(first, |mut lines, id| {
+        // Writing to a string can't fail.
+        let _ = writeln!(lines, "{} {} {}", id.seq, id.attempt, id.client);
         lines
     })
 }
@@ -202,19 +222,15 @@ pub(super) fn testify(testimony: &Testimony) -> String {
 pub(super) fn witness(name: String, told: &str, held: &str) -> Option<Witness> {
     let mut lines = told.lines();
     let (is_incomplete, was) = lines.next()?.split_once(' ')?;
-    let recent = |line: &str| {
-        let (seq, client) = line.split_once(' ')?;
-        Some((client.into(), seq.parse().ok()?))
-    };
-    let held_one = |line: &str| {
+    let one = |line: &str| {
         let mut words = line.splitn(3, ' ');
         let (seq, attempt) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         Some(AttemptId { client: words.next()?.into(), seq, attempt })
     };
     let testimony = Testimony {
         was: (!was.is_empty()).then(|| was.into()),
-        held: held.lines().map(held_one).collect::<Option<_>>()?,
-        recent: lines.map(recent).collect::<Option<_>>()?,
+        held: held.lines().map(one).collect::<Option<_>>()?,
+        recent: lines.map(one).collect::<Option<_>>()?,
         is_incomplete: is_incomplete == "1",
     };
     Some((name.into(), testimony))

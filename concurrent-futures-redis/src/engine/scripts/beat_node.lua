@@ -6,7 +6,7 @@ local alive = 0
 if redis.call('SET', lease(ARGV[2]), '', 'XX', 'PX', ARGV[4]) then
   alive = 1
   redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-  for _, key in ipairs({ 'tasks', 'joined', 'testimony', 'held', 'sessions', 'limit:' .. ARGV[2] }) do
+  for _, key in ipairs({ 'tasks', 'joined', 'testimony', 'held', 'clients', 'sessions', 'limit:' .. ARGV[2] }) do
     redis.call('PEXPIRE', own .. key, DAY)
   end
 end

@@ -27,12 +27,19 @@ for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', tasks, 'nodes')) do
 end
 local joined = redis.call('HGETALL', own .. 'joined')
 for i = 1, #joined, 2 do
-  if joined[i + 1] ~= 'buried' then look_at(joined[i]) end
+  if not is_buried(joined[i + 1]) then
+    look_at(joined[i])
+  else
+    -- It may hold what a client waits for that had not come then.
+    each_held(joined[i], function(client)
+      if lives(client) then look_at(joined[i]) end
+    end)
+  end
 end
 
 local function lose(name, client, seq, attempt)
   redis.call('HDEL', own .. 'args:' .. client, seq .. '/' .. attempt)
-  answer(client, seq, attempt, '2', '0', name, '')
+  return answer(client, seq, attempt, '2', '0', name, '')
 end
 
 for _, name in ipairs(dead) do
@@ -59,15 +66,16 @@ for _, name in ipairs(dead) do
     end
     if #page < 1000 then break end
   end
-  local held = redis.call('HGET', own .. 'held', name) or ''
-  for seq, attempt, client in held:gmatch('(%d+) (%d+) ([^\n]*)\n') do lose(name, client, seq, attempt) end
-  redis.call('HDEL', own .. 'held', name)
-  redis.call('HDEL', own .. 'testimony', name)
+  -- Of a client that has not come it stays, for a later burial.
+  each_held(name, function(client, seq, attempt)
+    if lose(name, client, seq, attempt) then redis.call('HDEL', own .. 'held:' .. client, seq .. '/' .. attempt) end
+  end)
   redis.call('XGROUP', 'DELCONSUMER', tasks, 'nodes', name)
   -- `limit:` stays: what is still on its way to the node is judged by the same words.
   local term = redis.call('HGET', own .. 'joined', name)
-  if term and term ~= 'buried' then
-    redis.call('HSET', own .. 'joined', name, 'buried')
+  if term then
+    if is_buried(term) then term = term:sub(8) else redis.call('HSET', own .. 'joined', name, 'buried ' .. term) end
+    -- From the last burial on: what it lost lies in the replies for a lease before it is forgotten.
     redis.call('SET', own .. 'buried:' .. name, '', 'PX', term)
   end
 end

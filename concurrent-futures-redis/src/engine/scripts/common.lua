@@ -21,6 +21,11 @@ local function lease(node)
   return KEYS[2]:sub(1, -#'nodes' - 1) .. 'lease:' .. node
 end
 
+-- What `joined` says of a node: its lease in milliseconds, behind `buried ` once it was buried.
+local function is_buried(word)
+  return word:sub(1, 6) == 'buried'
+end
+
 local function lives(client)
   return redis.call('EXISTS', own .. 'client:' .. client) == 1
 end
@@ -63,6 +68,15 @@ end
 local function remove(id)
   redis.call('XACK', tasks, 'nodes', id)
   redis.call('XDEL', tasks, id)
+end
+
+-- Calls `f` with client, field and line of each attempt that a node testified to hold and that is not answered since.
+local function each_held(node, f)
+  local told = redis.call('HGET', own .. 'held', node) or ''
+  for line, seq, attempt, client in told:gmatch('((%d+) (%d+) ([^\n]*)\n)') do
+    local field = seq .. '/' .. attempt
+    if redis.call('HEXISTS', own .. 'held:' .. client, field) == 1 then f(client, seq, attempt, line) end
+  end
 end
 
 -- Gives the place of the answer in the client's stream; false if there is none.

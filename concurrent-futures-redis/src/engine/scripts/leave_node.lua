@@ -3,6 +3,7 @@ if is_over() then return OVER end
 free()
 redis.call('UNLINK', lease(ARGV[2]))
 redis.call('HDEL', KEYS[2], ARGV[2])
+each_held(ARGV[2], function(client, seq, attempt) redis.call('HDEL', own .. 'held:' .. client, seq .. '/' .. attempt) end)
 for _, hash in ipairs({ 'joined', 'testimony', 'held' }) do redis.call('HDEL', own .. hash, ARGV[2]) end
 -- What is still on its way to it was not begun.
 local limit = own .. 'limit:' .. ARGV[2]

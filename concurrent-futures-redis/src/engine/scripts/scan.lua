@@ -1,5 +1,6 @@
 -- A page of SCAN. ARGV: life, client, first entry, how many entries to look at.
--- Gives the last entry it looked at, or nothing if there are no more; entry, seq, attempt of each that is the client's.
+-- Gives the last entry it looked at, or nothing if there are no more; entry, seq, attempt of each that is the client's; with
+-- the last page, as `seq/attempt`, what testimonies hold of it.
 if is_over() then return OVER end
 local page = redis.call('XRANGE', tasks, ARGV[3], '+', 'COUNT', ARGV[4])
 local found, last = {}, ''
@@ -13,4 +14,7 @@ for _, entry in ipairs(page) do
     found[#found + 1] = by_name.a
   end
 end
-return { last, found }
+-- Not before the last: a node may join meanwhile.
+local held = {}
+if last == '' then held = redis.call('HKEYS', own .. 'held:' .. ARGV[2]) end
+return { last, found, held }

@@ -2,7 +2,7 @@
 
 use super::list::List;
 use super::rules::{Rule, Scope};
-use super::state::{Attempt, Kind, Late, Reply, Set, State, TASKS, TaskAt};
+use super::state::{Attempt, Heard, Kind, Late, Reply, Set, State, TASKS, TaskAt};
 use super::steps::Steps;
 
 pub(crate) fn steps(steps: &mut Steps<'_>) {
@@ -122,13 +122,16 @@ fn read(steps: &mut Steps<'_>) {
             state.read(reply, scope);
         });
     }
-    let there = steps.from.names_there();
+    let there = steps.from.names_there(scope);
     if there != client.known {
         steps.go("BEAT of the client", |state| {
             if scope.keeps(Rule::ForgetAfterRead) {
                 state.read_all(scope);
             }
             state.client.known = there;
+            for node in state.nodes.iter_mut().filter(|node| there.has(node.name)) {
+                node.was_known |= scope.lacks(Rule::CreditLapses);
+            }
         });
     }
 }
@@ -191,8 +194,15 @@ fn settle(steps: &mut Steps<'_>) {
             });
         }
     }
-    if client.awaited.is_empty() {
-        steps.go("doubts are settled", |state| state.settle(scope));
+    if let Some(heard) = client.heard {
+        steps.go("READ, and settle", |state| state.settle(heard, scope));
+    } else if client.awaited.is_empty() {
+        steps.go("the testimonies are read", |state| {
+            if scope.lacks(Rule::WitnessBeforeRead) {
+                state.read_all(scope);
+            }
+            state.client.heard = Some(state.hear(scope));
+        });
     }
 }
 
@@ -233,6 +243,8 @@ impl State {
 
     pub(crate) fn disconnect(&mut self) {
         self.client.up = false;
+        self.client.scanned = None;
+        self.client.heard = None;
         self.budget.breaks -= 1;
     }
 
@@ -300,13 +312,15 @@ impl State {
         task.at = TaskAt::Queued;
     }
 
-    /// The names that the client need not forget. A name whose node lives counts: by the time that it is forgotten, the
-    /// node knows.
-    fn names_there(&self) -> Set {
+    /// The names that the client may not forget. A name whose node lives counts: by the time that it is forgotten, the
+    /// node has lost its credit.
+    fn names_there(&self, scope: &Scope) -> Set {
         let mut names = Set::default();
         for registered in self.server.names.iter() {
             let unburied = registered.leased || !registered.testimony.held.is_empty();
-            if unburied || self.is_used(registered.name) {
+            let given = self.server.entries.iter().any(|entry| entry.given == Some(registered.name));
+            let used = scope.keeps(Rule::CreditLapses) && self.is_used(registered.name);
+            if unburied || given || used {
                 names.add(registered.name);
             }
         }
@@ -329,6 +343,7 @@ impl State {
         self.client.life = self.server.life;
         self.client.up = true;
         self.client.scanned = None;
+        self.client.heard = None;
         self.open_session();
         for task in 0..TASKS {
             if !self.client.tasks[task].at.is_out() {
@@ -342,20 +357,38 @@ impl State {
         }
     }
 
-    fn settle(&mut self, scope: &Scope) {
-        self.read_all(scope);
+    fn hear(&self, scope: &Scope) -> Heard {
+        let mut heard = Heard::default();
+        let in_doubt = |task: &usize| self.client.tasks[*task].at == TaskAt::Doubt;
+        for task in (0..TASKS).filter(in_doubt) {
+            let attempt = self.attempt(task);
+            let answered =
+                |number: u8| number == attempt.number || number > 0 && scope.lacks(Rule::RecentByAttempt);
+            if self.server.is_held(attempt, scope) {
+                heard.held.add(task as u8);
+            }
+            if self.server.names.iter().any(|name| answered(name.testimony.recent[task])) {
+                heard.recent.add(task as u8);
+            }
+        }
+        heard
+    }
+
+    fn settle(&mut self, heard: Heard, scope: &Scope) {
+        self.client.heard = None;
+        let heard = if scope.keeps(Rule::WitnessBeforeRead) {
+            self.read_all(scope);
+            heard
+        } else {
+            self.hear(scope)
+        };
         for task in 0..TASKS {
             if self.client.tasks[task].at != TaskAt::Doubt {
                 continue;
             }
-            let attempt = self.attempt(task);
-            let recent = self.server.names.iter().any(|name| {
-                let answered = name.testimony.recent[task];
-                answered == attempt.number || answered > 0 && scope.lacks(Rule::RecentByAttempt)
-            });
-            if self.server.is_held(attempt, scope) {
+            if heard.held.has(task as u8) {
                 self.client.tasks[task].at = TaskAt::Shipped;
-            } else if recent || self.client.missing {
+            } else if heard.recent.has(task as u8) || self.client.missing {
                 self.lose(task, scope);
             } else {
                 self.queue_again(task);
@@ -372,6 +405,7 @@ impl State {
         if scope.lacks(Rule::ForgottenIsLost) {
             self.server.client = Some(self.client.number);
             self.client.up = false;
+            self.client.heard = None;
             return;
         }
         let tasks = self.client.tasks;
@@ -379,6 +413,7 @@ impl State {
         self.open_session();
         self.client.up = true;
         self.client.scanned = None;
+        self.client.heard = None;
         (0..TASKS).filter(|task| tasks[*task].at.is_out()).for_each(|task| self.lose(task, scope));
     }
 }

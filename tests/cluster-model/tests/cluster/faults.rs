@@ -56,7 +56,6 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
     }
     if budget.breaks > 0 && !client.dead && (client.up || client.scanned.is_some()) {
         steps.fault("the client's connection breaks", |state| {
-            state.client.scanned = None;
             state.disconnect();
         });
     }

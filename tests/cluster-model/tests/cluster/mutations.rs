@@ -5,8 +5,8 @@ use super::rules::{Rule, Scope};
 
 pub(crate) struct Mutation {
     pub(crate) rule: Rule,
-    /// What is seen first, by a shortest way. None: nothing in any scope; the rule is kept for another reason.
-    pub(crate) fails: Option<Property>,
+    /// What is seen first, by a shortest way.
+    pub(crate) fails: Property,
     /// The scope in which it is seen.
     pub(crate) scope: Scope,
 }
@@ -31,7 +31,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(R::ScanBeforeRead, P::BegunTwice, BREAK),
         breaks(R::HeldIsThere, P::BegunTwice, Scope { restarts: 1, breaks: 1, ..ONE }),
         breaks(R::HistoryRead, P::Stuck, BREAK),
-        breaks(R::OldConnectionEnds, P::BegunTwice, Scope { breaks: 1, lapses: 1, ..Scope::new() }),
+        breaks(R::OldConnectionEnds, P::BegunTwice, Scope { breaks: 1, deaths: 1, ..Scope::new() }),
         breaks(R::LimitStated, P::BegunTwice, DEATH),
         breaks(R::CreditBeforeUse, P::BegunTwice, DEATH),
         breaks(R::BuryHonoursLimit, P::BegunTwice, DEATH),
@@ -49,19 +49,29 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         ),
         breaks(R::KilledTestified, P::BegunTwice, Scope { restarts: 1, forgets: 1, ..ONE }),
         breaks(R::WitnessesAwaited, P::BegunTwice, RESTART),
+        breaks(R::WitnessBeforeRead, P::BegunTwice, RESTART),
         breaks(R::WitnessIsKnown, P::BegunTwice, RESTARTS),
         breaks(R::DoubtOnlyOnce, P::BegunTwice, RESTARTS),
-        breaks(R::HeldByAttempt, P::BegunTwice, Scope { restarts: 1, lapses: 1, retries: ONCE, ..ONE }),
+        breaks(
+            R::HeldByAttempt,
+            P::Stuck,
+            Scope { restarts: 1, lapses: 1, crashes: 1, one_node: true, retries: ONCE, ..ONE },
+        ),
         breaks(R::JoinWaits, P::BegunTwice, LATE),
         breaks(R::ForgetAfterRead, P::BegunTwice, Scope { restarts: 1, deaths: 1, ..ONE }),
+        breaks(R::CreditLapses, P::BegunTwice, Scope { restarts: 1, lapses: 1, late_node: true, ..ONE }),
         breaks(R::OldAnswerNamesNone, P::Stuck, RESTART),
-        survives(R::NewNameDropsReady, LAPSE),
+        breaks(R::NewNameDropsReady, P::BegunTwice, RESTART),
         breaks(R::VerdictByAttempt, P::WrongLoss, Scope { restarts: 1, lapses: 2, retries: ONCE, ..ONE }),
         breaks(R::LateDropped, P::ResolvedTwice, Scope { lapses: 1, ..LAPSE }),
         breaks(R::ForgottenIsLost, P::BegunTwice, FORGET),
         breaks(R::GrantNeedsClient, P::DeadClientBegun, CLIENT),
         breaks(R::CreditNeedsClient, P::DeadClientBegun, CLIENT),
-        breaks(R::CreditSkipsNone, P::BegunTwice, Scope { forgets: 1, deaths: 1, ..Scope::new() }),
+        breaks(
+            R::CreditSkipsNone,
+            P::BegunTwice,
+            Scope { late_node: true, forgets: 1, deaths: 1, ..Scope::new() },
+        ),
         breaks(R::DeadAreDropped, P::Stuck, CLIENT),
         breaks(R::KillOnlySeen, P::KilledAlive, Scope { restarts: 1, ..CLIENT }),
         breaks(R::ArgumentFirst, P::ArgumentGone, Scope { beside: true, ..NO }),
@@ -70,9 +80,5 @@ pub(crate) const MUTATIONS: &[Mutation] = {
 };
 
 const fn breaks(rule: Rule, property: Property, scope: Scope) -> Mutation {
-    Mutation { rule, fails: Some(property), scope }
-}
-
-const fn survives(rule: Rule, scope: Scope) -> Mutation {
-    Mutation { rule, fails: None, scope }
+    Mutation { rule, fails: property, scope }
 }

@@ -49,9 +49,9 @@ fn fetch(steps: &mut Steps<'_>, at: usize) {
             state.read_history(at, scope);
         });
     }
-    let ahead = node.work.iter().filter(|work| matches!(work.stage, Stage::Ready | Stage::Asked)).count();
+    let ahead = node.work.iter().filter(|work| work.stage < Stage::Begun).count();
     // With no client there is nobody to know it: then it only tidies up.
-    let known = client.known.has(node.name) || client.dead || steps.lacks(Rule::JoinWaits);
+    let known = client.known.has(node.name) || node.was_known || client.dead || steps.lacks(Rule::JoinWaits);
     let some = server.entries.iter().any(|entry| entry.given.is_none());
     if node.fetched.is_some() || ahead >= AHEAD || !known {
         return;
@@ -116,21 +116,24 @@ fn send(steps: &mut Steps<'_>, at: usize) {
     let node = steps.from.nodes[at];
     let mut answers = List::default();
     node.work.iter().filter(|work| work.stage == Stage::Done).for_each(|work| answers.push(*work));
-    let busy = node.work.iter().any(|work| work.stage == Stage::Begun);
+    let busy = node.work.iter().filter(|work| work.stage == Stage::Begun).count() as u8;
+    let free = steps.scope.slots.saturating_sub(busy);
     let ready = node.work.iter().find(|work| work.stage == Stage::Ready);
-    let usable = node.limit.credit > 0 && ready.is_none_or(|work| node.credits(work.attempt, steps.scope));
-    let begin = ready.map(|work| work.id).filter(|_| !busy && !usable);
-    let extra = u8::from(ready.is_none() && !busy && node.limit.credit == 0);
-    if begin.is_none() && answers.is_empty() && extra == 0 {
-        return;
-    }
+    let credit = node.limit.credit;
+    let usable = credit > 0 && ready.is_none_or(|work| node.credits(work.attempt, steps.scope));
+    let begin = ready.map(|work| work.id).filter(|_| free > 0 && !usable);
+    let extra = if ready.is_none() { free.saturating_sub(credit) } else { 0 };
     let stated = if steps.keeps(Rule::CreditBeforeUse) { extra } else { 0 };
-    let limit = Limit { up_to: begin.unwrap_or(0).max(node.limit.up_to), credit: node.limit.credit + stated };
-    steps.go("a STEP is sent", |state| {
-        let asked = state.nodes[at].work.iter_mut().filter(|work| work.stage == Stage::Ready);
-        asked.filter(|work| Some(work.id) == begin).for_each(|work| work.stage = Stage::Asked);
-        state.nodes[at].step = Some(Step { answers, begin, limit, extra, done: None, name: node.name });
-    });
+    let limit = Limit { up_to: begin.unwrap_or(0).max(node.limit.up_to), credit: credit + stated };
+    let step = Step { answers, begin, back: None, limit, extra, done: None, name: node.name };
+    if begin.is_some() || !answers.is_empty() || extra > 0 {
+        steps.go("a STEP is sent", |state| state.nodes[at].send(step));
+    }
+    let last = node.work.iter().rfind(|work| work.stage == Stage::Ready && steps.scope.backs);
+    if let Some(work) = last {
+        let step = Step { begin: None, back: Some(work.id), limit: node.limit, extra: 0, ..step };
+        steps.go("a STEP that gives back is sent", |state| state.nodes[at].send(step));
+    }
 }
 
 fn answered(steps: &mut Steps<'_>, at: usize) {
@@ -191,6 +194,17 @@ impl Node {
         !scope.loses_clients() || self.sees == attempt.client + 1 || scope.lacks(Rule::CreditNeedsClient)
     }
 
+    fn send(&mut self, step: Step) {
+        for work in self.work.iter_mut().filter(|work| work.stage == Stage::Ready) {
+            if step.begin == Some(work.id) {
+                work.stage = Stage::Asked;
+            } else if step.back == Some(work.id) {
+                work.stage = Stage::Returned;
+            }
+        }
+        self.step = Some(step);
+    }
+
     fn add_work(&mut self, work: Work) {
         self.work.push(work);
         self.work.sort_unstable();
@@ -202,7 +216,7 @@ impl Node {
     }
 
     fn drop_unbegun(&mut self) {
-        self.work.retain(|work| matches!(work.stage, Stage::Begun | Stage::Done));
+        self.work.retain(|work| work.stage >= Stage::Begun);
     }
 }
 
@@ -237,7 +251,7 @@ impl State {
         while self.nodes[at].limit.credit > 0 {
             let node = &mut self.nodes[at];
             let in_order = scope.keeps(Rule::CreditSkipsNone);
-            let unbegun = |work: &Work| matches!(work.stage, Stage::Ready | Stage::Asked);
+            let unbegun = |work: &Work| work.stage < Stage::Begun;
             let allowed = |work: &Work| work.stage == Stage::Ready && node.credits(work.attempt, scope);
             let first = node.work.iter().position(|work| unbegun(work) && (in_order || allowed(work)));
             let Some(index) = first.filter(|index| allowed(&node.work[*index])) else { return };
@@ -265,10 +279,12 @@ impl State {
     fn take_answer(&mut self, at: usize, step: &Step, done: Stepped, scope: &Scope) {
         let node = &mut self.nodes[at];
         node.step = None;
-        for answer in step.answers.iter().filter(|answer| !done.nowhere.has(answer.attempt.task)) {
+        let answers = (0..).zip(step.answers.iter());
+        for (_, answer) in answers.filter(|(index, _)| !done.nowhere.has(*index)) {
             node.work.retain(|work| work.attempt != answer.attempt);
             node.answered(answer.attempt);
         }
+        node.work.retain(|work| work.stage != Stage::Returned);
         let asked = node.work.iter().position(|work| work.stage == Stage::Asked);
         if let Some(index) = asked {
             if done.leased && done.granted {
@@ -286,7 +302,7 @@ impl State {
     /// It won't be answered; what was asked for is not begun.
     fn drop_step(&mut self, at: usize) {
         self.nodes[at].step = None;
-        self.nodes[at].work.retain(|work| work.stage != Stage::Asked);
+        self.nodes[at].work.retain(|work| !matches!(work.stage, Stage::Asked | Stage::Returned));
     }
 
     fn join(&mut self, at: usize, scope: &Scope) {
@@ -319,7 +335,7 @@ impl State {
         let Node { sees: before, work, .. } = self.nodes[at];
         self.nodes[at].sees = self.server.client.map_or(0, |client| client + 1);
         for Work { id, attempt, stage, .. } in work.iter().copied() {
-            if stage == Stage::Asked || !self.is_gone(id, attempt, before, scope) {
+            if matches!(stage, Stage::Asked | Stage::Returned) || !self.is_gone(id, attempt, before, scope) {
                 continue;
             }
             if stage == Stage::Ready && scope.lacks(Rule::DeadAreDropped) {

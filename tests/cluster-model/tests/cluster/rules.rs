@@ -57,6 +57,8 @@ rules! {
     KilledTestified,
     /// In doubt, the client waits for each node that it knew. Without: it asks those that are there.
     WitnessesAwaited,
+    /// The client reads the testimonies first, then its replies. Without: the other way round.
+    WitnessBeforeRead,
     /// A node that has testified is known.
     WitnessIsKnown,
     /// A task in doubt that sees yet another life is given up unless a node holds it.
@@ -67,6 +69,8 @@ rules! {
     JoinWaits,
     /// A client forgets a dead node only with its replies read.
     ForgetAfterRead,
+    /// A node uses no credit later than a lease after its last beat. Without: clients forget names that may still begin.
+    CreditLapses,
     /// An answer to what began in an earlier life names no entry.
     OldAnswerNamesNone,
     /// A node that takes a new name drops what it has not begun.
@@ -120,8 +124,14 @@ pub(crate) struct Scope {
     pub(crate) beside: bool,
     /// Both tasks may go in one SUBMIT, or in two that are on their way at once.
     pub(crate) batches: bool,
+    /// How many tasks a node runs at once: 1 or 2.
+    pub(crate) slots: u8,
+    /// A node may give back what it has not begun.
+    pub(crate) backs: bool,
     /// The second node comes later.
     pub(crate) late_node: bool,
+    /// ... or never, and no other in its place.
+    pub(crate) one_node: bool,
     pub(crate) without: Option<Rule>,
 }
 
@@ -140,7 +150,10 @@ impl Scope {
             cancels: false,
             beside: false,
             batches: false,
+            slots: 1,
+            backs: false,
             late_node: false,
+            one_node: false,
             without: None,
         }
     }
@@ -173,9 +186,12 @@ impl fmt::Display for Scope {
             (u8::from(self.cancels), "cancel"),
             (u8::from(self.beside), "payload beside"),
             (u8::from(self.batches), "batches"),
+            (u8::from(self.backs), "backs"),
+            (u8::from(self.slots == 2), "2 slots"),
             (u8::from(self.late_node), "late node"),
             (self.retries[0], "retry"),
             (u8::from(self.tasks == 1), "one task"),
+            (u8::from(self.one_node), "one node"),
         ];
         let words = counts.iter().flat_map(|(count, word)| std::iter::repeat_n(*word, usize::from(*count)));
         let words: Vec<&str> = words.collect();

@@ -128,7 +128,8 @@ impl State {
     pub(crate) fn step(&mut self, step: &Step, scope: &Scope) -> Stepped {
         let server = &mut self.server;
         let mut stepped = Stepped::default();
-        for Work { id, attempt, died, .. } in step.answers.iter().copied() {
+        for (index, work) in (0..).zip(step.answers.iter()) {
+            let Work { id, attempt, died, .. } = *work;
             server.remove(id);
             let kind = if died { Kind::Lost } else { Kind::Done };
             if server.answer(attempt, kind, scope) {
@@ -136,7 +137,7 @@ impl State {
                     registered.testimony.held.retain(|held| *held != attempt);
                 }
             } else {
-                stepped.nowhere.add(attempt.task);
+                stepped.nowhere.add(index);
             }
         }
         stepped.leased = server.is_leased(step.name);
@@ -158,6 +159,11 @@ impl State {
             } else if !lives && entry.is_some() && scope.keeps(Rule::DeadAreDropped) {
                 self.server.remove(id);
             }
+        }
+        let given = |entry: &&Entry| Some(entry.id) == step.back && entry.given == Some(step.name);
+        if let Some(Entry { id, attempt, .. }) = self.server.entries.iter().find(given).copied() {
+            self.server.remove(id);
+            self.put(attempt);
         }
         stepped
     }

@@ -118,8 +118,10 @@ pub(crate) struct Server {
 pub(crate) enum Stage {
     #[default]
     Ready,
-    /// In a STEP that is on its way.
+    /// In a STEP that is on its way, which asks leave to begin it.
     Asked,
+    /// ... which gives it back.
+    Returned,
     Begun,
     /// It has run to its end.
     Done,
@@ -140,7 +142,7 @@ pub(crate) struct Work {
 pub(crate) struct Stepped {
     pub(crate) leased: bool,
     pub(crate) granted: bool,
-    /// Tasks whose answer found no client.
+    /// Which answers found no client, by their index.
     pub(crate) nowhere: Set,
 }
 
@@ -150,6 +152,8 @@ pub(crate) struct Step {
     pub(crate) answers: List<Work, 3>,
     /// The one entry that it asks leave for.
     pub(crate) begin: Option<Id>,
+    /// The one entry that it gives back.
+    pub(crate) back: Option<Id>,
     pub(crate) limit: Limit,
     /// How much of the credit is new.
     pub(crate) extra: u8,
@@ -171,6 +175,8 @@ pub(crate) struct Node {
     pub(crate) recent: [u8; TASKS],
     /// Its connection broke, and it has not read its history since.
     pub(crate) broken: bool,
+    /// Its client has known it; only without [`CreditLapses`](super::rules::Rule), with which a live node stays known.
+    pub(crate) was_known: bool,
     /// The client that lived at its last beat, counted from 1.
     pub(crate) sees: u8,
     pub(crate) name: Name,
@@ -225,12 +231,21 @@ pub(crate) struct Client {
     pub(crate) tasks: [Task; TASKS],
     /// After a break: what the SCAN has seen.
     pub(crate) scanned: Option<Set>,
+    /// In a new life: what the testimonies say.
+    pub(crate) heard: Option<Heard>,
     /// Names of the nodes of this life.
     pub(crate) known: Set,
     /// ... and of the last one, of which it waits for word.
     pub(crate) awaited: Set,
     /// One of them didn't come back.
     pub(crate) missing: bool,
+}
+
+/// What all testimonies say of the client's tasks in doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub(crate) struct Heard {
+    pub(crate) held: Set,
+    pub(crate) recent: Set,
 }
 
 /// What an old connection of the client's still has in it.
@@ -291,7 +306,7 @@ impl State {
         state.server.session = 1;
         state.server.client = Some(0);
         for (name, node) in (0..).zip(&mut state.nodes) {
-            if name > 0 && scope.late_node {
+            if name > 0 && (scope.late_node || scope.one_node) {
                 continue;
             }
             *node = Node { up: true, name, sees: 1, ..Node::default() };
@@ -306,7 +321,7 @@ impl State {
             forgets: scope.forgets,
             client_deaths: scope.client_deaths,
             crashes: scope.crashes,
-            starts: 1,
+            starts: u8::from(!scope.one_node),
         };
         state.tidy();
         state

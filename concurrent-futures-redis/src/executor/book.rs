@@ -1,0 +1,457 @@
+//! [`Book`]: the client's table of tasks that have no result yet, and where each of them stands. No input or output: the rules
+//! C1 to C5 of `PROTOCOL.md`, for the threads that talk to the server.
+
+use crate::engine::Witness;
+use crate::wire::{Answer, AttemptId, EntryId, Kind, Name, Session};
+use concurrent_futures::{FutureId, Parcel, State, Task, TaskError, WorkerLost};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Every task that has no result yet.
+pub(super) struct Book {
+    client: Name,
+    /// By number: in the order of submission.
+    tasks: BTreeMap<u64, Record>,
+    by_id: HashMap<FutureId, u64>,
+    /// What is to be submitted; some have left the table since.
+    queue: VecDeque<u64>,
+    queued: usize,
+    next: u64,
+    /// The last answer of this life that was looked at: what lies before it was too.
+    mark: EntryId,
+    /// The names that may have begun tasks of this client in this life.
+    known: HashSet<Name>,
+    doubts: Option<Doubts>,
+    pub(super) totals: Totals,
+}
+
+/// What has happened, in numbers.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) finished: u64,
+    pub(super) failed: u64,
+    pub(super) cancelled: u64,
+    pub(super) deaths: u64,
+    pub(super) lost: u64,
+    pub(super) resubmitted: u64,
+    pub(super) late: u64,
+}
+
+struct Record {
+    task: Task,
+    parcel: Arc<Parcel>,
+    attempt: u32,
+    retries: u32,
+    place: Place,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    /// Not sent, or certainly not arrived.
+    Queued,
+    /// SUBMIT was sent and not answered.
+    Unsure,
+    /// In the stream, or with a node; without an entry if a node holds it from an earlier life.
+    Shipped(Option<EntryId>),
+    /// It was shipped in a life that is over.
+    Doubt,
+}
+
+/// After a new life began: who has to say what became of the tasks of the old one.
+struct Doubts {
+    since: Instant,
+    names: HashSet<Name>,
+    /// A witness is known to be missing already.
+    is_missing: bool,
+}
+
+/// A task on its way into the stream.
+pub(super) struct Outgoing {
+    pub(super) id: AttemptId,
+    pub(super) time_limit: Option<Duration>,
+    pub(super) parcel: Arc<Parcel>,
+}
+
+/// A task that is over: what is to be done without the lock, since it runs the user's callbacks.
+pub(super) enum Ended {
+    Reply(Task, Arc<[u8]>),
+    Error(Task, TaskError),
+}
+
+impl Book {
+    pub(super) fn new(client: Name) -> Self {
+        Book {
+            client,
+            tasks: BTreeMap::new(),
+            by_id: HashMap::new(),
+            queue: VecDeque::new(),
+            queued: 0,
+            next: 1,
+            mark: EntryId::ZERO,
+            known: HashSet::new(),
+            doubts: None,
+            totals: Totals::default(),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Name {
+        &self.client
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// How many were submitted to this executor and are not sent.
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// How many are in the stream or with nodes.
+    pub(super) fn dispatched(&self) -> usize {
+        self.tasks.len() - self.queued
+    }
+
+    pub(super) fn mark(&self) -> EntryId {
+        self.mark
+    }
+
+    // ---- in -----------------------------------------------------------------------------------------
+
+    pub(super) fn enter(&mut self, task: Task, parcel: Parcel) {
+        let seq = self.next;
+        self.next += 1;
+        let retries = task.options().get_retries();
+        self.by_id.insert(task.id(), seq);
+        let record = Record { task, parcel: Arc::new(parcel), attempt: 1, retries, place: Place::Queued };
+        self.tasks.insert(seq, record);
+        self.queue.push_back(seq);
+        self.queued += 1;
+    }
+
+    /// The next tasks to submit: at most `most`, and no more than `bytes` but for the first. From here on they are unsure.
+    pub(super) fn take_batch(&mut self, most: usize, bytes: usize) -> Vec<Outgoing> {
+        let (mut batch, mut size) = (Vec::new(), 0);
+        while batch.len() < most
+            && let Some(seq) = self.queue.pop_front()
+        {
+            let Some(record) = self.tasks.get_mut(&seq).filter(|record| record.place == Place::Queued) else {
+                continue;
+            };
+            let len = record.parcel.as_bytes().len();
+            if !batch.is_empty() && size + len > bytes {
+                self.queue.push_front(seq);
+                break;
+            }
+            size += len;
+            record.place = Place::Unsure;
+            self.queued -= 1;
+            batch.push(Outgoing {
+                id: AttemptId { client: self.client.clone(), seq, attempt: record.attempt },
+                time_limit: record.task.options().get_timeout(),
+                parcel: record.parcel.clone(),
+            });
+        }
+        batch
+    }
+
+    /// SUBMIT was answered: what it put into the stream.
+    pub(super) fn note_shipped(&mut self, batch: &[Outgoing], entries: &[EntryId]) {
+        for (outgoing, entry) in batch.iter().zip(entries) {
+            if let Some(record) = self.current(&outgoing.id)
+                && record.place == Place::Unsure
+            {
+                record.place = Place::Shipped(Some(*entry));
+            }
+        }
+    }
+
+    /// SUBMIT has certainly done nothing.
+    pub(super) fn take_back_batch(&mut self, batch: &[Outgoing]) {
+        for outgoing in batch.iter().rev() {
+            if self.current(&outgoing.id).is_some_and(|record| record.place == Place::Unsure) {
+                self.requeue(outgoing.id.seq);
+            }
+        }
+    }
+
+    // ---- out ----------------------------------------------------------------------------------------
+
+    /// C2: an answer of this life. What lies at the mark or before it was looked at already. Without a reply it is no answer
+    /// of a node's.
+    pub(super) fn answer(&mut self, answer: &Answer, reply: Option<Arc<[u8]>>) -> Option<Ended> {
+        let at = answer.entry?;
+        if at <= self.mark {
+            return None;
+        }
+        self.mark = at;
+        let reply = reply?;
+        let (seq, attempt) = (answer.id.seq, answer.id.attempt);
+        // A result of any attempt is as good as another; a verdict on an earlier one says nothing of this one.
+        let is_of_this = self.tasks.get(&seq).is_some_and(|record| {
+            *answer.id.client == *self.client
+                && (answer.kind == Kind::Done || record.attempt == attempt && record.place != Place::Queued)
+        });
+        if !is_of_this {
+            self.totals.late += 1;
+            return None;
+        }
+        match answer.kind {
+            Kind::Done => self.remove(seq).map(|record| Ended::Reply(record.task, reply)),
+            Kind::Verdict => self.remove(seq).map(|record| Ended::Reply(record.task, reply)),
+            Kind::Died => {
+                self.totals.deaths += 1;
+                if self.try_again(seq) {
+                    return None;
+                }
+                self.remove(seq).map(|record| Ended::Reply(record.task, reply))
+            }
+            Kind::Lost => {
+                let node = String::from_utf8_lossy(&reply).into_owned();
+                self.charge(seq, &node, "its lease ran out")
+            }
+        }
+    }
+
+    /// It may have begun, and nobody can say what became of it.
+    fn charge(&mut self, seq: u64, node: &str, cause: &str) -> Option<Ended> {
+        self.totals.lost += 1;
+        if self.try_again(seq) {
+            return None;
+        }
+        let task = self.remove(seq)?.task;
+        let label = task.options().get_label().cloned();
+        let lost = WorkerLost::new(node).with_task(task.id(), label).with_cause(cause);
+        Some(Ended::Error(task, TaskError::WorkerLost(lost)))
+    }
+
+    /// Takes one of its retries, if one is left: it is queued as its next attempt.
+    fn try_again(&mut self, seq: u64) -> bool {
+        let Some(record) = self.tasks.get_mut(&seq).filter(|record| record.retries > 0) else { return false };
+        record.retries -= 1;
+        record.attempt += 1;
+        Arc::make_mut(&mut record.parcel).try_again();
+        self.totals.resubmitted += 1;
+        self.requeue(seq);
+        true
+    }
+
+    fn requeue(&mut self, seq: u64) {
+        if let Some(record) = self.tasks.get_mut(&seq)
+            && record.place != Place::Queued
+        {
+            record.place = Place::Queued;
+            self.queue.push_front(seq);
+            self.queued += 1;
+        }
+    }
+
+    fn remove(&mut self, seq: u64) -> Option<Record> {
+        let record = self.tasks.remove(&seq)?;
+        self.by_id.remove(&record.task.id());
+        self.queued -= usize::from(record.place == Place::Queued);
+        Some(record)
+    }
+
+    fn current(&mut self, id: &AttemptId) -> Option<&mut Record> {
+        self.tasks.get_mut(&id.seq).filter(|record| record.attempt == id.attempt)
+    }
+
+    /// Ends all that is not sent.
+    pub(super) fn take_queued(&mut self) -> Vec<Task> {
+        let queued: Vec<u64> = self.of_place(|place| place == Place::Queued);
+        self.queue.clear();
+        queued.into_iter().filter_map(|seq| self.remove(seq)).map(|record| record.task).collect()
+    }
+
+    /// Ends everything.
+    pub(super) fn take_all(&mut self) -> Vec<Task> {
+        let all: Vec<u64> = self.tasks.keys().copied().collect();
+        self.queue.clear();
+        all.into_iter().filter_map(|seq| self.remove(seq)).map(|record| record.task).collect()
+    }
+
+    fn of_place(&self, is: impl Fn(Place) -> bool) -> Vec<u64> {
+        self.tasks.iter().filter(|(_, record)| is(record.place)).map(|(seq, _)| *seq).collect()
+    }
+
+    // ---- one task -----------------------------------------------------------------------------------
+
+    pub(super) fn state(&self, id: FutureId) -> State {
+        let place = self.by_id.get(&id).and_then(|seq| self.tasks.get(seq)).map(|record| record.place);
+        if place == Some(Place::Queued) { State::Queued } else { State::Dispatched }
+    }
+
+    /// Takes a task out for good that is not sent.
+    pub(super) fn take_if_queued(&mut self, id: FutureId) -> Option<Task> {
+        let seq = *self.by_id.get(&id)?;
+        self.tasks.get(&seq).filter(|record| record.place == Place::Queued)?;
+        self.remove(seq).map(|record| record.task)
+    }
+
+    /// Its attempt, and its entry if it is in the stream.
+    pub(super) fn attempt(&self, id: FutureId) -> Option<(AttemptId, Option<EntryId>)> {
+        let seq = *self.by_id.get(&id)?;
+        let record = self.tasks.get(&seq)?;
+        let entry = if let Place::Shipped(entry) = record.place { entry } else { None };
+        Some((AttemptId { client: self.client.clone(), seq, attempt: record.attempt }, entry))
+    }
+
+    /// CANCEL said that this attempt never begins.
+    pub(super) fn take_cancelled(&mut self, id: &AttemptId) -> Option<Task> {
+        self.current(id)?;
+        self.remove(id.seq).map(|record| record.task)
+    }
+
+    /// What is in the stream or with nodes, with its entry.
+    pub(super) fn shipped(&self) -> Vec<FutureId> {
+        let shipped = self.tasks.values().filter(|record| matches!(record.place, Place::Shipped(Some(_))));
+        shipped.map(|record| record.task.id()).collect()
+    }
+
+    /// What is on the server or with nodes, for people.
+    pub(super) fn outside(&self) -> impl Iterator<Item = (FutureId, Option<Arc<str>>)> {
+        let outside = self.tasks.values().filter(|record| record.place != Place::Queued);
+        outside.map(|record| (record.task.id(), record.task.options().get_label().cloned()))
+    }
+
+    // ---- names --------------------------------------------------------------------------------------
+
+    /// C4: names may be added at once,
+    pub(super) fn learn(&mut self, names: impl IntoIterator<Item = Name>) {
+        self.known.extend(names);
+    }
+
+    pub(super) fn known(&self) -> HashSet<Name> {
+        self.known.clone()
+    }
+
+    /// and forgotten only when every answer is read that was there when a BEAT no longer had them.
+    pub(super) fn forget(&mut self, names: &[Name]) {
+        for name in names {
+            self.known.remove(name);
+        }
+    }
+
+    // ---- breaks and lives ---------------------------------------------------------------------------
+
+    /// C1: after a new session, a SCAN and a READ to the end. What is nowhere never got there.
+    pub(super) fn reconcile(&mut self, scan: &[(AttemptId, Option<EntryId>)]) {
+        let found: HashMap<(u64, u32), Option<EntryId>> =
+            scan.iter().map(|(id, entry)| ((id.seq, id.attempt), *entry)).collect();
+        let mut nowhere = Vec::new();
+        for (seq, record) in &mut self.tasks {
+            if matches!(record.place, Place::Unsure | Place::Shipped(_)) {
+                match found.get(&(*seq, record.attempt)) {
+                    Some(entry) => record.place = Place::Shipped(*entry),
+                    None => nowhere.push(*seq),
+                }
+            }
+        }
+        nowhere.into_iter().rev().for_each(|seq| self.requeue(seq));
+    }
+
+    /// C3: another life has begun. Nothing of the old one is believed.
+    pub(super) fn begin_life(&mut self, now: Instant) {
+        self.mark = EntryId::ZERO;
+        let mut any = false;
+        for record in self.tasks.values_mut() {
+            if matches!(record.place, Place::Unsure | Place::Shipped(_)) {
+                record.place = Place::Doubt;
+            }
+            any |= record.place == Place::Doubt;
+        }
+        let names = std::mem::take(&mut self.known);
+        self.doubts = match self.doubts.take() {
+            _ if !any => None,
+            None => Some(Doubts { since: now, names, is_missing: false }),
+            // What happened in the life between has no witness.
+            Some(mut doubts) => {
+                doubts.names.extend(names);
+                Some(Doubts { since: now, names: doubts.names, is_missing: true })
+            }
+        };
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.doubts.is_some()
+    }
+
+    /// C3: whether each name of the old life has testified, or is missing because a lease has passed.
+    pub(super) fn hear_witnesses(&mut self, witnesses: &[Witness], lease: Duration, now: Instant) -> bool {
+        self.known.extend(witnesses.iter().map(|(name, _)| name.clone()));
+        let Some(doubts) = &mut self.doubts else { return false };
+        let testified: HashSet<&Name> = witnesses.iter().filter_map(|(_, said)| said.was.as_ref()).collect();
+        let all_are_heard = doubts.names.iter().all(|name| testified.contains(name));
+        if !all_are_heard && now.saturating_duration_since(doubts.since) < lease {
+            return false;
+        }
+        doubts.is_missing |= !all_are_heard;
+        true
+    }
+
+    /// C3: settles what is in doubt, after every answer of the new life was read.
+    pub(super) fn settle_doubts(&mut self, witnesses: &[Witness]) -> Vec<Ended> {
+        let Some(doubts) = self.doubts.take() else { return Vec::new() };
+        let mine = |id: &&AttemptId| *id.client == *self.client;
+        let number = |id: &AttemptId| (id.seq, id.attempt);
+        let held: HashSet<(u64, u32)> =
+            witnesses.iter().flat_map(|(_, said)| &said.held).filter(mine).map(number).collect();
+        let recent: HashSet<(u64, u32)> =
+            witnesses.iter().flat_map(|(_, said)| &said.recent).filter(mine).map(number).collect();
+        let is_missing = doubts.is_missing || witnesses.iter().any(|(_, said)| said.is_incomplete);
+        let mut ended = Vec::new();
+        for seq in self.of_place(|place| place == Place::Doubt).into_iter().rev() {
+            let Some(record) = self.tasks.get_mut(&seq) else { continue };
+            let attempt = (seq, record.attempt);
+            if held.contains(&attempt) {
+                record.place = Place::Shipped(None);
+            } else if recent.contains(&attempt) {
+                ended.extend(self.charge(seq, "of an earlier life", "the server lost the answer"));
+            } else if is_missing {
+                ended.extend(self.charge(
+                    seq,
+                    "of an earlier life",
+                    "the server started again, and a node is missing",
+                ));
+            } else {
+                self.requeue(seq);
+            }
+        }
+        ended
+    }
+
+    /// C5: the server has forgotten this client, and the nodes with it. It goes on under another name.
+    pub(super) fn be_forgotten(&mut self, client: Name) -> Vec<Ended> {
+        self.client = client;
+        self.mark = EntryId::ZERO;
+        self.doubts = None;
+        let out = self.of_place(|place| place != Place::Queued);
+        let cause = "this client was cut off from the server for longer than its keys live";
+        out.into_iter().rev().filter_map(|seq| self.charge(seq, "unknown", cause)).collect()
+    }
+}
+
+impl Ended {
+    /// Resolves the future; runs its callbacks.
+    pub(super) fn resolve(self) -> bool {
+        match self {
+            Ended::Error(task, error) => !task.fail(error),
+            Ended::Reply(task, reply) => match task.try_complete(&reply) {
+                Ok(_) => true,
+                Err((task, error)) => !task.fail(TaskError::Codec(error)),
+            },
+        }
+    }
+}
+
+/// A session and what it belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Up {
+    pub(super) life: crate::wire::Life,
+    pub(super) session: Session,
+    /// Counts connections: whoever reports an error says in which it happened.
+    pub(super) number: u64,
+}

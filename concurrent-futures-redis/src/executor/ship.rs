@@ -1,0 +1,118 @@
+//! The thread that submits: from the queue into the stream, many at a time.
+
+use super::book::{Outgoing, Up};
+use super::client::{Client, State};
+use super::options::most_entries;
+use crate::engine::{Fault, Link};
+use crate::wire::{Attempt, Payload};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tasks in one SUBMIT.
+const BATCH: usize = 256;
+
+/// Bytes in one SUBMIT, but for a task that has more alone.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// What is larger goes beside the stream: scripts and BURY then copy references only.
+pub(crate) const INLINE: usize = 64 << 10;
+
+/// When a full stream is asked again, if no answer has come.
+const FULL_PAUSE: Duration = Duration::from_millis(50);
+
+/// Runs until the client is over.
+pub(super) fn run(client: &Client) {
+    while let Some(up) = client.await_up() {
+        let served = client.engine.connect().and_then(|mut link| serve(client, &up, &mut *link));
+        if let Err(fault) = served {
+            client.lost(up.number, &fault);
+        }
+    }
+}
+
+/// Submits by this connection; returns when another one has taken its place.
+fn serve(client: &Client, up: &Up, link: &mut dyn Link) -> Result<(), Fault> {
+    while let Some(batch) = next_batch(client, up) {
+        let attempts = attempts(client, up, link, &batch)?;
+        let most = most_entries(client.lock().slots(client.build()));
+        match link.submit(&up.life, most, &attempts) {
+            Ok(entries) => {
+                let mut state = client.lock();
+                // After a break the SCAN has said where they are.
+                if state.is_up(up.number) {
+                    state.book.note_shipped(&batch, &entries);
+                }
+                state.is_full = false;
+                drop(state);
+                client.note_room();
+            }
+            Err(Fault::Full) => {
+                let mut state = client.lock();
+                if state.is_up(up.number) {
+                    state.book.take_back_batch(&batch);
+                }
+                state.is_full = true;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
+}
+
+/// Waits for tasks and for room in the window. `None` when this connection is over.
+fn next_batch(client: &Client, up: &Up) -> Option<Vec<Outgoing>> {
+    let mut state = client.lock();
+    loop {
+        if state.is_over() || !state.is_up(up.number) {
+            return None;
+        }
+        if state.is_full {
+            // Answers make room, or other clients do.
+            state.is_full = false;
+            client.wait(&mut state, FULL_PAUSE);
+            continue;
+        }
+        let batch = take(client, &mut state);
+        if !batch.is_empty() {
+            return Some(batch);
+        }
+        client.wait_until(&mut state, None);
+    }
+}
+
+fn take(client: &Client, state: &mut State) -> Vec<Outgoing> {
+    let window = client.options.window(state.slots(client.build()));
+    let room = window.saturating_sub(state.book.dispatched() as u64).min(BATCH as u64);
+    state.book.take_batch(room as usize, BATCH_BYTES.min(client.options.window_bytes))
+}
+
+/// As the stream gets them; large arguments are put beside it first.
+fn attempts(
+    client: &Client,
+    up: &Up,
+    link: &mut dyn Link,
+    batch: &[Outgoing],
+) -> Result<Vec<Attempt>, Fault> {
+    let mut attempts = Vec::with_capacity(batch.len());
+    for outgoing in batch {
+        let bytes = outgoing.parcel.as_bytes();
+        let parcel = if bytes.len() > INLINE {
+            link.put_argument(&up.life, &outgoing.id, bytes)?;
+            Payload::Beside
+        } else {
+            Payload::Inline(Arc::from(bytes))
+        };
+        let mut attempt = Attempt {
+            id: outgoing.id.clone(),
+            session: up.session,
+            time_limit: outgoing.time_limit,
+            parcel,
+            seal: Vec::new(),
+        };
+        if let Some(secret) = &client.secret {
+            attempt.seal = secret.of_attempt(&up.life, &attempt, bytes);
+        }
+        attempts.push(attempt);
+    }
+    Ok(attempts)
+}
