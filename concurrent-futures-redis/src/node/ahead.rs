@@ -92,7 +92,6 @@ impl Ahead {
         let mut begun = Vec::new();
         while self.credit > 0
             && self.is_in_time(now)
-            && !self.is_closed
             && let Some(first) = self.unbegun.first_entry()
             && first.get().stage == Stage::Ready
             && self.living.contains(&first.get().entry.attempt.id.client)

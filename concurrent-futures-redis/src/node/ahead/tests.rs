@@ -223,6 +223,30 @@ fn without_a_beat_nothing_begins() {
 }
 
 #[test]
+fn without_a_beat_nothing_is_asked_for() {
+    let now = Instant::now();
+    let mut ahead = ahead(now);
+    ahead.arrive(entries(1..=1), now);
+    let late = now + LONG;
+    assert_eq!(ahead.propose(late, 1, false), None);
+    ahead.heard(late, late + LONG, living(&["c"]));
+    assert_eq!(ahead.propose(late, 1, false).unwrap().begins, [id(1)]);
+}
+
+#[test]
+fn what_waits_for_credit_is_not_asked_for() {
+    let now = Instant::now();
+    let mut ahead = credited(now, 1);
+    ahead.arrive(vec![entry_of("gone", 1)], now);
+    ahead.arrive(entries(2..=2), now);
+    ahead.heard(now, now + LONG, living(&["c"]));
+    let proposal = ahead.propose(now, 1, false).unwrap();
+    assert_eq!((&proposal.drops[..], &proposal.begins[..], proposal.credit), (&[id(1)][..], &[][..], 1));
+    assert_eq!(ahead.settle(now, &[], &Stepped::default()), []);
+    assert_eq!(numbers(&ahead.begin_by_credit(now)), [2]);
+}
+
+#[test]
 fn what_is_granted_too_late_is_asked_for_again() {
     let now = Instant::now();
     let mut ahead = ahead(now);
@@ -259,6 +283,18 @@ fn what_was_asked_for_is_not_dropped() {
     ahead.heard(now, now + LONG, living(&["c"]));
     // The server knows better whether the client lives.
     assert_eq!(numbers(&ahead.settle(now, &proposal.begins, &Stepped::default())), [1]);
+}
+
+#[test]
+fn what_is_on_its_way_back_is_not_dropped_as_well() {
+    let now = Instant::now();
+    let mut ahead = ahead(now);
+    ahead.arrive(entries(1..=1), now);
+    let later = now + STALE;
+    assert_eq!(ahead.propose(later, 0, false).unwrap().backs, [id(1)]);
+    ahead.heard(later, later + LONG, living(&[]));
+    assert_eq!(ahead.settle(later, &[], &Stepped::default()), []);
+    assert!(ahead.is_empty());
 }
 
 #[test]
