@@ -240,7 +240,7 @@ fn what_waits_for_credit_is_not_asked_for() {
     ahead.arrive(vec![entry_of("gone", 1)], now);
     ahead.arrive(entries(2..=2), now);
     ahead.heard(now, now + LONG, living(&["c"]));
-    let proposal = ahead.propose(now, 1, false).unwrap();
+    let proposal = ahead.propose(now, 2, false).unwrap();
     assert_eq!((&proposal.drops[..], &proposal.begins[..], proposal.credit), (&[id(1)][..], &[][..], 1));
     assert_eq!(ahead.settle(now, &[], &Stepped::default()), []);
     assert_eq!(numbers(&ahead.begin_by_credit(now)), [2]);
