@@ -6,11 +6,13 @@ mod engine;
 mod error;
 mod executor;
 mod identity;
+mod node;
 mod secret;
 mod wire;
 
 pub use error::ConnectError;
 pub use executor::{NodeStats, RedisExecutor, RedisExecutorBuilder, RedisStats};
+pub use node::{NodeError, NodeHandle, RedisNode, RedisNodeBuilder, RedisNodeStats};
 
 /// By which a worker knows that it works for a node of this queue.
 pub(crate) fn node_purpose(queue: &str) -> String {

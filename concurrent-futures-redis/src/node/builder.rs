@@ -1,0 +1,204 @@
+//! [`RedisNodeBuilder`]: every option of a node.
+
+use super::shared::{Settings, Shared};
+use super::{NodeError, NodeHandle, RedisNode};
+use crate::engine::Engine;
+use crate::engine::redis::RedisServer;
+use crate::executor::options::{beat, check_lease, check_queue};
+use crate::identity::host;
+use crate::node_purpose;
+use concurrent_futures::{ProcessPoolBuilder, ProcessPoolExecutor, remote};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+const LEASE: Duration = Duration::from_secs(30);
+const DRAIN: Duration = Duration::from_secs(30);
+
+type Change = Box<dyn FnOnce(ProcessPoolBuilder) -> ProcessPoolBuilder + Send>;
+
+/// Builds a [`RedisNode`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use concurrent_futures_redis::RedisNode;
+/// use std::time::Duration;
+///
+/// RedisNode::builder("redis://127.0.0.1:6379")
+///     .queue("thumbs")
+///     .slots(8)
+///     .drain_timeout(Duration::from_secs(300))
+///     .process_pool(|pool| pool.max_tasks_per_child(1000))
+///     .serve()?;
+/// # Ok::<(), concurrent_futures_redis::NodeError>(())
+/// ```
+#[must_use = "a builder does nothing until `build` or `serve`"]
+pub struct RedisNodeBuilder {
+    url: String,
+    queue: String,
+    slots: Option<usize>,
+    lease: Duration,
+    drain_timeout: Duration,
+    read_ahead: Option<usize>,
+    self_fence: bool,
+    changes: Vec<Change>,
+}
+
+impl RedisNodeBuilder {
+    pub(super) fn new(url: &str) -> Self {
+        RedisNodeBuilder {
+            url: url.to_owned(),
+            queue: "default".to_owned(),
+            slots: None,
+            lease: LEASE,
+            drain_timeout: DRAIN,
+            read_ahead: None,
+            self_fence: true,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The queue that it serves, `default` by default. Clients name the same.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.queue = name.into();
+        self
+    }
+
+    /// How many tasks run at once at most, each in a process of its own. By default as many as there are processors for this
+    /// process, which takes its affinity and its cgroup's quota into account.
+    pub fn slots(mut self, n: usize) -> Self {
+        self.slots = Some(n);
+        self
+    }
+
+    /// After how long without a word from it the node counts as gone; 30 s by default. It beats 15 times as often, and at
+    /// least every 2 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long a node that was told to end lets tasks run; 30 s by default. Then it ends them, and says so to their clients.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// How many tasks it has given to it ahead of its free slots, so that a slot need not wait for the server. By default as
+    /// many as it did in the last 5 ms, and none if that is not more than one a slot. Those that it has not begun when it
+    /// ends run elsewhere.
+    pub fn read_ahead(mut self, n: usize) -> Self {
+        self.read_ahead = Some(n);
+        self
+    }
+
+    /// Whether it ends what it runs when it has not reached the server for a lease, by its own clock; it does by default.
+    /// By then the server may have answered its tasks as lost, and a caller may have them run elsewhere: so they don't
+    /// run twice at once. A machine that is frozen can't, and goes on later.
+    pub fn self_fence(mut self, is_on: bool) -> Self {
+        self.self_fence = is_on;
+        self
+    }
+
+    /// Changes the local pool of processes: an initializer, limits on memory, an environment. Its number of workers and the
+    /// name for which it works are the node's own. Workers have process groups of their own, so that Ctrl-C drains the node
+    /// and doesn't end what it runs.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use concurrent_futures_redis::RedisNode;
+    ///
+    /// fn load_model(_path: String) {}
+    ///
+    /// RedisNode::builder("redis://127.0.0.1")
+    ///     .process_pool(|pool| pool.initializer(load_model, "model.bin".into()).env("OMP_NUM_THREADS", "1"))
+    ///     .serve()?;
+    /// # Ok::<(), concurrent_futures_redis::NodeError>(())
+    /// ```
+    pub fn process_pool(
+        mut self,
+        f: impl FnOnce(ProcessPoolBuilder) -> ProcessPoolBuilder + Send + 'static,
+    ) -> Self {
+        self.changes.push(Box::new(f));
+        self
+    }
+
+    /// Builds the node. It connects to nothing yet, and no process is started.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Connect`] if an option can't be so, [`NodeError::Pool`] where pools of processes can't be had.
+    #[track_caller]
+    pub fn build(self) -> Result<RedisNode, NodeError> {
+        self.check()?;
+        let build = remote::build_id().to_string();
+        let server = RedisServer::new(&self.url, &self.queue, &build);
+        let server = server.map_err(|fault| NodeError::invalid("url", fault.to_string()))?;
+        self.build_on(Arc::new(server))
+    }
+
+    /// Builds the node and has it [serve](RedisNode::serve).
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](RedisNodeBuilder::build) and [`RedisNode::serve`].
+    #[track_caller]
+    pub fn serve(self) -> Result<(), NodeError> {
+        self.build()?.serve()
+    }
+
+    /// Builds the node and has it serve in threads of this program: see [`RedisNode::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](RedisNodeBuilder::build) and [`RedisNode::spawn`].
+    #[track_caller]
+    pub fn spawn(self) -> Result<NodeHandle, NodeError> {
+        self.build()?.spawn()
+    }
+
+    /// [`build`](Self::build) over any engine.
+    #[track_caller]
+    pub(crate) fn build_on(self, engine: Arc<dyn Engine>) -> Result<RedisNode, NodeError> {
+        self.check()?;
+        let pool = ProcessPoolExecutor::builder().name_prefix("node").own_process_group();
+        let mut pool = self.changes.into_iter().fold(pool, |pool, change| change(pool));
+        if let Some(slots) = self.slots {
+            pool = pool.max_workers(slots);
+        }
+        let pool = pool.on_behalf_of(node_purpose(&self.queue)).build()?;
+        let settings = Settings {
+            queue: self.queue,
+            build: remote::build_id().to_string().into(),
+            host: host(),
+            slots: u32::try_from(pool.max_workers()).unwrap_or(u32::MAX),
+            lease: self.lease,
+            beat: beat(self.lease),
+            drain_timeout: self.drain_timeout,
+            read_ahead: self.read_ahead,
+            has_fence: self.self_fence,
+        };
+        Ok(RedisNode { shared: Shared::new(settings, engine, pool) })
+    }
+
+    fn check(&self) -> Result<(), NodeError> {
+        if self.slots == Some(0) {
+            return Err(NodeError::invalid("slots", "a node without slots runs nothing".to_owned()));
+        }
+        check_queue(&self.queue)?;
+        check_lease(self.lease)?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisNodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("RedisNodeBuilder")
+            .field("queue", &self.queue)
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
+    }
+}

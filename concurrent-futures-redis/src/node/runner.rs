@@ -1,0 +1,151 @@
+//! How what has begun gets into the local pool, and what its end is to its client.
+
+use super::forward::forward;
+use super::log;
+use super::shared::{Load, Shared};
+use super::work::{Outcome, Token, Why};
+use crate::wire::{Attempt, Kind, Life, Payload};
+use concurrent_futures::remote::{Reply, ReturnAddress};
+use concurrent_futures::{Executor as _, Parcel, TaskError, TaskOptions, WorkerDied};
+use std::sync::Arc;
+
+/// Starts what has begun; what lies beside the stream goes by the loader. Without a lock: the pool runs callbacks here.
+pub(super) fn start_all(shared: &Arc<Shared>, loads: Vec<Load>) {
+    for load in loads {
+        if let Payload::Inline(bytes) = &load.attempt.parcel {
+            start(shared, &load, bytes.to_vec());
+        } else {
+            shared.lock().loads.push_back(load);
+            shared.bells.loader.notify_all();
+        }
+    }
+}
+
+/// Gives a parcel to the local pool.
+pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
+    let Load { token, attempt, life } = load;
+    let token = *token;
+    if !is_genuine(life, attempt, &parcel) {
+        log::warn(format_args!("a task of {} was thrown away: it is not genuine", attempt.id.client));
+        return forget(shared, token);
+    }
+    let killed = match shared.lock().work.start(token) {
+        None => return,
+        Some(killed) => killed,
+    };
+    let parcel = match Parcel::from_bytes(parcel) {
+        Ok(parcel) => parcel,
+        Err(error) => return shared.end(token, verdict(nobody(), error)),
+    };
+    let address = parcel.return_address();
+    if let Some(why) = killed {
+        return shared.end(token, ended(shared, address, Err(TaskError::Cancelled), Some(why)));
+    }
+    let (task, future) = forward(parcel);
+    let task = match attempt.time_limit {
+        Some(limit) => task.with_options(TaskOptions::new().timeout(limit)),
+        None => task,
+    };
+    let handle = future.cancel_handle();
+    let weak = Arc::downgrade(shared);
+    future.on_done(move |outcome| {
+        if let Some(shared) = weak.upgrade() {
+            let why = shared.lock().work.why(token);
+            let outcome = ended(&shared, address, outcome, why);
+            shared.end(token, outcome);
+        }
+    });
+    let killed = shared.lock().work.run(token, handle.clone());
+    shared.pool.execute(task);
+    if killed.is_some() {
+        handle.kill();
+    }
+}
+
+/// What the end of a task is to its client.
+fn ended(
+    shared: &Shared,
+    address: ReturnAddress,
+    outcome: Result<Reply, TaskError>,
+    why: Option<Why>,
+) -> Outcome {
+    let host = &*shared.settings.host;
+    let error = match outcome {
+        Ok(reply) => return Outcome { kind: Kind::Done, reply: address.reply(Ok(reply)).into() },
+        Err(error) => error,
+    };
+    match (error, why) {
+        (TaskError::WorkerDied(died), why) => {
+            let died = why.and_then(cause).into_iter().fold(died.with_host(host), WorkerDied::with_cause);
+            // What its client has ended it doesn't want again.
+            let kind = if why == Some(Why::Ordered) { Kind::Verdict } else { Kind::Died };
+            Outcome { kind, reply: address.reply(Err(TaskError::WorkerDied(died))).into() }
+        }
+        // It was ended before a worker had it. That is no cancel, unless its client has asked for it.
+        (TaskError::Cancelled | TaskError::Abandoned, why) if why != Some(Why::Ordered) => {
+            Outcome { kind: Kind::Lost, reply: shared.lock().name.as_bytes().into() }
+        }
+        (error, _) => {
+            if let TaskError::Broken(broken) = &error {
+                shared.break_off(broken.to_string());
+            }
+            verdict(address, error)
+        }
+    }
+}
+
+/// Runs nothing and answers nothing of what may begin, and has its entry dropped if it is still there.
+pub(super) fn forget(shared: &Shared, token: Token) {
+    let mut state = shared.lock();
+    if let Some(entry) = state.work.forget(token) {
+        state.ahead.void(entry);
+    }
+    drop(state);
+    shared.bells.stepper.notify_all();
+}
+
+/// Whether an attempt was made by somebody who knows the queue's secret. Nothing of it is decoded or run before.
+fn is_genuine(_: &Life, _: &Attempt, _: &[u8]) -> bool {
+    true
+}
+
+/// Why the node has ended a task by itself.
+fn cause(why: Why) -> Option<&'static str> {
+    match why {
+        Why::Ordered => None,
+        Why::ClientGone => Some("its node ended it, because the client was gone"),
+        Why::CutOff => Some("its node ended it, because the server was out of reach for a lease"),
+        Why::Drained => {
+            Some("its node ended it, because the node was to end and its drain timeout had passed")
+        }
+    }
+}
+
+fn verdict(address: ReturnAddress, error: TaskError) -> Outcome {
+    Outcome { kind: Kind::Verdict, reply: address.reply(Err(error)).into() }
+}
+
+/// The address of a reply to a parcel that can't be read: nobody's in particular. The holder of the attempt takes it.
+fn nobody() -> ReturnAddress {
+    let mut head = [0; 24];
+    head[..4].copy_from_slice(b"cfr1");
+    // Only what doesn't begin like a reply is refused.
+    match ReturnAddress::of_reply(&head) {
+        Ok(address) => address,
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nobody;
+    use concurrent_futures::{Rejected, Task, TaskError};
+
+    #[test]
+    fn a_parcel_that_can_not_be_read_is_answered_all_the_same() {
+        let (task, future) = Task::new(|n: u32| n, 1);
+        let reply = nobody().reply(Err(TaskError::Rejected(Rejected::ForeignBuild)));
+        assert!(task.start() && task.complete(&reply));
+        assert!(matches!(future.result(), Err(TaskError::Rejected(Rejected::ForeignBuild))));
+    }
+}
