@@ -1,13 +1,24 @@
 //! `RedisExecutor`: the executor of `concurrent-futures` over many machines, on a Redis or Valkey server.
 #![deny(unsafe_code)]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test ends by panicking"))]
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod engine;
 mod error;
 mod executor;
+#[cfg(test)]
+#[macro_use]
+mod executors;
 mod identity;
 mod node;
 mod secret;
+#[cfg(test)]
+#[path = "../../tests/it/suite.rs"]
+mod suite;
+#[cfg(test)]
+#[expect(dead_code, reason = "what the suite doesn't use")]
+#[path = "../../tests/it/support.rs"]
+mod support;
 mod wire;
 
 pub use error::ConnectError;

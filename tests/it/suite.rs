@@ -4,9 +4,7 @@
 
 use crate::support::{LIMIT, SOON, eventually, limit};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{
-    InlineExecutor, MapOptions, Rejected, Shutdown, TaskError, TaskOptions, promise, wait_timeout,
-};
+use concurrent_futures::{MapOptions, Rejected, Shutdown, TaskError, TaskOptions, promise, wait_timeout};
 use std::collections::HashSet;
 use std::future::Future as _;
 use std::num::ParseIntError;

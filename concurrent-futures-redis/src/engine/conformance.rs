@@ -74,16 +74,19 @@ fn in_time(case: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Says what was not tested.
+pub(crate) fn tell_skipped(what: &str) {
+    // Not by the macro, whose line the test harness would keep to itself.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
+}
+
 /// Runs a case over each server program, or says aloud that there is none.
 fn over_servers(case: fn(&TestServer)) {
     static SKIPPED: Once = Once::new();
     let programs = programs();
     if programs.is_empty() {
         SKIPPED.call_once(|| {
-            // Not by the macro, whose line the test harness would keep to itself.
-            let missing =
-                "SKIPPED: no redis-server or valkey-server is here: nothing of engine/redis.rs was tested";
-            let _ = writeln!(std::io::stderr(), "{missing}");
+            tell_skipped("no redis-server or valkey-server is here: nothing of engine/redis.rs was tested");
         });
     }
     for program in programs {

@@ -5,7 +5,7 @@
 //! a seed. Both run the same tests, `conformance.rs`.
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 pub(crate) mod memory;
 pub(crate) mod redis;
 

@@ -24,7 +24,7 @@
 mod link;
 mod scripts;
 #[cfg(test)]
-pub(super) mod server;
+pub(crate) mod server;
 mod value;
 
 use super::{Engine, Fault, Link};

@@ -5,17 +5,17 @@ use concurrent_futures::WhenFull;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) queue: String,
-    pub(super) window: Option<u64>,
-    pub(super) window_bytes: usize,
-    pub(super) capacity: Option<(usize, WhenFull)>,
-    pub(super) lease: Duration,
-    pub(super) no_node_timeout: Option<Duration>,
-    pub(super) coordinator_timeout: Option<Duration>,
-    pub(super) recursive: bool,
-    pub(super) secret: Option<Hidden>,
-    pub(super) allow_plaintext: bool,
+pub(crate) struct Options {
+    pub(crate) queue: String,
+    pub(crate) window: Option<u64>,
+    pub(crate) window_bytes: usize,
+    pub(crate) capacity: Option<(usize, WhenFull)>,
+    pub(crate) lease: Duration,
+    pub(crate) no_node_timeout: Option<Duration>,
+    pub(crate) coordinator_timeout: Option<Duration>,
+    pub(crate) recursive: bool,
+    pub(crate) secret: Option<Hidden>,
+    pub(crate) allow_plaintext: bool,
 }
 
 /// Bytes that are not shown.
