@@ -53,8 +53,8 @@ fn check_name(name: &Name) -> Result<(), Fault> {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Step {
     pub(crate) answers: Vec<Answer>,
-    /// Entries it asks leave to begin.
-    pub(crate) begins: Vec<EntryId>,
+    /// Entries it asks leave to begin, and the client of each: the server need not look it up.
+    pub(crate) begins: Vec<(EntryId, Name)>,
     /// Entries it has not begun and gives back: they go to the stream's end.
     pub(crate) backs: Vec<EntryId>,
     /// Entries it has not begun and whose client is gone: they are removed, and nobody is told.
