@@ -1,13 +1,16 @@
 //! A node over the server inside this process, and a client that is driven by hand.
 
 use super::{NodeHandle, RedisNode};
+use crate::engine::conformance::Harness;
 use crate::engine::memory::MemoryServer;
+use crate::engine::redis::server::{TestServer, programs};
 use crate::engine::{Engine, Fault, Link, Order};
 use crate::error::ConnectError;
 use crate::wire::{Answer, Attempt, AttemptId, EntryId, Kind, Life, Name, Payload, Session};
 use concurrent_futures::{Future, Portable, Task, TaskError, remote};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,15 +34,26 @@ fn in_time(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn engine(server: &MemoryServer) -> Arc<dyn Engine> {
-    Arc::new(server.engine("q", &remote::build_id().to_string()))
+/// Runs a test over each server program that is there.
+fn over_servers(test: fn(&dyn Harness)) {
+    for program in programs() {
+        in_time(move || test(&TestServer::start(&program)));
+    }
 }
 
-fn node(server: &MemoryServer, lease: Duration) -> NodeHandle {
+fn over_memory(test: fn(&dyn Harness)) {
+    in_time(move || test(&MemoryServer::new()));
+}
+
+fn engine(server: &dyn Harness) -> Arc<dyn Engine> {
+    Arc::from(server.engine("q", &remote::build_id().to_string()))
+}
+
+fn node(server: &dyn Harness, lease: Duration) -> NodeHandle {
     node_of(server, RedisNode::builder("redis://nowhere").slots(2).lease(lease))
 }
 
-fn node_of(server: &MemoryServer, builder: super::RedisNodeBuilder) -> NodeHandle {
+fn node_of(server: &dyn Harness, builder: super::RedisNodeBuilder) -> NodeHandle {
     builder.build_on(engine(server)).unwrap().spawn().unwrap()
 }
 
@@ -60,7 +74,7 @@ struct Client {
 }
 
 impl Client {
-    fn new(server: &MemoryServer, name: &str) -> Self {
+    fn new(server: &dyn Harness, name: &str) -> Self {
         let engine = engine(server);
         let mut link = engine.connect().unwrap();
         let life = link.enter().unwrap();
@@ -83,7 +97,15 @@ impl Client {
         loop {
             match step(&mut *self.link, &self.life) {
                 Ok(made) => return made,
-                Err(Fault::Lost(_)) => self.link = self.engine.connect().unwrap(),
+                Err(Fault::Lost(_)) => {
+                    until("the server is there", || match self.engine.connect() {
+                        Ok(link) => {
+                            self.link = link;
+                            true
+                        }
+                        Err(_) => false,
+                    });
+                }
                 Err(fault) => panic!("{fault}"),
             }
         }
@@ -92,7 +114,7 @@ impl Client {
     /// Comes to a new life under the same name.
     fn enter_again(&mut self) {
         loop {
-            let mut link = self.engine.connect().unwrap();
+            let Ok(mut link) = self.engine.connect() else { continue };
             let Ok(life) = link.enter() else { continue };
             let Ok(session) = link.open_session(&life, &self.name, LONG) else { continue };
             (self.link, self.life, self.session, self.after) = (link, life, session, EntryId::ZERO);
@@ -208,9 +230,10 @@ struct Gate(std::path::PathBuf);
 
 impl Gate {
     fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("concurrent-futures-node-{}-{name}", std::process::id()));
-        Gate(path)
+        static GATES: AtomicU64 = AtomicU64::new(0);
+        let number = GATES.fetch_add(1, Ordering::Relaxed);
+        let file = format!("concurrent-futures-node-{}-{name}-{number}", std::process::id());
+        Gate(std::env::temp_dir().join(file))
     }
 
     fn path(&self) -> String {
@@ -246,24 +269,30 @@ fn a_task_runs_and_its_answer_arrives() {
     });
 }
 
+fn move_large_values(server: &dyn Harness) {
+    let node = node(server, LEASE);
+    let mut client = Client::new(server, "c");
+    let reversed = |mut text: String| {
+        text.push('!');
+        text
+    };
+    let text = "x".repeat(300_000);
+    let (_, futures) = client.submit(reversed, vec![text.clone(), "small".to_owned()]);
+    client.resolve();
+    let results: Vec<String> = futures.into_iter().map(|future| future.result().unwrap()).collect();
+    assert_eq!(results, [text + "!", "small!".to_owned()]);
+    assert!(client.answers.iter().any(|answer| answer.reply == Payload::Beside));
+    drop(node);
+}
+
 #[test]
 fn large_values_go_beside_the_stream() {
-    in_time(|| {
-        let server = MemoryServer::new();
-        let node = node(&server, LEASE);
-        let mut client = Client::new(&server, "c");
-        let reversed = |mut text: String| {
-            text.push('!');
-            text
-        };
-        let text = "x".repeat(300_000);
-        let (_, futures) = client.submit(reversed, vec![text.clone(), "small".to_owned()]);
-        client.resolve();
-        let results: Vec<String> = futures.into_iter().map(|future| future.result().unwrap()).collect();
-        assert_eq!(results, [text + "!", "small!".to_owned()]);
-        assert!(client.answers.iter().any(|answer| answer.reply == Payload::Beside));
-        drop(node);
-    });
+    over_memory(move_large_values);
+}
+
+#[test]
+fn large_values_go_beside_the_stream_on_servers() {
+    over_servers(move_large_values);
 }
 
 #[test]
@@ -358,43 +387,49 @@ fn what_is_no_parcel_is_answered() {
     });
 }
 
+fn start_the_server_again(server: &dyn Harness) {
+    let node = node(server, LEASE);
+    let mut client = Client::new(server, "c");
+    let gate = Gate::new("restart");
+    let (before, mut futures) = client.submit(double, vec![4]);
+    client.resolve();
+    let (first, held) = client.submit(hold, vec![gate.path()]);
+    futures.truncate(1);
+    until("it runs", || node.stats().running == 1);
+    let old_name: Name = node.stats().name.as_str().into();
+    server.restart_empty();
+    client.enter_again();
+    let mut witnesses = Vec::new();
+    until("the node testifies", || {
+        witnesses = client.ask(|link, life| link.witnesses(life));
+        !witnesses.is_empty()
+    });
+    let (name, testimony) = &witnesses[0];
+    let id = |seq| AttemptId { client: "c".into(), seq, attempt: 1 };
+    assert_eq!((testimony.was.as_ref(), &testimony.held[..]), (Some(&old_name), &[id(first)][..]));
+    assert!(*name != old_name && !testimony.is_incomplete);
+    // The first answer was read, but the node may not know that yet.
+    assert!(testimony.recent.is_empty() || testimony.recent == [id(before)]);
+    gate.open();
+    client.resolve();
+    let answer = client.answers.last().unwrap();
+    assert_eq!((answer.kind, answer.id.seq), (Kind::Done, first));
+    assert_eq!(held.into_iter().next().unwrap().result().unwrap(), gate.path());
+    // It goes on in the new life.
+    let (_, again) = client.submit(double, vec![5]);
+    client.resolve();
+    assert_eq!(again.into_iter().next().unwrap().result().unwrap(), 10);
+    assert_eq!(node.stats().lost_names, 0);
+}
+
 #[test]
 fn what_runs_when_the_server_starts_again_is_testified_and_answered() {
-    in_time(|| {
-        let server = MemoryServer::new();
-        let node = node(&server, LEASE);
-        let mut client = Client::new(&server, "c");
-        let gate = Gate::new("restart");
-        let (before, mut futures) = client.submit(double, vec![4]);
-        client.resolve();
-        let (first, held) = client.submit(hold, vec![gate.path()]);
-        futures.truncate(1);
-        until("it runs", || node.stats().running == 1);
-        let old_name: Name = node.stats().name.as_str().into();
-        server.restart_empty();
-        client.enter_again();
-        let mut witnesses = Vec::new();
-        until("the node testifies", || {
-            witnesses = client.ask(|link, life| link.witnesses(life));
-            !witnesses.is_empty()
-        });
-        let (name, testimony) = &witnesses[0];
-        let id = |seq| AttemptId { client: "c".into(), seq, attempt: 1 };
-        assert_eq!((testimony.was.as_ref(), &testimony.held[..]), (Some(&old_name), &[id(first)][..]));
-        assert!(*name != old_name && !testimony.is_incomplete);
-        // The first answer was read, but the node may not know that yet.
-        assert!(testimony.recent.is_empty() || testimony.recent == [id(before)]);
-        gate.open();
-        client.resolve();
-        let answer = client.answers.last().unwrap();
-        assert_eq!((answer.kind, answer.id.seq), (Kind::Done, first));
-        assert_eq!(held.into_iter().next().unwrap().result().unwrap(), gate.path());
-        // It goes on in the new life.
-        let (_, again) = client.submit(double, vec![5]);
-        client.resolve();
-        assert_eq!(again.into_iter().next().unwrap().result().unwrap(), 10);
-        assert_eq!(node.stats().lost_names, 0);
-    });
+    over_memory(start_the_server_again);
+}
+
+#[test]
+fn what_runs_when_the_server_starts_again_is_testified_and_answered_on_servers() {
+    over_servers(start_the_server_again);
 }
 
 #[test]
@@ -491,67 +526,82 @@ fn with_answers_lost_each_task_is_answered() {
     });
 }
 
+fn cut_connections(server: &dyn Harness) {
+    let node = node(server, LEASE);
+    let mut client = Client::new(server, "c");
+    let log = Gate::new("begun");
+    let note = |(path, n): (String, u64)| {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(&n.to_le_bytes()).unwrap();
+    };
+    let (_, futures) = client.submit(note, (0..1000).map(|n| (log.path(), n)).collect());
+    while !client.tasks.is_empty() {
+        server.cut_connections();
+        client.read();
+    }
+    assert!(futures.into_iter().all(|future| future.result().is_ok()));
+    let bytes = std::fs::read(&log.0).unwrap();
+    let mut begun: Vec<u64> =
+        bytes.chunks(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap())).collect();
+    begun.sort_unstable();
+    let twice = begun.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    assert_eq!((begun.len(), twice), (1000, 0));
+    drop(node);
+}
+
 #[test]
 fn with_connections_cut_each_task_begins_once() {
     in_time(|| {
         let server = MemoryServer::new();
-        let node = node(&server, LEASE);
-        let mut client = Client::new(&server, "c");
-        let log = Gate::new("begun");
-        let note = |(path, n): (String, u64)| {
-            use std::io::Write;
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-            file.write_all(&n.to_le_bytes()).unwrap();
-        };
-        let (_, futures) = client.submit(note, (0..1000).map(|n| (log.path(), n)).collect());
         server.lose_answers(3, 40);
-        while !client.tasks.is_empty() {
-            server.cut_connections();
-            client.read();
-        }
-        server.lose_answers(0, 0);
-        assert!(futures.into_iter().all(|future| future.result().is_ok()));
-        let bytes = std::fs::read(&log.0).unwrap();
-        let mut begun: Vec<u64> =
-            bytes.chunks(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap())).collect();
-        begun.sort_unstable();
-        assert_eq!(begun, (0..1000).collect::<Vec<_>>());
-        drop(node);
+        cut_connections(&server);
     });
 }
 
 #[test]
-fn a_drain_gives_back_what_has_not_begun() {
-    in_time(|| {
-        let server = MemoryServer::new();
-        let builder = RedisNode::builder("redis://nowhere").slots(1).lease(LEASE).read_ahead(5);
-        let first_node = node_of(&server, builder);
-        let mut client = Client::new(&server, "c");
-        let gate = Gate::new("drain");
-        let (_, held) = client.submit(hold, vec![gate.path()]);
-        until("it runs", || first_node.stats().running == 1);
-        // Those that are ready go back after a while by themselves, and come again.
-        let (_, futures) = client.submit(double, vec![1, 2, 3]);
-        until("they are ready", || first_node.stats().ready > 0);
-        first_node.stop();
-        until("none is ready", || first_node.stats().ready == 0);
-        assert_eq!(first_node.stats().running, 1);
-        let other = node(&server, LEASE);
-        until("the other has run them", || {
-            client.read();
-            client.tasks.len() == 1
-        });
-        gate.open();
-        client.resolve();
-        first_node.join().unwrap();
-        assert!(client.answers.iter().all(|answer| answer.kind == Kind::Done));
-        assert!(futures.into_iter().all(|future| future.result().is_ok()));
-        assert_eq!(held.into_iter().next().unwrap().result().unwrap(), gate.path());
-        assert_eq!(other.stats().finished, 3);
-        // It is off the list.
-        let beat = client.ask(|link, life| link.beat_client(life, &"c".into(), LONG));
-        assert_eq!(beat.nodes.len(), 1);
+fn with_connections_cut_each_task_begins_once_on_servers() {
+    over_servers(cut_connections);
+}
+
+fn drain_while_others_wait(server: &dyn Harness) {
+    let builder = RedisNode::builder("redis://nowhere").slots(1).lease(LEASE).read_ahead(5);
+    let first_node = node_of(server, builder);
+    let mut client = Client::new(server, "c");
+    let gate = Gate::new("drain");
+    let (_, held) = client.submit(hold, vec![gate.path()]);
+    until("it runs", || first_node.stats().running == 1);
+    // Those that are ready go back after a while by themselves, and come again.
+    let (_, futures) = client.submit(double, vec![1, 2, 3]);
+    until("they are ready", || first_node.stats().ready > 0);
+    first_node.stop();
+    until("none is ready", || first_node.stats().ready == 0);
+    assert_eq!(first_node.stats().running, 1);
+    let other = node(server, LEASE);
+    until("the other has run them", || {
+        client.read();
+        client.tasks.len() == 1
     });
+    gate.open();
+    client.resolve();
+    first_node.join().unwrap();
+    assert!(client.answers.iter().all(|answer| answer.kind == Kind::Done));
+    assert!(futures.into_iter().all(|future| future.result().is_ok()));
+    assert_eq!(held.into_iter().next().unwrap().result().unwrap(), gate.path());
+    assert_eq!(other.stats().finished, 3);
+    // It is off the list.
+    let beat = client.ask(|link, life| link.beat_client(life, &"c".into(), LONG));
+    assert_eq!(beat.nodes.len(), 1);
+}
+
+#[test]
+fn a_drain_gives_back_what_has_not_begun() {
+    over_memory(drain_while_others_wait);
+}
+
+#[test]
+fn a_drain_gives_back_what_has_not_begun_on_servers() {
+    over_servers(drain_while_others_wait);
 }
 
 #[test]
