@@ -31,6 +31,8 @@ pub(super) struct Ahead {
     /// Entries that began as far as the server knows, of which nothing was run.
     void: Vec<EntryId>,
     is_closed: bool,
+    /// What is ready stays, however long it waits: its number is the user's choice.
+    is_patient: bool,
     /// Credit was given up, and the server doesn't know.
     is_credit_withdrawn: bool,
 }
@@ -75,6 +77,10 @@ pub(super) struct Proposal {
 }
 
 impl Ahead {
+    pub(super) fn new(is_patient: bool) -> Self {
+        Ahead { is_patient, ..Ahead::default() }
+    }
+
     /// Takes what FETCH or HISTORY gave. What has arrived before is passed over: HISTORY may have been read before a STEP
     /// that has answered since.
     pub(super) fn arrive(&mut self, entries: Vec<Entry>, now: Instant) {
@@ -142,7 +148,8 @@ impl Ahead {
 
     /// Gives back what is ready: everything once closed, else what has been so for long while no slot is free.
     fn give_back(&mut self, now: Instant, room: u32, proposal: &mut Proposal) {
-        let is_stale = |since: Instant| room == 0 && now.saturating_duration_since(since) >= STALE;
+        let is_stuck = room == 0 && !self.is_patient;
+        let is_stale = |since: Instant| is_stuck && now.saturating_duration_since(since) >= STALE;
         for (id, unbegun) in &mut self.unbegun {
             let leaves = unbegun.stage == Stage::Ready && (self.is_closed || is_stale(unbegun.since));
             if leaves && proposal.backs.len() < BATCH {
@@ -205,7 +212,7 @@ impl Ahead {
 
     /// N4: nothing more is begun under this name. What was ready or asked is somebody else's.
     pub(super) fn lose_name(&mut self) {
-        *self = Ahead { is_closed: self.is_closed, ..Ahead::default() };
+        *self = Ahead { is_closed: self.is_closed, ..Ahead::new(self.is_patient) };
     }
 
     /// A beat was answered that was sent at `sent`: nothing begins from `until` on without another. N7: what was given before
@@ -260,6 +267,9 @@ impl Ahead {
 
     /// When the first that is ready will have waited for long.
     pub(super) fn next_stale(&self) -> Option<Instant> {
+        if self.is_patient {
+            return None;
+        }
         let mut ready = self.unbegun.values().filter(|unbegun| unbegun.stage == Stage::Ready);
         ready.next().map(|unbegun| unbegun.since + STALE)
     }

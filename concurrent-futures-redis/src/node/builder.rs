@@ -86,8 +86,9 @@ impl RedisNodeBuilder {
     }
 
     /// How many tasks it has given to it ahead of its free slots, so that a slot need not wait for the server. By default as
-    /// many as it did in the last 5 ms, and none if that is not more than one a slot. Those that it has not begun when it
-    /// ends run elsewhere.
+    /// many as it did in the last 5 ms, and none if that is not more than one a slot. Those that wait for a slot for
+    /// 50 ms go back to the queue then; of a number that is set here they stay. Those that it has not begun when it ends run
+    /// elsewhere in any case.
     pub fn read_ahead(mut self, n: usize) -> Self {
         self.read_ahead = Some(n);
         self

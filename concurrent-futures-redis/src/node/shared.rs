@@ -130,7 +130,7 @@ impl Shared {
             threads: 0,
             standing: None,
             name: "".into(),
-            ahead: Ahead::default(),
+            ahead: Ahead::new(settings.read_ahead.is_some()),
             work: Work::default(),
             recent: Recent::default(),
             pace: Pace::default(),

@@ -313,6 +313,18 @@ fn what_is_ready_for_long_goes_back_if_no_slot_is_free() {
 }
 
 #[test]
+fn a_patient_one_keeps_what_is_ready() {
+    let now = Instant::now();
+    let mut ahead = Ahead::new(true);
+    ahead.lose_name();
+    ahead.heard(now, now + LONG, living(&["c"]));
+    ahead.arrive(entries(1..=1), now);
+    assert_eq!((ahead.propose(now + STALE, 0, false), ahead.next_stale()), (None, None));
+    ahead.close();
+    assert_eq!(ahead.propose(now, 0, false).unwrap().backs, [id(1)]);
+}
+
+#[test]
 fn closed_it_gives_everything_back() {
     let now = Instant::now();
     let mut ahead = ahead(now);
