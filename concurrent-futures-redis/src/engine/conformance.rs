@@ -144,6 +144,7 @@ cases! {
     nodes:
         a_step_that_is_repeated_does_no_harm
         a_step_refuses_what_is_not_held
+        a_step_asks_for_many
         a_step_refuses_what_nobody_waits_for
         a_step_gives_entries_back
         a_step_drops_entries

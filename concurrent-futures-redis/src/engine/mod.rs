@@ -53,8 +53,8 @@ fn check_name(name: &Name) -> Result<(), Fault> {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Step {
     pub(crate) answers: Vec<Answer>,
-    /// Entries it asks leave to begin.
-    pub(crate) begins: Vec<EntryId>,
+    /// Entries it asks leave to begin, and the client of each: the server need not look it up.
+    pub(crate) begins: Vec<(EntryId, Name)>,
     /// Entries it has not begun and gives back: they go to the stream's end.
     pub(crate) backs: Vec<EntryId>,
     /// Entries it has not begun and whose client is gone: they are removed, and nobody is told.
@@ -94,7 +94,7 @@ pub(crate) struct ClientBeat {
     /// Every node whose lease lives, of this build and of others.
     pub(crate) nodes: Vec<NodeInfo>,
     /// The names of this build's nodes that have joined in this life, living or not, and were not buried more than a
-    /// lease ago.
+    /// lease ago, or still hold something of this client.
     pub(crate) joined: Vec<Name>,
 }
 
@@ -141,7 +141,8 @@ pub(crate) trait Link: Send {
     fn end_connection(&mut self, connection: ConnectionId) -> Result<(), Fault>;
 
     /// BURY: of each node whose lease ran out: what it may have begun is answered [`Lost`](crate::wire::Kind::Lost), what it
-    /// held of an old life by its testimony too, the rest goes back into the stream. Gives the names of the buried.
+    /// held of an old life by its testimony too, the rest goes back into the stream. What it held of a client that has not
+    /// come to this life stays for a later BURY; so does what else it testified. Gives the names of the buried.
     fn bury(&mut self, life: &Life) -> Result<Vec<Name>, Fault>;
 
     // ---- clients ------------------------------------------------------------------------------------
@@ -184,7 +185,8 @@ pub(crate) trait Link: Send {
     /// BEAT(c): the client lives for another `ttl`.
     fn beat_client(&mut self, life: &Life, client: &Name, ttl: Duration) -> Result<ClientBeat, Fault>;
 
-    /// What the nodes of this build have testified in this life, up to now.
+    /// What the nodes of this build have testified in this life, up to now, the buried too; of what they held, what is not
+    /// answered since.
     fn witnesses(&mut self, life: &Life) -> Result<Vec<Witness>, Fault>;
 
     /// Gives an order to the nodes.

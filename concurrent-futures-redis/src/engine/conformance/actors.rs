@@ -64,6 +64,11 @@ pub(super) fn ids(entries: &[Entry]) -> Vec<EntryId> {
     entries.iter().map(|entry| entry.id).collect()
 }
 
+/// Leave to begin them.
+pub(super) fn begins(entries: &[Entry]) -> Vec<(EntryId, Name)> {
+    entries.iter().map(|entry| (entry.id, entry.attempt.id.client.clone())).collect()
+}
+
 pub(super) fn seqs(entries: &[Entry]) -> Vec<u64> {
     entries.iter().map(|entry| entry.attempt.id.seq).collect()
 }

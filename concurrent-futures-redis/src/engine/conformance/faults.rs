@@ -1,7 +1,7 @@
 //! Cut connections and full memory.
 
 use super::Harness;
-use super::actors::{LONG, MANY, SHORT, WAIT, attempt, done, enter, id, ids, node, place, seqs};
+use super::actors::{LONG, MANY, SHORT, WAIT, attempt, begins, done, enter, id, ids, node, place, seqs};
 use crate::engine::{Fault, Order, Step};
 use crate::wire::{EntryId, Kind, Testimony};
 use std::sync::mpsc;
@@ -79,7 +79,7 @@ pub(super) fn a_full_server_is_emptied(harness: &dyn Harness) {
     assert_eq!(it.link.put_result(&it.life, &id("c", 1), b"x"), Err(Fault::Full));
     let step = Step {
         answers: vec![done(&entries[0])],
-        begins: vec![entries[1].id],
+        begins: begins(&entries[1..]),
         limit: entries[1].id,
         ..Step::default()
     };

@@ -147,7 +147,7 @@ pub(super) fn a_witness_that_leaves_is_none(harness: &dyn Harness) {
     it.testify("n2", LONG, &testimony());
     it.link.leave_node(&it.life, &"n2".into()).unwrap();
     assert!(it.link.witnesses(&it.life).unwrap().is_empty());
-    assert!(it.bury().is_empty() && it.verdicts("c").is_empty());
+    assert!(it.bury().is_empty() && it.verdicts("c").is_empty() && it.scan("c").is_empty());
 }
 
 pub(super) fn an_answer_to_an_earlier_life_is_taken(harness: &dyn Harness) {

@@ -1,10 +1,14 @@
 //! STEP, BEAT(n), JOIN, BURY: nodes and their leases.
 
 use super::Harness;
-use super::actors::{LONG, NOW, SHORT, WAIT, done, enter, id, ids, name, node, seqs, until};
+use super::actors::{LONG, NOW, SHORT, WAIT, begins, done, enter, id, name, node, seqs, until};
 use crate::engine::Step;
-use crate::wire::{Answer, EntryId, Kind, Payload};
+use crate::wire::{Answer, EntryId, Kind, Name, Payload};
 use std::thread;
+
+fn of_c(places: &[EntryId]) -> Vec<(EntryId, Name)> {
+    places.iter().map(|place| (*place, name("c"))).collect()
+}
 
 pub(super) fn a_step_that_is_repeated_does_no_harm(harness: &dyn Harness) {
     let mut it = enter(harness);
@@ -14,7 +18,7 @@ pub(super) fn a_step_that_is_repeated_does_no_harm(harness: &dyn Harness) {
     let entries = it.fetch("n", 3);
     let step = Step {
         answers: vec![done(&entries[0])],
-        begins: vec![entries[1].id],
+        begins: begins(&entries[1..2]),
         backs: vec![entries[2].id],
         limit: entries[1].id,
         ..Step::default()
@@ -37,8 +41,24 @@ pub(super) fn a_step_refuses_what_is_not_held(harness: &dyn Harness) {
     it.fetch("m", 1);
     it.step("n", Step { answers: vec![done(&mine[0])], ..Step::default() });
     // Answered, held, another's, nobody's.
-    let stepped = it.step("n", Step { begins: places, ..Step::default() });
+    let stepped = it.step("n", Step { begins: of_c(&places), ..Step::default() });
     assert_eq!((stepped.is_name_lost, stepped.refused), (false, vec![0, 2, 3]));
+}
+
+pub(super) fn a_step_asks_for_many(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let session = it.open("c");
+    let places = it.submit("c", session, 1..=3000);
+    it.join("n", LONG);
+    for _ in 0..300 {
+        it.fetch("n", 9);
+        it.fetch("m", 1);
+    }
+    // In another order than the server's, and some twice.
+    let asked: Vec<EntryId> = places.iter().rev().chain(&places[5..15]).copied().collect();
+    let mut refused = it.step("n", Step { begins: of_c(&asked), ..Step::default() }).refused;
+    assert_eq!(refused.pop(), Some(3004));
+    assert!(refused.into_iter().eq((0..3000).filter(|index| index % 10 == 0)));
 }
 
 pub(super) fn a_step_refuses_what_nobody_waits_for(harness: &dyn Harness) {
@@ -49,7 +69,7 @@ pub(super) fn a_step_refuses_what_nobody_waits_for(harness: &dyn Harness) {
     it.join("n", LONG);
     let entries = it.fetch("n", 2);
     it.link.leave_client(&it.life, &"gone".into()).unwrap();
-    let stepped = it.step("n", Step { begins: ids(&entries), ..Step::default() });
+    let stepped = it.step("n", Step { begins: begins(&entries), ..Step::default() });
     assert_eq!(stepped.refused, [0]);
     assert!(it.scan("gone").is_empty(), "it would stay for ever");
     assert_eq!(it.history("n", EntryId::ZERO, 10).len(), 1);
@@ -141,7 +161,7 @@ pub(super) fn a_lost_name_gets_no_leave_and_its_answers_are_taken(harness: &dyn 
     it.expire("n");
     let step = Step {
         answers: vec![done(&entries[0])],
-        begins: vec![places[1]],
+        begins: of_c(&places[1..2]),
         limit: places[2],
         ..Step::default()
     };
@@ -261,12 +281,12 @@ pub(super) fn a_leave_given_is_refused_once_buried(harness: &dyn Harness) {
     it.bury_in_time("n");
     // Under a new name, what the old one held is not its own any more.
     it.join("n2", LONG);
-    assert_eq!(it.step("n2", Step { begins: places, ..Step::default() }).refused, [0]);
+    assert_eq!(it.step("n2", Step { begins: of_c(&places), ..Step::default() }).refused, [0]);
     let new = it.fetch("n2", 1);
     assert_ne!(new[0].id, old[0].id);
     // A late answer of the buried one harms nobody else's entry, and is told.
     assert!(it.step("n", Step { answers: vec![done(&old[0])], ..Step::default() }).replies[0].is_some());
-    assert!(it.step("n2", Step { begins: vec![new[0].id], ..Step::default() }).refused.is_empty());
+    assert!(it.step("n2", Step { begins: begins(&new), ..Step::default() }).refused.is_empty());
 }
 
 pub(super) fn the_buried_is_forgotten_after_a_lease(harness: &dyn Harness) {

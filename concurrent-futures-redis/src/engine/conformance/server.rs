@@ -147,7 +147,7 @@ fn make_every_step(engine: &dyn Engine) -> Result<Life, Fault> {
     link.put_result(&life, &id("c", 1), b"x")?;
     let step = Step {
         answers: vec![done(&entries[0])],
-        begins: vec![entries[1].id],
+        begins: super::actors::begins(&entries[1..]),
         limit: entries[1].id,
         ..Step::default()
     };

@@ -1,7 +1,7 @@
 //! SUBMIT, FETCH, HISTORY, CANCEL, SCAN.
 
 use super::Harness;
-use super::actors::{LONG, MANY, NOW, WAIT, attempt, done, enter, enter_as, id, ids, place, seqs};
+use super::actors::{LONG, MANY, NOW, WAIT, attempt, begins, done, enter, enter_as, id, ids, place, seqs};
 use crate::engine::{Fault, Step};
 use crate::wire::{Attempt, EntryId, Kind, Payload, Session};
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ pub(super) fn a_task_goes_there_and_back(harness: &dyn Harness) {
     assert_eq!(ids(&entries), places);
     assert_eq!(entries[0].attempt, sent);
 
-    let stepped = it.step("n", Step { begins: places.clone(), limit: places[0], ..Step::default() });
+    let stepped = it.step("n", Step { begins: begins(&entries), limit: places[0], ..Step::default() });
     assert_eq!((stepped.is_name_lost, stepped.refused.len()), (false, 0));
     let answer = done(&entries[0]);
     let stepped = it.step("n", Step { answers: vec![answer.clone()], limit: places[0], ..Step::default() });
@@ -180,7 +180,7 @@ pub(super) fn ten_thousand_entries_in_batches(harness: &dyn Harness) {
     loop {
         let entries = it.fetch("n", 128);
         let Some(last) = entries.last() else { break };
-        let begun = it.step("n", Step { begins: ids(&entries), limit: last.id, ..Step::default() });
+        let begun = it.step("n", Step { begins: begins(&entries), limit: last.id, ..Step::default() });
         assert!(begun.refused.is_empty());
         let answers = entries.iter().map(done).collect();
         let stepped = it.step("n", Step { answers, limit: last.id, ..Step::default() });

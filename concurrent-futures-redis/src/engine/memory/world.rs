@@ -337,14 +337,10 @@ impl World {
         }
         let is_name_lost = !lives(registry, node, now);
         let mut refused = Vec::new();
-        for (index, entry) in step.begins.iter().enumerate().filter(|_| !is_name_lost) {
+        for (index, (entry, client)) in step.begins.iter().enumerate().filter(|_| !is_name_lost) {
             if self.pending.get(entry) != Some(node) {
                 refused.push(index);
-            } else if !self
-                .entries
-                .get(entry)
-                .is_some_and(|attempt| self.clients.contains_key(&attempt.id.client))
-            {
+            } else if !self.clients.contains_key(client) {
                 // Nobody waits for it.
                 self.pending.remove(entry);
                 self.entries.remove(entry);

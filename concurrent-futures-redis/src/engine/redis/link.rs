@@ -470,7 +470,11 @@ impl Link for RedisLink {
     fn step(&mut self, life: &Life, node: &Name, step: &Step) -> Result<Stepped, Fault> {
         let mut ask = call(&scripts::STEP, &self.keys, &life.0);
         ask.arg(&**node).arg(step.limit.to_string()).arg(step.credit);
-        for list in [&step.begins, &step.backs, &step.drops] {
+        ask.arg(step.begins.len());
+        for (entry, client) in &step.begins {
+            ask.arg(entry.to_string()).arg(&**client);
+        }
+        for list in [&step.backs, &step.drops] {
             ask.arg(list.len());
             for entry in list {
                 ask.arg(entry.to_string());

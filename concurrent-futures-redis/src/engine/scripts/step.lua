@@ -1,10 +1,26 @@
--- STEP. ARGV: life, node, limit, credit; how many, and which, of begins, backs, drops; of each answer: entry or nothing,
--- client, seq, attempt, kind, whether the reply is beside, reply, seal.
--- Gives whether the name lives; the indices of the begins that were refused; the place of each answer, or nothing.
+-- STEP. ARGV: life, node, limit, credit; how many begins, then by turns entry and client; how many, and which, of backs and
+-- of drops; of each answer: entry or nothing, client, seq, attempt, kind, whether the reply is beside, reply, seal.
 if is_over() then return OVER end
+
+-- Which entries between the lowest and the highest that are asked for the node holds: one look for all of them.
+local function held_among(begins, node)
+  local mine, from, to = {}, ARGV[6], ARGV[6]
+  if begins == 0 then return mine end
+  for k = 8, 4 + begins, 2 do
+    if is_above(ARGV[k], to) then to = ARGV[k] elseif is_above(from, ARGV[k]) then from = ARGV[k] end
+  end
+  while true do
+    local page = redis.call('XPENDING', tasks, 'nodes', from, to, 1000, node)
+    for _, pending in ipairs(page) do mine[pending[1]] = true end
+    if #page < 1000 then return mine end
+    from = '(' .. page[#page][1]
+  end
+end
+
 free()
 local me = ARGV[2]
-local begins = tonumber(ARGV[5])
+-- How many arguments they take.
+local begins = 2 * tonumber(ARGV[5])
 local backs = tonumber(ARGV[6 + begins])
 local drops = tonumber(ARGV[7 + begins + backs])
 local first = 8 + begins + backs + drops
@@ -36,20 +52,16 @@ end
 local alive = redis.call('EXISTS', lease(me))
 local refused = {}
 if alive == 1 then
-  local living = {}
-  for k = 0, begins - 1 do
-    local id = ARGV[6 + k]
-    if not is_held_by(id, me) then
-      refused[#refused + 1] = k
-    else
-      local _, by_name = content(id)
-      local client = by_name and by_name.c
-      if client and living[client] == nil then living[client] = lives(client) end
-      if not client or not living[client] then
-        -- Nobody waits for it.
-        remove(id)
-        refused[#refused + 1] = k
-      end
+  local living, mine = {}, held_among(begins, me)
+  for k = 0, begins - 1, 2 do
+    local id, client = ARGV[6 + k], ARGV[7 + k]
+    if living[client] == nil then living[client] = lives(client) end
+    if not mine[id] then
+      refused[#refused + 1] = k / 2
+    elseif not living[client] then
+      -- Nobody waits for it.
+      remove(id)
+      refused[#refused + 1] = k / 2
     end
   end
   redis.call('HSET', own .. 'limit:' .. me, 'm', ARGV[3], 'credit', ARGV[4])
