@@ -66,7 +66,8 @@ pub(super) struct Begun {
 /// A STEP, but for its answers.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Proposal {
-    pub(super) begins: Vec<EntryId>,
+    /// With the client of each.
+    pub(super) begins: Vec<(EntryId, Name)>,
     pub(super) backs: Vec<EntryId>,
     pub(super) drops: Vec<EntryId>,
     pub(super) limit: EntryId,
@@ -92,7 +93,6 @@ impl Ahead {
         let mut begun = Vec::new();
         while self.credit > 0
             && self.is_in_time(now)
-            && !self.is_closed
             && let Some(first) = self.unbegun.first_entry()
             && first.get().stage == Stage::Ready
             && self.living.contains(&first.get().entry.attempt.id.client)
@@ -135,7 +135,7 @@ impl Ahead {
         }
         self.is_credit_withdrawn = false;
         self.in_flight = Some(extra);
-        proposal.limit = proposal.begins.last().map_or(self.limit, |last| self.limit.max(*last));
+        proposal.limit = proposal.begins.last().map_or(self.limit, |(last, _)| self.limit.max(*last));
         proposal.credit = self.credit + extra;
         Some(proposal)
     }
@@ -166,12 +166,17 @@ impl Ahead {
         let ready = self.unbegun.iter_mut().filter(|(_, unbegun)| unbegun.stage == Stage::Ready);
         for (id, unbegun) in ready.take(asked) {
             unbegun.stage = Stage::Asked;
-            proposal.begins.push(*id);
+            proposal.begins.push((*id, unbegun.entry.attempt.id.client.clone()));
         }
     }
 
     /// The STEP was answered: gives what may begin of what it asked for. The credit that it stated is good from now on.
-    pub(super) fn settle(&mut self, now: Instant, asked: &[EntryId], stepped: &Stepped) -> Vec<Begun> {
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        asked: &[(EntryId, Name)],
+        stepped: &Stepped,
+    ) -> Vec<Begun> {
         let extra = self.in_flight.take().unwrap_or(0);
         if stepped.is_name_lost {
             self.lose_name();
@@ -181,7 +186,7 @@ impl Ahead {
         self.unbegun.retain(|_, unbegun| unbegun.stage != Stage::Leaving);
         let may_begin = self.is_in_time(now) && !self.is_closed;
         let mut begun = Vec::new();
-        for (index, id) in asked.iter().enumerate() {
+        for (index, (id, _)) in asked.iter().enumerate() {
             if stepped.refused.contains(&index) {
                 self.unbegun.remove(id);
                 continue;

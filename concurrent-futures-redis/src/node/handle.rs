@@ -126,6 +126,7 @@ impl NodeHandle {
 
     /// Ends the node where it is, as if its process had died: nothing more is answered, and it stays on the server's list until
     /// its lease runs out.
+    #[cfg(test)]
     pub(crate) fn kill(&self) {
         self.shared.abort();
     }

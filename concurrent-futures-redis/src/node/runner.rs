@@ -29,10 +29,8 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
         log::warn(format_args!("a task of {} was thrown away: it is not genuine", attempt.id.client));
         return forget(shared, token);
     }
-    let killed = match shared.lock().work.start(token) {
-        None => return,
-        Some(killed) => killed,
-    };
+    let killed = shared.lock().work.start(token);
+    let Some(killed) = killed else { return };
     let parcel = match Parcel::from_bytes(parcel) {
         Ok(parcel) => parcel,
         Err(error) => return shared.end(token, verdict(nobody(), error)),

@@ -657,3 +657,34 @@ fn a_server_that_is_not_there_is_an_error() {
         assert!(matches!(&error, super::NodeError::Connect(error) if unreachable(error)), "{error:?}");
     });
 }
+
+#[test]
+fn signals_drain_a_node_and_the_second_ends_it() {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::low_level::raise;
+    in_time(|| {
+        let server = MemoryServer::new();
+        let serve = || {
+            let builder = RedisNode::builder("redis://nowhere").slots(1).lease(LEASE).drain_timeout(LONG);
+            let node = builder.build_on(engine(&server)).unwrap();
+            let shared = node.shared.clone();
+            let serves = thread::spawn(|| node.serve());
+            until("it serves", || !shared.stats().name.is_empty());
+            (shared, serves)
+        };
+        let (_, idle) = serve();
+        raise(SIGTERM).unwrap();
+        idle.join().unwrap().unwrap();
+
+        let (shared, busy) = serve();
+        let mut client = Client::new(&server, "c");
+        let (_, _futures) = client.submit(endless, vec![1]);
+        until("it runs", || shared.stats().running == 1);
+        raise(SIGINT).unwrap();
+        until("it drains", || shared.lock().is_draining());
+        assert!(!busy.is_finished());
+        raise(SIGTERM).unwrap();
+        let error = busy.join().unwrap().unwrap_err();
+        assert!(matches!(error, super::NodeError::Interrupted), "{error:?}");
+    });
+}

@@ -35,6 +35,11 @@ fn numbers(begun: &[Begun]) -> Vec<u64> {
     begun.iter().map(|begun| begun.entry.id.number).collect()
 }
 
+/// What leave is asked for.
+fn asked(proposal: &Proposal) -> Vec<EntryId> {
+    proposal.begins.iter().map(|(id, _)| *id).collect()
+}
+
 /// A name that may begin things, of which client `c` lives.
 fn ahead(now: Instant) -> Ahead {
     let mut ahead = Ahead::default();
@@ -71,7 +76,7 @@ fn without_credit_nothing_begins_that_was_not_granted() {
     ahead.arrive(entries(1..=3), now);
     assert_eq!(ahead.begin_by_credit(now), []);
     let proposal = ahead.propose(now, 2, false).unwrap();
-    assert_eq!((&proposal.begins[..], proposal.limit), (&[id(1), id(2)][..], id(2)));
+    assert_eq!((&asked(&proposal)[..], proposal.limit), (&[id(1), id(2)][..], id(2)));
     assert_eq!(ahead.begin_by_credit(now), []);
     assert_eq!(numbers(&ahead.settle(now, &proposal.begins, &refuse(&[0]))), [2]);
     assert_eq!((ahead.limit, ahead.len()), (id(2), 1));
@@ -97,7 +102,7 @@ fn credit_passes_over_nothing() {
     assert_eq!(ahead.begin_by_credit(now), []);
     // Leave is asked for the one that holds up the other. The room is the credit's, so it is given up.
     let proposal = ahead.propose(now, 2, false).unwrap();
-    assert_eq!((&proposal.begins[..], proposal.limit, proposal.credit), (&[id(1), id(2)][..], id(2), 0));
+    assert_eq!((&asked(&proposal)[..], proposal.limit, proposal.credit), (&[id(1), id(2)][..], id(2), 0));
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn what_is_asked_for_holds_up_what_is_behind_it() {
     let mut ahead = credited(now, 2);
     ahead.arrive(vec![entry_of("stranger", 1)], now);
     let proposal = ahead.propose(now, 2, false).unwrap();
-    assert_eq!((&proposal.begins[..], proposal.credit), (&[id(1)][..], 1));
+    assert_eq!((&asked(&proposal)[..], proposal.credit), (&[id(1)][..], 1));
     ahead.arrive(entries(2..=2), now);
     assert_eq!(ahead.begin_by_credit(now), []);
     assert_eq!(numbers(&ahead.settle(now, &proposal.begins, &Stepped::default())), [1]);
@@ -223,6 +228,30 @@ fn without_a_beat_nothing_begins() {
 }
 
 #[test]
+fn without_a_beat_nothing_is_asked_for() {
+    let now = Instant::now();
+    let mut ahead = ahead(now);
+    ahead.arrive(entries(1..=1), now);
+    let late = now + LONG;
+    assert_eq!(ahead.propose(late, 1, false), None);
+    ahead.heard(late, late + LONG, living(&["c"]));
+    assert_eq!(asked(&ahead.propose(late, 1, false).unwrap()), [id(1)]);
+}
+
+#[test]
+fn what_waits_for_credit_is_not_asked_for() {
+    let now = Instant::now();
+    let mut ahead = credited(now, 1);
+    ahead.arrive(vec![entry_of("gone", 1)], now);
+    ahead.arrive(entries(2..=2), now);
+    ahead.heard(now, now + LONG, living(&["c"]));
+    let proposal = ahead.propose(now, 2, false).unwrap();
+    assert_eq!((&proposal.drops[..], &asked(&proposal)[..], proposal.credit), (&[id(1)][..], &[][..], 1));
+    assert_eq!(ahead.settle(now, &[], &Stepped::default()), []);
+    assert_eq!(numbers(&ahead.begin_by_credit(now)), [2]);
+}
+
+#[test]
 fn what_is_granted_too_late_is_asked_for_again() {
     let now = Instant::now();
     let mut ahead = ahead(now);
@@ -231,7 +260,7 @@ fn what_is_granted_too_late_is_asked_for_again() {
     let late = now + LONG;
     assert_eq!(ahead.settle(late, &proposal.begins, &Stepped::default()), []);
     ahead.heard(late, late + LONG, living(&["c"]));
-    assert_eq!(ahead.propose(late, 1, false).unwrap().begins, [id(1)]);
+    assert_eq!(asked(&ahead.propose(late, 1, false).unwrap()), [id(1)]);
 }
 
 #[test]
@@ -244,7 +273,7 @@ fn what_nobody_waits_for_is_dropped() {
     ahead.heard(sent, now + LONG, living(&["c"]));
     let proposal = ahead.propose(after, 0, false).unwrap();
     // The second was given after the beat was sent: its client may have come between.
-    assert_eq!((&proposal.drops[..], &proposal.begins[..]), (&[id(1)][..], &[][..]));
+    assert_eq!((&proposal.drops[..], &asked(&proposal)[..]), (&[id(1)][..], &[][..]));
     assert_eq!(ahead.len(), 2);
     assert_eq!(ahead.settle(after, &[], &Stepped::default()), []);
     assert_eq!(ahead.len(), 1);
@@ -262,6 +291,18 @@ fn what_was_asked_for_is_not_dropped() {
 }
 
 #[test]
+fn what_is_on_its_way_back_is_not_dropped_as_well() {
+    let now = Instant::now();
+    let mut ahead = ahead(now);
+    ahead.arrive(entries(1..=1), now);
+    let later = now + STALE;
+    assert_eq!(ahead.propose(later, 0, false).unwrap().backs, [id(1)]);
+    ahead.heard(later, later + LONG, living(&[]));
+    assert_eq!(ahead.settle(later, &[], &Stepped::default()), []);
+    assert!(ahead.is_empty());
+}
+
+#[test]
 fn what_is_ready_for_long_goes_back_if_no_slot_is_free() {
     let now = Instant::now();
     let mut ahead = ahead(now);
@@ -276,13 +317,13 @@ fn closed_it_gives_everything_back() {
     let now = Instant::now();
     let mut ahead = ahead(now);
     ahead.arrive(entries(1..=1), now);
-    let asked = ahead.propose(now, 1, false).unwrap();
+    let proposal = ahead.propose(now, 1, false).unwrap();
     ahead.arrive(entries(2..=3), now);
     ahead.close();
     // What is granted now does not begin either.
-    assert_eq!(ahead.settle(now, &asked.begins, &Stepped::default()), []);
+    assert_eq!(ahead.settle(now, &proposal.begins, &Stepped::default()), []);
     let proposal = ahead.propose(now, 9, false).unwrap();
-    assert_eq!((&proposal.backs[..], &proposal.begins[..]), (&[id(1), id(2), id(3)][..], &[][..]));
+    assert_eq!((&proposal.backs[..], &asked(&proposal)[..]), (&[id(1), id(2), id(3)][..], &[][..]));
     assert!(!ahead.is_empty());
     assert_eq!(ahead.settle(now, &[], &Stepped::default()), []);
     assert!(ahead.is_empty() && ahead.wanted(9) == 0);
