@@ -223,7 +223,7 @@ fn resize(
         log: log.to_owned(),
     });
     // What a node has begun when it dies may run again: a thumbnail that is made twice does no harm.
-    let options = MapOptions::new().buffersize(256).unordered().task_options(TaskOptions::new().retries(2));
+    let options = MapOptions::new().buffersize(256).unordered().tasks(TaskOptions::new().retries(2));
     let mut outcome = Outcome { made: HashMap::new(), failed: Vec::new(), seconds: 0.0 };
     let begun = Instant::now();
     for (n, made) in (1..).zip(pool.try_map_with(options, make, jobs)) {
