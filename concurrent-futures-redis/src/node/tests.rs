@@ -1,16 +1,19 @@
-//! A node over the server inside this process, and a client that is driven by hand.
+//! A node over the server inside this process, some cases over server programs too, and a client that is driven by hand.
+
+mod client;
+mod gate;
 
 use super::{NodeHandle, RedisNode};
+use crate::engine::Engine;
 use crate::engine::conformance::Harness;
 use crate::engine::memory::MemoryServer;
 use crate::engine::redis::server::{TestServer, programs};
-use crate::engine::{Engine, Fault, Link, Order};
 use crate::error::ConnectError;
-use crate::wire::{Answer, Attempt, AttemptId, EntryId, Kind, Life, Name, Payload, Session};
-use concurrent_futures::{Future, Portable, Task, TaskError, remote};
-use std::collections::HashMap;
+use crate::wire::{AttemptId, Kind, Name, Payload};
+use client::Client;
+use concurrent_futures::{Task, TaskError, remote};
+use gate::{Gate, hold};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,144 +63,6 @@ fn node_of(server: &dyn Harness, builder: super::RedisNodeBuilder) -> NodeHandle
 /// A lease that doesn't run out in a test, with beats that come often.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// A client: its tasks, and what became of them.
-struct Client {
-    engine: Arc<dyn Engine>,
-    link: Box<dyn Link>,
-    life: Life,
-    name: Name,
-    session: Session,
-    tasks: HashMap<u64, Task>,
-    after: EntryId,
-    last: u64,
-    answers: Vec<Answer>,
-}
-
-impl Client {
-    fn new(server: &dyn Harness, name: &str) -> Self {
-        let engine = engine(server);
-        let mut link = engine.connect().unwrap();
-        let life = link.enter().unwrap();
-        let session = link.open_session(&life, &name.into(), LONG).unwrap();
-        Client {
-            engine,
-            link,
-            life,
-            name: name.into(),
-            session,
-            tasks: HashMap::new(),
-            after: EntryId::ZERO,
-            last: 0,
-            answers: Vec::new(),
-        }
-    }
-
-    /// Makes a step for as long as it takes.
-    fn ask<T>(&mut self, mut step: impl FnMut(&mut dyn Link, &Life) -> Result<T, Fault>) -> T {
-        loop {
-            match step(&mut *self.link, &self.life) {
-                Ok(made) => return made,
-                Err(Fault::Lost(_)) => {
-                    until("the server is there", || match self.engine.connect() {
-                        Ok(link) => {
-                            self.link = link;
-                            true
-                        }
-                        Err(_) => false,
-                    });
-                }
-                Err(fault) => panic!("{fault}"),
-            }
-        }
-    }
-
-    /// Comes to a new life under the same name.
-    fn enter_again(&mut self) {
-        loop {
-            let Ok(mut link) = self.engine.connect() else { continue };
-            let Ok(life) = link.enter() else { continue };
-            let Ok(session) = link.open_session(&life, &self.name, LONG) else { continue };
-            (self.link, self.life, self.session, self.after) = (link, life, session, EntryId::ZERO);
-            return;
-        }
-    }
-
-    fn attempt(&self, seq: u64, attempt: u32, parcel: Payload, time_limit: Option<Duration>) -> Attempt {
-        let id = AttemptId { client: self.name.clone(), seq, attempt };
-        Attempt { id, session: self.session, time_limit, parcel, seal: Vec::new() }
-    }
-
-    /// Submits tasks at once; gives their futures and the first one's number.
-    fn submit<A: Portable, R: Portable>(&mut self, f: fn(A) -> R, args: Vec<A>) -> (u64, Vec<Future<R>>) {
-        self.submit_within(f, args, None)
-    }
-
-    fn submit_within<A: Portable, R: Portable>(
-        &mut self,
-        f: fn(A) -> R,
-        args: Vec<A>,
-        time_limit: Option<Duration>,
-    ) -> (u64, Vec<Future<R>>) {
-        let first = self.last + 1;
-        let (mut futures, mut attempts) = (Vec::new(), Vec::new());
-        for arg in args {
-            self.last += 1;
-            let (mut task, future) = Task::new(f, arg);
-            let parcel = task.encode_once().unwrap().into_bytes();
-            assert!(task.start());
-            let id = AttemptId { client: self.name.clone(), seq: self.last, attempt: 1 };
-            let parcel = if parcel.len() > 64 << 10 {
-                self.ask(|link, life| link.put_argument(life, &id, &parcel));
-                Payload::Beside
-            } else {
-                Payload::Inline(parcel.into())
-            };
-            attempts.push(self.attempt(self.last, 1, parcel, time_limit));
-            self.tasks.insert(self.last, task);
-            futures.push(future);
-        }
-        self.ask(|link, life| link.submit(life, MANY, &attempts));
-        (first, futures)
-    }
-
-    /// Reads answers and resolves tasks, until all are.
-    fn resolve(&mut self) {
-        while !self.tasks.is_empty() {
-            self.read();
-        }
-    }
-
-    fn read(&mut self) {
-        let (name, after) = (self.name.clone(), self.after);
-        let page = self.ask(|link, life| link.read(life, &name, after, 1000, Duration::from_millis(500)));
-        for answer in page {
-            self.after = answer.entry.unwrap();
-            if let Some(task) = self.tasks.remove(&answer.id.seq) {
-                match (answer.kind, &answer.reply) {
-                    (Kind::Lost, _) => drop(task.fail(TaskError::Abandoned)),
-                    (_, Payload::Inline(reply)) => assert!(task.complete(reply)),
-                    (_, Payload::Beside) => {
-                        let id = answer.id.clone();
-                        let reply = self.ask(|link, life| link.get_result(life, &id)).unwrap();
-                        assert!(task.complete(&reply));
-                    }
-                }
-            }
-            self.answers.push(answer);
-        }
-    }
-
-    fn kill(&mut self, seq: u64) {
-        let id = AttemptId { client: self.name.clone(), seq, attempt: 1 };
-        self.ask(|link, life| link.order(life, &Order::Kill(id.clone())));
-    }
-
-    fn is_streamed(&mut self, seq: u64) -> bool {
-        let name = self.name.clone();
-        self.ask(|link, life| link.scan(life, &name)).iter().any(|(id, _)| id.seq == seq)
-    }
-}
-
 /// Looks until it is so. What is looked at changes by itself.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + HARD_LIMIT;
@@ -214,40 +79,6 @@ fn double(n: u64) -> u64 {
 fn endless(_: u64) {
     loop {
         thread::park();
-    }
-}
-
-/// Runs until the file is there.
-fn hold(path: String) -> String {
-    while !std::path::Path::new(&path).exists() {
-        thread::sleep(Duration::from_millis(5));
-    }
-    path
-}
-
-/// A file that is not there, and lets [`hold`] go once it is.
-struct Gate(std::path::PathBuf);
-
-impl Gate {
-    fn new(name: &str) -> Self {
-        static GATES: AtomicU64 = AtomicU64::new(0);
-        let number = GATES.fetch_add(1, Ordering::Relaxed);
-        let file = format!("concurrent-futures-node-{}-{name}-{number}", std::process::id());
-        Gate(std::env::temp_dir().join(file))
-    }
-
-    fn path(&self) -> String {
-        self.0.display().to_string()
-    }
-
-    fn open(&self) {
-        std::fs::write(&self.0, "").unwrap();
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
