@@ -15,7 +15,6 @@ mod chest;
 #[path = "../../../examples/xray_resize/jpeg.rs"]
 mod jpeg;
 mod server;
-#[expect(dead_code, reason = "one picture at a time, by its path")]
 #[path = "../../../examples/xray_resize/thumbnail.rs"]
 mod thumbnail;
 

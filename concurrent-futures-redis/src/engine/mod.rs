@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(test)]
 pub(crate) mod memory;
 pub(crate) mod redis;
 

@@ -28,6 +28,7 @@ pub(crate) mod server;
 mod value;
 
 use super::{Engine, Fault, Link};
+use crate::error::ConnectError;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError};
 use link::RedisLink;
@@ -94,6 +95,29 @@ impl RedisServer {
         let (nodes, base) = (format!("{{cf:{queue}}}:nodes"), format!("{{cf:{queue}}}:{build}:"));
         Ok(RedisServer { client, address, keys: Arc::new(Keys { life: format!("{base}life"), nodes, base }) })
     }
+}
+
+impl RedisServer {
+    /// Refuses a connection without TLS to another machine.
+    pub(crate) fn check_plaintext(&self) -> Result<(), ConnectError> {
+        let is_open = match self.client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) => !is_loopback(host),
+            _ => false,
+        };
+        if !is_open {
+            return Ok(());
+        }
+        let why = "it is on another machine, and without TLS whoever is on the way could have any function of this program \
+                   run: use `rediss://`, or say `allow_plaintext()` if the network is trusted";
+        Err(ConnectError::Refused { server: self.address.clone(), why: why.to_owned() })
+    }
+}
+
+/// Whether a host is this machine, by what its name says.
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Engine for RedisServer {

@@ -226,7 +226,7 @@ impl Client {
             if let Some(error) = state.refusal() {
                 return Some(error);
             }
-            let Some((capacity, when_full)) = self.options.capacity else { return None };
+            let (capacity, when_full) = self.options.capacity?;
             if state.book.queued() < capacity || is_resolver() {
                 return None;
             }

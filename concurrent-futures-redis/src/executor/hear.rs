@@ -81,6 +81,9 @@ fn take(client: &Client, me: u64, up: &Up, link: &mut dyn Link, answers: Vec<Ans
     Ok(())
 }
 
+/// An answer, and its reply if a node has given it.
+pub(super) type Heard = (Answer, Option<Arc<[u8]>>);
+
 /// Answers with their replies, large ones from beside the stream. One that is gone was read before a break; its task is
 /// resolved, or has another answer.
 pub(super) fn with_values(
@@ -88,7 +91,7 @@ pub(super) fn with_values(
     up: &Up,
     link: &mut dyn Link,
     answers: Vec<Answer>,
-) -> Result<Vec<(Answer, Option<Arc<[u8]>>)>, Fault> {
+) -> Result<Vec<Heard>, Fault> {
     let mut values = Vec::with_capacity(answers.len());
     for answer in answers {
         let reply = match &answer.reply {

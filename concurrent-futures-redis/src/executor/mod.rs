@@ -171,6 +171,9 @@ impl RedisExecutorBuilder {
         let build = remote::build_id().to_string();
         let engine = RedisServer::new(&self.url, &self.options.queue, &build)
             .map_err(|fault| ConnectError::Invalid { option: "url", why: fault.to_string() })?;
+        if !self.options.allow_plaintext {
+            engine.check_plaintext()?;
+        }
         RedisExecutor::over(Arc::new(engine), self.options)
     }
 }
@@ -295,8 +298,15 @@ impl Drop for RedisExecutor {
 /// Waits for the last task, and for the threads.
 fn end(client: &Client) {
     client.await_empty(None);
+    // Its read waits for answers, and there will be none.
+    client.ask(|up, link| {
+        let name = client.lock().book.client().clone();
+        client.end();
+        link.wake_client(&up.life, &name)
+    });
     client.end();
-    for thread in std::mem::take(&mut *client.threads.lock()) {
+    let threads = std::mem::take(&mut *client.threads.lock());
+    for thread in threads {
         // A panic of a thread of ours is a defect, and has been reported by the hook.
         let _ = thread.join();
     }
@@ -334,14 +344,12 @@ fn resolve_aside(client: &Arc<Client>, ended: Vec<Ended>) {
     let held = Arc::new(parking_lot::Mutex::new(Some(ended)));
     let (aside, theirs) = (client.clone(), held.clone());
     let resolve = move || {
-        if let Some(ended) = theirs.lock().take() {
-            aside.resolve(ended);
-        }
+        let ended = theirs.lock().take();
+        aside.resolve(ended.unwrap_or_default());
     };
-    if thread::Builder::new().name("redis-resolve".into()).spawn(resolve).is_err()
-        && let Some(ended) = held.lock().take()
-    {
-        client.resolve(ended);
+    if thread::Builder::new().name("redis-resolve".into()).spawn(resolve).is_err() {
+        let ended = held.lock().take();
+        client.resolve(ended.unwrap_or_default());
     }
 }
 

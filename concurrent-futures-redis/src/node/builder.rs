@@ -4,9 +4,10 @@ use super::shared::{Settings, Shared};
 use super::{NodeError, NodeHandle, RedisNode};
 use crate::engine::Engine;
 use crate::engine::redis::RedisServer;
-use crate::executor::options::{beat, check_lease, check_queue};
+use crate::executor::options::{Hidden, beat, check_lease, check_queue, check_secret};
 use crate::identity::host;
 use crate::node_purpose;
+use crate::secret::Secret;
 use concurrent_futures::{ProcessPoolBuilder, ProcessPoolExecutor, remote};
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct RedisNodeBuilder {
     drain_timeout: Duration,
     read_ahead: Option<usize>,
     self_fence: bool,
+    secret: Option<Hidden>,
+    allow_plaintext: bool,
     changes: Vec<Change>,
 }
 
@@ -55,6 +58,8 @@ impl RedisNodeBuilder {
             drain_timeout: DRAIN,
             read_ahead: None,
             self_fence: true,
+            secret: None,
+            allow_plaintext: false,
             changes: Vec::new(),
         }
     }
@@ -102,6 +107,20 @@ impl RedisNodeBuilder {
         self
     }
 
+    /// The queue's secret, as its clients have it: what is not sealed with it is not run. See
+    /// [`RedisExecutorBuilder::secret`](crate::RedisExecutorBuilder::secret).
+    pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.secret = Some(Hidden(secret.into()));
+        self
+    }
+
+    /// Lets this node talk to a server on another machine without TLS. See
+    /// [`RedisExecutorBuilder::allow_plaintext`](crate::RedisExecutorBuilder::allow_plaintext).
+    pub fn allow_plaintext(mut self) -> Self {
+        self.allow_plaintext = true;
+        self
+    }
+
     /// Changes the local pool of processes: an initializer, limits on memory, an environment. Its number of workers and the
     /// name for which it works are the node's own. Workers have process groups of their own, so that Ctrl-C drains the node
     /// and doesn't end what it runs.
@@ -137,6 +156,9 @@ impl RedisNodeBuilder {
         let build = remote::build_id().to_string();
         let server = RedisServer::new(&self.url, &self.queue, &build);
         let server = server.map_err(|fault| NodeError::invalid("url", fault.to_string()))?;
+        if !self.allow_plaintext {
+            server.check_plaintext()?;
+        }
         self.build_on(Arc::new(server))
     }
 
@@ -170,9 +192,12 @@ impl RedisNodeBuilder {
             pool = pool.max_workers(slots);
         }
         let pool = pool.on_behalf_of(node_purpose(&self.queue)).build()?;
+        let build = remote::build_id().to_string();
+        let secret = self.secret.as_ref().and_then(|secret| Secret::new(&secret.0, &self.queue, &build));
         let settings = Settings {
             queue: self.queue,
-            build: remote::build_id().to_string().into(),
+            build: build.into(),
+            secret,
             host: host(),
             slots: u32::try_from(pool.max_workers()).unwrap_or(u32::MAX),
             lease: self.lease,
@@ -189,6 +214,7 @@ impl RedisNodeBuilder {
             return Err(NodeError::invalid("slots", "a node without slots runs nothing".to_owned()));
         }
         check_queue(&self.queue)?;
+        self.secret.as_ref().map_or(Ok(()), check_secret)?;
         check_lease(self.lease)?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::shared::{Load, Shared};
 use super::work::{Outcome, Token, Why};
 use crate::wire::{Attempt, Kind, Life, Payload};
 use concurrent_futures::remote::{Reply, ReturnAddress};
-use concurrent_futures::{Executor as _, Parcel, TaskError, TaskOptions, WorkerDied};
+use concurrent_futures::{Executor as _, Parcel, Rejected, TaskError, TaskOptions, Unsupported, WorkerDied};
 use std::sync::Arc;
 
 /// Starts what has begun; what lies beside the stream goes by the loader. Without a lock: the pool runs callbacks here.
@@ -25,8 +25,15 @@ pub(super) fn start_all(shared: &Arc<Shared>, loads: Vec<Load>) {
 pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
     let Load { token, attempt, life } = load;
     let token = *token;
-    if !is_genuine(life, attempt, &parcel) {
-        log::warn(format_args!("a task of {} was thrown away: it is not genuine", attempt.id.client));
+    if !is_genuine(shared, life, attempt, &parcel) {
+        log::warn(format_args!("a task of {} was not run: it has not the queue's secret", attempt.id.client));
+        // A client that knows of no secret is told. What claims to know it and doesn't is forged, and not answered: the answer
+        // would be sealed.
+        if attempt.seal.is_empty() && shared.lock().work.start(token).is_some() {
+            let why = Unsupported::new("the nodes of this queue have a secret, and this client has none");
+            shared.end(token, verdict(nobody(), TaskError::Rejected(Rejected::Unsupported(why))));
+            return;
+        }
         return forget(shared, token);
     }
     let killed = shared.lock().work.start(token);
@@ -103,8 +110,8 @@ pub(super) fn forget(shared: &Shared, token: Token) {
 }
 
 /// Whether an attempt was made by somebody who knows the queue's secret. Nothing of it is decoded or run before.
-fn is_genuine(_: &Life, _: &Attempt, _: &[u8]) -> bool {
-    true
+fn is_genuine(shared: &Shared, life: &Life, attempt: &Attempt, parcel: &[u8]) -> bool {
+    shared.settings.secret.as_ref().is_none_or(|secret| secret.is_attempt(life, attempt, parcel))
 }
 
 /// Why the node has ended a task by itself.

@@ -9,6 +9,7 @@ use super::recent::Recent;
 use super::work::{Outcome, Token, Why, Work};
 use super::{RedisNodeStats, log};
 use crate::engine::{ConnectionId, Engine};
+use crate::secret::Secret;
 use crate::wire::{Attempt, AttemptId, Life, Name};
 use concurrent_futures::{CancelHandle, ProcessPoolExecutor};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -41,6 +42,7 @@ pub(super) struct Settings {
     pub(super) drain_timeout: Duration,
     pub(super) read_ahead: Option<usize>,
     pub(super) has_fence: bool,
+    pub(super) secret: Option<Secret>,
 }
 
 pub(super) struct Shared {

@@ -117,15 +117,20 @@ impl Stepper {
     /// and never will be, for the name is lost.
     fn exchange(&mut self, batch: &Batch) -> Option<Stepped> {
         let Batch { standing: Standing { life, name, .. }, ended, proposal } = batch;
-        let answer = |ended: &Ended| Answer {
-            entry: ended.entry,
-            id: ended.id.clone(),
-            kind: ended.outcome.kind,
-            reply: match ended.outcome.reply.len() {
-                0..=INLINE => Payload::Inline(ended.outcome.reply.clone()),
-                _ => Payload::Beside,
-            },
-            seal: Vec::new(),
+        let secret = self.shared.settings.secret.as_ref();
+        let answer = |ended: &Ended| {
+            let reply = &ended.outcome.reply;
+            let mut answer = Answer {
+                entry: ended.entry,
+                id: ended.id.clone(),
+                kind: ended.outcome.kind,
+                reply: if reply.len() > INLINE { Payload::Beside } else { Payload::Inline(reply.clone()) },
+                seal: Vec::new(),
+            };
+            if let Some(secret) = secret {
+                answer.seal = secret.of_answer(life, &answer, reply);
+            }
+            answer
         };
         let Proposal { begins, backs, drops, limit, credit } = proposal.clone();
         let answers = ended.iter().map(answer).collect();

@@ -4,7 +4,7 @@
 //! A parcel names code by two addresses; another address of code would be run, as the documentation says. So these are
 //! changed only to what can't be code.
 
-use concurrent_futures::{Future, Stage, Task, TaskError, remote};
+use concurrent_futures::{Future, Rejected, Stage, Task, TaskError, remote};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::sync::atomic::AtomicU8;
@@ -53,9 +53,8 @@ fn arrives(task: Task, future: Future<String>, parcel: &[u8]) -> Result<String, 
 #[track_caller]
 fn refused(outcome: Result<String, TaskError>, why: &str) {
     match outcome {
-        Err(TaskError::Broken(broken)) => {
-            assert_eq!(broken.to_string(), format!("the pool is broken: {why}"))
-        }
+        Err(TaskError::Rejected(Rejected::ForeignBuild)) => assert_eq!(why, FOREIGN),
+        Err(TaskError::Codec(codec)) => assert_eq!((codec.stage(), codec.reason()), (Stage::Parcel, why)),
         other => panic!("{other:?}, not {why:?}"),
     }
 }
