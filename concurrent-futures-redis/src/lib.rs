@@ -10,6 +10,8 @@ mod executor;
 #[cfg(test)]
 #[macro_use]
 mod executors;
+#[cfg(test)]
+mod faults;
 mod identity;
 mod node;
 mod secret;

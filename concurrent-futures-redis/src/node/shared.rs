@@ -329,6 +329,9 @@ impl State {
         // A client may be away for two leases, and as long again to find its way.
         let patience = settings.lease * 4;
         let killed = self.work.kill_of_gone(&living, sent, self.joined, patience);
+        if self.is_draining() {
+            self.work.await_nobody();
+        }
         self.ahead.heard(sent, sent + settings.unfenced(), living);
         killed
     }

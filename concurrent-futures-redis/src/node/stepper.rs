@@ -172,7 +172,11 @@ impl Stepper {
             let now = Instant::now();
             let mut begun = Vec::new();
             if let Some(stepped) = &stepped {
+                let is_patient = !state.is_draining();
                 for (place, Ended { token, id, .. }) in stepped.replies.iter().zip(ended) {
+                    if place.is_none() && is_patient && state.work.keep_for_client(token) {
+                        continue;
+                    }
                     state.work.answered(token);
                     state.recent.note(id, *place, now);
                     state.finished += 1;

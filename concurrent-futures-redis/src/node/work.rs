@@ -47,6 +47,8 @@ struct Held {
     killed: Option<Why>,
     /// Of what began in an earlier life: its client was there in this one.
     is_client_seen: bool,
+    /// Its answer found no client, and is kept until the client comes.
+    awaits_client: bool,
 }
 
 enum Stage {
@@ -75,7 +77,10 @@ impl Work {
         self.next += 1;
         self.running += 1;
         let (entry, stage) = (Some(entry), Stage::Starting);
-        self.held.insert(self.next, Held { id, entry, since: now, stage, killed, is_client_seen: true });
+        self.held.insert(
+            self.next,
+            Held { id, entry, since: now, stage, killed, is_client_seen: true, awaits_client: false },
+        );
         self.next
     }
 
@@ -147,13 +152,34 @@ impl Work {
         self.held.remove(&token);
     }
 
+    /// N5: the answer found no client. That of what began in an earlier life is kept and sent again, until the client comes or
+    /// is gone: false if this one is not, since its client was there before, or has been waited for.
+    pub(super) fn keep_for_client(&mut self, token: Token) -> bool {
+        let held = self.held.get_mut(&token).filter(|held| held.entry.is_none() && !held.is_client_seen);
+        held.map(|held| held.awaits_client = true).is_some()
+    }
+
+    /// Answers are given up whose client is waited for: each is sent once more.
+    pub(super) fn await_nobody(&mut self) {
+        for (token, held) in &mut self.held {
+            if std::mem::take(&mut held.awaits_client) {
+                held.is_client_seen = true;
+                self.outbox.push_back(*token);
+            }
+        }
+    }
+
     /// N5: a new life knows no entry of what has begun. What has not been started can't be any more.
     pub(super) fn begin_life(&mut self) {
-        let running = &mut self.running;
-        self.held.retain(|_, held| {
+        let (running, outbox) = (&mut self.running, &mut self.outbox);
+        self.held.retain(|token, held| {
             let is_kept = !matches!(held.stage, Stage::Starting);
             *running -= u32::from(!is_kept);
             (held.entry, held.is_client_seen) = (None, false);
+            // Sent in the new life at once.
+            if std::mem::take(&mut held.awaits_client) {
+                outbox.push_back(*token);
+            }
             is_kept
         });
     }
@@ -173,8 +199,13 @@ impl Work {
         patience: Duration,
     ) -> Vec<CancelHandle> {
         let is_late = sent.saturating_duration_since(joined) >= patience;
-        for held in self.held.values_mut() {
+        for (token, held) in &mut self.held {
             held.is_client_seen |= living.contains(&held.id.client);
+            // It has come, or is gone.
+            if held.awaits_client && (held.is_client_seen || is_late) {
+                (held.awaits_client, held.is_client_seen) = (false, true);
+                self.outbox.push_back(*token);
+            }
         }
         self.kill(Why::ClientGone, |held| {
             let was_there =
@@ -311,6 +342,37 @@ mod tests {
         work.run(token, handle());
         work.begin_life();
         assert_eq!(work.kill_of_gone(&living(&[]), now + PATIENCE, now, PATIENCE).len(), 1);
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_life_waits_for_its_client() {
+        let (mut work, now) = (Work::default(), Instant::now());
+        let token = work.begin(id("c", 1), entry(1), None, now);
+        assert!(work.run(token, handle()).is_none());
+        work.begin_life();
+        assert!(work.end(token, outcome()));
+        assert_eq!(work.take_ended(9).len(), 1);
+        assert!(work.keep_for_client(token), "it found no client");
+        work.kill_of_gone(&living(&["d"]), now, now, Duration::from_secs(9));
+        assert!(!work.has_ended() && !work.is_empty());
+        work.kill_of_gone(&living(&["c"]), now, now, Duration::from_secs(9));
+        assert_eq!(work.take_ended(9).len(), 1, "it has come");
+        assert!(!work.keep_for_client(token), "and is gone again");
+    }
+
+    #[test]
+    fn a_client_is_not_waited_for_for_ever() {
+        let (mut work, now) = (Work::default(), Instant::now());
+        let token = work.begin(id("c", 1), entry(1), None, now);
+        assert!(work.run(token, handle()).is_none());
+        work.begin_life();
+        assert!(work.end(token, outcome()));
+        work.take_ended(9);
+        assert!(work.keep_for_client(token));
+        let patience = Duration::from_secs(9);
+        work.kill_of_gone(&living(&[]), now + patience, now, patience);
+        assert_eq!(work.take_ended(9).len(), 1);
+        assert!(!work.keep_for_client(token));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl TestServer {
         cmd("CONFIG").arg("SET").arg(name).arg(value).query::<()>(&mut self.connection()).unwrap();
     }
 
-    fn url(&self, credentials: &str) -> String {
+    pub(crate) fn url(&self, credentials: &str) -> String {
         format!("redis://{credentials}127.0.0.1:{}/0", self.running.lock().1)
     }
 

@@ -1,0 +1,358 @@
+//! Faults on purpose, against real servers, with nodes that are processes: what is promised under each, counted.
+//!
+//! Each test is ignored by `cargo test`, since it needs a server. `ci/cluster.sh` runs each once, `ci/long/cluster.sh` twenty
+//! times over each server (`CLUSTER_ROUNDS`). What a run counted is printed.
+
+use crate::RedisExecutor;
+use crate::engine::conformance::Harness as _;
+use crate::engine::redis::server::{TestServer, programs};
+use crate::node::RedisNode;
+use concurrent_futures::prelude::*;
+use concurrent_futures::{Future, TaskError, TaskOptions};
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+const LEASE: Duration = Duration::from_secs(1);
+const TASKS: u32 = 400;
+const NODES: usize = 3;
+const SLOTS: usize = 2;
+
+/// What a node may have begun when it dies: what runs, what has ended and is not answered, and what it may begin by itself.
+/// Tasks here take 3 ms, a step less.
+const PERMITTED: usize = 4 * SLOTS;
+
+/// For a run of all tasks, faults and leases included.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Names the server to a process that this program starts as a node or a client of its own.
+const ROLE: &str = "CLUSTER_ROLE_AT";
+
+/// Says in a log of its own that it begins, and takes a little.
+fn record((log, number, millis): (PathBuf, u32, u64)) -> u32 {
+    let mut file = fs::File::options().append(true).create(true).open(log).unwrap();
+    // One write appends a whole line, whoever else writes.
+    file.write_all(format!("{number}\n").as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(millis));
+    number
+}
+
+struct Rig {
+    server: TestServer,
+    nodes: Vec<Child>,
+    folder: tempfile::TempDir,
+    executor: Option<RedisExecutor>,
+}
+
+#[derive(Default, Debug)]
+struct Counted {
+    ok: usize,
+    lost: usize,
+    other: Vec<String>,
+    begun_twice: usize,
+}
+
+impl Rig {
+    fn new(program: &Path) -> Self {
+        let server = TestServer::start(program);
+        let nodes = (0..NODES).map(|_| start("faults::node_main", &server.url(""))).collect();
+        let executor = RedisExecutor::builder(server.url("")).queue("q").lease(LEASE).build().unwrap();
+        let rig = Rig { server, nodes, folder: tempfile::tempdir().unwrap(), executor: Some(executor) };
+        rig.await_nodes(NODES);
+        rig
+    }
+
+    fn executor(&self) -> &RedisExecutor {
+        self.executor.as_ref().unwrap()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("begun")
+    }
+
+    fn await_nodes(&self, count: usize) {
+        let deadline = Instant::now() + LIMIT;
+        while self.executor().stats().nodes.len() < count {
+            assert!(Instant::now() < deadline, "the nodes don't come up: {:?}", self.executor().stats());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// How often each task began.
+    fn begun(&self) -> HashMap<String, usize> {
+        let mut begun = HashMap::new();
+        for line in fs::read_to_string(self.log()).unwrap_or_default().lines() {
+            *begun.entry(line.to_owned()).or_default() += 1;
+        }
+        begun
+    }
+
+    /// Runs all tasks; when a quarter has ended, `fault` happens.
+    fn run(&mut self, retries: u32, fault: fn(&mut Rig)) -> Counted {
+        let deadline = Instant::now() + LIMIT;
+        let options = || TaskOptions::new().retries(retries);
+        let submit = |n| self.executor().submit_with(options(), record, (self.log(), n, 3));
+        let futures: Vec<Future<u32>> = (0..TASKS).map(submit).collect();
+        let mut counted = Counted::default();
+        let left = || deadline.saturating_duration_since(Instant::now());
+        for (done, future) in (1..).zip(as_completed(futures).timeout(left())) {
+            let Ok(future) = future else { panic!("tasks hang: {counted:?}, {:?}", self.executor().stats()) };
+            match future.result() {
+                Ok(_) => counted.ok += 1,
+                Err(TaskError::WorkerLost(_)) => counted.lost += 1,
+                Err(other) => counted.other.push(other.to_string()),
+            }
+            if done == TASKS / 4 {
+                fault(self);
+            }
+        }
+        counted.begun_twice = self.begun().values().filter(|times| **times > 1).count();
+        counted
+    }
+
+    fn signal(&self, node: usize, signal: &str) {
+        let pid = self.nodes[node].id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        drop(self.executor.take());
+        for node in &mut self.nodes {
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+    }
+}
+
+/// Starts this program in a role. It leaves when this process does, whose pipe it has.
+fn start(role: &str, url: &str) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", role, "--ignored", "--nocapture"])
+        .env(ROLE, url)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn role() -> Option<String> {
+    let url = env::var(ROLE).ok()?;
+    thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(3);
+    });
+    Some(url)
+}
+
+#[test]
+#[ignore = "what a node runs"]
+fn node_main() {
+    if let Some(url) = role() {
+        RedisNode::builder(&url).queue("q").slots(SLOTS).lease(LEASE).serve().unwrap();
+    }
+}
+
+#[test]
+#[ignore = "what a client runs that is killed"]
+fn client_main() {
+    if let Some(url) = role() {
+        let log = PathBuf::from(env::var_os("CLUSTER_LOG").unwrap());
+        let executor = RedisExecutor::builder(url).queue("q").lease(LEASE).build().unwrap();
+        let futures: Vec<_> = (0..200).map(|n| executor.submit(record, (log.clone(), n, 100))).collect();
+        wait(&futures, ReturnWhen::AllCompleted);
+    }
+}
+
+/// Runs a fault as often as is asked for, over each server.
+fn rounds(name: &str, round: impl Fn(&mut Rig) -> Counted) {
+    let rounds: u32 = env::var("CLUSTER_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    assert!(!programs().is_empty(), "no redis-server and no valkey-server is here");
+    for program in programs() {
+        let (mut lost, mut most) = (0, 0);
+        for _ in 0..rounds {
+            let mut rig = Rig::new(&program);
+            let counted = round(&mut rig);
+            lost += counted.lost;
+            most = most.max(counted.lost);
+        }
+        let server = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let line =
+            format!("{name}, {server}: {rounds} runs of {TASKS} tasks, lost {lost} (at most {most} a run)");
+        // Not by the macro, whose line the test harness would keep to itself.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+/// Without retries nothing begins twice, and no more is lost than may be.
+fn exact(name: &str, permitted: usize, fault: fn(&mut Rig)) {
+    rounds(name, |rig| {
+        let counted = rig.run(0, fault);
+        assert_eq!(counted.begun_twice, 0, "{name}: {counted:?}");
+        assert!(counted.lost <= permitted, "{name}: {counted:?}");
+        assert_eq!((counted.ok + counted.lost, &counted.other[..]), (TASKS as usize, &[][..]), "{counted:?}");
+        counted
+    });
+}
+
+/// With retries every task ends well.
+fn retried(name: &str, fault: fn(&mut Rig)) {
+    rounds(name, |rig| {
+        let counted = rig.run(3, fault);
+        assert_eq!(
+            (counted.ok, counted.lost, &counted.other[..]),
+            (TASKS as usize, 0, &[][..]),
+            "{counted:?}"
+        );
+        counted
+    });
+}
+
+fn kill_a_node(rig: &mut Rig) {
+    rig.nodes[0].kill().unwrap();
+}
+
+fn freeze_a_node(rig: &mut Rig) {
+    rig.signal(0, "-STOP");
+    thread::sleep(2 * LEASE);
+    rig.signal(0, "-CONT");
+}
+
+fn restart_empty(rig: &mut Rig) {
+    rig.server.restart_empty();
+}
+
+fn restart_with_data(rig: &mut Rig) {
+    rig.server.restart_with_data();
+}
+
+fn flush(rig: &mut Rig) {
+    rig.server.flush();
+}
+
+fn cut_connections(rig: &mut Rig) {
+    for _ in 0..10 {
+        rig.server.cut_connections();
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn restart_and_kill(rig: &mut Rig) {
+    rig.server.restart_empty();
+    kill_a_node(rig);
+}
+
+fn fill_the_server(rig: &mut Rig) {
+    rig.server.set_full(true);
+    thread::sleep(LEASE / 2);
+    rig.server.set_full(false);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn a_node_is_killed() {
+    exact("a node is killed", PERMITTED, kill_a_node);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn a_node_is_killed_and_its_tasks_have_retries() {
+    retried("a node is killed, with retries", kill_a_node);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn a_node_is_frozen_for_two_leases() {
+    exact("a node is frozen", PERMITTED, freeze_a_node);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn the_server_starts_again_with_nothing() {
+    // What is lost had its answer in the server alone.
+    exact("the server starts again, empty", TASKS as usize / 4, restart_empty);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn the_server_starts_again_with_nothing_and_tasks_have_retries() {
+    retried("the server starts again, empty, with retries", restart_empty);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn the_server_starts_again_with_its_data() {
+    exact("the server starts again with its data", TASKS as usize / 4, restart_with_data);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn everything_is_flushed() {
+    exact("everything is flushed", TASKS as usize / 4, flush);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn connections_are_cut() {
+    exact("connections are cut", 0, cut_connections);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn the_server_starts_again_and_a_node_is_killed() {
+    exact("the server starts again, and a node is killed", TASKS as usize, restart_and_kill);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn the_server_is_full_for_a_while() {
+    exact("the server is full for a while", 0, fill_the_server);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn a_task_kills_its_worker() {
+    rounds("a task kills its worker", |rig| {
+        let crash = rig.executor().submit::<_, ()>(|()| std::process::abort(), ());
+        let counted = rig.run(0, |_| {});
+        assert_eq!((counted.ok, counted.begun_twice), (TASKS as usize, 0), "{counted:?}");
+        match crash.result() {
+            Err(TaskError::WorkerDied(died)) => assert!(died.signal() == Some(6) && died.host().is_some()),
+            other => panic!("{other:?}"),
+        }
+        counted
+    });
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn a_client_is_killed() {
+    rounds("a client is killed", |rig| {
+        let url = rig.server.url("");
+        let mut client = Command::new(env::current_exe().unwrap());
+        client.args(["--exact", "faults::client_main", "--ignored", "--nocapture"]);
+        client.env(ROLE, url).env("CLUSTER_LOG", rig.log()).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut client = client.spawn().unwrap();
+        let deadline = Instant::now() + LIMIT;
+        while rig.begun().len() < 20 {
+            assert!(Instant::now() < deadline);
+            thread::sleep(Duration::from_millis(5));
+        }
+        client.kill().unwrap();
+        client.wait().unwrap();
+        // Nobody waits for the rest: after two leases the nodes run nothing of it any more.
+        while rig.executor().stats().nodes.iter().any(|node| node.running > 0) {
+            assert!(Instant::now() < deadline, "{:?}", rig.executor().stats());
+            thread::sleep(Duration::from_millis(20));
+        }
+        let begun = rig.begun();
+        assert!(begun.values().all(|times| *times == 1));
+        // And they serve others.
+        assert_eq!(rig.executor().submit(|n: u32| n + 1, 1).result().unwrap(), 2);
+        Counted::default()
+    });
+}
