@@ -34,6 +34,8 @@ CONCURRENT_FUTURES_REDIS_SERVERS=$(tr '\n' ':' <<<"$servers" | sed 's/:*$//')
 export CONCURRENT_FUTURES_REDIS_SERVERS
 echo "servers: $CONCURRENT_FUTURES_REDIS_SERVERS"
 cargo test --quiet --package concurrent-futures-redis
+# Each fault once; ci/long/cluster.sh does each twenty times.
+cargo test --quiet --package concurrent-futures-redis --lib -- --ignored --skip _main --test-threads 1 faults::
 
 # The example finds its server in PATH.
 PATH="$(dirname "$(head -n 1 <<<"$servers")"):$PATH"

@@ -14,11 +14,13 @@ use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
+type GivesBack = Box<dyn Fn(&Depot, FutureId) -> Option<Task> + Send + Sync>;
+
 /// Keeps tasks, and does as a test says.
 struct Depot {
     registration: Registration,
     tasks: Mutex<HashMap<FutureId, Task>>,
-    gives_back: Box<dyn Fn(&Depot, FutureId) -> Option<Task> + Send + Sync>,
+    gives_back: GivesBack,
     kills: AtomicUsize,
 }
 
