@@ -33,7 +33,8 @@ fi
 CONCURRENT_FUTURES_REDIS_SERVERS=$(tr '\n' ':' <<<"$servers" | sed 's/:*$//')
 export CONCURRENT_FUTURES_REDIS_SERVERS
 echo "servers: $CONCURRENT_FUTURES_REDIS_SERVERS"
-cargo test --quiet --package concurrent-futures-redis
+# What needs no server is part of `cargo test`.
+cargo test --quiet --package concurrent-futures-redis --lib -- --skip memory
 # Each fault once; ci/long/cluster.sh does each twenty times.
 cargo test --quiet --package concurrent-futures-redis --lib -- --ignored --skip _main --test-threads 1 faults::
 

@@ -56,8 +56,8 @@ pub trait Carrier: Send + Sync {
     /// A task that is given back and isn't the one that was asked for is dropped.
     fn take_back(&self, id: FutureId) -> Option<Task>;
 
-    /// Where the task stands: [`Queued`](State::Queued) or [`Dispatched`](State::Dispatched) before it has begun,
-    /// [`Running`](State::Running) from then on. It is asked often, so it doesn't block.
+    /// Where the task stands: [`State::Queued`] or [`State::Dispatched`] before it has begun,
+    /// [`State::Running`] from then on. It is asked often, so it doesn't block.
     fn state(&self, id: FutureId) -> State {
         let _ = id;
         State::Dispatched

@@ -47,8 +47,8 @@ impl Parcel {
     ///
     /// # Errors
     ///
-    /// [`TaskError::Codec`] at [`Stage::Parcel`](crate::Stage::Parcel), or
-    /// [`Rejected::ForeignBuild`](crate::Rejected::ForeignBuild).
+    /// [`TaskError::Codec`] at [`Stage::Parcel`], or
+    /// [`Rejected::ForeignBuild`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, TaskError> {
         let (header, _) = Header::read(&bytes)?;
         Ok(Parcel { attempt: header.attempt, bytes })
