@@ -233,7 +233,8 @@ fn resize(
         bar.inc(1);
         if n == args.images / 2 && !args.no_kill && !nodes.children.is_empty() {
             nodes.kill_one()?;
-            bar.suspend(|| println!("half of them are made: node process {:?} is killed", nodes.killed));
+            let killed = nodes.killed.unwrap_or_default();
+            bar.suspend(|| println!("half of them are made: node process {killed} is killed"));
         }
     }
     outcome.seconds = begun.elapsed().as_secs_f64();
