@@ -33,15 +33,18 @@ fi
 CONCURRENT_FUTURES_REDIS_SERVERS=$(tr '\n' ':' <<<"$servers" | sed 's/:*$//')
 export CONCURRENT_FUTURES_REDIS_SERVERS
 echo "servers: $CONCURRENT_FUTURES_REDIS_SERVERS"
+# The program that `cargo test` has built: for one package alone cargo would choose other features, and build all anew.
+tests=$(cargo test --no-run --lib --message-format json-render-diagnostics |
+    sed -n 's/.*"executable":"\([^"]*concurrent_futures_redis-[^"]*\)".*/\1/p' | tail -n 1)
 # What needs no server is part of `cargo test`.
-cargo test --quiet --package concurrent-futures-redis --lib -- --skip memory
+"$tests" --quiet --skip memory
 # Each fault once; ci/long/cluster.sh does each twenty times.
-cargo test --quiet --package concurrent-futures-redis --lib -- --ignored --skip _main --test-threads 1 faults::
+"$tests" --quiet --ignored --skip _main --test-threads 1 faults::
 
 # The example finds its server in PATH.
 PATH="$(dirname "$(head -n 1 <<<"$servers")"):$PATH"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT INT TERM
-example=$(built build --package concurrent-futures-redis --example xray_cluster)
+example=$(built build --example xray_cluster)
 "$example" --images 60 --cache "$out/xrays" | tee "$out/printed"
 grep -q '^60 of 60 pictures made .* not asked for: 0$' "$out/printed"
