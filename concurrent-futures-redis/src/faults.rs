@@ -16,14 +16,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-const LEASE: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(2);
 const TASKS: u32 = 400;
 const NODES: usize = 3;
 const SLOTS: usize = 2;
 
-/// What a node may have begun when it dies: what runs, what has ended and is not answered, and what it may begin by itself.
-/// Tasks here take 3 ms, a step less.
-const PERMITTED: usize = 4 * SLOTS;
+/// What a node may have begun when it dies: what runs, what it may begin by itself, and what has ended and is not answered yet,
+/// which on a busy machine is some tasks of 3 ms more.
+const PERMITTED: usize = 20 * SLOTS;
 
 /// For a run of all tasks, faults and leases included.
 const LIMIT: Duration = Duration::from_secs(90);
