@@ -292,9 +292,10 @@ fn long_message() {
 }
 
 fn stdout_lock() {
-    let pool = pool(2).stdout(WorkerOutput::Null).build().expect("a pool");
+    // Two pools: the task of one must not come to the worker in which the other's thread has the lock.
+    let pools = [(); 2].map(|()| pool(1).stdout(WorkerOutput::Null).build().expect("a pool"));
     let (said, hears) = std::sync::mpsc::channel();
-    for _ in 0..2 {
+    for pool in &pools {
         let hold = |()| {
             print!("half a line");
             let (tell, told) = std::sync::mpsc::channel();
@@ -313,7 +314,7 @@ fn stdout_lock() {
         assert!(hears.recv_timeout(SOON).expect("in time").is_none());
     }
     let start = Instant::now();
-    drop(pool);
+    drop(pools);
     assert!(start.elapsed() < Duration::from_secs(2), "the end took {:?}", start.elapsed());
 }
 
