@@ -13,6 +13,7 @@ mod executors;
 #[cfg(test)]
 mod faults;
 mod identity;
+mod logging;
 mod node;
 mod secret;
 #[cfg(test)]

@@ -162,6 +162,16 @@ impl<W, T, X> Cell<W, T, X> {
     }
 }
 
+impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
+    /// The end of a task that is run though its argument went into a parcel. It is claimed once, and not by the holder of a
+    /// promise: nothing else takes the work out. Not a part of every run.
+    #[cold]
+    #[inline(never)]
+    fn refuse_encoded(&self) -> Phase {
+        self.put(Err(TaskError::Rejected(Rejected::Encoded)))
+    }
+}
+
 impl<T> Cell<NoWork, T, ()> {
     pub(crate) fn promised() -> Arc<Self> {
         Self::new(Word::new(Phase::Queued), Body::Empty, ())
@@ -178,11 +188,8 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     }
 
     fn execute(&self) -> Phase {
-        // Out of the lock before the work runs.
-        let body = std::mem::replace(&mut self.inner.lock().body, Body::Empty);
-        let Body::Ready(work) = body else {
-            // Claimed once, and not by the holder of a promise: its argument went into a parcel.
-            return self.put(Err(TaskError::Rejected(Rejected::Encoded)));
+        let Body::Ready(work) = std::mem::replace(&mut self.inner.lock().body, Body::Empty) else {
+            return self.refuse_encoded();
         };
         let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
             let label = self.extra.options().and_then(|options| options.get_label().cloned());

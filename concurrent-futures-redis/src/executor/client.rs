@@ -3,6 +3,7 @@
 use super::book::{Book, Ended, Up};
 use super::options::Options;
 use crate::engine::{Engine, Fault, Link};
+use crate::logging;
 use crate::secret::Secret;
 use crate::wire::{Name, NodeInfo};
 use concurrent_futures::{Broken, Registration, Rejected, Shutdown, Task, TaskError, remote};
@@ -145,10 +146,10 @@ impl Client {
         if let Line::Up(up) = &state.line
             && up.number == number
         {
-            log::warn!("{}: connection given up: {fault}", self.describe());
             state.line = Line::Down { since: Instant::now(), why: fault.to_string() };
             drop(state);
             self.notify();
+            logging::warn(format_args!("{}: connection given up: {fault}", self.describe()));
         }
     }
 

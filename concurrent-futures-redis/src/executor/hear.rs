@@ -6,6 +6,7 @@
 use super::book::{Ended, Up};
 use super::client::Client;
 use crate::engine::{Fault, Link};
+use crate::logging;
 use crate::wire::{Answer, Payload};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +103,10 @@ pub(super) fn with_values(
         let is_genuine =
             client.secret.as_ref().is_none_or(|secret| secret.is_answer(&up.life, &answer, &reply));
         if !is_genuine {
-            log::warn!("{}: an answer without the queue's secret was thrown away", client.describe());
+            logging::warn(format_args!(
+                "{}: an answer without the queue's secret was thrown away",
+                client.describe()
+            ));
         }
         values.push((answer, is_genuine.then_some(reply)));
     }

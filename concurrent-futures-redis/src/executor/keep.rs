@@ -5,6 +5,7 @@ use super::client::{Client, Phase};
 use super::hear::with_values;
 use crate::engine::{Fault, Link};
 use crate::identity::unique_name;
+use crate::logging;
 use crate::wire::{Life, Name};
 use concurrent_futures::{Broken, TaskError};
 use std::sync::Arc;
@@ -68,12 +69,14 @@ impl Keeper {
         let name = {
             let mut state = client.lock();
             if is_new {
-                log::warn!("{}: the server has begun another life", client.describe());
                 state.lives += 1;
                 state.book.begin_life(Instant::now());
             }
             state.book.client().clone()
         };
+        if is_new {
+            logging::warn(format_args!("{}: the server has begun another life", client.describe()));
+        }
         self.life = Some(life.clone());
         let session = link.open_session(&life, &name, client.options.time_to_live())?;
         self.number += 1;
@@ -134,11 +137,12 @@ impl Keeper {
             super::break_aside(client, Broken::new(why));
             return self.pause_a_while();
         }
-        if matches!(state.phase, Phase::Open) {
-            log::debug!("{}: no connection yet: {fault}", client.describe());
-        }
+        let is_open = matches!(state.phase, Phase::Open);
         client.wait(&mut state, self.pause);
         drop(state);
+        if is_open {
+            logging::debug(format_args!("{}: no connection yet: {fault}", client.describe()));
+        }
         let (_, longest) = PAUSES;
         self.pause = (self.pause * 2).min(longest);
     }
@@ -196,10 +200,10 @@ impl Keeper {
         // The window follows the slots.
         client.notify();
         for buried in link.bury(&up.life)? {
-            log::warn!(
+            logging::warn(format_args!(
                 "{}: node {buried} was not heard of for its lease, and is given up",
                 client.describe()
-            );
+            ));
         }
         self.settle_doubts(up, &mut *link)?;
         self.take_back(up, &mut *link)?;
@@ -295,7 +299,7 @@ impl Keeper {
         if client.options.no_node_timeout.is_some_and(|limit| since.elapsed() >= limit) {
             super::break_aside(client, Broken::new(why));
         } else if since.elapsed() >= NO_NODE && !std::mem::replace(&mut self.told_without_node, true) {
-            log::warn!("{why}");
+            logging::warn(format_args!("{why}"));
         }
     }
 

@@ -27,6 +27,7 @@ use crate::engine::redis::RedisServer;
 use crate::engine::{Engine, Fault};
 use crate::error::ConnectError;
 use crate::identity::unique_name;
+use crate::logging;
 use book::Ended;
 use client::Client;
 use concurrent_futures::{
@@ -328,7 +329,7 @@ fn deputy(client: Arc<Client>) {
             // The one that is stuck is not waited for: what it waits for may be this executor's end.
             Ok(_) => client.notify(),
             Err(error) => {
-                log::warn!("no further listener could be started: {error}");
+                logging::warn(format_args!("no further listener could be started: {error}"));
                 // The one that is stuck goes on when it can.
                 client.lock().listener -= 1;
             }

@@ -2,10 +2,10 @@
 
 use super::error::NodeError;
 use super::line::Line;
-use super::log;
 use super::shared::{Phase, Shared, Standing};
 use crate::engine::{ConnectionId, Fault, NodeBeat, Order};
 use crate::identity::unique_name;
+use crate::logging;
 use crate::wire::{Life, Name, NodeInfo, Testimony};
 use std::sync::Arc;
 use std::time::Instant;
@@ -136,7 +136,7 @@ impl Keeper {
             state.joined(Standing { life, name: name.clone(), fetch_from: now + settings.beat }, sent, now);
         }
         self.shared.ring_all();
-        log::info(format_args!(
+        logging::info(format_args!(
             "node {name} serves queue `{}` of {} with {} slots, build {}",
             settings.queue,
             self.shared.engine.address(),
@@ -170,11 +170,14 @@ impl Keeper {
         self.shared.bells.stepper.notify_all();
         self.shared.bells.warden.notify_all();
         for handle in killed {
-            log::info(format_args!("a task is ended whose client is gone: {}", handle.kill()));
+            logging::info(format_args!("a task is ended whose client is gone: {}", handle.kill()));
         }
         let buried = self.line.ask(life, |link| link.bury(life))?;
         if !buried.is_empty() {
-            log::warn(format_args!("gone: {}; what they had not begun runs elsewhere", buried.join(", ")));
+            logging::warn(format_args!(
+                "gone: {}; what they had not begun runs elsewhere",
+                buried.join(", ")
+            ));
         }
         self.forget_read(life)
     }
@@ -202,7 +205,7 @@ impl Keeper {
             let pause = self.line.pause("the node can't leave", &fault);
             self.shared.sleep(&self.shared.bells.keeper, pause);
         }
-        log::info(format_args!("node {name} has left"));
+        logging::info(format_args!("node {name} has left"));
     }
 
     fn describe(&self, name: &Name, running: u32) -> NodeInfo {

@@ -1,7 +1,7 @@
 //! [`Line`]: one thread's way to the server, over connections that break.
 
-use super::log;
 use crate::engine::{ConnectionId, Engine, Fault, Link};
+use crate::logging;
 use crate::wire::Life;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,7 +97,7 @@ impl Line {
         }
         if made.is_ok() && self.is_troubled {
             self.is_troubled = false;
-            log::info(format_args!("the server at {} is there again", self.engine.address()));
+            logging::info(format_args!("the server at {} is there again", self.engine.address()));
         }
         made
     }
@@ -111,7 +111,7 @@ impl Line {
     pub(super) fn pause(&mut self, what: &str, fault: &Fault) -> Duration {
         if !self.is_troubled {
             self.is_troubled = true;
-            log::warn(format_args!("{what}: {fault}; trying again"));
+            logging::warn(format_args!("{what}: {fault}; trying again"));
         }
         let pause = self.pause;
         self.pause = (pause * 2).min(PAUSES.1);

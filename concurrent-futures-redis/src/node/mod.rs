@@ -21,7 +21,6 @@ mod handle;
 mod keeper;
 mod line;
 mod loader;
-mod log;
 mod orders;
 mod pace;
 mod recent;

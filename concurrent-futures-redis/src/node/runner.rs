@@ -1,9 +1,9 @@
 //! How what has begun gets into the local pool, and what its end is to its client.
 
 use super::forward::forward;
-use super::log;
 use super::shared::{Load, Shared};
 use super::work::{Outcome, Token, Why};
+use crate::logging;
 use crate::wire::{Attempt, Kind, Life, Payload};
 use concurrent_futures::remote::{Reply, ReturnAddress};
 use concurrent_futures::{Executor as _, Parcel, Rejected, TaskError, TaskOptions, Unsupported, WorkerDied};
@@ -26,7 +26,10 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
     let Load { token, attempt, life } = load;
     let token = *token;
     if !is_genuine(shared, life, attempt, &parcel) {
-        log::warn(format_args!("a task of {} was not run: it has not the queue's secret", attempt.id.client));
+        logging::warn(format_args!(
+            "a task of {} was not run: it has not the queue's secret",
+            attempt.id.client
+        ));
         // A client that knows of no secret is told. What claims to know it and doesn't is forged, and not answered: the answer
         // would be sealed.
         if attempt.seal.is_empty() && shared.lock().work.start(token).is_some() {

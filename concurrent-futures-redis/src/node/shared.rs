@@ -3,12 +3,13 @@
 //! Each thread has a connection and a bell of its own. No lock is held while one talks to the server, starts a task or ends
 //! one.
 
+use super::RedisNodeStats;
 use super::ahead::{Ahead, Begun};
 use super::pace::Pace;
 use super::recent::Recent;
 use super::work::{Outcome, Token, Why, Work};
-use super::{RedisNodeStats, log};
 use crate::engine::{ConnectionId, Engine};
+use crate::logging;
 use crate::secret::Secret;
 use crate::wire::{Attempt, AttemptId, Life, Name};
 use concurrent_futures::{CancelHandle, ProcessPoolExecutor};
@@ -184,7 +185,7 @@ impl Shared {
         drop(state);
         self.ring_all();
         let why = if has_lapsed { "its lease ran out" } else { "the server has begun another life" };
-        log::warn(format_args!("node {name} has lost its name: {why}; what runs goes on"));
+        logging::warn(format_args!("node {name} has lost its name: {why}; what runs goes on"));
     }
 
     /// The node is to end once what runs has ended.
@@ -234,7 +235,7 @@ impl Shared {
             is_first
         };
         if is_first {
-            log::warn(format_args!("the node ends: {why}"));
+            logging::warn(format_args!("the node ends: {why}"));
             self.drain();
         }
     }

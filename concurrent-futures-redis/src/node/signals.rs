@@ -4,8 +4,8 @@ use super::{NodeError, NodeHandle};
 
 #[cfg(unix)]
 mod unix {
-    use super::super::log;
     use super::{NodeError, NodeHandle};
+    use crate::logging;
     use signal_hook::SigId;
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::low_level::{pipe, unregister};
@@ -36,13 +36,13 @@ mod unix {
             let watch = move || {
                 let mut byte = [0];
                 if heard.read_exact(&mut byte).is_ok() {
-                    log::info(format_args!(
+                    logging::info(format_args!(
                         "the node was told to end; it lets what runs end, and takes nothing more"
                     ));
                     shared.drain();
                 }
                 if heard.read_exact(&mut byte).is_ok() {
-                    log::warn(format_args!("the node was told to end a second time: it ends at once"));
+                    logging::warn(format_args!("the node was told to end a second time: it ends at once"));
                     shared.abort();
                 }
             };

@@ -1,4 +1,4 @@
-//! The way to the program's logger. It is the user's code, so what it panics with goes no further, and no lock is held.
+//! The one way to the program's logger. It is the user's code: what it panics with goes no further, and no lock is held.
 
 use log::Level;
 use std::fmt::Arguments;
@@ -7,11 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// What a program's filters know the messages by.
 const TARGET: &str = "concurrent_futures_redis";
 
-pub(super) fn info(what: Arguments<'_>) {
+pub(crate) fn info(what: Arguments<'_>) {
     write(Level::Info, what);
 }
 
-pub(super) fn warn(what: Arguments<'_>) {
+pub(crate) fn debug(what: Arguments<'_>) {
+    write(Level::Debug, what);
+}
+
+pub(crate) fn warn(what: Arguments<'_>) {
     write(Level::Warn, what);
 }
 
