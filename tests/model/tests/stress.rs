@@ -2,7 +2,7 @@
 //! rounds. Named as in the protocol's own model; each test ends the process if it is not through in time.
 
 use concurrent_futures::{
-    Future, ReturnWhen, Shutdown, TaskError, ThreadPoolExecutor, WhenFull, promise, wait,
+    Future, ReturnWhen, Shutdown, TaskError, ThreadPoolExecutor, WhenFull, blocking, promise, wait,
 };
 use std::io::Write as _;
 use std::sync::Arc;
@@ -305,6 +305,35 @@ fn poll_give_up_retry() {
     parent.result().expect("it ran");
     eventually(|| pool.stats().queued == 0);
     assert!(pool.stats().workers <= 4, "{:?}", pool.stats());
+    assert_dead_are_counted(&pool);
+}
+
+/// Each wait that gives up leaves the task's urgent entry where it is, so that the next wait adds none: another one would
+/// be an entry that nobody counts once the task has run.
+#[test]
+fn waited_for_again_and_again() {
+    let _limited = limited("waited for again and again");
+    let pool = pool(1);
+    let own = pool.clone();
+    let (gate, opened) = promise::<()>();
+    let (begin, begun) = promise();
+    let parent = pool.spawn(move || {
+        let long = own.spawn(move || {
+            begin.set_result(());
+            opened.wait();
+        });
+        // The only other worker has the long task from here on: nobody takes the child between two waits.
+        blocking(|| begun.wait());
+        let mut child = own.spawn(|| ());
+        for _ in 0..5 {
+            child = child.result_timeout(Duration::from_millis(1)).expect_err("nobody runs it").future;
+        }
+        assert_eq!(own.stats().queued, 1);
+        gate.set_result(());
+        assert!(child.result().is_ok() && long.result().is_ok());
+    });
+    parent.result().expect("it ran");
+    assert_eq!(pool.stats().queued, 0);
     assert_dead_are_counted(&pool);
 }
 

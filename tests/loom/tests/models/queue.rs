@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// lying while its worker-to-be sleeps or was never started.
 #[test]
 fn two_producers_long_tasks() {
-    explore("two producers, long tasks", 2, || {
+    explore("two producers, long tasks", 1, || {
         let pool = pool(2);
         let (gate, opened) = promise();
         let other = pool.clone();
@@ -28,7 +28,7 @@ fn two_producers_long_tasks() {
 /// takes keeps its flag.
 #[test]
 fn one_producer_long_task_second() {
-    explore("one producer, a short and a long task", 2, || {
+    explore("one producer, a short and a long task", 1, || {
         let pool = pool(2);
         let (gate, opened) = promise();
         assert!(pool.spawn(|| ()).result().is_ok());
@@ -70,7 +70,7 @@ fn sequential_submit_result() {
 /// Breaks if a thread that is being started is not counted as coming: a third is started for two tasks.
 #[test]
 fn two_tasks_slow_initializers() {
-    explore("two tasks, slow initializers", 2, || {
+    explore("two tasks, slow initializers", 1, || {
         let pool = pool(3);
         let (one, two) = (pool.spawn(|| ()), pool.spawn(|| ()));
         assert!(one.result().is_ok() && two.result().is_ok());
