@@ -9,3 +9,4 @@ done
 
 # The lists of licences stand in ci/metadata/src/licence.rs: a short one for what users get, a longer one for our tools.
 metadata licences concurrent-futures
+metadata licences concurrent-futures-redis
