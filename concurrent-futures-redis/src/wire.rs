@@ -50,6 +50,9 @@ impl fmt::Display for EntryId {
     }
 }
 
+/// What a value may have on a server, by its own rules. It ends a connection that brings more.
+pub(crate) const MOST_BYTES: u64 = 512 << 20;
+
 /// The bytes of a parcel or a reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Payload {

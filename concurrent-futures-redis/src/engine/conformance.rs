@@ -20,8 +20,8 @@ use std::sync::{Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// How long a case may take on a busy machine.
-const HARD_LIMIT: Duration = Duration::from_secs(120);
+/// How long a case, and a test of nodes, may take on a busy machine.
+pub(crate) const HARD_LIMIT: Duration = Duration::from_secs(120);
 
 /// A server that a case has to itself, and its faults.
 pub(crate) trait Harness: Send {
@@ -61,7 +61,7 @@ impl Harness for MemoryServer {
 }
 
 /// Runs a case in a thread of its own, which must end in time.
-fn in_time(case: impl FnOnce() + Send + 'static) {
+pub(crate) fn in_time(case: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel();
     let thread = thread::spawn(move || {
         case();
@@ -81,7 +81,7 @@ pub(crate) fn tell_skipped(what: &str) {
 }
 
 /// Runs a case over each server program, or says aloud that there is none.
-fn over_servers(case: fn(&TestServer)) {
+pub(crate) fn over_servers(case: fn(&TestServer)) {
     static SKIPPED: Once = Once::new();
     let programs = programs();
     if programs.is_empty() {

@@ -129,7 +129,8 @@ pub(crate) trait Link: Send {
 
     /// Takes a value out of the way of the stream. `put` before what refers to it is submitted or answered. They are gone
     /// with the attempt's answer (arguments), when the answer was read and is removed (results), or with the client. An
-    /// argument of a client that the server has forgotten is [`Fault::Fenced`]; a result of one is dropped.
+    /// argument of a client that the server has forgotten is [`Fault::Fenced`]; a result of one is dropped. A full server takes
+    /// no argument, and takes results: what makes room are answers.
     fn put_argument(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;
     fn get_argument(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;

@@ -1,8 +1,9 @@
 //! [`Book`]: the client's table of tasks that have no result yet, and where each of them stands. No input or output: the rules
 //! C1 to C5 of `PROTOCOL.md`, for the threads that talk to the server.
 
+use super::hear::Heard;
 use crate::engine::Witness;
-use crate::wire::{Answer, AttemptId, EntryId, Kind, Name, Session};
+use crate::wire::{Answer, AttemptId, EntryId, Kind, Name};
 use concurrent_futures::{FutureId, Parcel, State, Task, TaskError, WorkerLost};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,12 +12,16 @@ use std::time::{Duration, Instant};
 /// Every task that has no result yet.
 pub(super) struct Book {
     client: Name,
+    /// For how long a node is silent at least that is given up.
+    lease: Duration,
     /// By number: in the order of submission.
     tasks: BTreeMap<u64, Record>,
     by_id: HashMap<FutureId, u64>,
     /// What is to be submitted; some have left the table since.
     queue: VecDeque<u64>,
     queued: usize,
+    /// How many bytes of arguments are not queued: on the server, or on their way there.
+    bytes_out: usize,
     next: u64,
     /// The last answer of this life that was looked at: what lies before it was too.
     mark: EntryId,
@@ -81,13 +86,15 @@ pub(super) enum Ended {
 }
 
 impl Book {
-    pub(super) fn new(client: Name) -> Self {
+    pub(super) fn new(client: Name, lease: Duration) -> Self {
         Book {
             client,
+            lease,
             tasks: BTreeMap::new(),
             by_id: HashMap::new(),
             queue: VecDeque::new(),
             queued: 0,
+            bytes_out: 0,
             next: 1,
             mark: EntryId::ZERO,
             known: HashSet::new(),
@@ -131,8 +138,9 @@ impl Book {
         self.queued += 1;
     }
 
-    /// The next tasks to submit: at most `most`, and no more than `bytes` but for the first. From here on they are unsure.
-    pub(super) fn take_batch(&mut self, most: usize, bytes: usize) -> Vec<Outgoing> {
+    /// The next tasks to submit: at most `most`, and no more than `bytes` but for the first, and than `window` with all that is
+    /// out, but for one alone. From here on they are unsure.
+    pub(super) fn take_batch(&mut self, most: usize, bytes: usize, window: usize) -> Vec<Outgoing> {
         let (mut batch, mut size) = (Vec::new(), 0);
         while batch.len() < most
             && let Some(seq) = self.queue.pop_front()
@@ -141,11 +149,13 @@ impl Book {
                 continue;
             };
             let len = record.parcel.as_bytes().len();
-            if !batch.is_empty() && size + len > bytes {
+            let is_too_large = !batch.is_empty() && size + len > bytes;
+            if is_too_large || self.bytes_out > 0 && self.bytes_out + len > window {
                 self.queue.push_front(seq);
                 break;
             }
             size += len;
+            self.bytes_out += len;
             record.place = Place::Unsure;
             self.queued -= 1;
             batch.push(Outgoing {
@@ -179,6 +189,11 @@ impl Book {
 
     // ---- out ----------------------------------------------------------------------------------------
 
+    /// C2: answers of this life, in their order.
+    pub(super) fn answers(&mut self, heard: Vec<Heard>) -> Vec<Ended> {
+        heard.into_iter().filter_map(|(answer, reply)| self.answer(&answer, reply)).collect()
+    }
+
     /// C2: an answer of this life. What lies at the mark or before it was looked at already. Without a reply it is no answer
     /// of a node's.
     pub(super) fn answer(&mut self, answer: &Answer, reply: Option<Arc<[u8]>>) -> Option<Ended> {
@@ -209,21 +224,26 @@ impl Book {
                 self.remove(seq).map(|record| Ended::Reply(record.task, reply))
             }
             Kind::Lost => {
-                let node = String::from_utf8_lossy(&reply).into_owned();
-                self.charge(seq, &node, "its lease ran out")
+                let told = String::from_utf8_lossy(&reply);
+                // A node that ended it before a worker had it says why; else the server says that the node is gone.
+                let lost = match told.split_once('\n') {
+                    Some((node, cause)) => WorkerLost::new(node).with_cause(cause),
+                    None => WorkerLost::new(&*told).with_silence(self.lease).with_cause("its lease ran out"),
+                };
+                self.charge(seq, lost)
             }
         }
     }
 
     /// It may have begun, and nobody can say what became of it.
-    fn charge(&mut self, seq: u64, node: &str, cause: &str) -> Option<Ended> {
+    fn charge(&mut self, seq: u64, lost: WorkerLost) -> Option<Ended> {
         self.totals.lost += 1;
         if self.try_again(seq) {
             return None;
         }
         let task = self.remove(seq)?.task;
         let label = task.options().get_label().cloned();
-        let lost = WorkerLost::new(node).with_task(task.id(), label).with_cause(cause);
+        let lost = lost.with_task(task.id(), label);
         Some(Ended::Error(task, TaskError::WorkerLost(lost)))
     }
 
@@ -243,6 +263,7 @@ impl Book {
             && record.place != Place::Queued
         {
             record.place = Place::Queued;
+            self.bytes_out -= record.parcel.as_bytes().len();
             self.queue.push_front(seq);
             self.queued += 1;
         }
@@ -251,7 +272,11 @@ impl Book {
     fn remove(&mut self, seq: u64) -> Option<Record> {
         let record = self.tasks.remove(&seq)?;
         self.by_id.remove(&record.task.id());
-        self.queued -= usize::from(record.place == Place::Queued);
+        if record.place == Place::Queued {
+            self.queued -= 1;
+        } else {
+            self.bytes_out -= record.parcel.as_bytes().len();
+        }
         Some(record)
     }
 
@@ -399,8 +424,14 @@ impl Book {
         let number = |id: &AttemptId| (id.seq, id.attempt);
         let held: HashSet<(u64, u32)> =
             witnesses.iter().flat_map(|(_, said)| &said.held).filter(mine).map(number).collect();
-        let recent: HashSet<(u64, u32)> =
-            witnesses.iter().flat_map(|(_, said)| &said.recent).filter(mine).map(number).collect();
+        // With the name that the node had when it answered.
+        let answered = |(_, said): &'_ Witness| {
+            let was = said.was.clone().unwrap_or_else(|| UNKNOWN.into());
+            said.recent.iter().filter(mine).map(|id| (number(id), was.clone())).collect::<Vec<_>>()
+        };
+        let recent: HashMap<(u64, u32), Name> = witnesses.iter().flat_map(answered).collect();
+        let mut missing = doubts.names;
+        witnesses.iter().filter_map(|(_, said)| said.was.as_ref()).for_each(|was| _ = missing.remove(was));
         let is_missing = doubts.is_missing || witnesses.iter().any(|(_, said)| said.is_incomplete);
         let mut ended = Vec::new();
         for seq in self.of_place(|place| place == Place::Doubt).into_iter().rev() {
@@ -408,14 +439,12 @@ impl Book {
             let attempt = (seq, record.attempt);
             if held.contains(&attempt) {
                 record.place = Place::Shipped(None);
-            } else if recent.contains(&attempt) {
-                ended.extend(self.charge(seq, "of an earlier life", "the server lost the answer"));
+            } else if let Some(node) = recent.get(&attempt) {
+                let lost =
+                    WorkerLost::new(&**node).with_cause("the server started again and lost the answer");
+                ended.extend(self.charge(seq, lost));
             } else if is_missing {
-                ended.extend(self.charge(
-                    seq,
-                    "of an earlier life",
-                    "the server started again, and a node is missing",
-                ));
+                ended.extend(self.charge(seq, of_missing(&missing, self.lease)));
             } else {
                 self.requeue(seq);
             }
@@ -430,7 +459,31 @@ impl Book {
         self.doubts = None;
         let out = self.of_place(|place| place != Place::Queued);
         let cause = "this client was cut off from the server for longer than its keys live";
-        out.into_iter().rev().filter_map(|seq| self.charge(seq, "unknown", cause)).collect()
+        let lost = WorkerLost::new(UNKNOWN).with_cause(cause);
+        out.into_iter().rev().filter_map(|seq| self.charge(seq, lost.clone())).collect()
+    }
+}
+
+/// In the place of a node's name.
+const UNKNOWN: &str = "(not known which)";
+
+/// What a task is lost by whose node has not come to the server's new life.
+fn of_missing(missing: &HashSet<Name>, lease: Duration) -> WorkerLost {
+    let mut names: Vec<&str> = missing.iter().map(|name| &**name).collect();
+    names.sort_unstable();
+    match names[..] {
+        [] => WorkerLost::new(UNKNOWN)
+            .with_cause("the server started again, and a node can't tell what it had begun"),
+        [node] => {
+            let lost = WorkerLost::new(node).with_silence(lease);
+            lost.with_cause("the server started again, and the node was not heard of since")
+        }
+        _ => {
+            let names = names.join(", ");
+            WorkerLost::new(UNKNOWN)
+                .with_silence(lease)
+                .with_cause(format!("the server started again, and none of {names} was heard of since"))
+        }
     }
 }
 
@@ -445,13 +498,4 @@ impl Ended {
             },
         }
     }
-}
-
-/// A session and what it belongs to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Up {
-    pub(super) life: crate::wire::Life,
-    pub(super) session: Session,
-    /// Counts connections: whoever reports an error says in which it happened.
-    pub(super) number: u64,
 }

@@ -1,11 +1,11 @@
 //! [`Client`]: what the executor's threads share, and how they agree whether there is a connection.
 
-use super::book::{Book, Ended, Up};
+use super::book::{Book, Ended};
 use super::options::Options;
 use crate::engine::{Engine, Fault, Link};
 use crate::logging;
 use crate::secret::Secret;
-use crate::wire::{Name, NodeInfo};
+use crate::wire::{Life, MOST_BYTES, Name, NodeInfo, Session};
 use concurrent_futures::{Broken, Registration, Rejected, Shutdown, Task, TaskError, remote};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
@@ -61,6 +61,15 @@ enum Line {
     Up(Up),
 }
 
+/// A session and what it belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Up {
+    pub(super) life: Life,
+    pub(super) session: Session,
+    /// Counts connections: whoever reports an error says in which it happened.
+    pub(super) number: u64,
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     Open,
@@ -75,6 +84,7 @@ impl Client {
         let build: Name = remote::build_id().to_string().into();
         let secret = options.secret.as_ref().and_then(|it| Secret::new(&it.0, &options.queue, &build));
         let line = Line::Down { since: Instant::now(), why: "not connected yet".into() };
+        let lease = options.lease;
         Client {
             engine,
             options,
@@ -82,7 +92,7 @@ impl Client {
             build,
             secret,
             state: Mutex::new(State {
-                book: Book::new(name),
+                book: Book::new(name, lease),
                 line,
                 phase: Phase::Open,
                 nodes: Vec::new(),
@@ -317,9 +327,6 @@ impl Client {
         self.room.notify_all();
     }
 }
-
-/// What a value on a server may have, by its own rules.
-const MOST_BYTES: u64 = 512 << 20;
 
 impl State {
     pub(super) fn up(&self) -> Option<&Up> {

@@ -3,8 +3,7 @@
 //! It runs the user's callbacks, which may wait for other tasks of this executor. So there is a second one, which takes over
 //! when the first doesn't come back from them; the first leaves when it does.
 
-use super::book::{Ended, Up};
-use super::client::Client;
+use super::client::{Client, Up};
 use crate::engine::{Fault, Link};
 use crate::logging;
 use crate::wire::{Answer, Payload};
@@ -69,8 +68,7 @@ fn take(client: &Client, me: u64, up: &Up, link: &mut dyn Link, answers: Vec<Ans
         // Read again by whoever has taken over.
         return Ok(());
     }
-    let ended: Vec<Ended> =
-        answers.into_iter().filter_map(|(answer, reply)| state.book.answer(&answer, reply)).collect();
+    let ended = state.book.answers(answers);
     (state.is_resolving, state.heard) = (true, state.heard + 1);
     drop(state);
     client.notify();

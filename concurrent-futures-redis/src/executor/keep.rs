@@ -1,7 +1,7 @@
 //! The thread that keeps the connection: connects, says that the client lives, buries nodes, settles doubts.
 
-use super::book::{Ended, Up};
-use super::client::{Client, Phase};
+use super::book::Ended;
+use super::client::{Client, Phase, Up};
 use super::hear::with_values;
 use crate::engine::{Fault, Link};
 use crate::identity::unique_name;
@@ -107,10 +107,7 @@ impl Keeper {
             let answers = link.read(&up.life, &name, mark, MOST, Duration::ZERO)?;
             let is_all = answers.len() < MOST;
             let answers = with_values(&self.client, up, link, answers)?;
-            let mut state = self.client.lock();
-            let ended: Vec<Ended> =
-                answers.into_iter().filter_map(|(answer, reply)| state.book.answer(&answer, reply)).collect();
-            drop(state);
+            let ended = self.client.lock().book.answers(answers);
             // Not here: callbacks may block, and this thread alone keeps the client alive.
             self.hand_over(ended);
             if is_all {

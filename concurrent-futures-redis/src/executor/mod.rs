@@ -107,7 +107,11 @@ impl RedisExecutorBuilder {
         self
     }
 
-    /// How many bytes of arguments are sent in one step, but for a task that has more alone; 32 MiB by default.
+    /// How many bytes of arguments of this client are on the server or with nodes at once; 32 MiB by default. The rest waits here.
+    /// A task whose argument alone has more goes by itself, when nothing else is out. Encoded sizes count.
+    ///
+    /// It bounds what this client adds to the server's memory. When that is full all the same, because of other clients or other
+    /// programs, submitting waits; results are taken in any case.
     pub fn window_bytes(mut self, n: usize) -> Self {
         self.options.window_bytes = n;
         self

@@ -1,7 +1,7 @@
 //! The thread that submits: from the queue into the stream, many at a time.
 
-use super::book::{Outgoing, Up};
-use super::client::{Client, State};
+use super::book::Outgoing;
+use super::client::{Client, State, Up};
 use super::options::most_entries;
 use crate::engine::{Fault, Link};
 use crate::wire::{Attempt, Payload};
@@ -83,7 +83,7 @@ fn next_batch(client: &Client, up: &Up) -> Option<Vec<Outgoing>> {
 fn take(client: &Client, state: &mut State) -> Vec<Outgoing> {
     let window = client.options.window(state.slots(client.build()));
     let room = window.saturating_sub(state.book.dispatched() as u64).min(BATCH as u64);
-    state.book.take_batch(room as usize, BATCH_BYTES.min(client.options.window_bytes))
+    state.book.take_batch(room as usize, BATCH_BYTES, client.options.window_bytes)
 }
 
 /// As the stream gets them; large arguments are put beside it first.

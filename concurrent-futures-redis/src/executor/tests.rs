@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::from_secs(10);
+const WINDOW: usize = 1 << 20;
 
 fn plus_one(n: u32) -> u32 {
     n + 1
@@ -15,7 +16,7 @@ fn plus_one(n: u32) -> u32 {
 
 /// A book with one task of so many retries.
 fn with_one(retries: u32) -> (Book, Future<u32>) {
-    let mut book = Book::new("c".into());
+    let mut book = Book::new("c".into(), LEASE);
     let future = enter(&mut book, retries);
     (book, future)
 }
@@ -39,7 +40,7 @@ fn id(seq: u64, attempt: u32) -> AttemptId {
 
 /// Submits whatever there is; entries count from `first`.
 fn ship(book: &mut Book, first: u64) -> usize {
-    let batch = book.take_batch(100, 1 << 20);
+    let batch = book.take_batch(100, 1 << 20, WINDOW);
     let entries: Vec<EntryId> = (first..).take(batch.len()).map(at).collect();
     book.note_shipped(&batch, &entries);
     batch.len()
@@ -118,14 +119,14 @@ fn after_a_break_what_is_nowhere_is_queued_as_the_same_attempt() {
     ship(&mut book, 1);
     book.reconcile(&[(id(1, 1), Some(at(7))), (id(3, 1), None)]);
     assert_eq!((book.queued(), book.dispatched()), (1, 2));
-    let batch = book.take_batch(10, 1 << 20);
+    let batch = book.take_batch(10, 1 << 20, WINDOW);
     assert_eq!(batch.iter().map(|it| it.id.clone()).collect::<Vec<_>>(), [id(2, 1)]);
 }
 
 #[test]
 fn what_is_unsure_is_settled_by_the_scan() {
     let (mut book, _future) = with_one(0);
-    let batch = book.take_batch(10, 1 << 20);
+    let batch = book.take_batch(10, 1 << 20, WINDOW);
     book.reconcile(&[(id(1, 1), Some(at(4)))]);
     book.note_shipped(&batch, &[at(9)]);
     assert_eq!((book.queued(), book.dispatched()), (0, 1));
@@ -144,7 +145,7 @@ fn a_new_life_waits_for_each_witness() {
     assert!(book.hear_witnesses(&both, LEASE, now));
     assert!(!resolve(book.settle_doubts(&both)));
     assert_eq!(book.queued(), 1, "it never began: the same attempt");
-    assert_eq!(book.take_batch(1, 1)[0].id, id(1, 1));
+    assert_eq!(book.take_batch(1, 1, WINDOW)[0].id, id(1, 1));
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn a_forgotten_client_charges_all_that_is_out() {
     assert!(!again.is_done());
     assert_eq!(book.queued(), 2);
     let ids: Vec<(u64, u32)> =
-        book.take_batch(10, 1 << 20).into_iter().map(|it| (it.id.seq, it.id.attempt)).collect();
+        book.take_batch(10, 1 << 20, WINDOW).into_iter().map(|it| (it.id.seq, it.id.attempt)).collect();
     assert_eq!(ids, [(2, 2), (3, 1)]);
     assert!(!hear(&mut book, 1, id(2, 2), Kind::Done), "an answer to another name");
 }
@@ -228,10 +229,10 @@ fn a_forgotten_client_charges_all_that_is_out() {
 fn a_full_server_has_taken_nothing() {
     let (mut book, _future) = with_one(0);
     let _second = enter(&mut book, 0);
-    let batch = book.take_batch(10, 1 << 20);
+    let batch = book.take_batch(10, 1 << 20, WINDOW);
     book.take_back_batch(&batch);
     assert_eq!(book.queued(), 2);
-    let order: Vec<u64> = book.take_batch(10, 1 << 20).iter().map(|it| it.id.seq).collect();
+    let order: Vec<u64> = book.take_batch(10, 1 << 20, WINDOW).iter().map(|it| it.id.seq).collect();
     assert_eq!(order, [1, 2]);
 }
 
@@ -242,4 +243,74 @@ fn a_task_that_is_cancelled_here_is_not_sent() {
     assert!(task.fail(TaskError::Cancelled));
     assert_eq!((book.queued(), ship(&mut book, 1)), (0, 0));
     assert!(book.is_empty());
+}
+
+#[test]
+fn the_window_bounds_the_bytes_that_are_out() {
+    let mut book = Book::new("c".into(), LEASE);
+    let futures: Vec<Future<u32>> = (0..4).map(|_| enter(&mut book, 0)).collect();
+    let one = book.take_batch(1, WINDOW, 1);
+    assert_eq!(one.len(), 1, "one alone always goes");
+    let len = one[0].parcel.as_bytes().len();
+    assert!(book.take_batch(10, WINDOW, 2 * len - 1).is_empty());
+    let second = book.take_batch(10, WINDOW, 2 * len);
+    assert_eq!(second.len(), 1);
+    // What comes back, ends here or is answered makes room.
+    book.take_back_batch(&second);
+    assert_eq!(book.take_batch(10, WINDOW, 2 * len).len(), 1);
+    assert!(hear(&mut book, 1, id(1, 1), Kind::Done));
+    assert_eq!(book.take_batch(10, WINDOW, 2 * len).len(), 1);
+    assert_eq!(book.take_all().len(), 3);
+    drop(futures);
+    let _last = enter(&mut book, 0);
+    assert_eq!(book.take_batch(10, WINDOW, 1).len(), 1, "nothing is out");
+}
+
+/// The error of a task without retries.
+fn error(future: Future<u32>) -> String {
+    future.result().unwrap_err().to_string()
+}
+
+#[test]
+fn a_loss_says_which_node_and_for_how_long() {
+    let (mut book, future) = with_one(0);
+    ship(&mut book, 1);
+    assert!(hear(&mut book, 1, id(1, 1), Kind::Lost));
+    let Err(TaskError::WorkerLost(lost)) = future.result() else { panic!("not lost") };
+    assert_eq!((lost.node(), lost.silent_for()), ("a node", Some(LEASE)));
+
+    // The node itself: it was there, and ended the task before a worker had it.
+    let (mut book, future) = with_one(0);
+    ship(&mut book, 1);
+    let told: Arc<[u8]> = Arc::from(&b"n\nit was to end"[..]);
+    assert!(resolve(book.answer(&answer(1, id(1, 1), Kind::Lost), Some(told))));
+    let Err(TaskError::WorkerLost(lost)) = future.result() else { panic!("not lost") };
+    assert_eq!((lost.node(), lost.silent_for(), lost.cause()), ("n", None, Some("it was to end")));
+}
+
+#[test]
+fn a_loss_of_an_earlier_life_names_the_node_or_says_that_it_is_not_known() {
+    let now = Instant::now();
+    // Answered, and the answer was in the server alone.
+    let (mut book, future) = with_one(0);
+    book.learn(["n".into()]);
+    ship(&mut book, 1);
+    book.begin_life(now);
+    let mut said = witness("n2", "n");
+    said.1.recent = vec![id(1, 1)];
+    assert!(book.hear_witnesses(std::slice::from_ref(&said), LEASE, now));
+    resolve(book.settle_doubts(&[said]));
+    let lost = error(future);
+    assert!(lost.contains("node n, ") && lost.contains("lost the answer"), "{lost}");
+
+    for (names, wanted) in [(&["n"][..], "node n, "), (&["n", "m"][..], "none of m, n was heard of since")] {
+        let (mut book, future) = with_one(0);
+        book.learn(names.iter().map(|name| Name::from(*name)));
+        ship(&mut book, 1);
+        book.begin_life(now);
+        assert!(book.hear_witnesses(&[], LEASE, now + LEASE));
+        resolve(book.settle_doubts(&[]));
+        let lost = error(future);
+        assert!(lost.contains(wanted) && lost.contains("was not heard of for 10s"), "{lost}");
+    }
 }

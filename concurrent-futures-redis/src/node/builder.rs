@@ -8,6 +8,7 @@ use crate::executor::options::{Hidden, beat, check_lease, check_queue, check_sec
 use crate::identity::host;
 use crate::node_purpose;
 use crate::secret::Secret;
+use crate::wire::MOST_BYTES;
 use concurrent_futures::{ProcessPoolBuilder, ProcessPoolExecutor, remote};
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct RedisNodeBuilder {
     self_fence: bool,
     secret: Option<Hidden>,
     allow_plaintext: bool,
+    most_bytes: u64,
     changes: Vec<Change>,
 }
 
@@ -60,6 +62,7 @@ impl RedisNodeBuilder {
             self_fence: true,
             secret: None,
             allow_plaintext: false,
+            most_bytes: MOST_BYTES,
             changes: Vec::new(),
         }
     }
@@ -205,8 +208,16 @@ impl RedisNodeBuilder {
             drain_timeout: self.drain_timeout,
             read_ahead: self.read_ahead,
             has_fence: self.self_fence,
+            most_bytes: self.most_bytes,
         };
         Ok(RedisNode { shared: Shared::new(settings, engine, pool) })
+    }
+
+    /// For tests, as if the server took no more.
+    #[cfg(test)]
+    pub(crate) fn most_bytes(mut self, most: u64) -> Self {
+        self.most_bytes = most;
+        self
     }
 
     fn check(&self) -> Result<(), NodeError> {

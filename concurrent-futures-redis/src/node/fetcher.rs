@@ -108,7 +108,8 @@ impl Fetcher {
         let mut after = EntryId::ZERO;
         loop {
             let page = self.line.ask(life, |link| link.history(life, name, after, PAGE))?;
-            let is_last = page.len() < PAGE;
+            // A page may be short of what was removed.
+            let is_last = page.is_empty();
             after = page.last().map_or(after, |entry| entry.id);
             self.arrive(standing, page);
             if is_last {

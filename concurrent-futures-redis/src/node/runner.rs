@@ -6,7 +6,9 @@ use super::work::{Outcome, Token, Why};
 use crate::logging;
 use crate::wire::{Attempt, Kind, Life, Payload};
 use concurrent_futures::remote::{Reply, ReturnAddress};
-use concurrent_futures::{Executor as _, Parcel, Rejected, TaskError, TaskOptions, Unsupported, WorkerDied};
+use concurrent_futures::{
+    CodecError, Executor as _, Parcel, Rejected, Stage, TaskError, TaskOptions, Unsupported, WorkerDied,
+};
 use std::sync::Arc;
 
 /// Starts what has begun; what lies beside the stream goes by the loader. Without a lock: the pool runs callbacks here.
@@ -79,7 +81,18 @@ fn ended(
 ) -> Outcome {
     let host = &*shared.settings.host;
     let error = match outcome {
-        Ok(reply) => return Outcome { kind: Kind::Done, reply: address.reply(Ok(reply)).into() },
+        Ok(reply) => {
+            let reply = address.reply(Ok(reply));
+            if reply.len() as u64 <= shared.settings.most_bytes {
+                return Outcome { kind: Kind::Done, reply: reply.into() };
+            }
+            // The server would end the connection, and the next, for ever.
+            let why = format!(
+                "it has {} bytes, and a value on the server may have 512 MB; return a path or the name of an object",
+                reply.len()
+            );
+            return verdict(address, TaskError::Codec(CodecError::new(Stage::EncodeResult, why)));
+        }
         Err(error) => error,
     };
     match (error, why) {
@@ -91,7 +104,9 @@ fn ended(
         }
         // It was ended before a worker had it. That is no cancel, unless its client has asked for it.
         (TaskError::Cancelled | TaskError::Abandoned, why) if why != Some(Why::Ordered) => {
-            Outcome { kind: Kind::Lost, reply: shared.lock().name.as_bytes().into() }
+            let told =
+                format!("{}\n{}", shared.lock().name, why.and_then(cause).unwrap_or("its node gave it up"));
+            Outcome { kind: Kind::Lost, reply: told.as_bytes().into() }
         }
         (error, _) => {
             if let TaskError::Broken(broken) = &error {

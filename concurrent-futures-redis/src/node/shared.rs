@@ -44,6 +44,8 @@ pub(super) struct Settings {
     pub(super) read_ahead: Option<usize>,
     pub(super) has_fence: bool,
     pub(super) secret: Option<Secret>,
+    /// What a result may have, encoded.
+    pub(super) most_bytes: u64,
 }
 
 pub(super) struct Shared {

@@ -2,10 +2,11 @@
 
 mod client;
 mod gate;
+mod hostile;
 
 use super::{NodeHandle, RedisNode};
 use crate::engine::Engine;
-use crate::engine::conformance::Harness;
+use crate::engine::conformance::{HARD_LIMIT, Harness, in_time};
 use crate::engine::memory::MemoryServer;
 use crate::engine::redis::server::{TestServer, programs};
 use crate::error::ConnectError;
@@ -14,28 +15,12 @@ use client::Client;
 use concurrent_futures::{Task, TaskError, remote};
 use gate::{Gate, hold};
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test may take on a busy machine.
-const HARD_LIMIT: Duration = Duration::from_secs(120);
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(600);
 const MANY: u64 = 1 << 40;
-
-/// Runs a test in a thread of its own, which must end in time.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    let (ended, end) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        test();
-        let _ = ended.send(());
-    });
-    match end.recv_timeout(HARD_LIMIT) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test has not ended within {HARD_LIMIT:?}"),
-        _ => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-    }
-}
 
 /// Runs a test over each server program that is there.
 fn over_servers(test: fn(&dyn Harness)) {

@@ -154,7 +154,7 @@ impl Link for MemoryLink {
     }
 
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault> {
-        self.within_memory(life, |it| {
+        self.within(life, |it| {
             it.world.put_result(id, bytes);
             Ok(())
         })

@@ -5,6 +5,7 @@ use super::{Keys, fault, scripts, told};
 use crate::engine::{
     ClientBeat, ConnectionId, Fault, Link, NodeBeat, Order, Step, Stepped, Witness, check_name,
 };
+use crate::logging;
 use crate::wire::{
     Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Payload, Session, Testimony,
 };
@@ -182,6 +183,36 @@ impl RedisLink {
         value::page(answer).ok_or_else(|| strange("entries"))
     }
 
+    /// The entries of a page. What can't be read as one was put there by somebody else: it would be met again and again, and is
+    /// removed.
+    fn entries(
+        &mut self,
+        life: &Life,
+        page: Vec<(EntryId, Option<value::Fields>)>,
+    ) -> Result<Vec<Entry>, Fault> {
+        let (mut entries, mut strangers) = (Vec::with_capacity(page.len()), Vec::new());
+        for (id, fields) in page {
+            match fields.map(|fields| fields.entry(id)) {
+                Some(Some(entry)) => entries.push(entry),
+                Some(None) => strangers.push(id.to_string()),
+                None => {}
+            }
+        }
+        if !strangers.is_empty() {
+            let tasks = self.keys.own(&life.0, "tasks");
+            let (mut take, mut remove) = (cmd("XACK"), cmd("XDEL"));
+            take.arg(&tasks).arg("nodes").arg(&strangers);
+            remove.arg(&tasks).arg(&strangers);
+            self.ask_all(&[take, remove])?;
+            logging::warn(format_args!(
+                "{}: {} entries of {tasks} are no tasks and were removed: somebody else writes there",
+                self.address,
+                strangers.len()
+            ));
+        }
+        Ok(entries)
+    }
+
     /// Reads what comes in a stream behind `after`.
     fn read_stream(
         &mut self,
@@ -238,7 +269,15 @@ impl Link for RedisLink {
 
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault> {
         // Nobody wants it if the client is gone.
-        self.put("results", life, id, bytes).map(drop)
+        match self.put("results", life, id, bytes) {
+            // Not by this script at once: a large value is copied twice more.
+            Err(Fault::Full) => {
+                let mut put = call(&scripts::PUT_RESULT, &self.keys, &life.0);
+                put.arg(&*id.client).arg(value::field(id)).arg(bytes);
+                self.run(&scripts::PUT_RESULT, &put).map(drop)
+            }
+            made => made.map(drop),
+        }
     }
 
     fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
@@ -346,12 +385,19 @@ impl Link for RedisLink {
         let mut answers = Vec::with_capacity(page.len());
         for (id, fields) in page {
             let Some(fields) = fields else { continue };
-            if fields.is_wake() {
-                wakes.arg(id.to_string());
-                is_woken = true;
-            } else {
-                answers.push(fields.answer(id, client).ok_or_else(|| strange("an answer"))?);
+            let is_wake = fields.is_wake();
+            if let Some(answer) = fields.answer(id, client) {
+                answers.push(answer);
+                continue;
             }
+            if !is_wake {
+                logging::warn(format_args!(
+                    "{}: an entry of {key} is no answer and was removed: somebody else writes there",
+                    self.address
+                ));
+            }
+            wakes.arg(id.to_string());
+            is_woken = true;
         }
         if is_woken {
             // If this fails, the next step says it.
@@ -372,7 +418,9 @@ impl Link for RedisLink {
             let mut living = value::array(living)?.into_iter();
             let mut nodes = Vec::new();
             while let (Some(name), Some(description)) = (living.next(), living.next()) {
-                nodes.push(value::described(value::text(name)?, &value::text(description)?)?);
+                // One that describes itself otherwise is of another version, and none of ours.
+                let description = value::text(description).unwrap_or_default();
+                nodes.extend(value::described(value::text(name)?, &description));
             }
             Some(ClientBeat { is_forgotten: known != Value::Int(1), nodes, joined: value::names(joined)? })
         };
@@ -439,9 +487,7 @@ impl Link for RedisLink {
     fn fetch(&mut self, life: &Life, node: &Name, most: usize, wait: Duration) -> Result<Vec<Entry>, Fault> {
         // The stream's key has the life in it: of another one nothing can come, and after its end there is no group.
         let page = self.read_group(life, node, most, (!wait.is_zero()).then_some(wait), ">")?;
-        page.into_iter()
-            .filter_map(|(id, fields)| Some(fields?.entry(id).ok_or_else(|| strange("an entry"))))
-            .collect()
+        self.entries(life, page)
     }
 
     fn history(
@@ -457,10 +503,7 @@ impl Link for RedisLink {
             let Some((last, _)) = page.last() else { return Ok(Vec::new()) };
             after = *last;
             // Entries that are gone come without fields. A page of nothing else is not the end.
-            let entries: Vec<Entry> = page
-                .into_iter()
-                .filter_map(|(id, fields)| Some(fields?.entry(id).ok_or_else(|| strange("an entry"))))
-                .collect::<Result<_, _>>()?;
+            let entries = self.entries(life, page)?;
             if !entries.is_empty() {
                 return Ok(entries);
             }

@@ -24,6 +24,7 @@ scripts! {
     OPEN_SESSION "open_session.lua",
     ORDER "order.lua",
     PUT "put.lua",
+    PUT_RESULT "put_result.lua",
     READ_MARKS "read_marks.lua",
     SCAN "scan.lua",
     STEP "step.lua",

@@ -51,6 +51,8 @@ for _, name in ipairs(dead) do
     for _, pending in ipairs(page) do
       local id = pending[1]
       local fields, by_name = content(id)
+      -- What names no attempt was put there by somebody else.
+      if fields and not (by_name.c and by_name.s and by_name.a) then fields = nil end
       local has_begun = true
       if limit and is_above(id, limit) then
         has_begun = credit > 0
