@@ -27,8 +27,8 @@ tests=$(cargo test --no-run --lib --message-format json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*concurrent_futures_redis-[^"]*\)".*/\1/p' | tail -n 1)
 # What needs no server is part of `cargo test`.
 "$tests" --quiet --skip memory
-# Each fault once; ci/long/cluster.sh does each twenty times.
-"$tests" --quiet --ignored --skip _main --test-threads 1 faults::
+# Each fault once; ci/long/cluster.sh does each twenty times, and parts networks.
+"$tests" --quiet --ignored --skip _main --skip partitions --test-threads 1 faults::
 
 # The example finds its server in PATH.
 PATH="$(dirname "$(head -n 1 <<<"$servers")"):$PATH"

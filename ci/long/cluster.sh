@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Faults on purpose under the executor over machines: nodes killed and frozen, servers that start again with and without their
-# data, connections cut, memory full, clients that die.
+# data, connections cut, memory full, clients that die, networks that part. And the recipe of docs/cluster.md for TLS and rights.
 #
 # ci/long/cluster.sh [rounds] [filter]
 #
-# Each fault twenty times over each server, about a quarter of an hour for all; one line a fault says how many tasks were lost.
+# Each fault twenty times over each server, about three quarters of an hour for all; one line a fault says how many tasks were
+# lost.
 # None may begin twice without retries, and none may hang.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
@@ -24,4 +25,24 @@ CONCURRENT_FUTURES_REDIS_SERVERS="$redis${redis:+${valkey:+:}}$valkey"
 export CONCURRENT_FUTURES_REDIS_SERVERS
 CLUSTER_ROUNDS="${1:-20}"
 export CLUSTER_ROUNDS
-cargo test --package concurrent-futures-redis --lib -- --ignored --skip _main --test-threads 1 "faults::${2:-}"
+tests=$(built test --no-run --package concurrent-futures-redis --lib --features tls)
+filter="${2:-}"
+[ -n "$tests" ] || { echo "the tests can't be built" >&2; exit 1; }
+"$tests" --ignored --skip _main --skip partitions --test-threads 1 "faults::$filter"
+command -v openssl >/dev/null || skip "cluster: no openssl, so the recipe for TLS was not run"
+if command -v openssl >/dev/null && [ -z "$filter" ]; then
+    "$tests" --ignored --exact recipes::tls_and_rights_as_the_docs_say
+fi
+
+# Networks that part: this program is alone in a network namespace, and starts nodes and clients each in another one. With
+# root's rights, or in a user namespace where that is permitted.
+alone=()
+for way in "unshare --net" "unshare --user --map-root-user --net"; do
+    read -ra words <<<"$way"
+    if [ ${#alone[@]} -eq 0 ] && "${words[@]}" ip link add one type veth peer name other 2>/dev/null; then alone=("${words[@]}"); fi
+done
+if [ ${#alone[@]} -gt 0 ] && command -v nsenter >/dev/null; then
+    CLUSTER_NETWORK=own "${alone[@]}" "$tests" --ignored --skip _main --test-threads 1 "faults::partitions::$filter"
+else
+    skip "cluster: no network namespaces here (root, or unprivileged user namespaces, with \`ip\`, \`unshare\` and \`nsenter\`), so no network was parted"
+fi

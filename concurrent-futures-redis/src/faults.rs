@@ -1,18 +1,21 @@
 //! Faults on purpose, against real servers, with nodes that are processes: what is promised under each, counted.
 //!
 //! Each test is ignored by `cargo test`, since it needs a server. `ci/cluster.sh` runs each once, `ci/long/cluster.sh` twenty
-//! times over each server (`CLUSTER_ROUNDS`). What a run counted is printed.
+//! times over each server (`CLUSTER_ROUNDS`). What a run counted is printed. Networks that part are in `partitions.rs`.
+
+mod partitions;
 
 use crate::RedisExecutor;
 use crate::engine::conformance::Harness as _;
 use crate::engine::redis::server::{TestServer, programs};
 use crate::node::RedisNode;
+use crate::roles::{in_role, role, start};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, TaskError, TaskOptions};
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -28,9 +31,6 @@ const PERMITTED: usize = 20 * SLOTS;
 /// For a run of all tasks, faults and leases included.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Names the server to a process that this program starts as a node or a client of its own.
-const ROLE: &str = "CLUSTER_ROLE_AT";
-
 /// Says in a log of its own that it begins, and takes a little.
 fn record((log, number, millis): (PathBuf, u32, u64)) -> u32 {
     let mut file = fs::File::options().append(true).create(true).open(log).unwrap();
@@ -40,9 +40,16 @@ fn record((log, number, millis): (PathBuf, u32, u64)) -> u32 {
     number
 }
 
+fn submit_all(executor: &RedisExecutor, retries: u32, log: &Path) -> Vec<Future<u32>> {
+    let options = || TaskOptions::new().retries(retries);
+    (0..TASKS).map(|n| executor.submit_with(options(), record, (log.to_owned(), n, 3))).collect()
+}
+
 struct Rig {
     server: TestServer,
     nodes: Vec<Child>,
+    /// Of each node, where nodes have networks of their own.
+    links: Vec<partitions::Link>,
     folder: tempfile::TempDir,
     executor: Option<RedisExecutor>,
 }
@@ -55,12 +62,35 @@ struct Counted {
     begun_twice: usize,
 }
 
+impl Counted {
+    fn note(&mut self, future: Future<u32>) {
+        match future.result() {
+            Ok(_) => self.ok += 1,
+            Err(TaskError::WorkerLost(_)) => self.lost += 1,
+            Err(other) => self.other.push(other.to_string()),
+        }
+    }
+
+    /// Without retries: nothing has begun twice, no more is lost than may be, and all have an end.
+    fn check(self, permitted: usize) -> Self {
+        assert_eq!(self.begun_twice, 0, "{self:?}");
+        assert!(self.lost <= permitted, "{self:?}");
+        assert_eq!((self.ok + self.lost, &self.other[..]), (TASKS as usize, &[][..]), "{self:?}");
+        self
+    }
+}
+
 impl Rig {
     fn new(program: &Path) -> Self {
         let server = TestServer::start(program);
         let nodes = (0..NODES).map(|_| start("faults::node_main", &server.url(""))).collect();
+        Self::over(server, nodes, Vec::new())
+    }
+
+    fn over(server: TestServer, nodes: Vec<Child>, links: Vec<partitions::Link>) -> Self {
         let executor = RedisExecutor::builder(server.url("")).queue("q").lease(LEASE).build().unwrap();
-        let rig = Rig { server, nodes, folder: tempfile::tempdir().unwrap(), executor: Some(executor) };
+        let folder = tempfile::tempdir().unwrap();
+        let rig = Rig { server, nodes, links, folder, executor: Some(executor) };
         rig.await_nodes(NODES);
         rig
     }
@@ -92,19 +122,11 @@ impl Rig {
 
     /// Runs all tasks; when a quarter has ended, `fault` happens.
     fn run(&mut self, retries: u32, fault: fn(&mut Rig)) -> Counted {
-        let deadline = Instant::now() + LIMIT;
-        let options = || TaskOptions::new().retries(retries);
-        let submit = |n| self.executor().submit_with(options(), record, (self.log(), n, 3));
-        let futures: Vec<Future<u32>> = (0..TASKS).map(submit).collect();
+        let futures = submit_all(self.executor(), retries, &self.log());
         let mut counted = Counted::default();
-        let left = || deadline.saturating_duration_since(Instant::now());
-        for (done, future) in (1..).zip(as_completed(futures).timeout(left())) {
+        for (done, future) in (1..).zip(as_completed(futures).timeout(LIMIT)) {
             let Ok(future) = future else { panic!("tasks hang: {counted:?}, {:?}", self.executor().stats()) };
-            match future.result() {
-                Ok(_) => counted.ok += 1,
-                Err(TaskError::WorkerLost(_)) => counted.lost += 1,
-                Err(other) => counted.other.push(other.to_string()),
-            }
+            counted.note(future);
             if done == TASKS / 4 {
                 fault(self);
             }
@@ -129,31 +151,13 @@ impl Drop for Rig {
     }
 }
 
-/// Starts this program in a role. It leaves when this process does, whose pipe it has.
-fn start(role: &str, url: &str) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args(["--exact", role, "--ignored", "--nocapture"])
-        .env(ROLE, url)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-fn role() -> Option<String> {
-    let url = env::var(ROLE).ok()?;
-    thread::spawn(|| {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(3);
-    });
-    Some(url)
-}
-
 #[test]
 #[ignore = "what a node runs"]
 fn node_main() {
     if let Some(url) = role() {
-        RedisNode::builder(&url).queue("q").slots(SLOTS).lease(LEASE).serve().unwrap();
+        let node = RedisNode::builder(&url).queue("q").slots(SLOTS).lease(LEASE);
+        // In a network of a test's own the server is on another machine.
+        node.allow_plaintext().serve().unwrap();
     }
 }
 
@@ -170,19 +174,25 @@ fn client_main() {
 
 /// Runs a fault as often as is asked for, over each server.
 fn rounds(name: &str, round: impl Fn(&mut Rig) -> Counted) {
+    rounds_in(Rig::new, name, round);
+}
+
+fn rounds_in(make: fn(&Path) -> Rig, name: &str, round: impl Fn(&mut Rig) -> Counted) {
     let rounds: u32 = env::var("CLUSTER_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     assert!(!programs().is_empty(), "no redis-server and no valkey-server is here");
     for program in programs() {
-        let (mut lost, mut most) = (0, 0);
+        let (mut ok, mut lost, mut most) = (0, 0, 0);
         for _ in 0..rounds {
-            let mut rig = Rig::new(&program);
+            let mut rig = make(&program);
             let counted = round(&mut rig);
+            ok += counted.ok;
             lost += counted.lost;
             most = most.max(counted.lost);
         }
         let server = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let line =
-            format!("{name}, {server}: {rounds} runs of {TASKS} tasks, lost {lost} (at most {most} a run)");
+        let line = format!(
+            "{name}, {server}: {rounds} runs, {ok} tasks ended well, lost {lost} (at most {most} a run)"
+        );
         // Not by the macro, whose line the test harness would keep to itself.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
@@ -190,13 +200,7 @@ fn rounds(name: &str, round: impl Fn(&mut Rig) -> Counted) {
 
 /// Without retries nothing begins twice, and no more is lost than may be.
 fn exact(name: &str, permitted: usize, fault: fn(&mut Rig)) {
-    rounds(name, |rig| {
-        let counted = rig.run(0, fault);
-        assert_eq!(counted.begun_twice, 0, "{name}: {counted:?}");
-        assert!(counted.lost <= permitted, "{name}: {counted:?}");
-        assert_eq!((counted.ok + counted.lost, &counted.other[..]), (TASKS as usize, &[][..]), "{counted:?}");
-        counted
-    });
+    rounds(name, |rig| rig.run(0, fault).check(permitted));
 }
 
 /// With retries every task ends well.
@@ -333,10 +337,9 @@ fn a_task_kills_its_worker() {
 fn a_client_is_killed() {
     rounds("a client is killed", |rig| {
         let url = rig.server.url("");
-        let mut client = Command::new(env::current_exe().unwrap());
-        client.args(["--exact", "faults::client_main", "--ignored", "--nocapture"]);
-        client.env(ROLE, url).env("CLUSTER_LOG", rig.log()).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut client = client.spawn().unwrap();
+        let client = Command::new(env::current_exe().unwrap());
+        let mut client =
+            in_role(client, "faults::client_main", &url).env("CLUSTER_LOG", rig.log()).spawn().unwrap();
         let deadline = Instant::now() + LIMIT;
         while rig.begun().len() < 20 {
             assert!(Instant::now() < deadline);

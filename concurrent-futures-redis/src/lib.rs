@@ -15,6 +15,12 @@ mod faults;
 mod identity;
 mod logging;
 mod node;
+#[cfg(all(test, feature = "tls"))]
+mod recipes;
+#[cfg(test)]
+mod reports;
+#[cfg(test)]
+mod roles;
 mod secret;
 #[cfg(test)]
 #[path = "../../tests/it/suite.rs"]
