@@ -14,10 +14,14 @@ mod println;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
+
+#[cfg(not(unix))]
+use std::net::TcpStream as Stream;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream as Stream;
 
 use concurrent_futures::prelude::*;
 use concurrent_futures::remote::ReturnAddress;
@@ -27,6 +31,21 @@ use concurrent_futures::{
 
 /// How many tasks are at the other end at once: the rest can still be cancelled.
 const WINDOW: usize = 4;
+
+#[cfg(unix)]
+fn pair() -> io::Result<(Stream, Stream)> {
+    Stream::pair()
+}
+
+/// Where there are no socket pairs.
+#[cfg(not(unix))]
+fn pair() -> io::Result<(Stream, Stream)> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let near = Stream::connect(listener.local_addr()?)?;
+    let (far, peer) = listener.accept()?;
+    // Another process may have been quicker.
+    if peer == near.local_addr()? { Ok((near, far)) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
+}
 
 /// The near end.
 struct SocketExecutor(Arc<Near>);
@@ -40,11 +59,11 @@ struct Near {
 struct Book {
     waiting: VecDeque<(Task, Parcel)>,
     sent: HashMap<u64, Task>,
-    stream: UnixStream,
+    stream: Stream,
 }
 
 impl SocketExecutor {
-    fn new(stream: UnixStream) -> io::Result<Self> {
+    fn new(stream: Stream) -> io::Result<Self> {
         let mut replies = stream.try_clone()?;
         let near = Arc::new_cyclic(|me: &Weak<Near>| Near {
             registration: Registration::new(me.clone()),
@@ -133,7 +152,7 @@ impl Carrier for Near {
 }
 
 /// The far end: until the stream ends, it has `pool` run what comes.
-fn serve(mut stream: UnixStream, pool: &ProcessPoolExecutor) -> io::Result<()> {
+fn serve(mut stream: Stream, pool: &ProcessPoolExecutor) -> io::Result<()> {
     let replies = Arc::new(Mutex::new(stream.try_clone()?));
     let mut running: HashMap<u64, CancelHandle> = HashMap::new();
     while let Ok((kind, body)) = receive(&mut stream) {
@@ -161,12 +180,12 @@ fn serve(mut stream: UnixStream, pool: &ProcessPoolExecutor) -> io::Result<()> {
     Ok(())
 }
 
-fn send(stream: &mut UnixStream, kind: u8, body: &[u8]) -> io::Result<()> {
+fn send(stream: &mut Stream, kind: u8, body: &[u8]) -> io::Result<()> {
     let head = (body.len() as u64).to_le_bytes();
     stream.write_all(&[&[kind], &head[..], body].concat())
 }
 
-fn receive(stream: &mut UnixStream) -> io::Result<(u8, Vec<u8>)> {
+fn receive(stream: &mut Stream) -> io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head)?;
     let [kind, len @ ..] = head;
@@ -176,7 +195,7 @@ fn receive(stream: &mut UnixStream) -> io::Result<(u8, Vec<u8>)> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (near, far) = UnixStream::pair()?;
+    let (near, far) = pair()?;
     let pool = ProcessPoolExecutor::builder().max_workers(2).on_behalf_of("socket").build()?;
     let node = thread::spawn(move || serve(far, &pool));
 

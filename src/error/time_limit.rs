@@ -49,8 +49,7 @@ impl TimeLimit {
     /// Names the task where another process, which doesn't know it, could not.
     #[cfg(feature = "process")]
     pub(crate) fn of_task(mut self, task: FutureId, label: Option<Arc<str>>) -> Self {
-        let at = &mut Arc::make_mut(&mut self.0).at;
-        (at.task, at.label) = (Some(task), label);
+        Arc::make_mut(&mut self.0).at.of_task(task, label);
         self
     }
 

@@ -24,7 +24,13 @@ pub(crate) struct Item {
 
 impl Whereabouts {
     pub(super) fn set(&mut self, task: FutureId, label: Option<Arc<str>>, worker: Arc<str>) {
-        (self.task, self.label, self.worker) = (Some(task), label, Some(worker));
+        self.of_task(task, label);
+        self.worker = Some(worker);
+    }
+
+    /// Where the process that made the error doesn't know its task.
+    pub(super) fn of_task(&mut self, task: FutureId, label: Option<Arc<str>>) {
+        (self.task, self.label) = (Some(task), label);
     }
 }
 

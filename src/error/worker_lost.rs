@@ -59,8 +59,7 @@ impl WorkerLost {
     /// Adds which task it had, and its label if it has one.
     #[must_use]
     pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>) -> Self {
-        let at = &mut Arc::make_mut(&mut self.0).at;
-        (at.task, at.label) = (Some(task), label);
+        Arc::make_mut(&mut self.0).at.of_task(task, label);
         self
     }
 
@@ -70,12 +69,12 @@ impl WorkerLost {
         self
     }
 
-    /// The name of the node.
+    /// The name of the node. If it is not known which one had the task, a text that says so.
     pub fn node(&self) -> &str {
         &self.0.node
     }
 
-    /// How long nothing had been heard of it.
+    /// How long nothing had been heard of it, at least.
     pub fn silent_for(&self) -> Option<Duration> {
         self.0.silent_for
     }

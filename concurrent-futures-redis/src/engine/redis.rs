@@ -108,7 +108,7 @@ impl RedisServer {
             return Ok(());
         }
         let why = "it is on another machine, and without TLS whoever is on the way could have any function of this program \
-                   run: use `rediss://`, or say `allow_plaintext()` if the network is trusted";
+                   run: use `rediss://`, or say `allow_plaintext()`, or `--allow-plaintext` for a node, if the network is trusted";
         Err(ConnectError::Refused { server: self.address.clone(), why: why.to_owned() })
     }
 }

@@ -53,6 +53,9 @@ use std::time::{Duration, Instant};
 /// [`retries`](concurrent_futures::TaskOptions::retries) left. What such a node had not begun runs elsewhere, exactly once. So it is
 /// when connections break, when the server starts again, and when its data is gone: `PROTOCOL.md` says why.
 ///
+/// **State.** A future's [`state`](concurrent_futures::Future::state) is `Queued` while the task waits here, and `Dispatched` from then on:
+/// it is on the server or with a node, and may run. It asks nobody. How many run, and where, is in [`stats`](RedisExecutor::stats).
+///
 /// **The end.** Dropping the executor runs what is queued and waits for it, for ever if there is no node; see
 /// [`join_timeout`](RedisExecutor::join_timeout), [`detach`](RedisExecutor::detach), and
 /// [`no_node_timeout`](RedisExecutorBuilder::no_node_timeout).

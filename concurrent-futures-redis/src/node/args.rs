@@ -24,6 +24,10 @@ pub(super) fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RedisN
             Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
             None => (arg, None),
         };
+        if option == "--allow-plaintext" && value.is_none() {
+            builder = builder.allow_plaintext();
+            continue;
+        }
         if !matches!(&*option, "--queue" | "--slots" | "--lease") {
             return Err(wrong(format!("the argument `{option}` is not known")));
         }
@@ -70,6 +74,19 @@ mod tests {
         assert_eq!(plain, "RedisNodeBuilder { queue: \"default\", slots: None, .. }");
         let both = told(&["redis-node", "redis://there", "--slots", "4", "--queue=thumbs"]);
         assert_eq!(both, "RedisNodeBuilder { queue: \"thumbs\", slots: Some(4), .. }");
+        let open = told(&["redis-node", "redis://there", "--allow-plaintext", "--queue", "thumbs"]);
+        assert_eq!(open, "RedisNodeBuilder { queue: \"thumbs\", slots: None, .. }");
+    }
+
+    #[test]
+    fn plaintext_to_another_machine_is_asked_for() {
+        let build = |args: &[&str]| {
+            let builder = read(args.iter().map(Into::into)).unwrap().unwrap();
+            builder.build().map(drop).map_err(|error| error.to_string())
+        };
+        let refused = build(&["redis-node", "redis://192.0.2.1"]).unwrap_err();
+        assert!(refused.contains("without TLS") && refused.contains("--allow-plaintext"), "{refused}");
+        assert_eq!(build(&["redis-node", "redis://192.0.2.1", "--allow-plaintext"]), Ok(()));
     }
 
     #[test]
@@ -77,6 +94,10 @@ mod tests {
         for (args, expected) in [
             (&["redis-node"][..], "the URL of the server is missing"),
             (&["redis-node", "--queue", "thumbs"], "the URL of the server is missing"),
+            (
+                &["redis-node", "redis://there", "--allow-plaintext=1"],
+                "the argument `--allow-plaintext` is not known",
+            ),
             (&["redis-node", "redis://there", "--slot", "4"], "the argument `--slot` is not known"),
             (&["redis-node", "redis://there", "thumbs"], "the argument `thumbs` is not known"),
             (&["redis-node", "redis://there", "--queue"], "`--queue` needs a value"),

@@ -83,9 +83,8 @@ impl RedisNode {
         RedisNodeBuilder::new(url)
     }
 
-    /// The node that the program's arguments ask for: `PROGRAM redis-node URL [--queue NAME] [--slots N]
-    /// [--lease SECONDS]`. None if the first
-    /// argument is not `redis-node`; the others are the program's own then.
+    /// The node that the program's arguments ask for: `PROGRAM redis-node URL [--queue NAME] [--slots N] [--lease SECONDS]
+    /// [--allow-plaintext]`. None if the first argument is not `redis-node`; the others are the program's own then.
     ///
     /// # Errors
     ///
