@@ -9,7 +9,7 @@ use crate::error::TaskError;
 use crate::process_pool::output::WorkerOutput;
 use crate::process_pool::sys::{self, Child, Event, Exit, Handle, Segment, Signal, Socket, Standing};
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Outbox, Piece};
-use crate::process_pool::wire::message::{Head, Message, PROTOCOL, Welcome};
+use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::worker::entry;
 use crate::remote::function::Fingerprint;
 use crate::remote::{outcome, parcel};
@@ -115,18 +115,8 @@ impl LaunchConfig {
             }
             _ => return Err(out_of_turn()),
         }
-        let welcome = self.welcome(number).to_bytes();
-        let head = Head { message: Message::Welcome, len: welcome.len() }.to_bytes();
-        // The stream is empty: a head has room.
-        let sent = starting
-            .socket
-            .send_with_handle(&head, &memory)
-            .map_err(refused("a worker closed its end of the connection"))?;
-        if sent != head.len() {
-            return Err(LaunchError::Start("a worker's socket has no room for its first message".into()));
-        }
-        drop(memory);
-        starting.send(welcome)?;
+        let welcome = Message::Welcome.frame(&self.welcome(number).to_bytes());
+        starting.send(Piece::WithHandle(welcome, Arc::new(memory)))?;
         if !self.initializer.is_empty() {
             let frame = starting.receive(Stage::Initializer)?;
             let Message::Ready = frame.message else { return Err(out_of_turn()) };
@@ -265,9 +255,9 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
         }
     }
 
-    fn send(&mut self, bytes: Vec<u8>) -> Result<(), LaunchError> {
+    fn send(&mut self, piece: Piece) -> Result<(), LaunchError> {
         let mut outbox = Outbox::default();
-        outbox.push(Piece::Owned(bytes));
+        outbox.push(piece);
         loop {
             match outbox.flush(&self.socket) {
                 Ok(true) => return Ok(()),
@@ -328,8 +318,9 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Blocking, Child, Event, Head, Inbox, LaunchError, Message, Socket, Stage, StartingWorker};
+    use super::{Blocking, Child, Event, Inbox, LaunchError, Message, Socket, Stage, StartingWorker};
     use crate::process_pool::wire::frames::Stream;
+    use crate::process_pool::wire::message::Head;
     use std::io::IoSlice;
     use std::process::Command;
     use std::time::Instant;

@@ -26,7 +26,7 @@ impl Signal {
     pub(crate) const TERM: Self = Signal::Term;
 }
 
-pub(crate) type Handle = File;
+pub(crate) use crate::process_pool::wire::frames::Handle;
 
 #[derive(Debug)]
 pub(crate) struct Socket(());
@@ -43,14 +43,6 @@ impl Socket {
     #[cfg(test)]
     pub(crate) fn from_handle(_: Handle) -> Self {
         Socket(())
-    }
-
-    pub(crate) fn send_with_handle(&self, _: &[u8], _: &Handle) -> io::Result<usize> {
-        refuse()
-    }
-
-    pub(crate) fn receive_with_handle(&self, _: &mut [u8]) -> io::Result<(usize, Option<Handle>)> {
-        refuse()
     }
 
     pub(crate) fn close_write(&self) {}

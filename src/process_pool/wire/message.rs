@@ -7,12 +7,15 @@
 //! | message | kind | from | first, second | body |
 //! |---|---|---|---|---|
 //! | `Hello` | 1 | worker | protocol, 0 | the executable's fingerprint |
-//! | `Welcome` | 2 | parent | 0, 0 | a [`Welcome`]; the shared segment's descriptor comes with the head |
+//! | `Welcome` | 2 | parent | 0, 0 | a [`Welcome`]; carries the shared segment's handle |
 //! | `Ready` | 3 | worker | 0, 0 | the initializer's reply |
 //! | `Batch` | 4 | parent | number, tasks | the tasks, see [`batch`](super::batch) |
 //! | `Reply` | 5 | worker | batch, index | the reply |
 //! | `Doorbell` | 6 | worker | 0, 0 | empty |
 //! | `CannotStart` | 7 | worker | 0, 0 | why, as text |
+//!
+//! A message that carries a handle is sent with it, as `SCM_RIGHTS` beside the first byte of its head: one handle a message,
+//! and only from the parent.
 
 use std::fmt;
 
@@ -50,6 +53,11 @@ pub(crate) enum Message {
 }
 
 impl Message {
+    /// Whether a handle belongs to it. Handles come in the order of their messages.
+    pub(crate) fn carries_handle(self) -> bool {
+        matches!(self, Message::Welcome)
+    }
+
     /// A whole frame, for messages that are rare and small.
     pub(crate) fn frame(self, body: &[u8]) -> Vec<u8> {
         [&Head { message: self, len: body.len() }.to_bytes()[..], body].concat()
@@ -111,6 +119,8 @@ impl Head {
 /// The other side sent something that it never sends, or wrote it into the shared segment: what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ProtocolError(pub(crate) &'static str);
+
+impl std::error::Error for ProtocolError {}
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

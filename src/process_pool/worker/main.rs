@@ -14,8 +14,8 @@ use crate::contain::{contain, on_panic};
 use crate::process_pool::shared::Layout;
 use crate::process_pool::sys::{self, Leave, Segment, Socket};
 use crate::process_pool::wire::batch::{self, Tasks};
-use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Stream, send_all};
-use crate::process_pool::wire::message::{HEAD, Head, Message, PROTOCOL, ProtocolError, Welcome};
+use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
+use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::remote::codec::{Arrived, Bulk};
 use crate::remote::execute_into;
 use crate::remote::function::Fingerprint;
@@ -86,8 +86,9 @@ pub(crate) fn run() -> ! {
     });
     let socket = Arc::new(socket);
     sys::go_first_without_memory();
+    let mut inbox = Inbox::with_bulk(batch::find_bulk).taking_handles();
     let (welcome, segment) =
-        greet(&socket).unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
+        greet(&socket, &mut inbox).unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
     sys::set_process_name(&short(&welcome.name));
     let (parent, name) = (welcome.parent, welcome.name.clone());
     if let Some(Err(error)) = welcome.address_space.map(sys::limit_address_space) {
@@ -103,7 +104,7 @@ pub(crate) fn run() -> ! {
     let (sender, receiver) = channel::bounded(1);
     let body = move || {
         let _ = sender.send(sys::Thread::own());
-        let served = serve(&*stream, &segment, welcome);
+        let served = serve(&*stream, inbox, &segment, welcome);
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -128,43 +129,45 @@ fn cannot_start(stream: &impl Stream, why: &str) -> ! {
 }
 
 /// Sends hello and waits for the welcome. The parent sends nothing before.
-fn greet(socket: &Socket) -> io::Result<(Welcome, Segment)> {
+fn greet(socket: &Socket, inbox: &mut Inbox) -> io::Result<(Welcome, Segment)> {
     send_all(socket, &Message::Hello { protocol: PROTOCOL }.frame(Fingerprint::own().as_bytes()))?;
-    let mut bytes = [0; HEAD];
-    let (got, memory) = socket.receive_with_handle(&mut bytes)?;
-    let head = Head::from_bytes(&bytes).ok().filter(|head| got == HEAD && head.message == Message::Welcome);
-    let Some(head) = head else { return Err(io::Error::other("it was not welcomed")) };
-    let Some(memory) = memory else {
-        return Err(io::Error::other("the descriptor of the shared memory did not arrive"));
-    };
-    let mut body = Vec::with_capacity(head.len);
-    while body.len() < head.len {
-        if socket.receive(&mut body, Blocking::Yes)? == 0 {
+    let frame = loop {
+        if let Some(frame) = inbox.next().map_err(io::Error::other)? {
+            break frame;
+        }
+        if inbox.fill(socket, Blocking::Yes)? == Filled::End {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-    }
+    };
+    let Frame { message: Message::Welcome, body, handle: Some(memory) } = frame else {
+        return Err(io::Error::other("it was not welcomed"));
+    };
     let segment = Segment::of(&memory)?;
     segment.hide_from_forks();
-    let welcome = Welcome::from_bytes(&body).map_err(|ProtocolError(what)| io::Error::other(what))?;
+    let welcome = Welcome::from_bytes(inbox.body(body)).map_err(io::Error::other)?;
     Ok((welcome, segment))
 }
 
 /// The task thread's life. Returns when the parent closed the stream.
-pub(super) fn serve(stream: &impl Stream, segment: &Layout, welcome: &Welcome) -> io::Result<()> {
+pub(super) fn serve(
+    stream: &impl Stream,
+    mut inbox: Inbox,
+    segment: &Layout,
+    welcome: &Welcome,
+) -> io::Result<()> {
     let mut reply = Reply::default();
     if !welcome.initializer.is_empty() {
         // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
         unsafe { execute_into(&welcome.initializer, reply.body()) };
         reply.send(stream, Message::Ready)?;
     }
-    let mut inbox = Inbox::with_bulk(batch::find_bulk);
     let patience = Patience::new();
     let mut passed = 0;
     let mut unannounced = false;
     loop {
         // W1: before blocking, ring if the parent doesn't know of a frame that was passed.
         let frame = loop {
-            if let Some(frame) = inbox.next().map_err(|ProtocolError(what)| io::Error::other(what))? {
+            if let Some(frame) = inbox.next().map_err(io::Error::other)? {
                 break frame;
             }
             let filled = if unannounced {

@@ -22,6 +22,8 @@ mod thread;
 #[expect(unsafe_code, reason = "the end of a process, argued in the file")]
 mod worker;
 
+/// What can be passed to another process: a file descriptor.
+pub(crate) use crate::process_pool::wire::frames::Handle;
 pub(crate) use advice::advice;
 pub(crate) use child::{Child, Exit};
 pub(crate) use event::Event;
@@ -43,9 +45,6 @@ pub(crate) use worker::{
 
 use crate::sync::delay;
 use rustix::io::Errno;
-
-/// What can be passed to another process.
-pub(crate) type Handle = std::os::fd::OwnedFd;
 
 /// Calls the system again if a signal came in between.
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {

@@ -2,8 +2,8 @@
 
 use super::stdio::{above_stdio, take_stdin};
 use super::{Handle, retry};
-use crate::process_pool::wire::frames::{Blocking, Stream};
-use crate::sync::delay;
+use crate::process_pool::wire::frames::{Blocking, HandleQueue, Stream};
+use crate::process_pool::wire::message::ProtocolError;
 use crate::sync::plain::{AtomicBool, Ordering};
 use rustix::net::{RecvFlags, SendFlags};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -41,38 +41,6 @@ impl Socket {
         // It fails if the handle is no socket; then so does the first use.
         let _ = rustix::net::sockopt::set_socket_nosigpipe(&fd, true);
         Socket { fd, is_wide: AtomicBool::new(false) }
-    }
-
-    /// Sends bytes, and a handle with the first of them; returns how many went.
-    pub(crate) fn send_with_handle(&self, bytes: &[u8], handle: &Handle) -> io::Result<usize> {
-        let fds = [handle.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
-        control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds));
-        let flags = QUIETLY | SendFlags::DONTWAIT;
-        delay();
-        Ok(rustix::net::sendmsg(&self.fd, &[IoSlice::new(bytes)], &mut control, flags)?)
-    }
-
-    /// Receives bytes and the handle that came with them. Blocks.
-    pub(crate) fn receive_with_handle(&self, bytes: &mut [u8]) -> io::Result<(usize, Option<Handle>)> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
-        let mut parts = [IoSliceMut::new(bytes)];
-        #[cfg(not(target_vendor = "apple"))]
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        #[cfg(target_vendor = "apple")]
-        let flags = RecvFlags::empty();
-        let got = retry(|| rustix::net::recvmsg(&self.fd, &mut parts, &mut control, flags))?;
-        let fd = control.drain().find_map(|message| match message {
-            rustix::net::RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        });
-        #[cfg(target_vendor = "apple")]
-        if let Some(fd) = &fd {
-            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
-        }
-        Ok((got.bytes, fd))
     }
 
     /// Enlarges the socket's buffer before the first large frame, so that the two sides alternate less often. Not for small
@@ -116,6 +84,53 @@ impl Stream for Socket {
         let mut control = rustix::net::SendAncillaryBuffer::default();
         Ok(retry(|| rustix::net::sendmsg(&self.fd, parts, &mut control, flags))?)
     }
+
+    fn receive_with_handles(
+        &self,
+        into: &mut Vec<u8>,
+        handles: &mut HandleQueue,
+        blocking: Blocking,
+    ) -> io::Result<usize> {
+        /// The most that is taken at a time: room for it is cleared once, which room in `into` would have to be each time.
+        const ROOM: usize = 64 << 10;
+        handles.room.resize(ROOM, 0);
+        let room = ROOM.min(into.capacity() - into.len());
+        let mut parts = [IoSliceMut::new(&mut handles.room[..room])];
+        // One handle comes with a message, and what is read at a time ends with the message that has one.
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
+        #[cfg(not(target_vendor = "apple"))]
+        let mut flags = RecvFlags::CMSG_CLOEXEC;
+        #[cfg(target_vendor = "apple")]
+        let mut flags = RecvFlags::empty();
+        if blocking == Blocking::No {
+            flags |= RecvFlags::DONTWAIT;
+        }
+        let got = retry(|| rustix::net::recvmsg(&self.fd, &mut parts, &mut control, flags))?;
+        for message in control.drain() {
+            let rustix::net::RecvAncillaryMessage::ScmRights(fds) = message else { continue };
+            for fd in fds {
+                #[cfg(target_vendor = "apple")]
+                rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+                handles.handles.push_back(fd);
+            }
+        }
+        if got.flags.contains(rustix::net::ReturnFlags::CTRUNC) {
+            let what = "a handle that this process has no room for: it has as many files open as it may";
+            return Err(io::Error::other(ProtocolError(what)));
+        }
+        into.extend_from_slice(&handles.room[..got.bytes]);
+        Ok(got.bytes)
+    }
+
+    fn send_with_handle(&self, bytes: &[u8], handle: &Handle) -> io::Result<usize> {
+        let fds = [handle.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
+        control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds));
+        let flags = QUIETLY | SendFlags::DONTWAIT;
+        Ok(retry(|| rustix::net::sendmsg(&self.fd, &[IoSlice::new(bytes)], &mut control, flags))?)
+    }
 }
 
 impl AsFd for Socket {
@@ -127,6 +142,12 @@ impl AsFd for Socket {
 #[cfg(test)]
 mod tests {
     use super::Socket;
+    use crate::process_pool::sys::Handle;
+    use crate::process_pool::wire::frames::{Blocking, Filled, HandleQueue, Inbox, Outbox, Piece, Stream};
+    use crate::process_pool::wire::message::{HEAD, Message, ProtocolError};
+    use std::io::IoSlice;
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
 
     #[test]
     fn the_ends_of_a_socket_are_for_nobody_else() {
@@ -135,5 +156,95 @@ mod tests {
             let flags = rustix::io::fcntl_getfd(end).expect("flags");
             assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
         }
+    }
+
+    /// A file that is known by its length.
+    fn file(len: u64) -> Arc<Handle> {
+        let (_, file) = crate::process_pool::sys::Segment::create().expect("a file");
+        let whole = rustix::fs::fstat(&file).expect("its length").st_size as u64;
+        // The segment's own length is sealed: the place in the file says which it is.
+        rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(len.min(whole))).expect("a place");
+        Arc::new(file)
+    }
+
+    fn which(file: &Handle) -> u64 {
+        rustix::fs::tell(file).expect("its place")
+    }
+
+    fn pair() -> (Socket, Socket) {
+        let (ours, theirs) = Socket::pair().expect("a pair");
+        (ours, Socket::from_handle(theirs))
+    }
+
+    #[test]
+    fn each_handle_comes_with_its_message_whatever_lies_between() {
+        let (parent, worker) = pair();
+        let mut outbox = Outbox::default();
+        let body = |n: u64| vec![n as u8; [0, 1, 5000, 40_000][n as usize % 4]];
+        for n in 0..40 {
+            let message = Message::Welcome.frame(&body(n));
+            outbox.push(Piece::Owned(Message::Batch { number: n as u32, tasks: 1 }.frame(&body(n + 1))));
+            outbox.push(if n % 3 == 0 {
+                let message = Message::Doorbell.frame(&[]);
+                Piece::Owned(message)
+            } else {
+                Piece::WithHandle(message, file(n))
+            });
+        }
+        let mut inbox = Inbox::default().taking_handles();
+        let (mut heads, mut handles) = (0, Vec::new());
+        while heads < 80 {
+            outbox.flush(&parent).expect("the worker lives");
+            if inbox.fill(&worker, Blocking::No).expect("no error") == Filled::Nothing {
+                assert!(!outbox.is_empty(), "something is lost");
+            }
+            while let Some(frame) = inbox.next().expect("valid frames") {
+                heads += 1;
+                assert_eq!(frame.handle.is_some(), frame.message == Message::Welcome);
+                if let Some(handle) = frame.handle {
+                    let flags = rustix::io::fcntl_getfd(&handle).expect("flags");
+                    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+                    handles.push(which(&handle));
+                    assert_eq!(inbox.body(frame.body), body(which(&handle)));
+                }
+            }
+        }
+        assert_eq!(handles, (0..40).filter(|n| n % 3 != 0).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn a_message_without_its_handle_is_an_error() {
+        let (parent, worker) = pair();
+        parent.send(&[IoSlice::new(&Message::Welcome.frame(b"bare"))], Blocking::Yes).expect("room");
+        let mut inbox = Inbox::default().taking_handles();
+        assert_eq!(inbox.fill(&worker, Blocking::Yes).expect("it came"), Filled::Some);
+        assert!(inbox.next().is_err());
+    }
+
+    #[test]
+    fn a_handle_of_a_worker_is_not_taken() {
+        let (parent, worker) = pair();
+        worker.send_with_handle(&Message::Welcome.frame(b"its own"), &file(0)).expect("room");
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.fill(&parent, Blocking::Yes).expect("it came"), Filled::Some);
+        assert!(inbox.next().is_err());
+    }
+
+    #[test]
+    fn handles_that_there_is_no_room_for_are_a_protocol_error() {
+        let (parent, worker) = pair();
+        let files: Vec<_> = (0..8).map(file).collect();
+        let fds: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(rustix::net::SendAncillaryMessage::ScmRights(&fds)));
+        let bytes = Message::Welcome.frame(b"");
+        let flags = rustix::net::SendFlags::empty();
+        rustix::net::sendmsg(&parent.fd, &[IoSlice::new(&bytes)], &mut control, flags).expect("room");
+        let (mut into, mut handles) = (Vec::with_capacity(HEAD), HandleQueue::default());
+        let error =
+            worker.receive_with_handles(&mut into, &mut handles, Blocking::Yes).expect_err("too many");
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ProtocolError>());
+        assert!(inner.is_some(), "{error}");
     }
 }

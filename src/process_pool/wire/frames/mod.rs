@@ -16,13 +16,43 @@ pub(crate) enum Blocking {
     No,
 }
 
-/// A stream of bytes, both ways.
+/// What can be passed to another process beside bytes.
+#[cfg(unix)]
+pub(crate) type Handle = std::os::fd::OwnedFd;
+#[cfg(not(unix))]
+pub(crate) type Handle = std::fs::File;
+
+/// A stream of bytes, both ways. Handles can go with the bytes where it is a socket.
 pub(crate) trait Stream {
     /// Appends what is there, as far as `into` has room without growing; 0 is the end of the stream.
     fn receive(&self, into: &mut Vec<u8>, blocking: Blocking) -> io::Result<usize>;
 
     /// Sends the beginning of `pieces`; returns how many bytes of them.
     fn send(&self, pieces: &[IoSlice<'_>], blocking: Blocking) -> io::Result<usize>;
+
+    /// As `receive`, also of the handles that came with these bytes, in their order. A handle comes no later than the byte
+    /// that it was sent with.
+    fn receive_with_handles(
+        &self,
+        into: &mut Vec<u8>,
+        _: &mut HandleQueue,
+        blocking: Blocking,
+    ) -> io::Result<usize> {
+        self.receive(into, blocking)
+    }
+
+    /// Sends the beginning of `bytes` without blocking, and `handle` with the first of them; returns how many bytes.
+    fn send_with_handle(&self, _bytes: &[u8], _: &Handle) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Handles that came and whose messages are not whole yet.
+#[derive(Default)]
+pub(crate) struct HandleQueue {
+    pub(crate) handles: VecDeque<Handle>,
+    /// For a stream that can't read into memory that was never written to.
+    pub(crate) room: Vec<u8>,
 }
 
 /// What a read from the stream gave.
@@ -36,10 +66,12 @@ pub(crate) enum Filled {
 }
 
 /// A whole frame in an [`Inbox`]: its message, and where its body lies until the next `fill`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) message: Message,
     pub(crate) body: Range<usize>,
+    /// The handle that came with it, if its message is one that [carries](Message::carries_handle) one.
+    pub(crate) handle: Option<Handle>,
 }
 
 /// Bytes on their way in, until they are whole frames.
@@ -56,6 +88,8 @@ pub(crate) struct Inbox {
     out_of_band: Option<OutOfBand>,
     /// The same of the frame that was handed out last.
     handed_out: Option<OutOfBand>,
+    /// Where handles are taken from this stream: only from one's parent.
+    handles: Option<HandleQueue>,
 }
 
 /// Finds, by the beginning of a frame's body, which part of it is received out of band.
@@ -84,6 +118,11 @@ impl Inbox {
         Inbox { find: Some(find), ..Inbox::default() }
     }
 
+    /// It takes handles too.
+    pub(crate) fn taking_handles(self) -> Self {
+        Inbox { handles: Some(HandleQueue::default()), ..self }
+    }
+
     /// Takes what the stream has, once.
     pub(crate) fn fill(&mut self, stream: &impl Stream, blocking: Blocking) -> io::Result<Filled> {
         self.look()?;
@@ -92,7 +131,11 @@ impl Inbox {
             Some(part) if !part.is_whole() => &mut part.bytes,
             _ => &mut self.buffer,
         };
-        match stream.receive(into, blocking) {
+        let received = match &mut self.handles {
+            Some(handles) => stream.receive_with_handles(into, handles, blocking),
+            None => stream.receive(into, blocking),
+        };
+        match received {
             Ok(0) => Ok(Filled::End),
             Ok(_) => {
                 // Memory may have more room than was asked for: what is behind the part goes where it belongs.
@@ -119,12 +162,17 @@ impl Inbox {
         let Some(end) = start.checked_add(len).filter(|end| *end <= self.buffer.len()) else {
             return Ok(None);
         };
+        let handle = match &mut self.handles {
+            _ if !head.message.carries_handle() => None,
+            Some(HandleQueue { handles, .. }) if !handles.is_empty() => handles.pop_front(),
+            _ => return Err(ProtocolError("a message without the handle that belongs to it")),
+        };
         self.taken = end;
         self.has_looked = false;
         if self.out_of_band.is_some() || self.handed_out.is_some() {
             self.handed_out = self.out_of_band.take();
         }
-        Ok(Some(Frame { message: head.message, body: start..end }))
+        Ok(Some(Frame { message: head.message, body: start..end, handle }))
     }
 
     /// The bytes of a frame's body, without its part out of band.
@@ -217,13 +265,22 @@ pub(crate) struct Outbox {
 pub(crate) enum Piece {
     Owned(Vec<u8>),
     Shared(Arc<PooledBuffer>),
+    /// The handle goes with the first byte, which is that of the head of a message that carries one.
+    WithHandle(Vec<u8>, Arc<Handle>),
 }
 
 impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
-            Piece::Owned(bytes) => bytes,
+            Piece::Owned(bytes) | Piece::WithHandle(bytes, _) => bytes,
             Piece::Shared(buffer) => buffer.bytes(),
+        }
+    }
+
+    fn handle(&self) -> Option<&Handle> {
+        match self {
+            Piece::WithHandle(_, handle) => Some(handle),
+            Piece::Owned(_) | Piece::Shared(_) => None,
         }
     }
 }
@@ -246,24 +303,34 @@ impl Outbox {
 
     /// Sends as much as the stream takes without blocking; true if nothing is left.
     pub(crate) fn flush(&mut self, stream: &impl Stream) -> io::Result<bool> {
-        const AT_ONCE: usize = 8;
         while !self.pieces.is_empty() {
-            let sent = {
-                let mut slices = [IoSlice::new(&[]); AT_ONCE];
-                let count = self.pieces.len().min(AT_ONCE);
-                for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-                    *slice = IoSlice::new(piece.bytes());
-                }
-                slices[0] = IoSlice::new(&self.pieces[0].bytes()[self.sent..]);
-                match stream.send(&slices[..count], Blocking::No) {
-                    Ok(sent) => sent,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                    Err(error) => return Err(error),
-                }
-            };
-            self.advance(sent);
+            match self.send_some(stream) {
+                Ok(sent) => self.advance(sent),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
         Ok(true)
+    }
+
+    /// Sends once, from the first piece on: up to the next one that has a handle, which begins a call of its own.
+    fn send_some(&self, stream: &impl Stream) -> io::Result<usize> {
+        const AT_ONCE: usize = 8;
+        let first = &self.pieces[0];
+        if self.sent == 0
+            && let Some(handle) = first.handle()
+        {
+            return stream.send_with_handle(first.bytes(), handle);
+        }
+        let mut slices = [IoSlice::new(&[]); AT_ONCE];
+        slices[0] = IoSlice::new(&first.bytes()[self.sent..]);
+        let mut count = 1;
+        let others = self.pieces.iter().skip(1).take_while(|piece| piece.handle().is_none());
+        for (slice, piece) in slices[1..].iter_mut().zip(others) {
+            *slice = IoSlice::new(piece.bytes());
+            count += 1;
+        }
+        stream.send(&slices[..count], Blocking::No)
     }
 
     fn advance(&mut self, bytes: usize) {
