@@ -61,6 +61,8 @@
 // The library's own: examples and tests may print and unwrap.
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
+#[cfg(feature = "process")]
+mod blob;
 mod clock;
 mod contain;
 mod error;
@@ -86,6 +88,7 @@ mod process_pool {
 #[cfg(feature = "process")]
 #[expect(unsafe_code, reason = "code by its address, argued in the files")]
 pub mod remote;
+mod shared_data;
 mod stack;
 mod sync;
 mod thread_pool;
@@ -118,6 +121,7 @@ pub use process_pool::{
 pub use remote::codec::Json;
 #[cfg(feature = "process")]
 pub use remote::parcel::Parcel;
+pub use shared_data::{Shared, SharedBytes};
 pub use thread_pool::{Scope, ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStats, blocking};
 pub use wait::{
     AsCompleted, AsCompletedTimeout, ReturnWhen, Waitable, Waited, Watch, as_completed, wait, wait_timeout,

@@ -1,6 +1,7 @@
 //! [`Task::forward`]: a parcel of another process, as a task of this one.
 
 use super::task::Task;
+use crate::blob::{self, Held};
 use crate::error::TaskError;
 use crate::future::Future;
 use crate::future::work::Work;
@@ -54,8 +55,10 @@ struct Forwarded {
 impl Work<Reply> for Forwarded {
     fn call(self) -> Result<Reply, TaskError> {
         let mut reply = Vec::new();
+        let (bytes, blobs) = self.parcel.split();
+        let _held: Vec<Held> = blobs.iter().cloned().map(blob::hold).collect();
         // SAFETY: whoever made this has promised it, see `Task::forward`.
-        unsafe { remote::execute_into(self.parcel.as_bytes(), &mut reply) };
+        unsafe { remote::execute_into(bytes, &mut reply) };
         Ok(Reply::of_bytes(reply))
     }
 
@@ -64,6 +67,10 @@ impl Work<Reply> for Forwarded {
     fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
         let (route, argument) = self.parcel.call()?;
         out.extend_from_slice(argument);
+        self.parcel.split().1.iter().for_each(|blob| {
+            // A task is being encoded.
+            blob::attach(blob);
+        });
         Ok(route)
     }
 

@@ -6,6 +6,8 @@ use super::map::{ChunkResults, run_chunk};
 #[cfg(feature = "process")]
 use super::runner;
 #[cfg(feature = "process")]
+use crate::blob;
+#[cfg(feature = "process")]
 use crate::contain::drop_contained;
 #[cfg(feature = "process")]
 use crate::error::CodecError;
@@ -213,10 +215,10 @@ impl Task {
     fn encode_keeping(&mut self, kept: Kept) -> Result<Parcel, TaskError> {
         let cell = self.cell();
         let mut argument = Vec::new();
-        let route = cell.encode(kept, &mut argument)?;
-        let header = Header::new(cell.header().id, self.attempts + 1, route);
+        let (route, blobs) = blob::collect(|| cell.encode(kept, &mut argument));
+        let header = Header::new(cell.header().id, self.attempts + 1, route?);
         self.attempts += 1;
-        Ok(Parcel::new(&header, &argument))
+        Ok(Parcel::new(&header, &argument, blobs))
     }
 
     /// Ends the task with the reply that [`remote::execute`] gave for its parcel, of whichever attempt. False if it was
@@ -337,11 +339,11 @@ pub(crate) fn encode_try_call<A: Portable, E: TaskFailure>(
 #[cfg(feature = "process")]
 fn encode_work<T>(work: impl Work<T>) -> Result<Parcel, TaskError> {
     let mut argument = Vec::new();
-    let route = work.encode(&mut argument);
+    let (route, blobs) = blob::collect(|| work.encode(&mut argument));
     if let Err(panic) = drop_contained(work) {
         logging::error(format_args!("the drop of an argument panicked: {}", panic.message()));
     }
-    Ok(Parcel::new(&Header::new(FutureId::new(), 1, route?), &argument))
+    Ok(Parcel::new(&Header::new(FutureId::new(), 1, route?), &argument, blobs))
 }
 
 /// A function and its argument: what can be encoded.

@@ -42,13 +42,15 @@ pub use stats::{ProcessPoolStats, WorkerState, WorkerStats};
 pub use worker::entry::init;
 pub use worker::main::{is_worker, works_for};
 
+use crate::blob::{Blob, Content, LARGE};
 use crate::clock::deadline_after;
 use crate::executor::{Executor, Shutdown, StillBusy, Task};
 use parent::pool::Pool;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use sys::Signal;
+use sys::{SealedMemory, Signal};
 
 /// A pool of worker processes: for computation that is to use every processor, and for code that may crash.
 ///
@@ -231,4 +233,30 @@ impl fmt::Debug for ProcessPoolExecutor {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
+}
+
+/// Bytes that workers can map; on the heap, where they are few or the system refuses such memory.
+pub(crate) fn blob_of(bytes: Vec<u8>, children: Vec<Arc<Blob>>) -> Blob {
+    let sealed = if bytes.len() < LARGE { None } else { SealedMemory::of_bytes(&bytes).ok() };
+    let content = sealed.map_or_else(|| Content::Heap(bytes), |memory| Content::Sealed(Box::new(memory)));
+    Blob::new(content, children)
+}
+
+/// The same, of `len` bytes that `fill` makes of zeros where they stay.
+pub(crate) fn blob_with(len: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Blob> {
+    let mut fill = Some(fill);
+    let fill_once = |bytes: &mut [u8]| fill.take().into_iter().for_each(|fill| fill(bytes));
+    let content = match SealedMemory::with(len, fill_once) {
+        Ok(memory) => Content::Sealed(Box::new(memory)),
+        // What was filled could not be sealed.
+        Err(error) if fill.is_none() => return Err(error),
+        Err(_) => {
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(len)?;
+            bytes.resize(len, 0);
+            fill.into_iter().for_each(|fill| fill(&mut bytes));
+            Content::Heap(bytes)
+        }
+    };
+    Ok(Blob::new(content, Vec::new()))
 }

@@ -16,11 +16,12 @@ pub(crate) mod reply;
 pub use function::{BuildId, build_id};
 pub use reply::{Reply, ReturnAddress};
 
+use crate::blob::{self, Held};
 use crate::contain::contain;
 use crate::error::{CodecError, Panicked, Stage, TaskError};
 use codec::Arrived;
 use function::{Elsewhere, Offset};
-use parcel::{BadParcel, Header, Route};
+use parcel::{BadParcel, Parts, Route, read_blobs};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 
@@ -64,14 +65,15 @@ pub unsafe fn execute(parcel: &[u8]) -> Vec<u8> {
 ///
 /// As [`execute`].
 pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mut Vec<u8>) {
-    let header = Header::read(parcel);
-    outcome::begin(header.as_ref().ok().map(|(header, _)| header), reply);
-    let resolved = header.and_then(|(header, argument)| {
+    let parts = Parts::read(parcel);
+    outcome::begin(parts.as_ref().ok().map(|parts| &parts.header), reply);
+    let resolved = parts.and_then(|Parts { header, argument, blobs }| {
         let resolve = |offset: Offset| offset.resolve().map_err(|Elsewhere| BadParcel::NoCode);
-        Ok((resolve(header.route.runner)?, resolve(header.route.function)?, argument))
+        let held: Vec<Held> = read_blobs(blobs)?.into_iter().map(blob::hold).collect();
+        Ok((resolve(header.route.runner)?, resolve(header.route.function)?, argument, held))
     });
     match resolved {
-        Ok((runner, function, argument)) => {
+        Ok((runner, function, argument, _held)) => {
             // SAFETY: our caller promises that the parcel is one of this build's, whose runner is a `Runner`.
             let runner = unsafe { std::mem::transmute::<*const (), Runner>(runner) };
             // SAFETY: it was encoded with this runner, this function and an argument of its type.

@@ -4,11 +4,13 @@
 //! magic 4 | attempt 4 | nonce 8 | id 8 | outcome
 //! ```
 //!
-//! An outcome is one byte that says which kind, and what belongs to it. A chunk's is a list of outcomes, each with its
+//! An outcome is one byte that says which kind, and what belongs to it. A value that carries blobs has the value's length before it
+//! and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is a list of outcomes, each with its
 //! length before it, so that one item that can't be decoded costs that item.
 
 use super::codec::{self, Arrived};
-use super::parcel::{BadParcel, Header, number};
+use super::parcel::{BadParcel, Header, number, read_blobs, write_blob};
+use crate::blob::{self, Blob, Held};
 use crate::contain::{Panic, contain, drop_contained};
 use crate::error::{
     Broken, CodecError, Failed, Panicked, Rejected, Stage, TaskError, TimeLimit, Unsupported, WorkerDied,
@@ -18,6 +20,7 @@ use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const MAGIC: [u8; 4] = *b"cfr1";
@@ -38,6 +41,7 @@ mod tag {
     pub(super) const CANCELLED: u8 = 9;
     pub(super) const ABANDONED: u8 = 10;
     pub(super) const BROKEN: u8 = 11;
+    pub(super) const CARRIES: u8 = 12;
 }
 
 /// Begins a reply to the parcel with this header; without one, to nobody in particular.
@@ -86,13 +90,13 @@ pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Vec
             let start = reply.len();
             reply.push(tag::DONE);
             let encoded = contain(|| {
-                let encoded = codec::encode_into(&value, reply);
+                let (encoded, blobs) = blob::collect(|| codec::encode_into(&value, reply));
                 // In here, since its drop may panic.
                 drop(value);
-                encoded
+                encoded.map(|()| blobs)
             });
             let reason = match encoded {
-                Ok(Ok(())) => return,
+                Ok(Ok(blobs)) => return append_blobs(&blobs, start, reply),
                 Ok(Err(reason)) => reason,
                 Err(panic) => format!("`{}` panicked: {}", std::any::type_name::<R>(), panic.message()),
             };
@@ -110,6 +114,35 @@ pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Vec
             let _ = drop_contained(error);
         }
     }
+}
+
+/// Appends what a value carries to the outcome that begins at `start`.
+fn append_blobs(blobs: &[Arc<Blob>], start: usize, reply: &mut Vec<u8>) {
+    if blobs.is_empty() {
+        return;
+    }
+    reply[start] = tag::CARRIES;
+    let len = (reply.len() - start - 1) as u64;
+    reply.splice(start + 1..start + 1, len.to_le_bytes());
+    for blob in blobs {
+        write_blob(blob, reply);
+    }
+}
+
+/// Reads a value and the blobs that it carries.
+fn read_carrying<R: DeserializeOwned>(mut rest: Arrived<'_>) -> Result<R, TaskError> {
+    let len = length(&mut rest)?;
+    let (value, blobs) = rest.split(len).ok_or_else(cut)?;
+    let blobs = blobs.front(blobs.len()).ok_or_else(cut)?.0;
+    let _held: Vec<Held> = read_blobs(blobs).map_err(|_| cut())?.into_iter().map(blob::hold).collect();
+    read_value(value)
+}
+
+fn read_value<R: DeserializeOwned>(value: Arrived<'_>) -> Result<R, TaskError> {
+    let bad = |reason: String| TaskError::Codec(CodecError::new(Stage::DecodeResult, reason));
+    let panicked =
+        |panic: Panic| bad(format!("`{}` panicked: {}", std::any::type_name::<R>(), panic.message()));
+    contain(|| codec::decode(value)).map_err(panicked)?.map_err(bad)
 }
 
 pub(super) fn write_error(error: &TaskError, reply: &mut Vec<u8>) {
@@ -189,10 +222,10 @@ pub(crate) fn write_bad_parcel(why: BadParcel, reply: &mut Vec<u8>) {
 pub(crate) fn read<'a, R: DeserializeOwned>(outcome: impl Into<Arrived<'a>>) -> Result<R, TaskError> {
     let bad = |reason: String| TaskError::Codec(CodecError::new(Stage::DecodeResult, reason));
     let Some((&[tag], rest)) = outcome.into().front(1) else { return Err(bad("the reply is empty".into())) };
-    if tag == tag::DONE {
-        let panicked =
-            |panic: Panic| bad(format!("`{}` panicked: {}", std::any::type_name::<R>(), panic.message()));
-        return contain(|| codec::decode(rest)).map_err(panicked)?.map_err(bad);
+    match tag {
+        tag::DONE => return read_value(rest),
+        tag::CARRIES => return read_carrying(rest),
+        _ => {}
     }
     let mut parts = codec::decode::<Vec<Option<String>>>(rest).map_err(bad)?.into_iter();
     let mut next = || parts.next().flatten();
@@ -301,5 +334,5 @@ fn length(rest: &mut Arrived<'_>) -> Result<usize, TaskError> {
 }
 
 fn cut() -> TaskError {
-    TaskError::Codec(CodecError::new(Stage::DecodeResult, "the results of a chunk arrived cut or grown"))
+    TaskError::Codec(CodecError::new(Stage::DecodeResult, "the result arrived cut or grown"))
 }

@@ -1,22 +1,25 @@
 //! [`Parcel`]: one task on its way to another process, as bytes.
 //!
 //! ```text
-//! magic 4 | attempt 4 | nonce 8 | id 8 | runner 8 | function 8 | fingerprint 20 | zero 4 | length 8 | argument
+//! magic 4 | attempt 4 | nonce 8 | id 8 | runner 8 | function 8 | fingerprint 20 | blobs 4 | length 8 | argument
+//! each blob:  id 16 | length 8 | bytes
 //! ```
 //!
 //! Numbers are little-endian. The *nonce* names the process that waits for the reply, the *id* the task there, the
 //! *attempt* says which try this is, so that a transport which delivers twice, late or to the wrong door is noticed.
 //! The *runner* is the compiled code that decodes the argument, calls the function and encodes the result: it alone
-//! knows the types.
+//! knows the types. The *blobs* are those that the argument carries, each behind those that lie in it; a pool, which sends
+//! them by themselves, puts none into its parcels.
 
 use super::codec::{Arrived, find_bulk};
 use super::function::{Fingerprint, Offset};
 use super::reply::ReturnAddress;
+use crate::blob::{Blob, BlobId, Content};
 use crate::error::{CodecError, Rejected, Stage, TaskError};
 use crate::id::FutureId;
 use std::fmt;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 const MAGIC: [u8; 4] = *b"cfp1";
 
@@ -26,15 +29,19 @@ const MAGIC: [u8; 4] = *b"cfp1";
 #[derive(Clone)]
 pub struct Parcel {
     attempt: u32,
+    /// Without the blobs.
     bytes: Vec<u8>,
+    blobs: Vec<Arc<Blob>>,
+    /// With them, once somebody asked for that.
+    whole: OnceLock<Vec<u8>>,
 }
 
 impl Parcel {
-    pub(crate) fn new(header: &Header, argument: &[u8]) -> Self {
+    pub(crate) fn new(header: &Header, argument: &[u8], blobs: Vec<Arc<Blob>>) -> Self {
         let mut bytes = Vec::with_capacity(Header::LEN + argument.len());
         header.write(argument.len(), &mut bytes);
         bytes.extend_from_slice(argument);
-        Parcel { attempt: header.attempt, bytes }
+        Parcel { attempt: header.attempt, bytes, blobs, whole: OnceLock::new() }
     }
 
     /// Which try it is, from 1: each `encode` of the same task makes a new one.
@@ -49,15 +56,19 @@ impl Parcel {
     ///
     /// [`TaskError::Codec`] at [`Stage::Parcel`], or
     /// [`Rejected::ForeignBuild`].
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, TaskError> {
-        let (header, _) = Header::read(&bytes)?;
-        Ok(Parcel { attempt: header.attempt, bytes })
+    pub fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, TaskError> {
+        let Parts { header, argument, blobs } = Parts::read(&bytes)?;
+        let (blobs, end) = (read_blobs(blobs)?, Header::LEN + argument.len());
+        bytes.truncate(end);
+        Header::set_blobs(&mut bytes, 0);
+        Ok(Parcel { attempt: header.attempt, bytes, blobs, whole: OnceLock::new() })
     }
 
     /// Makes it the next attempt of the same task.
     pub fn try_again(&mut self) {
         Header::try_again(&mut self.bytes);
         self.attempt = self.attempt.wrapping_add(1);
+        self.whole = OnceLock::new();
     }
 
     /// Where its reply goes, for whoever passes it on.
@@ -71,15 +82,65 @@ impl Parcel {
         Ok((header.route, argument.bytes()))
     }
 
-    /// What to send.
+    /// What its argument carries, and it without that.
+    pub(crate) fn split(&self) -> (&[u8], &[Arc<Blob>]) {
+        (&self.bytes, &self.blobs)
+    }
+
+    /// What to send. What the argument carries as [`Shared`](crate::Shared) or [`SharedBytes`](crate::SharedBytes) is in it, once.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        if self.blobs.is_empty() { &self.bytes } else { self.whole.get_or_init(|| self.join()) }
     }
 
     /// What to send, owned.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        match self.whole.take() {
+            Some(whole) => whole,
+            None if self.blobs.is_empty() => self.bytes,
+            None => self.join(),
+        }
     }
+
+    fn join(&self) -> Vec<u8> {
+        let blobs = self.blobs.iter().map(|blob| BlobId::LEN + 8 + blob.bytes().len());
+        let mut whole = Vec::with_capacity(self.bytes.len() + blobs.sum::<usize>());
+        whole.extend_from_slice(&self.bytes);
+        Header::set_blobs(&mut whole, self.blobs.len() as u32);
+        for blob in &self.blobs {
+            write_blob(blob, &mut whole);
+        }
+        whole
+    }
+}
+
+/// A blob by value, in a parcel or in a reply.
+pub(super) fn write_blob(blob: &Blob, out: &mut Vec<u8>) {
+    out.extend_from_slice(&blob.id().to_bytes());
+    out.extend_from_slice(&(blob.bytes().len() as u64).to_le_bytes());
+    out.extend_from_slice(blob.bytes());
+}
+
+/// Reads what `write_blob` wrote, all of it: as many of them as there are.
+pub(super) fn read_blobs(mut bytes: &[u8]) -> Result<Vec<Arc<Blob>>, BadParcel> {
+    let mut blobs: Vec<Arc<Blob>> = Vec::new();
+    while !bytes.is_empty() {
+        let (id, rest) = BlobId::read(bytes).ok_or(BadParcel::Cut)?;
+        let (len, rest) = rest.split_first_chunk().ok_or(BadParcel::Cut)?;
+        let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| BadParcel::Cut)?;
+        let (content, rest) = rest.split_at_checked(len).ok_or(BadParcel::Cut)?;
+        // Any of those before it may lie in it.
+        blobs.push(Arc::new(Blob::arrived(id, Content::Heap(content.to_vec()), blobs.clone())));
+        bytes = rest;
+    }
+    Ok(blobs)
+}
+
+/// A parcel as it was read.
+pub(crate) struct Parts<'a> {
+    pub(crate) header: Header,
+    pub(crate) argument: Arrived<'a>,
+    /// The bytes of those that it has by value.
+    pub(crate) blobs: &'a [u8],
 }
 
 impl fmt::Debug for Parcel {
@@ -87,6 +148,7 @@ impl fmt::Debug for Parcel {
         f.debug_struct("Parcel")
             .field("attempt", &self.attempt)
             .field("bytes", &self.bytes.len())
+            .field("blobs", &self.blobs)
             .finish_non_exhaustive()
     }
 }
@@ -122,6 +184,7 @@ impl Header {
         out.extend_from_slice(&self.route.runner.to_raw().to_le_bytes());
         out.extend_from_slice(&self.route.function.to_raw().to_le_bytes());
         out.extend_from_slice(Fingerprint::own().as_bytes());
+        // No blobs.
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&(argument as u64).to_le_bytes());
     }
@@ -139,24 +202,40 @@ impl Header {
         attempt.copy_from_slice(&next.to_le_bytes());
     }
 
+    /// Says how many blobs follow the argument, in a parcel or the beginning of one.
+    fn set_blobs(parcel: &mut [u8], count: u32) {
+        parcel[60..64].copy_from_slice(&count.to_le_bytes());
+    }
+
     /// Reads a parcel: what it says and its argument.
     pub(crate) fn read<'a>(parcel: impl Into<Arrived<'a>>) -> Result<(Header, Arrived<'a>), BadParcel> {
-        let Some((head, argument)) = parcel.into().front(Self::LEN) else { return Err(BadParcel::Cut) };
+        Parts::read(parcel).map(|Parts { header, argument, .. }| (header, argument))
+    }
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn read(parcel: impl Into<Arrived<'a>>) -> Result<Self, BadParcel> {
+        let Some((head, rest)) = parcel.into().front(Header::LEN) else { return Err(BadParcel::Cut) };
         if head[..4] != MAGIC {
             return Err(BadParcel::NoParcel);
         }
         if head[40..40 + Fingerprint::LEN] != *Fingerprint::own().as_bytes() {
             return Err(BadParcel::Foreign);
         }
-        if number(head, 64) != argument.len() as u64 {
+        let has_blobs = head[60..64] != [0; 4];
+        let len = usize::try_from(number(head, 64)).map_err(|_| BadParcel::Cut)?;
+        let (argument, blobs) = rest.split(len).ok_or(BadParcel::Cut)?;
+        if has_blobs == blobs.is_empty() {
             return Err(BadParcel::Cut);
         }
+        let blobs = blobs.front(blobs.len()).ok_or(BadParcel::Cut)?.0;
         let route = Route {
             runner: Offset::from_raw(number(head, 24)),
             function: Offset::from_raw(number(head, 32)),
         };
         let (nonce, id) = (number(head, 8), number(head, 16));
-        Ok((Header { attempt: (number(head, 0) >> 32) as u32, id, nonce, route }, argument))
+        let header = Header { attempt: (number(head, 0) >> 32) as u32, id, nonce, route };
+        Ok(Parts { header, argument, blobs })
     }
 }
 
@@ -221,7 +300,7 @@ mod tests {
 
     #[test]
     fn there_and_back() {
-        let (sent, parcel) = (header(), Parcel::new(&header(), b"argument"));
+        let (sent, parcel) = (header(), Parcel::new(&header(), b"argument", Vec::new()));
         let (read, argument) = Header::read(parcel.as_bytes()).expect("whole");
         assert_eq!((read.attempt, read.route, read.nonce), (3, sent.route, sent.nonce));
         assert_eq!((argument.bytes(), parcel.attempt()), (&b"argument"[..], 3));
@@ -232,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_is_no_parcel_says_why() {
-        let bytes = Parcel::new(&header(), b"argument").into_bytes();
+        let bytes = Parcel::new(&header(), b"argument", Vec::new()).into_bytes();
         for cut in 0..bytes.len() {
             assert_eq!(Header::read(&bytes[..cut]).err(), Some(BadParcel::Cut));
         }

@@ -257,6 +257,7 @@ impl<'p> Driver<'p> {
         if awake.event_set {
             // Before the next look at the dispatcher, never after it.
             self.event.clear();
+            self.worker.outbound.flush_forgotten();
         }
         if awake.ended && child.has_ended() {
             return Liveness::Dead;

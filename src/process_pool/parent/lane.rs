@@ -143,6 +143,9 @@ impl Lane {
     /// A worker is up.
     pub(crate) fn attach(&mut self, segment: Arc<Segment>, outbound: Arc<Outbound>) {
         self.status = Status::Up;
+        if let Some(event) = &self.event {
+            outbound.set_event(event.clone());
+        }
         self.segment = Some(segment);
         self.outbound = Some(outbound);
     }
@@ -377,7 +380,8 @@ impl Lane {
         let segment = self.segment.as_ref().expect("it has room, so it is up");
         segment.claim(number).open(count as u32);
         let outbound = self.outbound.clone().expect("it has room, so it is up");
-        outbound.put(batch::frame(number, tasks.iter().map(EncodedTask::bytes)));
+        let blobs = tasks.iter().flat_map(EncodedTask::blobs);
+        outbound.put(blobs, batch::frame(number, tasks.iter().map(EncodedTask::bytes)));
         let tasks = tasks.into_iter().map(Some).collect();
         self.batches[slot(number)] = SentBatch { number, limit: count as u32, tasks, open: count };
         self.sent = number.wrapping_add(1);

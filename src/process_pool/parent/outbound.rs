@@ -6,44 +6,133 @@
 //! Frames must reach the worker in the order of their numbers. So they are *put* here in the dispatcher's critical section
 //! that numbers them; *sending* happens outside of it, by one thread at a time.
 
-use crate::process_pool::sys::Socket;
+use crate::blob::{Blob, BlobId, Holder};
+use crate::process_pool::sys::{Event, Socket};
+use crate::process_pool::wire::blob;
 use crate::process_pool::wire::frames::{Outbox, Piece};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 
 pub(crate) struct Outbound {
     pub(crate) socket: Socket,
-    outbox: Mutex<Outbox>,
+    sending: Mutex<Sending>,
+    /// Blobs whose last owner is gone, of which the worker is still to be told. By itself, since a blob may go with any lock held.
+    forgotten: Mutex<Vec<(BlobId, u64)>>,
+    /// Wakes the driver, which then tells the worker.
+    event: OnceLock<Arc<Event>>,
+    /// The process that it belongs to: a fork of it sends nothing.
+    process: u32,
+}
+
+#[derive(Default)]
+struct Sending {
+    outbox: Outbox,
+    /// The blobs that the worker has, or that are on their way to it before anything that is put in from now on. One that comes
+    /// back (the result of a task, say) has the same id, and another serial number.
+    blobs: HashMap<BlobId, u64>,
+    /// The worker is to get no more.
+    is_closed: bool,
+}
+
+impl Sending {
+    fn push(&mut self, pieces: Vec<Piece>) {
+        pieces.into_iter().for_each(|piece| self.outbox.push(piece));
+    }
+
+    fn forget(&mut self, forgotten: Vec<(BlobId, u64)>) {
+        for (id, serial) in forgotten {
+            if self.blobs.get(&id) == Some(&serial) {
+                self.blobs.remove(&id);
+                self.outbox.push(blob::forget(id));
+            }
+        }
+    }
 }
 
 impl Outbound {
     pub(crate) fn new(socket: Socket) -> Self {
-        Outbound { socket, outbox: Mutex::new(Outbox::default()) }
+        Outbound {
+            socket,
+            sending: Mutex::new(Sending::default()),
+            forgotten: Mutex::new(Vec::new()),
+            event: OnceLock::new(),
+            process: std::process::id(),
+        }
     }
 
+    /// What wakes the driver; once, before the first blob.
+    pub(crate) fn set_event(&self, event: Arc<Event>) {
+        let _ = self.event.set(event);
+    }
+
+    /// Puts a frame in, and before it the blobs that it needs and the worker doesn't have.
+    ///
     /// Makes no system call and never blocks: while a large frame is being sent, only the worker's own driver adds to the
     /// buffer.
-    pub(crate) fn put(&self, pieces: Vec<Piece>) {
-        let mut outbox = self.outbox.lock();
-        pieces.into_iter().for_each(|piece| outbox.push(piece));
+    pub(crate) fn put<'b>(self: &Arc<Self>, blobs: impl Iterator<Item = &'b Arc<Blob>>, frame: Vec<Piece>) {
+        let forgotten = self.take_forgotten();
+        let mut sending = self.sending.lock();
+        // First: one that is sent again must not be forgotten after that.
+        sending.forget(forgotten);
+        for blob in blobs {
+            if sending.blobs.insert(blob.id(), blob.serial()) != Some(blob.serial()) {
+                let me: Weak<Self> = Arc::downgrade(self);
+                blob.tell(me);
+                sending.push(blob::pieces(blob));
+            }
+        }
+        sending.push(frame);
     }
 
     /// Sends what the socket takes without blocking; false if something is left, for which the driver is to be woken.
     pub(crate) fn flush(&self) -> bool {
-        let mut outbox = self.outbox.lock();
+        let forgotten = self.take_forgotten();
+        let mut sending = self.sending.lock();
+        if !sending.is_closed {
+            sending.forget(forgotten);
+        }
         // A worker that can't be written to is dying: its handle will tell the driver.
-        outbox.flush(&self.socket).unwrap_or_else(|_| {
-            outbox.clear();
+        sending.outbox.flush(&self.socket).unwrap_or_else(|_| {
+            sending.outbox.clear();
             true
         })
     }
 
+    /// Tells the worker of blobs that are needed no more, if there are any.
+    pub(crate) fn flush_forgotten(&self) {
+        let has_forgotten = !self.forgotten.lock().is_empty();
+        if has_forgotten {
+            self.flush();
+        }
+    }
+
+    fn take_forgotten(&self) -> Vec<(BlobId, u64)> {
+        std::mem::take(&mut *self.forgotten.lock())
+    }
+
     pub(crate) fn is_drained(&self) -> bool {
-        self.outbox.lock().is_empty()
+        self.sending.lock().outbox.is_empty()
     }
 
     /// The worker is to get no more.
     pub(crate) fn clear(&self) {
-        self.outbox.lock().clear();
+        let mut sending = self.sending.lock();
+        sending.outbox.clear();
+        sending.is_closed = true;
+    }
+}
+
+impl Holder for Outbound {
+    fn forget(&self, id: BlobId, serial: u64) {
+        // In a fork neither the locks nor the driver are this process's.
+        if std::process::id() != self.process {
+            return;
+        }
+        self.forgotten.lock().push((id, serial));
+        if let Some(event) = self.event.get() {
+            event.set();
+        }
     }
 }
 
@@ -55,11 +144,12 @@ mod tests {
     use crate::process_pool::sys::Socket;
     use crate::process_pool::wire::buffer::PooledBuffer;
     use crate::process_pool::wire::frames::{Blocking, Piece, Stream};
+    use std::iter;
     use std::sync::Arc;
 
-    fn outbound() -> (Outbound, Socket) {
+    fn outbound() -> (Arc<Outbound>, Socket) {
         let (ours, theirs) = Socket::pair().expect("a socket");
-        (Outbound::new(ours), Socket::from_handle(theirs))
+        (Arc::new(Outbound::new(ours)), Socket::from_handle(theirs))
     }
 
     /// What is there, or at least `least` bytes of it.
@@ -77,11 +167,11 @@ mod tests {
     fn what_is_put_is_sent_by_the_first_who_flushes() {
         let (outbound, worker) = outbound();
         assert!(outbound.is_drained());
-        outbound.put(vec![
+        outbound.put(iter::empty(), vec![
             Piece::Owned(b"one ".to_vec()),
             Piece::Shared(Arc::new(PooledBuffer::of(b"two ".to_vec()))),
         ]);
-        outbound.put(vec![Piece::Owned(b"three".to_vec())]);
+        outbound.put(iter::empty(), vec![Piece::Owned(b"three".to_vec())]);
         assert!(!outbound.is_drained());
         assert!(outbound.flush() && outbound.is_drained());
         assert_eq!(read(&worker, 13), b"one two three");
@@ -92,7 +182,7 @@ mod tests {
     fn what_the_socket_has_no_room_for_stays_until_it_has() {
         let (outbound, worker) = outbound();
         let large: Vec<u8> = (0..4 << 20).map(|n: u32| n as u8).collect();
-        outbound.put(vec![Piece::Shared(Arc::new(PooledBuffer::of(large.clone())))]);
+        outbound.put(iter::empty(), vec![Piece::Shared(Arc::new(PooledBuffer::of(large.clone())))]);
         assert!(!outbound.flush() && !outbound.is_drained());
         let mut heard = Vec::new();
         while heard.len() < large.len() {
@@ -106,9 +196,9 @@ mod tests {
     fn a_worker_that_is_gone_is_sent_nothing_and_nobody_is_held_up() {
         let (outbound, worker) = outbound();
         drop(worker);
-        outbound.put(vec![Piece::Owned(vec![1; 100])]);
+        outbound.put(iter::empty(), vec![Piece::Owned(vec![1; 100])]);
         assert!(outbound.flush() && outbound.is_drained());
-        outbound.put(vec![Piece::Owned(vec![1; 100])]);
+        outbound.put(iter::empty(), vec![Piece::Owned(vec![1; 100])]);
         outbound.clear();
         assert!(outbound.is_drained());
     }

@@ -1,22 +1,27 @@
 //! [`EncodedTask`]: a task, encoded, as the pool keeps it until its future is resolved.
 
+use crate::blob::{self, Blob};
 use crate::error::TaskError;
 use crate::future::cell::{Entry, Kept};
 use crate::future::publish::publish_here;
 use crate::future::state::Phase;
 use crate::id::FutureId;
+use crate::process_pool::sys::SealedMemory;
 use crate::process_pool::wire::batch::{BATCH_BYTES, TaskBytes};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::parcel::Header;
 use crate::sync::thread;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct EncodedTask {
     pub(crate) entry: Unresolved,
     /// Made at submit: while a driver ships, it holds up every submitter.
     bytes: TaskBytes,
+    /// What the argument carries: here as long as the task may have to be sent.
+    blobs: Box<[Arc<Blob>]>,
     /// How many times it may be run again after a death.
     retries: u32,
     /// Whether its time is limited.
@@ -95,7 +100,8 @@ impl EncodedTask {
             // The last argument was large, so perhaps this one is as well.
             bytes = PooledBuffer::spare();
         }
-        let route = match entry.encode(Kept::Nothing, &mut bytes) {
+        let (encoded, blobs) = blob::collect(|| entry.encode(Kept::Nothing, &mut bytes));
+        let route = match encoded {
             Ok(route) => route,
             Err(error) => return Err((entry, error)),
         };
@@ -118,7 +124,10 @@ impl EncodedTask {
             }
             TaskBytes::large(&header, is_limited, PooledBuffer::of(bytes))
         };
-        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, retries, is_limited })
+        // Those that came by value, in a parcel or a result, and are carried on.
+        blobs.iter().for_each(|blob| blob.seal(SealedMemory::of_bytes));
+        let blobs = blobs.into_boxed_slice();
+        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blobs, retries, is_limited })
     }
 
     /// It is about to be resolved: its argument is freed first, so that a thread that waits for it finds a large one's
@@ -138,6 +147,11 @@ impl EncodedTask {
     /// What of it goes into a batch.
     pub(crate) fn bytes(&self) -> &TaskBytes {
         &self.bytes
+    }
+
+    /// What the worker must have before it.
+    pub(crate) fn blobs(&self) -> &[Arc<Blob>] {
+        &self.blobs
     }
 
     /// Bytes that it takes in a frame.

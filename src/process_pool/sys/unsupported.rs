@@ -1,6 +1,7 @@
 //! Where there is no Unix: nothing can be made, so nothing is ever done with it, and `build()` refuses. Another system gets
 //! a file or folder of its own beside this one, with the same items.
 
+use crate::blob::Sealed;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::wire::frames::{Blocking, Stream};
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn refuse<T>() -> io::Result<T> {
@@ -91,6 +93,33 @@ impl Deref for Segment {
     type Target = Layout;
 
     fn deref(&self) -> &Layout {
+        &self.0
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct SealedMemory(Arc<Handle>);
+
+impl SealedMemory {
+    pub(crate) fn of_bytes(_: &[u8]) -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn with(_: usize, _: impl FnOnce(&mut [u8])) -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn open(_: Handle) -> io::Result<Result<Self, Vec<u8>>> {
+        refuse()
+    }
+}
+
+impl Sealed for SealedMemory {
+    fn bytes(&self) -> &[u8] {
+        &[]
+    }
+
+    fn handle(&self) -> &Arc<Handle> {
         &self.0
     }
 }

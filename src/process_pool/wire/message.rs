@@ -13,6 +13,9 @@
 //! | `Reply` | 5 | worker | batch, index | the reply |
 //! | `Doorbell` | 6 | worker | 0, 0 | empty |
 //! | `CannotStart` | 7 | worker | 0, 0 | why, as text |
+//! | `Blob` | 8 | parent | children, 0 | a blob by value, see [`blob`](super::blob) |
+//! | `BlobInMemory` | 9 | parent | children, 0 | a blob; carries the handle of its memory |
+//! | `Forget` | 10 | parent | 0, 0 | the id of a blob that is needed no more |
 //!
 //! A message that carries a handle is sent with it, as `SCM_RIGHTS` beside the first byte of its head: one handle a message,
 //! and only from the parent.
@@ -50,12 +53,20 @@ pub(crate) enum Message {
     Doorbell,
     /// The worker can't start: its last message.
     CannotStart,
+    /// What tasks after it carry; so many others lie in it, which came before.
+    Blob {
+        children: u32,
+    },
+    BlobInMemory {
+        children: u32,
+    },
+    Forget,
 }
 
 impl Message {
     /// Whether a handle belongs to it. Handles come in the order of their messages.
     pub(crate) fn carries_handle(self) -> bool {
-        matches!(self, Message::Welcome)
+        matches!(self, Message::Welcome | Message::BlobInMemory { .. })
     }
 
     /// A whole frame, for messages that are rare and small.
@@ -82,6 +93,9 @@ impl Head {
             Message::Reply { batch, index } => (5, batch, index),
             Message::Doorbell => (6, 0, 0),
             Message::CannotStart => (7, 0, 0),
+            Message::Blob { children } => (8, children, 0),
+            Message::BlobInMemory { children } => (9, children, 0),
+            Message::Forget => (10, 0, 0),
         };
         let mut bytes = [0; HEAD];
         bytes[0] = kind;
@@ -104,7 +118,10 @@ impl Head {
             (5, batch, index) => Message::Reply { batch, index },
             (6, 0, 0) => Message::Doorbell,
             (7, 0, 0) => Message::CannotStart,
-            (1..=7, ..) => return Err(UNUSED),
+            (8, children, 0) => Message::Blob { children },
+            (9, children, 0) => Message::BlobInMemory { children },
+            (10, 0, 0) => Message::Forget,
+            (1..=10, ..) => return Err(UNUSED),
             _ => return Err(ProtocolError("a frame of no known kind")),
         };
         if bytes[1..4] != [0; 3] || bytes[12..16] != [0; 4] {
@@ -217,6 +234,9 @@ mod tests {
             Message::Reply { batch: 7, index: u32::MAX },
             Message::Doorbell,
             Message::CannotStart,
+            Message::Blob { children: 7 },
+            Message::BlobInMemory { children: u32::MAX },
+            Message::Forget,
         ] {
             let head = Head { message, len: 1 << 40 };
             assert_eq!(Head::from_bytes(&head.to_bytes()), Ok(head));

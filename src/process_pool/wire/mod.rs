@@ -5,6 +5,7 @@
 //! length is believed before bytes of that length are there.
 
 pub(crate) mod batch;
+pub(crate) mod blob;
 pub(crate) mod buffer;
 pub(crate) mod frames;
 pub(crate) mod message;

@@ -9,6 +9,7 @@
 //! the parent's side but the messages and the segment.
 
 use super::abort::{boundary, leave_last_words};
+use super::blobs::Blobs;
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
 use crate::process_pool::shared::Layout;
@@ -161,6 +162,7 @@ pub(super) fn serve(
         unsafe { execute_into(&welcome.initializer, reply.body()) };
         reply.send(stream, Message::Ready)?;
     }
+    let mut blobs = Blobs::default();
     let patience = Patience::new();
     let mut passed = 0;
     let mut unannounced = false;
@@ -190,11 +192,16 @@ pub(super) fn serve(
                 Filled::End => return Ok(()),
             }
         };
-        let Message::Batch { number, tasks } = frame.message else {
-            return Err(io::Error::other("not a batch"));
-        };
         let bulk = inbox.take_out_of_band().map(|part| Bulk::new(part.at, part.bytes));
-        let body = Arrived::with_bulk(inbox.body(frame.body), bulk.as_ref());
+        let bytes = inbox.body(frame.body);
+        let (number, tasks) = match frame.message {
+            Message::Batch { number, tasks } => (number, tasks),
+            message => {
+                blobs.handle(message, bytes, frame.handle)?;
+                continue;
+            }
+        };
+        let body = Arrived::with_bulk(bytes, bulk.as_ref());
         let batch = Batch { number, count: tasks, tasks: Tasks::new(body) };
         unannounced |= batch.run(stream, segment, &mut passed, &mut reply)?;
     }

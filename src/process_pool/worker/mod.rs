@@ -1,6 +1,7 @@
 //! The worker's side: how a process becomes a worker, and its life as one.
 
 mod abort;
+mod blobs;
 #[cfg_attr(
     all(unix, feature = "auto-init"),
     expect(unsafe_code, reason = "code before main, argued in the file")

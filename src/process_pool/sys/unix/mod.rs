@@ -8,6 +8,8 @@ mod fork;
 mod leave;
 mod poll;
 mod program;
+#[cfg_attr(target_os = "linux", expect(unsafe_code, reason = "sealed memory, argued in the file"))]
+mod sealed;
 #[expect(unsafe_code, reason = "shared memory, argued in the file")]
 mod segment;
 #[expect(unsafe_code, reason = "signal masks and handlers, argued in the file")]
@@ -32,6 +34,7 @@ pub(crate) use leave::{Leave, watch};
 pub(crate) use poll::{pause, sleep};
 pub(crate) use program::{first_argument, program};
 pub(crate) use rustix::process::Signal;
+pub(crate) use sealed::SealedMemory;
 pub(crate) use segment::Segment;
 pub(crate) use signals::{block_signals, take_over_signals};
 pub(crate) use socket::Socket;

@@ -23,7 +23,7 @@ const BYTES: usize = size_of::<Layout>().next_multiple_of(4096);
 impl Segment {
     /// Fresh memory, all zero, and the handle by which another process can map it too.
     pub(crate) fn create() -> io::Result<(Segment, Handle)> {
-        check_file_size_limit()?;
+        check_file_size_limit(BYTES)?;
         let file = memory_file()?;
         rustix::fs::ftruncate(&file, BYTES as u64)?;
         #[cfg(target_os = "linux")]
@@ -77,13 +77,13 @@ impl Drop for Segment {
     }
 }
 
-/// The limit on the size of files holds for a segment too, although no disk has it. Beyond the limit the system not only
+/// The limit on the size of files holds for shared memory too, although no disk has it. Beyond the limit the system not only
 /// refuses: it sends SIGXFSZ, which ends the process.
-fn check_file_size_limit() -> io::Result<()> {
+pub(super) fn check_file_size_limit(bytes: usize) -> io::Result<()> {
     use rustix::process::{Resource, getrlimit};
     match getrlimit(Resource::Fsize).current {
-        Some(limit) if limit < BYTES as u64 => Err(io::Error::other(format!(
-            "it takes {BYTES} bytes, and a file of this process may have {limit} at most; \
+        Some(limit) if limit < bytes as u64 => Err(io::Error::other(format!(
+            "it takes {bytes} bytes, and a file of this process may have {limit} at most; \
              raise that limit (`ulimit -f`, RLIMIT_FSIZE)"
         ))),
         _ => Ok(()),

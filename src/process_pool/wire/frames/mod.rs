@@ -4,6 +4,7 @@
 
 use super::buffer::{PooledBuffer, reuse};
 use super::message::{HEAD, Head, Message, ProtocolError};
+use crate::blob::Blob;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -267,6 +268,7 @@ pub(crate) enum Piece {
     Shared(Arc<PooledBuffer>),
     /// The handle goes with the first byte, which is that of the head of a message that carries one.
     WithHandle(Vec<u8>, Arc<Handle>),
+    Blob(Arc<Blob>),
 }
 
 impl Piece {
@@ -274,13 +276,14 @@ impl Piece {
         match self {
             Piece::Owned(bytes) | Piece::WithHandle(bytes, _) => bytes,
             Piece::Shared(buffer) => buffer.bytes(),
+            Piece::Blob(blob) => blob.bytes(),
         }
     }
 
     fn handle(&self) -> Option<&Handle> {
         match self {
             Piece::WithHandle(_, handle) => Some(handle),
-            Piece::Owned(_) | Piece::Shared(_) => None,
+            Piece::Owned(_) | Piece::Shared(_) | Piece::Blob(_) => None,
         }
     }
 }
