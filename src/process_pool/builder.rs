@@ -5,10 +5,11 @@ use super::output::WorkerOutput;
 use super::parent::dispatch::{Dispatcher, Policy};
 use super::parent::launch::{LaunchConfig, enter};
 use super::parent::pool::{Config, Pool};
-use super::sys::{self, Standing};
+use super::sys::{self, SealedMemory, Standing};
 use super::worker::{entry, main};
 use crate::error::{BuildError, TaskError, TaskFailure};
 use crate::executor::{Portable, WhenFull, encode_call, encode_try_call};
+use crate::remote::parcel::Parcel;
 use std::ffi::OsString;
 use std::fmt;
 use std::panic::Location;
@@ -62,7 +63,7 @@ pub enum WorkerDeath {
 pub struct ProcessPoolBuilder {
     max_workers: Option<usize>,
     name_prefix: Option<String>,
-    initializer: Option<Result<Vec<u8>, TaskError>>,
+    initializer: Option<Result<Parcel, TaskError>>,
     max_tasks_per_child: Option<u32>,
     on_worker_death: WorkerDeath,
     capacity: Option<(usize, WhenFull)>,
@@ -148,7 +149,8 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Replaces a worker whose resident memory has grown by so many bytes since it came up. Looked at between tasks, a
+    /// Replaces a worker whose resident memory has grown by so many bytes since it came up; files and
+    /// [`SharedBytes`](crate::SharedBytes) that it maps don't count. Looked at between tasks, a
     /// few times a second: a cure for tasks that leak, not a bound. It needs `/proc`.
     pub fn memory_growth(mut self, bytes: u64) -> Self {
         self.memory_growth = Some(bytes);
@@ -272,9 +274,13 @@ impl ProcessPoolBuilder {
         let program = check_platform().map_err(BuildError::Unsupported)?;
         let directory = self.directory.as_deref().map(find_directory).transpose()?;
         let ancestry = self.nest(Location::caller())?;
-        let initializer = match self.initializer {
-            None => Vec::new(),
-            Some(Ok(parcel)) => parcel,
+        let (initializer, initializer_blobs) = match &self.initializer {
+            None => (Vec::new(), Vec::new()),
+            Some(Ok(parcel)) => {
+                let (bytes, blobs) = parcel.split();
+                blobs.iter().for_each(|blob| blob.seal(SealedMemory::of_bytes));
+                (bytes.to_vec(), blobs.to_vec())
+            }
             Some(Err(error)) => return Err(BuildError::Initializer(error.to_string())),
         };
         let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
@@ -299,6 +305,7 @@ impl ProcessPoolBuilder {
             name_prefix,
             ancestry,
             initializer,
+            initializer_blobs,
         };
         let config = Config {
             max_workers,
@@ -310,8 +317,8 @@ impl ProcessPoolBuilder {
         Ok(ProcessPoolExecutor::from_pool(Pool::new(Dispatcher::new(max_workers, policy), config)))
     }
 
-    fn set_initializer(mut self, parcel: Result<crate::remote::parcel::Parcel, TaskError>) -> Self {
-        self.initializer = Some(parcel.map(|parcel| parcel.into_bytes()));
+    fn set_initializer(mut self, parcel: Result<Parcel, TaskError>) -> Self {
+        self.initializer = Some(parcel);
         self
     }
 

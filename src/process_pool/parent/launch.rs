@@ -4,10 +4,12 @@
 //! parent with gigabytes resident, where a fork would take forty.
 
 use super::outbound::Outbound;
+use crate::blob::Blob;
 use crate::clock::is_over;
 use crate::error::TaskError;
 use crate::process_pool::output::WorkerOutput;
 use crate::process_pool::sys::{self, Child, Event, Exit, Handle, Segment, Signal, Socket, Standing};
+use crate::process_pool::wire::blob;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Outbox, Piece};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::worker::entry;
@@ -35,8 +37,9 @@ pub(crate) struct LaunchConfig {
     pub(crate) address_space: Option<u64>,
     pub(crate) name_prefix: String,
     pub(crate) ancestry: Vec<u64>,
-    /// The encoded call, or nothing.
+    /// The encoded call, or nothing; and what its argument carries, for as long as there are workers to come.
     pub(crate) initializer: Vec<u8>,
+    pub(crate) initializer_blobs: Vec<Arc<Blob>>,
 }
 
 /// One attempt to start a worker.
@@ -115,6 +118,9 @@ impl LaunchConfig {
             }
             _ => return Err(out_of_turn()),
         }
+        for piece in self.initializer_blobs.iter().flat_map(blob::pieces) {
+            starting.send(piece)?;
+        }
         let welcome = Message::Welcome.frame(&self.welcome(number).to_bytes());
         starting.send(Piece::WithHandle(welcome, Arc::new(memory)))?;
         if !self.initializer.is_empty() {
@@ -128,12 +134,9 @@ impl LaunchConfig {
             result.map_err(LaunchError::Initializer)?;
         }
         let StartingWorker { child, socket, inbox, .. } = starting;
-        Ok(RunningWorker {
-            child,
-            outbound: Arc::new(Outbound::new(socket)),
-            inbox,
-            segment: Arc::new(segment),
-        })
+        let outbound = Arc::new(Outbound::new(socket));
+        outbound.note_sent(&self.initializer_blobs);
+        Ok(RunningWorker { child, outbound, inbox, segment: Arc::new(segment) })
     }
 
     fn command(&self, socket: Handle) -> io::Result<Command> {

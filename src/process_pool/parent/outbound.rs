@@ -66,6 +66,15 @@ impl Outbound {
         let _ = self.event.set(event);
     }
 
+    /// The worker was sent these as it started.
+    pub(crate) fn note_sent(self: &Arc<Self>, blobs: &[Arc<Blob>]) {
+        let mut sending = self.sending.lock();
+        for blob in blobs {
+            sending.blobs.insert(blob.id(), blob.serial());
+            blob.tell(self.as_holder());
+        }
+    }
+
     /// Puts a frame in, and before it the blobs that it needs and the worker doesn't have.
     ///
     /// Makes no system call and never blocks: while a large frame is being sent, only the worker's own driver adds to the
@@ -77,8 +86,7 @@ impl Outbound {
         sending.forget(forgotten);
         for blob in blobs {
             if sending.blobs.insert(blob.id(), blob.serial()) != Some(blob.serial()) {
-                let me: Weak<Self> = Arc::downgrade(self);
-                blob.tell(me);
+                blob.tell(self.as_holder());
                 sending.push(blob::pieces(blob));
             }
         }
@@ -105,6 +113,11 @@ impl Outbound {
         if has_forgotten {
             self.flush();
         }
+    }
+
+    fn as_holder(self: &Arc<Self>) -> Weak<dyn Holder> {
+        let holder: Weak<Self> = Arc::downgrade(self);
+        holder
     }
 
     fn take_forgotten(&self) -> Vec<(BlobId, u64)> {

@@ -88,8 +88,9 @@ pub(crate) fn run() -> ! {
     let socket = Arc::new(socket);
     sys::go_first_without_memory();
     let mut inbox = Inbox::with_bulk(batch::find_bulk).taking_handles();
+    let mut blobs = Blobs::default();
     let (welcome, segment) =
-        greet(&socket, &mut inbox).unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
+        greet(&socket, &mut inbox, &mut blobs).unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
     sys::set_process_name(&short(&welcome.name));
     let (parent, name) = (welcome.parent, welcome.name.clone());
     if let Some(Err(error)) = welcome.address_space.map(sys::limit_address_space) {
@@ -105,7 +106,7 @@ pub(crate) fn run() -> ! {
     let (sender, receiver) = channel::bounded(1);
     let body = move || {
         let _ = sender.send(sys::Thread::own());
-        let served = serve(&*stream, inbox, &segment, welcome);
+        let served = serve(&*stream, inbox, blobs, &segment, welcome);
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -129,18 +130,22 @@ fn cannot_start(stream: &impl Stream, why: &str) -> ! {
     sys::exit_now(LOST)
 }
 
-/// Sends hello and waits for the welcome. The parent sends nothing before.
-fn greet(socket: &Socket, inbox: &mut Inbox) -> io::Result<(Welcome, Segment)> {
+/// Sends hello and waits for the welcome. The parent sends nothing before hello, and before the welcome what the initializer needs.
+fn greet(socket: &Socket, inbox: &mut Inbox, blobs: &mut Blobs) -> io::Result<(Welcome, Segment)> {
     send_all(socket, &Message::Hello { protocol: PROTOCOL }.frame(Fingerprint::own().as_bytes()))?;
     let frame = loop {
         if let Some(frame) = inbox.next().map_err(io::Error::other)? {
-            break frame;
+            if frame.message == Message::Welcome {
+                break frame;
+            }
+            blobs.handle(frame.message, inbox.body(frame.body), frame.handle)?;
+            continue;
         }
         if inbox.fill(socket, Blocking::Yes)? == Filled::End {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     };
-    let Frame { message: Message::Welcome, body, handle: Some(memory) } = frame else {
+    let Frame { body, handle: Some(memory), .. } = frame else {
         return Err(io::Error::other("it was not welcomed"));
     };
     let segment = Segment::of(&memory)?;
@@ -153,6 +158,7 @@ fn greet(socket: &Socket, inbox: &mut Inbox) -> io::Result<(Welcome, Segment)> {
 pub(super) fn serve(
     stream: &impl Stream,
     mut inbox: Inbox,
+    mut blobs: Blobs,
     segment: &Layout,
     welcome: &Welcome,
 ) -> io::Result<()> {
@@ -162,7 +168,6 @@ pub(super) fn serve(
         unsafe { execute_into(&welcome.initializer, reply.body()) };
         reply.send(stream, Message::Ready)?;
     }
-    let mut blobs = Blobs::default();
     let patience = Patience::new();
     let mut passed = 0;
     let mut unannounced = false;

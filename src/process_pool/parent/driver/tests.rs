@@ -45,6 +45,7 @@ impl Stage {
             name_prefix: "fake".into(),
             ancestry: Vec::new(),
             initializer: Vec::new(),
+            initializer_blobs: Vec::new(),
         };
         let start_timeout = Duration::from_secs(60);
         let config = Config { max_workers: 1, capacity: None, start_timeout, memory_growth: None, launch };

@@ -135,8 +135,12 @@ impl Child {
     pub(crate) fn resident_bytes(&self) -> u64 {
         let path = format!("/proc/{}/statm", self.pid());
         let pages = with_stdio_taken(|| std::fs::read_to_string(path)).ok();
-        let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
-        pages.unwrap_or(0) * rustix::param::page_size() as u64
+        let own = |text: String| {
+            let mut numbers = text.split(' ').skip(1).map_while(|number| number.parse::<u64>().ok());
+            // The second is what of the first is mapped, of files or of memory that others have as well.
+            Some(numbers.next()?.saturating_sub(numbers.next()?))
+        };
+        pages.and_then(own).unwrap_or(0) * rustix::param::page_size() as u64
     }
 
     fn take_status(&self, options: WaitIdOptions) -> Option<Exit> {
