@@ -33,6 +33,7 @@ pub use when_full::WhenFull;
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
 use crate::future::work::Work;
+use crate::future::meter::Meter;
 use crate::future::{Future, TaskOptions};
 use map::{Chunk, ChunkResults};
 use std::sync::Arc;
@@ -258,20 +259,21 @@ fn lazy<'e, E, A, R, I, W>(
 ) -> MapWith<'e, I::IntoIter, R>
 where
     E: Executor + ?Sized,
+    A: 'static,
     R: Send + 'static,
     I: IntoIterator<Item = A>,
     W: Work<ChunkResults<R>> + 'static,
 {
     let workers = executor.max_workers().unwrap_or_else(num_cpus::get);
     let tasks = options.tasks.clone();
-    let submit = move |items: Vec<A>| {
+    let submit = move |items: Vec<A>, meter: Option<Meter>| {
         let len = items.len();
         let (mut task, future) = Task::from_work(work(items));
-        if let Some(options) = &tasks {
-            task = task.with_options(options.clone());
+        if tasks.is_some() || meter.is_some() {
+            task = task.with_options(tasks.clone().unwrap_or_default().metered(meter));
         }
         executor.execute(task);
-        Chunk { future, len, batch: None }
+        Chunk { future, len, weight: 0, batch: None }
     };
     MapWith::new(&options, workers, None, input.into_iter(), Box::new(submit))
 }

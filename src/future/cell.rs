@@ -250,10 +250,14 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
                 TaskError::Rejected(Rejected::Encoded)
             });
         };
+        let start = out.len();
         let route = contain(|| work.encode(out)).unwrap_or_else(|panic| {
             let reason = format!("it panicked: {}", panic.message());
             Err(TaskError::Codec(CodecError::new(Stage::EncodeArgument, reason)))
         });
+        if let Some(meter) = self.extra.options().and_then(TaskOptions::meter) {
+            meter.note_argument(out.len() - start);
+        }
         let mut work = Some(work);
         if kept == Kept::Work {
             let body = &mut self.inner.lock().body;
@@ -270,6 +274,9 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     fn complete(&self, outcome: Arrived<'_>) -> Phase {
         if !W::IS_PORTABLE {
             return self.put(Err(TaskError::Rejected(Rejected::NotPortable)));
+        }
+        if let Some(meter) = self.extra.options().and_then(TaskOptions::meter) {
+            meter.note_result(outcome.len());
         }
         let label = || self.extra.options().and_then(|options| options.get_label().cloned());
         self.put(W::decode(outcome).map_err(|error| error.of_task(self.header.id, label)))

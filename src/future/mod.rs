@@ -11,6 +11,7 @@ pub(crate) mod cell;
 pub(crate) mod extra;
 pub(crate) mod home;
 pub(crate) mod hub;
+pub(crate) mod meter;
 mod options;
 mod promise;
 pub(crate) mod publish;

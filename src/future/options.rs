@@ -1,5 +1,6 @@
 //! [`TaskOptions`]: what a submit may ask for one task.
 
+use super::meter::Meter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct TaskOptions {
     timeout: Option<Duration>,
     retries: u32,
     label: Option<Arc<str>>,
+    /// Of a map that is bounded by bytes.
+    meter: Option<Meter>,
 }
 
 impl TaskOptions {
@@ -47,6 +50,17 @@ impl TaskOptions {
     pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
         self.label = Some(label.into());
         self
+    }
+
+    /// Has the task's encoded bytes counted.
+    pub(crate) fn metered(mut self, meter: Option<Meter>) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    #[cfg(feature = "process")]
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.as_ref()
     }
 
     /// The limit asked for, if any.

@@ -86,7 +86,7 @@ where
     let batch = Arc::new(Batch::new(items));
     let task = BatchTask(batch.clone());
     let cell: Arc<dyn Source<ChunkResults<R>>> = Cell::entered(move || Ok(task.0.run(&*f, &pace)), ());
-    (Chunk { future: Future::from_cell(cell.clone()), len, batch: Some(batch) }, cell)
+    (Chunk { future: Future::from_cell(cell.clone()), len, weight: 0, batch: Some(batch) }, cell)
 }
 
 #[cfg(all(test, not(concurrent_futures_loom)))]

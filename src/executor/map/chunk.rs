@@ -15,6 +15,8 @@ pub(crate) type ChunkResults<R> = Vec<Result<R, TaskError>>;
 pub(crate) struct Chunk<A, R> {
     pub(crate) future: Future<ChunkResults<R>>,
     pub(crate) len: usize,
+    /// Of all its items, in a map that weighs them.
+    pub(crate) weight: usize,
     /// Where items share a task that can be parted again.
     pub(crate) batch: Option<Arc<Batch<A, R>>>,
 }
@@ -35,6 +37,7 @@ impl<A, R> Cancel for Chunk<A, R> {
 pub(super) struct Span {
     pub(super) start: usize,
     pub(super) len: usize,
+    pub(super) weight: usize,
 }
 
 /// The results of a chunk; an error of the whole task is the error of each of its items.

@@ -8,9 +8,11 @@ use super::remaining::Remaining;
 use super::sizes::Sizes;
 use super::submit::Submit;
 use super::timeout::MapTimeout;
+use super::weigh::{Scales, Weigh};
 use crate::clock::deadline_after;
 use crate::error::{Item, TaskError, TimedOut};
 use crate::future::Future;
+use crate::future::meter::{Meter, Total};
 use crate::id::FutureId;
 use crate::wait::{AsCompleted, MOST_BELIEVED};
 use std::collections::VecDeque;
@@ -33,6 +35,16 @@ pub struct MapWith<'e, I: Iterator, R> {
     /// The next chunk, while it is being taken from the input: should the input panic, what it gave stays here and goes
     /// with the next call.
     gathered: Vec<I::Item>,
+    /// An item for which there is no room yet.
+    ahead: Option<I::Item>,
+    /// How much may be in the air, and how much is; what the next chunk weighs as far as it is there, and what the chunk that is
+    /// being yielded does.
+    scales: Option<Scales<I::Item>>,
+    weight_in_air: usize,
+    weight_gathered: usize,
+    weight_yielded: usize,
+    /// Where encoded bytes are bounded: how many, and how many there are.
+    bytes: Option<(usize, Arc<Total>)>,
     /// How many items were submitted.
     submitted: usize,
     /// Submitted, not yet yielded.
@@ -104,7 +116,10 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         pace: Option<Arc<Pace>>,
         input: I,
         submit: Box<dyn Submit<I::Item, R> + 'e>,
-    ) -> Self {
+    ) -> Self
+    where
+        I::Item: 'static,
+    {
         let pending = if options.unordered {
             Pending::Unordered(Unordered(Some(AsCompleted::new())))
         } else {
@@ -115,6 +130,12 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             submit,
             sizes: Sizes::new(options, workers, pace),
             gathered: Vec::new(),
+            ahead: None,
+            scales: options.weigh.as_ref().map(Weigh::scales),
+            weight_in_air: 0,
+            weight_gathered: 0,
+            weight_yielded: 0,
+            bytes: options.buffer_bytes.map(|limit| (limit, Arc::default())),
             submitted: 0,
             in_air: 0,
             pending,
@@ -149,17 +170,28 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
 
     /// Takes input while whole chunks may still go into the air.
     fn fill(&mut self) {
+        self.weight_in_air = self.weight_in_air.saturating_sub(std::mem::take(&mut self.weight_yielded));
         loop {
+            if self.in_air > 0
+                && let Some((limit, total)) = &self.bytes
+                && total.under_way() >= *limit
+            {
+                return;
+            }
             let known = self.input.size_hint().0;
             let Some(size) = self.sizes.next(self.in_air, known) else { return };
             let items = self.gather(size, known);
             if items.is_empty() {
                 return;
             }
-            let span = Span { start: self.submitted, len: items.len() };
+            let weight = std::mem::take(&mut self.weight_gathered);
+            let span = Span { start: self.submitted, len: items.len(), weight };
             self.submitted += items.len();
             self.in_air += items.len();
-            let chunk = self.submit.submit(items);
+            self.weight_in_air = self.weight_in_air.saturating_add(weight);
+            let meter = self.bytes.as_ref().map(|(_, total)| Meter::new(total));
+            let mut chunk = self.submit.submit(items, meter);
+            chunk.weight = weight;
             match &mut self.pending {
                 Pending::Ordered(chunks) => chunks.0.push_back(chunk),
                 Pending::Unordered(all) => {
@@ -169,10 +201,10 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         }
     }
 
-    /// The next chunk: `size` items, or what is left of the input.
+    /// The next chunk: `size` items, or what is left of the input, or those that there is room for.
     fn gather(&mut self, size: usize, known: usize) -> Vec<I::Item> {
         while self.gathered.len() < size
-            && let Some(item) = self.input.next()
+            && let Some(item) = self.next_with_room()
         {
             if self.gathered.capacity() == 0 {
                 self.gathered.reserve_exact(size.min(known.saturating_add(1)).min(MOST_BELIEVED));
@@ -180,6 +212,23 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             self.gathered.push(item);
         }
         std::mem::take(&mut self.gathered)
+    }
+
+    /// The next item of the input. None if that has ended, or if there is no room for what the item weighs; one always has room.
+    fn next_with_room(&mut self) -> Option<I::Item> {
+        let Some(scales) = &self.scales else { return self.input.next() };
+        if self.ahead.is_none() {
+            // Not lost, should the user's function panic.
+            self.ahead = self.input.next();
+        }
+        let weight = (scales.weigh)(self.ahead.as_ref()?);
+        let in_air = self.weight_in_air.saturating_add(self.weight_gathered);
+        let is_alone = self.in_air == 0 && self.gathered.is_empty();
+        if !is_alone && in_air.saturating_add(weight) > scales.limit {
+            return None;
+        }
+        self.weight_gathered = self.weight_gathered.saturating_add(weight);
+        self.ahead.take()
     }
 
     /// Waits for the next chunk that is to be handed out.
@@ -190,8 +239,8 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         let done = match &mut self.pending {
             Pending::Ordered(chunks) => {
                 self.parted = self.parted.saturating_sub(1);
-                let span = |len| Span { start: self.origin.end, len };
-                chunks.0.pop_front().map(|chunk| (span(chunk.len), chunk.future))
+                let span = |len, weight| Span { start: self.origin.end, len, weight };
+                chunks.0.pop_front().map(|chunk| (span(chunk.len, chunk.weight), chunk.future))
             }
             Pending::Unordered(Unordered(None)) => None,
             Pending::Unordered(Unordered(Some(all))) => all.next_until(deadline).map_err(|_| OutOfTime)?,
@@ -249,6 +298,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
 
     /// Takes the results out of a chunk that is done.
     fn open(&mut self, span: Span, future: Future<ChunkResults<R>>) {
+        self.weight_yielded = self.weight_yielded.saturating_add(span.weight);
         let task = future.id();
         let outcome = future.result();
         let is_one_of_several = outcome.is_err() && span.len > 1;
@@ -291,7 +341,7 @@ impl<I: Iterator, R: Send> Iterator for MapWith<'_, I, R> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (low, high) = self.input.size_hint();
-        let taken = self.in_air + self.gathered.len();
+        let taken = self.in_air + self.gathered.len() + usize::from(self.ahead.is_some());
         (low.saturating_add(taken), high.and_then(|high| high.checked_add(taken)))
     }
 }
@@ -316,5 +366,6 @@ impl<I: Iterator, R: Send> Deadline for MapWith<'_, I, R> {
             Pending::Unordered(all) => *all = Unordered(None),
         }
         self.in_air = self.results.len();
+        self.weight_in_air = self.weight_yielded;
     }
 }

@@ -7,6 +7,7 @@
 //! | `chunk.rs`, `sizes.rs` | items that are one task, and how many of them |
 //! | `submit.rs` | how a chunk gets to its executor |
 //! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
+//! | `weigh.rs` | how much items weigh, where they are bounded by that |
 //! | `timeout.rs` | a time limit for a whole map |
 
 mod batch;
@@ -19,6 +20,7 @@ mod remaining;
 mod sizes;
 mod submit;
 mod timeout;
+mod weigh;
 
 pub(super) use chunk::{Chunk, ChunkResults, run_chunk};
 pub use eager::Map;

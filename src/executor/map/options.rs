@@ -1,5 +1,6 @@
 //! [`MapOptions`]: how a lazy map runs.
 
+use super::weigh::Weigh;
 use crate::future::TaskOptions;
 
 /// How a `map_with` runs.
@@ -20,6 +21,8 @@ use crate::future::TaskOptions;
 pub struct MapOptions {
     pub(super) chunksize: Option<usize>,
     pub(super) buffersize: Option<usize>,
+    pub(super) buffer_bytes: Option<usize>,
+    pub(super) weigh: Option<Weigh>,
     pub(super) unordered: bool,
     pub(in crate::executor) tasks: Option<TaskOptions>,
 }
@@ -61,9 +64,72 @@ impl MapOptions {
         self
     }
 
+    /// How many bytes may be in the air at most, of items that are encoded: a task counts with its encoded argument, then with
+    /// its encoded result until that is yielded. What results will take is estimated by those that have come. Holds beside
+    /// [`buffersize`](MapOptions::buffersize), which is four chunks a worker unless it is given as well.
+    ///
+    /// The next item is submitted while fewer bytes than this are in the air, so there may be one item more; and one always goes,
+    /// however large it is. In a pool of threads, and wherever else items stay in this process, nothing is encoded and so
+    /// nothing is bounded: say what they take, by [`weigh`](MapOptions::weigh).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{MapOptions, prelude::*};
+    ///
+    /// let pool = ProcessPoolExecutor::new(2);
+    /// // Pages of any size, and never many megabytes of them: at most a hundred small ones, or a few large ones.
+    /// let pages = (1..=20).map(|n| "x".repeat(n * 10_000));
+    /// let options = MapOptions::new().buffersize(100).buffer_bytes(1 << 20);
+    /// let lengths: Result<Vec<usize>, _> = pool.map_with(options, |page: String| page.len(), pages).collect();
+    /// assert_eq!(lengths?[19], 200_000);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is 0.
+    pub fn buffer_bytes(mut self, limit: usize) -> Self {
+        assert!(limit > 0, "buffer_bytes must be at least 1");
+        self.buffer_bytes = Some(limit);
+        self
+    }
+
+    /// How much may be in the air at most, where an item weighs what `f` says: the bytes that it and its result take in memory, say.
+    /// On every executor. Holds beside [`buffersize`](MapOptions::buffersize), which is four chunks a worker unless it is given as well.
+    ///
+    /// An item that weighs more than `limit` goes alone. One item that has no room yet may have been taken from the input besides. `f` is
+    /// called on the thread that asks for the next result, maybe more than once for an item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{MapOptions, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let options = MapOptions::new().buffersize(100).weigh(1 << 20, |page: &String| page.len());
+    /// let pages = (1..=20).map(|n| "x".repeat(n * 10_000));
+    /// let lengths: Result<Vec<usize>, _> = pool.map_with(options, |page: String| page.len(), pages).collect();
+    /// assert_eq!(lengths?[19], 200_000);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is 0. The `map_with` that these options are given to panics if its items are of another type than `f` takes.
+    pub fn weigh<A: 'static>(mut self, limit: usize, f: impl Fn(&A) -> usize + Send + Sync + 'static) -> Self {
+        assert!(limit > 0, "the limit of weigh must be at least 1");
+        self.weigh = Some(Weigh::new(limit, f));
+        self
+    }
+
     /// Whether items may share tasks: nothing was said of tasks, and there is room.
     pub(in crate::executor) fn lets_items_share(&self) -> bool {
-        self.chunksize.is_none() && self.tasks.is_none() && !self.unordered && self.buffersize.is_some()
+        self.chunksize.is_none()
+            && self.tasks.is_none()
+            && self.weigh.is_none()
+            && !self.unordered
+            && self.buffersize.is_some()
     }
 
     /// Yields results as they finish, not in the order of the input.

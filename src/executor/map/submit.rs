@@ -6,12 +6,13 @@ use super::pace::Pace;
 use crate::error::TaskError;
 use crate::executor::local::Launch;
 use crate::future::TaskOptions;
+use crate::future::meter::Meter;
 use std::sync::Arc;
 
 /// One per map.
 pub(crate) trait Submit<A, R>: Send {
     /// Hands items to the executor, as one task.
-    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R>;
+    fn submit(&mut self, items: Vec<A>, meter: Option<Meter>) -> Chunk<A, R>;
 
     /// Gives each item of the batch that has not begun a task of its own. The executor has accepted them with the batch,
     /// so they run or resolve as the batch itself would.
@@ -20,9 +21,9 @@ pub(crate) trait Submit<A, R>: Send {
     }
 }
 
-impl<A, R, F: FnMut(Vec<A>) -> Chunk<A, R> + Send> Submit<A, R> for F {
-    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R> {
-        self(items)
+impl<A, R, F: FnMut(Vec<A>, Option<Meter>) -> Chunk<A, R> + Send> Submit<A, R> for F {
+    fn submit(&mut self, items: Vec<A>, meter: Option<Meter>) -> Chunk<A, R> {
+        self(items, meter)
     }
 }
 
@@ -42,12 +43,13 @@ where
     R: Send + 'static,
     F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
 {
-    fn submit(&mut self, items: Vec<A>) -> Chunk<A, R> {
+    /// Nothing is encoded, so there is nothing to count.
+    fn submit(&mut self, items: Vec<A>, _: Option<Meter>) -> Chunk<A, R> {
         match &self.pace {
             None => {
                 let (f, len) = (self.f.clone(), items.len());
                 let future = self.pool.launch(self.tasks.clone(), move || Ok(run_chunk(items, &*f)));
-                Chunk { future, len, batch: None }
+                Chunk { future, len, weight: 0, batch: None }
             }
             Some(pace) => {
                 let (chunk, entry) = shared(&self.f, pace, items);
