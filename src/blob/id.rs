@@ -22,7 +22,8 @@ impl BlobId {
 
     pub(crate) fn new() -> Self {
         // The standard library seeds each from the system's randomness.
-        static SECRETS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+        static SECRETS: LazyLock<[RandomState; 2]> =
+            LazyLock::new(|| [RandomState::new(), RandomState::new()]);
         static COUNT: AtomicU64 = AtomicU64::new(0);
         // A fork has the same secrets and the same count.
         let name = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));

@@ -32,8 +32,8 @@ pub(crate) use task::{encode_call, encode_try_call};
 pub use when_full::WhenFull;
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
-use crate::future::work::Work;
 use crate::future::meter::Meter;
+use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use map::{Chunk, ChunkResults};
 use std::sync::Arc;

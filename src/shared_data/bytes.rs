@@ -102,7 +102,9 @@ impl SharedBytes {
             Bound::Excluded(end) => Some(*end),
             Bound::Unbounded => Some(len),
         };
-        let (Some(start), Some(end)) = (start, end) else { panic!("a range beyond all memory of {len} bytes") };
+        let (Some(start), Some(end)) = (start, end) else {
+            panic!("a range beyond all memory of {len} bytes")
+        };
         assert!(start <= end && end <= len, "the range {start}..{end} of {len} bytes");
         let part = self.part.start + start..self.part.start + end;
         SharedBytes { whole: self.whole.clone(), part }

@@ -127,7 +127,8 @@ impl<T: fmt::Debug> fmt::Debug for Shared<T> {
 }
 
 /// What another serializer is told.
-const NOT_IN_A_TASK: &str = "`Shared` crosses only inside a task of a pool; serialize `&*shared` to write its value";
+const NOT_IN_A_TASK: &str =
+    "`Shared` crosses only inside a task of a pool; serialize `&*shared` to write its value";
 
 #[cfg(feature = "process")]
 impl<T: Serialize> Shared<T> {
@@ -173,7 +174,9 @@ impl<'de, T: DeserializeOwned + Send + Sync + 'static> Deserialize<'de> for Shar
         if let Some(inner) = blob::value::<Inner<T>>(id) {
             return Ok(Shared(inner));
         }
-        let Some(blob) = blob::find(id) else { return Err(D::Error::custom("this shared value is not here")) };
+        let Some(blob) = blob::find(id) else {
+            return Err(D::Error::custom("this shared value is not here"));
+        };
         let value = deeper(|| codec::decode(blob.bytes())).map_err(D::Error::custom)?;
         let inner = Inner { value, blob: OnceLock::from(blob) };
         Ok(Shared(blob::keep_value(id, Arc::new(inner))))

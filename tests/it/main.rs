@@ -7,6 +7,7 @@
 
 mod as_completed;
 mod bounded;
+mod bounded_maps;
 mod callbacks;
 #[cfg(feature = "process")]
 mod carrier;
@@ -35,6 +36,8 @@ mod processes_support;
 mod processes_tasks;
 mod scope;
 mod shared;
+#[cfg(feature = "process")]
+mod shared_data;
 mod shutdown;
 mod stats;
 mod suite;

@@ -4,7 +4,9 @@
 
 use crate::support::{LIMIT, SOON, eventually, limit};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{MapOptions, Rejected, Shutdown, TaskError, TaskOptions, promise, wait_timeout};
+use concurrent_futures::{
+    MapOptions, Rejected, Shared, SharedBytes, Shutdown, TaskError, TaskOptions, promise, wait_timeout,
+};
 use std::collections::HashSet;
 use std::future::Future as _;
 use std::num::ParseIntError;
@@ -55,6 +57,8 @@ macro_rules! executor_suite {
             labels_are_in_the_error
             many_tasks_from_many_threads
             large_values_travel
+            shared_data_travels
+            maps_bounded_by_weight_give_the_same
             trait_objects_and_generics_take_it
         }
     };
@@ -200,6 +204,30 @@ fn large_values_travel(executor: Exec) {
     for future in futures {
         let back = future.result().unwrap();
         assert_eq!((back.len(), back[0], back[499_999]), (500_000, 499_999, 0));
+    }
+}
+
+fn shared_data_travels(executor: Exec) {
+    let table = Shared::new((0..50_000).collect::<Vec<u64>>());
+    let bytes = SharedBytes::with(200_000, |bytes| bytes[199_999] = 7).unwrap();
+    let task = |(table, bytes, n): (Shared<Vec<u64>>, SharedBytes, usize)| {
+        (table[n] + u64::from(bytes[199_999]), bytes.slice(199_990..), table)
+    };
+    for (n, result) in executor.map(task, (0..20).map(|n| (table.clone(), bytes.clone(), n))).enumerate() {
+        let (sum, part, back) = result.unwrap();
+        assert_eq!((sum, &*part, back[n]), (n as u64 + 7, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 7][..], n as u64));
+    }
+    drop((table, bytes));
+    assert_eq!(executor.submit(square, 3).result().unwrap(), 9);
+}
+
+fn maps_bounded_by_weight_give_the_same(executor: Exec) {
+    let expected: Vec<u64> = (0..100).map(square).collect();
+    for limit in [1, 30, 1000] {
+        let options =
+            MapOptions::new().buffersize(20).weigh(limit, |n: &u64| *n as usize).buffer_bytes(limit);
+        let squares: Result<Vec<u64>, _> = executor.map_with(options, square, 0..100).collect();
+        assert_eq!(squares.unwrap(), expected);
     }
 }
 

@@ -117,7 +117,11 @@ impl MapOptions {
     /// # Panics
     ///
     /// If `limit` is 0. The `map_with` that these options are given to panics if its items are of another type than `f` takes.
-    pub fn weigh<A: 'static>(mut self, limit: usize, f: impl Fn(&A) -> usize + Send + Sync + 'static) -> Self {
+    pub fn weigh<A: 'static>(
+        mut self,
+        limit: usize,
+        f: impl Fn(&A) -> usize + Send + Sync + 'static,
+    ) -> Self {
         assert!(limit > 0, "the limit of weigh must be at least 1");
         self.weigh = Some(Weigh::new(limit, f));
         self

@@ -180,10 +180,10 @@ mod tests {
     fn what_is_put_is_sent_by_the_first_who_flushes() {
         let (outbound, worker) = outbound();
         assert!(outbound.is_drained());
-        outbound.put(iter::empty(), vec![
-            Piece::Owned(b"one ".to_vec()),
-            Piece::Shared(Arc::new(PooledBuffer::of(b"two ".to_vec()))),
-        ]);
+        outbound.put(
+            iter::empty(),
+            vec![Piece::Owned(b"one ".to_vec()), Piece::Shared(Arc::new(PooledBuffer::of(b"two ".to_vec())))],
+        );
         outbound.put(iter::empty(), vec![Piece::Owned(b"three".to_vec())]);
         assert!(!outbound.is_drained());
         assert!(outbound.flush() && outbound.is_drained());

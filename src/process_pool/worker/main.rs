@@ -89,8 +89,8 @@ pub(crate) fn run() -> ! {
     sys::go_first_without_memory();
     let mut inbox = Inbox::with_bulk(batch::find_bulk).taking_handles();
     let mut blobs = Blobs::default();
-    let (welcome, segment) =
-        greet(&socket, &mut inbox, &mut blobs).unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
+    let (welcome, segment) = greet(&socket, &mut inbox, &mut blobs)
+        .unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
     sys::set_process_name(&short(&welcome.name));
     let (parent, name) = (welcome.parent, welcome.name.clone());
     if let Some(Err(error)) = welcome.address_space.map(sys::limit_address_space) {

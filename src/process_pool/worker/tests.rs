@@ -58,7 +58,13 @@ impl Parent {
     }
 
     fn serve(&self) -> std::io::Result<()> {
-        serve(&self.stream, Inbox::with_bulk(batch::find_bulk), Blobs::default(), &self.segment, &Welcome::default())
+        serve(
+            &self.stream,
+            Inbox::with_bulk(batch::find_bulk),
+            Blobs::default(),
+            &self.segment,
+            &Welcome::default(),
+        )
     }
 
     /// What the worker sent through the socket, and then its small replies.
@@ -199,7 +205,8 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let ids = parent.ship(loaded, &[0], &TaskOptions::new(), 1 << 20);
     let initializer = encode_call(load, 7).expect("can be encoded").into_bytes();
     let welcome = Welcome { initializer: initializer.clone(), ..Welcome::default() };
-    serve(&parent.stream, Inbox::default(), Blobs::default(), &parent.segment, &welcome).expect("the stream ended well");
+    serve(&parent.stream, Inbox::default(), Blobs::default(), &parent.segment, &welcome)
+        .expect("the stream ended well");
     let received = parent.received();
     assert_eq!((received[0].0, received[1].0), (Message::Ready, Message::Reply { batch: 0, index: 0 }));
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
@@ -213,7 +220,8 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let initializer = encode_try_call(refuse, "no licence".to_owned()).expect("can be encoded").into_bytes();
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
     let welcome = Welcome { initializer, ..Welcome::default() };
-    serve(&parent.stream, Inbox::default(), Blobs::default(), &parent.segment, &welcome).expect("the stream ended well");
+    serve(&parent.stream, Inbox::default(), Blobs::default(), &parent.segment, &welcome)
+        .expect("the stream ended well");
     let received = parent.received();
     let ready = outcome::open(&received[0].1, parcel::nonce(), id)
         .map_err(TaskError::Codec)

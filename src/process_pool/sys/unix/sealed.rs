@@ -109,7 +109,10 @@ mod linux {
         }
     }
 
-    pub(super) fn make(len: usize, write: impl FnOnce(&Handle) -> io::Result<()>) -> io::Result<SealedMemory> {
+    pub(super) fn make(
+        len: usize,
+        write: impl FnOnce(&Handle) -> io::Result<()>,
+    ) -> io::Result<SealedMemory> {
         super::super::segment::check_file_size_limit(len)?;
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = one_above_stdio(|| rustix::fs::memfd_create(c"concurrent-futures", flags))?;
