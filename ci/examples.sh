@@ -38,6 +38,7 @@ for path in examples/*.rs examples/*/main.rs; do
             done
             ;;
         custom_executor) run custom_executor "wait" ;;
+        shared_table) run shared_table "SharedBytes" ;;
         socket_executor) run socket_executor "killed: true" ;;
         soak)
             run soak "nothing left behind" --minutes 0.1 --out "$out/soak.svg"

@@ -26,6 +26,7 @@
 //! | wait for one result | [`Future::result`], `result_timeout`, or `.await` |
 //! | wait for many | [`wait`](wait()), [`as_completed`] |
 //! | handle tasks that fail | the `try_` verbs, [`TaskError`] |
+//! | send the same data with many tasks | [`Shared`], [`SharedBytes`] |
 //! | write code for any executor | [`Executor`], [`ExecutorExt`] |
 //! | write an executor | [`Executor::execute`], [`Task`] |
 //! | resolve a future by hand | [`promise`] |
@@ -43,9 +44,9 @@
 //! # Layout
 //!
 //! Arrows point one way, each module may name only what stands above it: `sync`, `clock`, `id`, `contain`, `logging`,
-//! `stack`; `error`;
+//! `stack`, `blob` (bytes that cross once); `error`;
 //! [`remote`] (a task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
-//! `process_pool`.
+//! `process_pool`, `shared_data` (what tasks share).
 //!
 //! # Features
 //!

@@ -17,6 +17,11 @@ pub(crate) struct Total {
 }
 
 impl Total {
+    /// Whether arguments are under way and no result has come yet: nothing is known of what results take.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.arguments.load(Ordering::Relaxed) > 0 && self.count.load(Ordering::Relaxed) == 0
+    }
+
     /// Bytes under way: a task without a result counts with its argument or with what results have taken so far, whichever is
     /// more.
     pub(crate) fn under_way(&self) -> usize {
@@ -102,8 +107,9 @@ mod tests {
         one.note_argument(100);
         one.note_argument(70);
         other.note_argument(30);
-        assert_eq!(total.under_way(), 100);
+        assert!(total.under_way() == 100 && total.is_blind());
         one.note_result(400);
+        assert!(!total.is_blind());
         assert_eq!(total.under_way(), 800, "the other's result will take as much");
         drop(one.clone());
         drop(one);

@@ -5,9 +5,10 @@ use std::{fs, path::Path, process::Command};
 use crate::program::{Ended, Running, example};
 
 /// Each with the arguments of a small run, and a word of its last line.
-const ALL: [(&str, &[&str], &str); 7] = [
+const ALL: [(&str, &[&str], &str); 8] = [
     ("quickstart", &[], "after it"),
     ("custom_executor", &[], "as_completed"),
+    ("shared_table", &[], "SharedBytes"),
     ("socket_executor", &[], "killed"),
     ("toast_and_coffee", &["--minute-ms", "5"], "coffee"),
     ("toast_and_coffee", &["--minute-ms", "5", "--executor", "processes"], "coffee"),

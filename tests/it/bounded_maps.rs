@@ -159,23 +159,17 @@ fn encoded_bytes_bound_a_map_of_processes() {
         // Those that are taken next, and what the formats add.
         assert!((LIMIT / 2..=LIMIT + 2 * LARGEST).contains(&most), "{most} bytes in the air");
 
-        // Small items with large results: after the first ones these are expected of the others.
-        let in_air = Arc::new(AtomicUsize::new(0));
-        let (counted, most) = (in_air.clone(), AtomicUsize::new(0));
-        let sizes = (0..200_usize).inspect(|_| {
-            most.fetch_max(counted.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        // Small items with large results: nobody knows that before the first ones have come, and then it is expected of the others.
+        let (in_air, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let sizes = (0..200).inspect(|_| {
+            most.fetch_max(in_air.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         });
-        let options = MapOptions::new().buffersize(4).buffer_bytes(LIMIT);
-        let before = pool.map_with(options, |_: usize| "x".repeat(LARGEST), 0..4).count();
-        assert_eq!(before, 4);
         let options = MapOptions::new().buffersize(200).buffer_bytes(LIMIT);
-        let mut map = pool.map_with(options, |_: usize| "x".repeat(LARGEST), sizes);
-        let mut later = 0;
-        while let Some(page) = map.next() {
+        for page in pool.map_with(options, |_: u32| "x".repeat(LARGEST), sizes) {
             assert_eq!(page.unwrap().len(), LARGEST);
             in_air.fetch_sub(1, Ordering::SeqCst);
-            later = later.max(in_air.load(Ordering::SeqCst));
         }
-        assert!(most.into_inner() <= 200 && later <= 200);
+        // Four a worker, and the one that is taken as they are counted.
+        assert!((4..=9).contains(&most.load(Ordering::SeqCst)), "{most:?} in the air");
     });
 }

@@ -13,19 +13,24 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("contain", &["sync"]),
     ("logging", &["sync", "contain"]),
     ("stack", &["sync"]),
+    ("blob", &["sync", "contain", "logging"]),
     ("error", &["sync", "id", "contain", "logging"]),
-    ("remote", &["sync", "id", "contain", "logging", "error"]),
+    ("remote", &["sync", "id", "contain", "logging", "blob", "error"]),
     ("future", &["sync", "clock", "id", "contain", "logging", "stack", "error", "remote"]),
     ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
-    ("executor", &["sync", "clock", "id", "contain", "logging", "error", "remote", "future", "wait"]),
+    ("executor", &["sync", "clock", "id", "contain", "logging", "blob", "error", "remote", "future", "wait"]),
     (
         "thread_pool",
         &["sync", "clock", "id", "contain", "logging", "stack", "error", "future", "wait", "executor"],
     ),
     (
         "process_pool",
-        &["sync", "clock", "id", "contain", "logging", "error", "remote", "future", "wait", "executor"],
+        &[
+            "sync", "clock", "id", "contain", "logging", "blob", "error", "remote", "future", "wait",
+            "executor",
+        ],
     ),
+    ("shared_data", &["sync", "blob", "remote", "process_pool"]),
 ];
 
 /// Where `unsafe` may stand. On the side of the threads the scope's lifetime and the end of a thread's stack are the only
@@ -35,6 +40,7 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/forwarded.rs",
     "src/executor/runner.rs",
     "src/process_pool/sys/unix/fork.rs",
+    "src/process_pool/sys/unix/sealed.rs",
     "src/process_pool/sys/unix/segment.rs",
     "src/process_pool/sys/unix/signals.rs",
     "src/process_pool/sys/unix/standing.rs",

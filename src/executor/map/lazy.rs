@@ -172,10 +172,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     fn fill(&mut self) {
         self.weight_in_air = self.weight_in_air.saturating_sub(std::mem::take(&mut self.weight_yielded));
         loop {
-            if self.in_air > 0
-                && let Some((limit, total)) = &self.bytes
-                && total.under_way() >= *limit
-            {
+            if self.has_enough_bytes() {
                 return;
             }
             let known = self.input.size_hint().0;
@@ -199,6 +196,13 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
                 }
             }
         }
+    }
+
+    /// Whether the encoded bytes that are in the air are as many as may be; before the first result nobody knows, so no more
+    /// items go than without options.
+    fn has_enough_bytes(&self) -> bool {
+        let Some((limit, total)) = self.bytes.as_ref().filter(|_| self.in_air > 0) else { return false };
+        total.under_way() >= *limit || (total.is_blind() && self.in_air >= self.sizes.least)
     }
 
     /// The next chunk: `size` items, or what is left of the input, or those that there is room for.

@@ -11,7 +11,7 @@ pub(super) struct Sizes {
     pub(super) pace: Option<Arc<Pace>>,
     buffersize: usize,
     /// How many chunks are to be in the air at least, however large they grow.
-    least: usize,
+    pub(super) least: usize,
 }
 
 impl Sizes {
