@@ -26,6 +26,8 @@ mod load;
 mod matrix;
 #[path = "crash/places.rs"]
 mod places;
+#[path = "crash/shared_data.rs"]
+mod shared_data;
 #[path = "crash/stages.rs"]
 mod stages;
 #[path = "it/support.rs"]

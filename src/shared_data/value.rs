@@ -10,6 +10,7 @@ use serde_core::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_core::ser::{Error as _, Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 #[cfg(feature = "process")]
 use std::sync::OnceLock;
@@ -107,6 +108,10 @@ impl<T> Deref for Shared<T> {
         &self.0.value
     }
 }
+
+// As an `Arc`: what else is in it doesn't change with the value. The same in every feature set.
+impl<T: RefUnwindSafe> UnwindSafe for Shared<T> {}
+impl<T: RefUnwindSafe> RefUnwindSafe for Shared<T> {}
 
 impl<T> AsRef<T> for Shared<T> {
     fn as_ref(&self) -> &T {

@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId, type_name};
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// A function of whatever type the map's items have.
@@ -33,6 +34,10 @@ impl Weigh {
         Scales { limit: self.limit, weigh: Box::new(move |item| weigh(item)) }
     }
 }
+
+// A panic in the user's function leaves nothing of ours half changed.
+impl UnwindSafe for Weigh {}
+impl RefUnwindSafe for Weigh {}
 
 impl fmt::Debug for Weigh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
