@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// How many entries of a kind one STEP names.
 pub(super) const BATCH: usize = 128;
 
-/// An entry that is ready for so long while no slot is free goes back: another node may have one.
-const STALE: Duration = Duration::from_millis(50);
+/// An entry that waits for so long for a slot goes back: another node may have one.
+pub(super) const STALE: Duration = Duration::from_millis(50);
 
 /// What one name was given and has not begun.
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub(super) struct Ahead {
     in_flight: Option<u32>,
     /// Entries that began as far as the server knows, of which nothing was run.
     void: Vec<EntryId>,
+    /// Entries that began as far as the server knows, no worker has taken, and are to go back.
+    returned: Vec<EntryId>,
     is_closed: bool,
     /// What is ready stays, however long it waits: its number is the user's choice.
     is_patient: bool,
@@ -124,6 +126,7 @@ impl Ahead {
                 unbegun.stage = Stage::Leaving;
             }
         }
+        proposal.backs.extend(self.returned.drain(..self.returned.len().min(BATCH)));
         self.give_back(now, room, &mut proposal);
         let mut extra = 0;
         if self.is_in_time(now) && !self.is_closed {
@@ -233,6 +236,16 @@ impl Ahead {
         self.void.push(entry);
     }
 
+    /// Gives an entry back that began, as far as the server knows, and that no worker will ever take.
+    pub(super) fn give_back_begun(&mut self, entry: EntryId) {
+        self.returned.push(entry);
+    }
+
+    /// Whether what was given stays, however long it waits.
+    pub(super) fn is_patient(&self) -> bool {
+        self.is_patient
+    }
+
     /// The node is to end: nothing begins any more, and what is ready goes back.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
@@ -276,7 +289,7 @@ impl Ahead {
 
     /// Nothing waits, nothing is asked for or left to say.
     pub(super) fn is_empty(&self) -> bool {
-        let says_nothing = self.void.is_empty() && !self.is_credit_withdrawn;
+        let says_nothing = self.void.is_empty() && self.returned.is_empty() && !self.is_credit_withdrawn;
         self.unbegun.is_empty() && self.in_flight.is_none() && says_nothing
     }
 

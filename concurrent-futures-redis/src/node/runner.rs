@@ -60,6 +60,9 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
     let weak = Arc::downgrade(shared);
     future.on_done(move |outcome| {
         if let Some(shared) = weak.upgrade() {
+            if matches!(outcome, Err(TaskError::Cancelled)) && give_back(&shared, token) {
+                return;
+            }
             let why = shared.lock().work.why(token);
             let outcome = ended(&shared, address, outcome, why);
             shared.end(token, outcome);
@@ -125,6 +128,16 @@ pub(super) fn forget(shared: &Shared, token: Token) {
     }
     drop(state);
     shared.bells.stepper.notify_all();
+}
+
+/// Gives back what no worker has taken and none will, if it was called back.
+fn give_back(shared: &Shared, token: Token) -> bool {
+    let mut state = shared.lock();
+    let Some(entry) = state.work.give_back(token) else { return false };
+    state.ahead.give_back_begun(entry);
+    drop(state);
+    shared.bells.stepper.notify_all();
+    true
 }
 
 /// Whether an attempt was made by somebody who knows the queue's secret. Nothing of it is decoded or run before.

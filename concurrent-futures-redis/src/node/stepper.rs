@@ -1,6 +1,6 @@
 //! [`Stepper`]: the thread that answers, asks leave, gives back and drops, all in one STEP at a time.
 
-use super::ahead::{BATCH, Proposal};
+use super::ahead::{BATCH, Proposal, STALE};
 use super::line::Line;
 use super::runner::start_all;
 use super::shared::{Phase, Shared, Standing};
@@ -52,6 +52,20 @@ impl Stepper {
                 return None;
             }
             let mut deadline = None;
+            if state.standing.is_some() && !state.ahead.is_patient() {
+                let slots = self.shared.settings.slots;
+                let (called_back, next) = state.work.call_back(slots, STALE, Instant::now());
+                if !called_back.is_empty() {
+                    drop(state);
+                    // Refused by those that a worker has taken meanwhile. A lock is not held: callbacks run in here.
+                    for handle in called_back {
+                        handle.cancel();
+                    }
+                    state = self.shared.lock();
+                    continue;
+                }
+                deadline = next;
+            }
             if let Some(standing) = state.standing.clone() {
                 let now = Instant::now();
                 let begun = state.ahead.begin_by_credit(now);
@@ -69,7 +83,8 @@ impl Stepper {
                     let ended = state.work.take_ended(BATCH);
                     return Some(Batch { standing, ended, proposal });
                 }
-                deadline = state.ahead.next_stale().filter(|stale| room == 0 && *stale > now);
+                let stale = state.ahead.next_stale().filter(|stale| room == 0 && *stale > now);
+                deadline = deadline.into_iter().chain(stale).min();
             }
             let is_done = state.ahead.is_empty() && state.work.is_empty() && state.has_fetcher_ended;
             if is_done && state.is_draining() {

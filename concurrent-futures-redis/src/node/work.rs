@@ -36,6 +36,8 @@ pub(super) struct Work {
     /// What has ended and is not in a STEP, in the order of the ends.
     outbox: VecDeque<Token>,
     running: u32,
+    /// When to look again at what waits in the pool.
+    next_look: Option<Instant>,
 }
 
 struct Held {
@@ -45,6 +47,8 @@ struct Held {
     since: Instant,
     stage: Stage,
     killed: Option<Why>,
+    /// It waited for long in the pool: if no worker has taken it, it goes back.
+    is_called_back: bool,
     /// Of what began in an earlier life: its client was there in this one.
     is_client_seen: bool,
     /// Its answer found no client, and is kept until the client comes.
@@ -79,7 +83,16 @@ impl Work {
         let (entry, stage) = (Some(entry), Stage::Starting);
         self.held.insert(
             self.next,
-            Held { id, entry, since: now, stage, killed, is_client_seen: true, awaits_client: false },
+            Held {
+                id,
+                entry,
+                since: now,
+                stage,
+                killed,
+                is_called_back: false,
+                is_client_seen: true,
+                awaits_client: false,
+            },
         );
         self.next
     }
@@ -123,6 +136,49 @@ impl Work {
         let held = if is_starting { self.held.remove(&token) } else { None }?;
         self.running -= 1;
         held.entry
+    }
+
+    /// What waits in the pool for longer than `patience` while others take up its `slots` workers, each once; and when to look
+    /// again. Short tasks queue there for as long as the server may take; behind one that turns out to be long they would wait
+    /// for it.
+    pub(super) fn call_back(
+        &mut self,
+        slots: u32,
+        patience: Duration,
+        now: Instant,
+    ) -> (Vec<CancelHandle>, Option<Instant>) {
+        if self.running <= slots {
+            self.next_look = None;
+            return (Vec::new(), None);
+        }
+        // Not at every STEP: the look goes over all that runs.
+        let next_look = *self.next_look.get_or_insert(now + patience);
+        if now < next_look {
+            return (Vec::new(), Some(next_look));
+        }
+        self.next_look = Some(now + patience / 2);
+        let waits = |held: &Held| now.saturating_duration_since(held.since) >= patience;
+        let mut running: Vec<(&Token, &mut Held)> =
+            self.held.iter_mut().filter(|(_, held)| matches!(held.stage, Stage::Running(_))).collect();
+        // The pool takes them in this order: the first are those that run.
+        running.sort_unstable_by_key(|(token, _)| **token);
+        let called = running.into_iter().skip(slots as usize).filter_map(|(_, held)| {
+            let Stage::Running(handle) = &held.stage else { return None };
+            let is_meant = waits(held) && held.entry.is_some() && held.killed.is_none();
+            (is_meant && !std::mem::replace(&mut held.is_called_back, true)).then(|| handle.clone())
+        });
+        (called.collect(), self.next_look)
+    }
+
+    /// It was cancelled in the pool because it was called back: gives its entry. None if that isn't why, or if its entry is of
+    /// an earlier life.
+    pub(super) fn give_back(&mut self, token: Token) -> Option<EntryId> {
+        let held = self.held.get(&token)?;
+        let is_back = held.is_called_back && held.killed.is_none() && matches!(held.stage, Stage::Running(_));
+        let entry = held.entry.filter(|_| is_back)?;
+        self.held.remove(&token);
+        self.running -= 1;
+        Some(entry)
     }
 
     /// Takes at most `most` ends out of the outbox. What can't be answered is put back by [`put_back`](Self::put_back).
