@@ -9,12 +9,8 @@ from celery.result import ResultSet
 
 url = os.environ["PEERS_URL"]
 app = celery.Celery("celery_peer", broker=url, backend=url)
-app.conf.update(
-    accept_content=["pickle"],
-    task_serializer="pickle",
-    result_serializer="pickle",
-    worker_prefetch_multiplier=64,
-)
+# A worker takes some ahead.
+app.conf.worker_prefetch_multiplier = 64
 
 
 @app.task
@@ -34,7 +30,7 @@ def start_worker(number):
     options = ["--pool", os.environ.get("PEERS_CELERY_POOL", "solo"), "--concurrency", "1", "--loglevel", "ERROR"]
     options += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--hostname", f"peer{number}@%h"]
     command = [sys.executable, "-m", "celery", "--app", "celery_peer", "worker", *options]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ if __name__ == "__main__":
     import rq_peer
 
     command = [sys.executable, __file__, "worker"]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     workers = [subprocess.Popen(command, **quiet) for _ in range(3)]
     try:
         reading.serve(rq_peer.trip, rq_peer.trip, rq_peer.run_all)

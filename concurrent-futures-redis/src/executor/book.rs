@@ -81,7 +81,7 @@ pub(super) struct Outgoing {
 
 /// A task that is over: what is to be done without the lock, since it runs the user's callbacks.
 pub(super) enum Ended {
-    Reply(Task, Arc<[u8]>),
+    Reply(Task, Vec<u8>),
     Error(Task, TaskError),
 }
 
@@ -196,7 +196,7 @@ impl Book {
 
     /// C2: an answer of this life. What lies at the mark or before it was looked at already. Without a reply it is no answer
     /// of a node's.
-    pub(super) fn answer(&mut self, answer: &Answer, reply: Option<Arc<[u8]>>) -> Option<Ended> {
+    pub(super) fn answer(&mut self, answer: &Answer, reply: Option<Vec<u8>>) -> Option<Ended> {
         let at = answer.entry?;
         if at <= self.mark {
             return None;

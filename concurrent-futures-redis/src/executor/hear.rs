@@ -7,7 +7,6 @@ use super::client::{Client, Up};
 use crate::engine::{Fault, Link};
 use crate::logging;
 use crate::wire::{Answer, Payload};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Answers that are read at once.
@@ -81,7 +80,7 @@ fn take(client: &Client, me: u64, up: &Up, link: &mut dyn Link, answers: Vec<Ans
 }
 
 /// An answer, and its reply if a node has given it.
-pub(super) type Heard = (Answer, Option<Arc<[u8]>>);
+pub(super) type Heard = (Answer, Option<Vec<u8>>);
 
 /// Answers with their replies, large ones from beside the stream. One that is gone was read before a break; its task is
 /// resolved, or has another answer.
@@ -94,8 +93,8 @@ pub(super) fn with_values(
     let mut values = Vec::with_capacity(answers.len());
     for answer in answers {
         let reply = match &answer.reply {
-            Payload::Inline(bytes) => bytes.clone(),
-            Payload::Beside => Arc::from(link.get_result(&up.life, &answer.id)?.unwrap_or_default()),
+            Payload::Inline(bytes) => bytes.to_vec(),
+            Payload::Beside => link.get_result(&up.life, &answer.id)?.unwrap_or_default(),
         };
         // What is not sealed by a node is not looked at any further: the task waits for its own answer.
         let is_genuine =

@@ -4,7 +4,6 @@
 use super::book::{Book, Ended};
 use crate::wire::{Answer, AttemptId, EntryId, Kind, Name, Payload, Testimony};
 use concurrent_futures::{Future, Task, TaskError, TaskOptions};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::from_secs(10);
@@ -52,8 +51,7 @@ fn answer(place: u64, id: AttemptId, kind: Kind) -> Answer {
 
 /// Enters an answer, and resolves what it resolves.
 fn hear(book: &mut Book, place: u64, id: AttemptId, kind: Kind) -> bool {
-    let reply: Arc<[u8]> = Arc::from(&b"a node"[..]);
-    let ended = book.answer(&answer(place, id, kind), Some(reply));
+    let ended = book.answer(&answer(place, id, kind), Some(b"a node".to_vec()));
     resolve(ended)
 }
 

@@ -109,7 +109,7 @@ fn ended(
         (TaskError::Cancelled | TaskError::Abandoned, why) if why != Some(Why::Ordered) => {
             let told =
                 format!("{}\n{}", shared.lock().name, why.and_then(cause).unwrap_or("its node gave it up"));
-            Outcome { kind: Kind::Lost, reply: told.as_bytes().into() }
+            Outcome { kind: Kind::Lost, reply: told.into_bytes().into() }
         }
         (error, _) => {
             if let TaskError::Broken(broken) = &error {

@@ -139,7 +139,7 @@ impl Stepper {
                 entry: ended.entry,
                 id: ended.id.clone(),
                 kind: ended.outcome.kind,
-                reply: if reply.len() > INLINE { Payload::Beside } else { Payload::Inline(reply.clone()) },
+                reply: if reply.len() > INLINE { Payload::Beside } else { Payload::Inline(reply[..].into()) },
                 seal: Vec::new(),
             };
             if let Some(secret) = secret {

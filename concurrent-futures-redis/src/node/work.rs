@@ -26,7 +26,8 @@ pub(super) enum Why {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Outcome {
     pub(super) kind: Kind,
-    pub(super) reply: Arc<[u8]>,
+    /// As it came from the pool: a large one is not copied.
+    pub(super) reply: Arc<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -326,7 +327,7 @@ mod tests {
     }
 
     fn outcome() -> Outcome {
-        Outcome { kind: Kind::Done, reply: b"reply"[..].into() }
+        Outcome { kind: Kind::Done, reply: b"reply".to_vec().into() }
     }
 
     fn handle() -> concurrent_futures::CancelHandle {

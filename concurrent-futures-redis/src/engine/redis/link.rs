@@ -109,11 +109,10 @@ impl RedisLink {
         self.run(script, &call)
     }
 
-    /// Sends commands at once, and gives the answer of each.
-    fn ask_all(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, Fault> {
+    /// Sends commands at once, as they go over the wire, and gives the answer of each.
+    fn ask_all(&mut self, packed: &[u8], count: usize) -> Result<Vec<Value>, Fault> {
         self.check_alive()?;
-        let packed: Vec<u8> = commands.iter().flat_map(Cmd::get_packed_command).collect();
-        let answers = self.connection.req_packed_commands(&packed, 0, commands.len());
+        let answers = self.connection.req_packed_commands(packed, 0, count);
         self.made(answers)
     }
 
@@ -129,12 +128,17 @@ impl RedisLink {
 
     fn put(&mut self, kind: &str, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<bool, Fault> {
         let field = value::field(id);
-        let mut set = cmd("HSET");
-        set.arg(self.keys.own(&life.0, &format!("{kind}:{}", id.client))).arg(&field).arg(bytes);
+        let key = self.keys.own(&life.0, &format!("{kind}:{}", id.client));
         let mut put = call(&scripts::PUT, &self.keys, &life.0);
         put.arg(kind).arg(&*id.client).arg(&field);
-        // Through the script alone the value would be copied twice more.
-        let answers = self.ask_all(&[cmd("MULTI"), set, put.clone(), cmd("EXEC")])?;
+        // Room for the value and all around it, so that it is copied once. By the script alone, the server would copy it twice
+        // more.
+        let mut packed = Vec::with_capacity(bytes.len() + 1024);
+        cmd("MULTI").write_packed_command(&mut packed);
+        value::pack(&[b"HSET", key.as_bytes(), field.as_bytes(), bytes], &mut packed);
+        put.write_packed_command(&mut packed);
+        cmd("EXEC").write_packed_command(&mut packed);
+        let answers = self.ask_all(&packed, 4)?;
         let mut last = Value::Nil;
         for answer in answers {
             last = self.check(answer)?;
@@ -153,7 +157,9 @@ impl RedisLink {
         let (mut current, mut get) = (cmd("GET"), cmd("HGET"));
         current.arg(&self.keys.life);
         get.arg(self.keys.own(&life.0, &format!("{kind}:{}", id.client))).arg(value::field(id));
-        let mut answers = self.ask_all(&[current, get])?.into_iter();
+        let mut packed = current.get_packed_command();
+        get.write_packed_command(&mut packed);
+        let mut answers = self.ask_all(&packed, 2)?.into_iter();
         let mut next = || self.check(answers.next().unwrap_or_default());
         let (current, found) = (next()?, next()?);
         if value::text(current).as_deref() != Some(&*life.0) {

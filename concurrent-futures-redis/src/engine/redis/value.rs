@@ -164,6 +164,16 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(MOST).clamp(1, MOST)
 }
 
+/// Writes a command as it goes over the wire. [`Cmd`](redis::Cmd) would copy each argument once more.
+pub(super) fn pack(command: &[&[u8]], into: &mut Vec<u8>) {
+    into.extend_from_slice(format!("*{}\r\n", command.len()).as_bytes());
+    for word in command {
+        into.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        into.extend_from_slice(word);
+        into.extend_from_slice(b"\r\n");
+    }
+}
+
 /// Where a value beside the stream lies in its hash.
 pub(super) fn field(id: &AttemptId) -> String {
     format!("{}/{}", id.seq, id.attempt)
@@ -234,4 +244,18 @@ pub(super) fn witness(name: String, told: &str, held: &str) -> Option<Witness> {
         is_incomplete: is_incomplete == "1",
     };
     Some((name.into(), testimony))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pack;
+
+    #[test]
+    fn a_command_is_packed_as_the_crate_does() {
+        let mut packed = b"before".to_vec();
+        pack(&[b"HSET", b"key", b"", &[7; 300]], &mut packed);
+        let mut command = redis::cmd("HSET");
+        command.arg("key").arg("").arg(&[7_u8; 300][..]);
+        assert_eq!(packed, [&b"before"[..], &command.get_packed_command()].concat());
+    }
 }
