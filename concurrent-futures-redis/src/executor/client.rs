@@ -10,7 +10,7 @@ use concurrent_futures::{Broken, Registration, Rejected, Shutdown, Task, TaskErr
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) struct Client {
     pub(super) engine: Arc<dyn Engine>,
@@ -19,13 +19,25 @@ pub(super) struct Client {
     build: Name,
     pub(super) secret: Option<Secret>,
     state: Mutex<State>,
-    /// Anything that a thread of the executor, or one that waits for its end, may wait for.
-    changed: Condvar,
+    pub(super) bells: Bells,
     /// Waited at by submitters for room in the queue.
     room: Condvar,
     /// For steps that a caller's own thread makes: CANCEL and orders.
     asking: Mutex<Option<Asking>>,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What each thread sleeps on. What happens with every task rings one of them: a thread that is woken in vain delays the others.
+#[derive(Default)]
+pub(super) struct Bells {
+    /// Tasks to submit, or room for them.
+    pub(super) ship: Condvar,
+    /// The connection is lost, or something is to be taken back.
+    pub(super) keep: Condvar,
+    /// The listener begins to resolve.
+    pub(super) deputy: Condvar,
+    /// There is a connection, or a task less.
+    changed: Condvar,
 }
 
 /// A link for one connection of the client's.
@@ -49,6 +61,8 @@ pub(super) struct State {
     pub(super) heard: u64,
     /// Whether the listener runs the user's code.
     pub(super) is_resolving: bool,
+    /// The deputy sleeps until it is woken.
+    pub(super) is_deputy_asleep: bool,
     /// Which listener is in charge.
     pub(super) listener: u64,
     /// What is in the stream is to be taken back.
@@ -102,10 +116,11 @@ impl Client {
                 gone: None,
                 heard: 0,
                 is_resolving: false,
+                is_deputy_asleep: false,
                 listener: 0,
                 is_cancelling: false,
             }),
-            changed: Condvar::new(),
+            bells: Bells::default(),
             room: Condvar::new(),
             asking: Mutex::new(None),
             threads: Mutex::new(Vec::new()),
@@ -116,21 +131,11 @@ impl Client {
         self.state.lock()
     }
 
+    /// Wakes whoever waits for anything.
     pub(super) fn notify(&self) {
-        self.changed.notify_all();
-    }
-
-    pub(super) fn wait(&self, state: &mut MutexGuard<'_, State>, timeout: Duration) {
-        self.changed.wait_for(state, timeout);
-    }
-
-    pub(super) fn wait_until(&self, state: &mut MutexGuard<'_, State>, deadline: Option<Instant>) -> bool {
-        match deadline {
-            None => {
-                self.changed.wait(state);
-                true
-            }
-            Some(deadline) => !self.changed.wait_until(state, deadline).timed_out(),
+        let Bells { ship, keep, deputy, changed } = &self.bells;
+        for bell in [ship, keep, deputy, changed] {
+            bell.notify_all();
         }
     }
 
@@ -146,7 +151,7 @@ impl Client {
             if let Line::Up(up) = &state.line {
                 return Some(up.clone());
             }
-            self.changed.wait(&mut state);
+            self.bells.changed.wait(&mut state);
         }
     }
 
@@ -221,7 +226,7 @@ impl Client {
                 state.book.enter(task, parcel);
                 drop(state);
                 if was_idle {
-                    self.notify();
+                    self.bells.ship.notify_one();
                 }
             }
             Some(error) => {
@@ -268,7 +273,7 @@ impl Client {
         state.book.totals.finished += finished;
         state.book.totals.failed += count - finished;
         drop(state);
-        self.notify();
+        self.bells.changed.notify_all();
     }
 
     // ---- the end ------------------------------------------------------------------------------------
@@ -312,12 +317,16 @@ impl Client {
     /// Waits until every task is resolved; false if the deadline came first.
     pub(super) fn await_empty(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
-        while !state.book.is_empty() {
-            if !self.wait_until(&mut state, deadline) && !state.book.is_empty() {
-                return false;
+        let is_waited_for = |state: &mut State| !state.book.is_empty();
+        match deadline {
+            None => {
+                self.bells.changed.wait_while(&mut state, is_waited_for);
+                true
+            }
+            Some(deadline) => {
+                !self.bells.changed.wait_while_until(&mut state, is_waited_for, deadline).timed_out()
             }
         }
-        true
     }
 
     /// Has the threads leave.

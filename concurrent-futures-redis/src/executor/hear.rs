@@ -7,7 +7,7 @@ use super::client::{Client, Up};
 use crate::engine::{Fault, Link};
 use crate::logging;
 use crate::wire::{Answer, Payload};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Answers that are read at once.
 const MOST: usize = 512;
@@ -69,8 +69,16 @@ fn take(client: &Client, me: u64, up: &Up, link: &mut dyn Link, answers: Vec<Ans
     }
     let ended = state.book.answers(answers);
     (state.is_resolving, state.heard) = (true, state.heard + 1);
+    let (is_deputy_asleep, has_queued) =
+        (std::mem::take(&mut state.is_deputy_asleep), state.book.queued() > 0);
     drop(state);
-    client.notify();
+    if has_queued {
+        // There is room in the window, or something to be tried again.
+        client.bells.ship.notify_one();
+    }
+    if is_deputy_asleep {
+        client.bells.deputy.notify_one();
+    }
     client.resolve(ended);
     let mut state = client.lock();
     if state.listener == me {
@@ -127,12 +135,12 @@ pub(super) fn await_stuck(client: &Client) -> Option<u64> {
         }
         seen = heard;
         if state.book.is_empty() && !state.is_resolving {
-            client.wait_until(&mut state, None);
-        } else {
-            // A wait that nobody cuts short: notifications come with every answer.
-            drop(state);
-            std::thread::sleep(LOOK);
-            state = client.lock();
+            state.is_deputy_asleep = true;
+            client.bells.deputy.wait(&mut state);
+            state.is_deputy_asleep = false;
         }
+        // However many answers come meanwhile, it is not woken again.
+        let next = Instant::now() + LOOK;
+        while !state.is_over() && !client.bells.deputy.wait_until(&mut state, next).timed_out() {}
     }
 }

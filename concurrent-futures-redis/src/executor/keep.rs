@@ -135,7 +135,7 @@ impl Keeper {
             return self.pause_a_while();
         }
         let is_open = matches!(state.phase, Phase::Open);
-        client.wait(&mut state, self.pause);
+        client.bells.keep.wait_for(&mut state, self.pause);
         drop(state);
         if is_open {
             logging::debug(format_args!("{}: no connection yet: {fault}", client.describe()));
@@ -147,7 +147,7 @@ impl Keeper {
     fn pause_a_while(&self) {
         let mut state = self.client.lock();
         if !state.is_over() {
-            self.client.wait(&mut state, self.pause);
+            self.client.bells.keep.wait_for(&mut state, self.pause);
         }
     }
 
@@ -164,9 +164,8 @@ impl Keeper {
         let is_urgent = state.book.is_in_doubt();
         let beat = client.options.beat();
         let until = Instant::now() + if is_urgent { beat / 4 } else { beat };
-        // Every answer notifies: a beat is none the earlier for that.
         while state.is_up(up.number) && !state.is_over() && !state.is_cancelling {
-            if !client.wait_until(&mut state, Some(until)) {
+            if client.bells.keep.wait_until(&mut state, until).timed_out() {
                 break;
             }
         }

@@ -69,14 +69,14 @@ fn next_batch(client: &Client, up: &Up) -> Option<Vec<Outgoing>> {
         if state.is_full {
             // Answers make room, or other clients do.
             state.is_full = false;
-            client.wait(&mut state, FULL_PAUSE);
+            client.bells.ship.wait_for(&mut state, FULL_PAUSE);
             continue;
         }
         let batch = take(client, &mut state);
         if !batch.is_empty() {
             return Some(batch);
         }
-        client.wait_until(&mut state, None);
+        client.bells.ship.wait(&mut state);
     }
 }
 

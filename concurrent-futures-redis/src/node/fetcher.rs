@@ -124,7 +124,7 @@ impl Fetcher {
         if entries.is_empty() {
             return;
         }
-        let loads = {
+        let (loads, is_any_left) = {
             let mut state = self.shared.lock();
             if !state.stands(&standing.name) {
                 return;
@@ -133,9 +133,12 @@ impl Fetcher {
             state.ahead.arrive(entries, now);
             let begun = state.ahead.begin_by_credit(now);
             state.ask_for_beat(&self.shared.bells);
-            state.begin(begun, &standing.life)
+            (state.begin(begun, &standing.life), state.ahead.len() > 0)
         };
-        self.shared.bells.stepper.notify_all();
+        // What began by credit leaves nothing to say before it ends.
+        if is_any_left {
+            self.shared.bells.stepper.notify_all();
+        }
         start_all(&self.shared, loads);
     }
 }

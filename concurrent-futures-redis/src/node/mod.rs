@@ -12,6 +12,7 @@
 
 mod ahead;
 mod args;
+mod awaited;
 mod builder;
 mod error;
 mod fetcher;

@@ -1,5 +1,6 @@
 //! How what has begun gets into the local pool, and what its end is to its client.
 
+use super::awaited::when_done;
 use super::forward::forward;
 use super::shared::{Load, Shared};
 use super::work::{Outcome, Token, Why};
@@ -58,7 +59,7 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
     };
     let handle = future.cancel_handle();
     let weak = Arc::downgrade(shared);
-    future.on_done(move |outcome| {
+    when_done(future, move |outcome| {
         if let Some(shared) = weak.upgrade() {
             if matches!(outcome, Err(TaskError::Cancelled)) && give_back(&shared, token) {
                 return;

@@ -21,10 +21,16 @@ const STEP: Duration = Duration::from_secs(20);
 /// How many entries a page of SCAN looks at: their parcels go through the script's memory.
 const PAGE: usize = 500;
 
+/// How many answers a client that listens reads before it says how far it has come: for each one alone the server would be as
+/// busy with that as with the answer.
+const MARK_AFTER: usize = 64;
+
 pub(super) struct RedisLink {
     connection: Connection,
     keys: Arc<Keys>,
     address: String,
+    /// How many answers were read since the server was told so.
+    unmarked: usize,
     /// How long the connection waits for an answer at present.
     patience: Duration,
     /// Why it is of no use any more. What comes after an answer that was missed would be taken for another's.
@@ -48,7 +54,14 @@ fn call(script: &Script, keys: &Keys, first: &str) -> Cmd {
 
 impl RedisLink {
     pub(super) fn new(connection: Connection, keys: Arc<Keys>, address: String) -> Result<Self, Fault> {
-        let mut link = RedisLink { connection, keys, address, patience: Duration::ZERO, lost: None };
+        let mut link = RedisLink {
+            connection,
+            keys,
+            address,
+            unmarked: MARK_AFTER,
+            patience: Duration::ZERO,
+            lost: None,
+        };
         let set = link.connection.set_write_timeout(Some(STEP));
         link.made(set)?;
         link.wait_for(Duration::ZERO)?;
@@ -381,8 +394,11 @@ impl Link for RedisLink {
         most: usize,
         wait: Duration,
     ) -> Result<Vec<Answer>, Fault> {
-        // Not in one trip: were the life over, the read would have to wait to its end all the same.
-        self.run_with(&scripts::MARK, life, &[client, &after.to_string(), &after.next().to_string()])?;
+        if wait.is_zero() || self.unmarked >= MARK_AFTER {
+            // Not in one trip: were the life over, the read would have to wait to its end all the same.
+            self.run_with(&scripts::MARK, life, &[client, &after.to_string(), &after.next().to_string()])?;
+            self.unmarked = 0;
+        }
         let key = self.keys.own(&life.0, &format!("replies:{client}"));
         let page = self.read_stream(&key, after, most, wait)?;
         let mut wakes = cmd("XDEL");
@@ -405,6 +421,9 @@ impl Link for RedisLink {
             wakes.arg(id.to_string());
             is_woken = true;
         }
+        // Values beside the stream are removed soon, and the rest while nothing happens.
+        let is_large = answers.iter().any(|answer| answer.reply == Payload::Beside);
+        self.unmarked += if is_large || answers.is_empty() { MARK_AFTER } else { answers.len() };
         if is_woken {
             // If this fails, the next step says it.
             let _ = self.ask(&wakes);
