@@ -51,7 +51,7 @@ struct Arguments {
     #[command(subcommand)]
     part: Option<Part>,
     /// How often each case is measured with each subject
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// A small part of the work: shows that everything runs, not how fast
     #[arg(long)]

@@ -38,6 +38,8 @@ impl Peer {
             .current_dir(folder)
             .env("PEERS_URL", format!("{url}/1"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            // Celery warns of being root, at length.
+            .env("PYTHONWARNINGS", "ignore")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

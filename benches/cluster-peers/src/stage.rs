@@ -54,7 +54,7 @@ impl Stage {
                 let subject = &mut self.subjects[(turn + round as usize) % count];
                 let times = times(*case, subject.name(), is_quick);
                 // What has slept is woken first, and not measured.
-                subject.read(*case, times / 20 + 1)?;
+                subject.read(*case, times / 10 + 1)?;
                 if let Some(reading) = subject.read(*case, times)? {
                     readings.note(*case, subject.name(), reading);
                 }
@@ -64,18 +64,18 @@ impl Stage {
     }
 }
 
-/// Enough for a second or so.
+/// Little at a time: what else the machine has to do changes from second to second, and should meet all alike.
 fn times(case: Case, subject: &str, is_quick: bool) -> usize {
     let is_quick_one = matches!(subject, "ours" | "bare echo");
     let times = match case {
-        Case::Trip if is_quick_one => 2_000,
-        Case::Trip => 200,
-        Case::Mib if is_quick_one => 100,
-        Case::Mib => 20,
-        _ if is_quick_one => 30_000,
-        _ => 600,
+        Case::Trip if is_quick_one => 500,
+        Case::Trip => 100,
+        Case::Mib if is_quick_one => 40,
+        Case::Mib => 10,
+        _ if is_quick_one => 20_000,
+        _ => 300,
     };
-    if is_quick { times / 20 } else { times }
+    if is_quick { times / 10 } else { times }
 }
 
 /// The median of so many trips, in microseconds; what `argument` takes is not counted.

@@ -18,7 +18,7 @@ const QUEUE: &str = "xrays";
 const DRAWN: u64 = 14;
 
 /// How many pictures are made small for a reading: each file so often as it takes.
-const PICTURES: usize = 280;
+const PICTURES: usize = 140;
 
 pub(crate) fn read(url: &str, arguments: &Arguments, readings: &mut Readings) -> Result<(), Failure> {
     let drawn = tempfile::tempdir()?;
@@ -26,7 +26,7 @@ pub(crate) fn read(url: &str, arguments: &Arguments, readings: &mut Readings) ->
         Some(folder) => folder.clone(),
         None => draw(drawn.path())?,
     };
-    let pictures = if arguments.quick { PICTURES / 20 } else { PICTURES };
+    let pictures = if arguments.quick { PICTURES / 10 } else { PICTURES };
     let files: Vec<PathBuf> = jpegs(&folder)?.into_iter().cycle().take(pictures).collect();
     if files.is_empty() {
         return Err(format!("{} has no JPEGs", folder.display()).into());

@@ -1,16 +1,6 @@
--- Before every script but `enter.lua`.
--- KEYS[1]: where the life of this queue and build is kept; KEYS[2]: the nodes of the queue, of all builds.
--- ARGV[1]: the life that the caller believes in.
-local life = ARGV[1]
-local own = KEYS[1]:sub(1, -#'life' - 1) .. life .. ':'
-local tasks = own .. 'tasks'
+-- What scripts have in common, behind `life.lua`.
 local clients = own .. 'clients'
 local DAY = 86400000
-local OVER = redis.error_reply('OVER the life is over')
-
-local function is_over()
-  return redis.call('GET', KEYS[1]) ~= life or redis.call('EXISTS', tasks) == 0
-end
 
 -- Once a script has called a command that writes, the server refuses it none for want of memory. This one writes nothing.
 local function free()

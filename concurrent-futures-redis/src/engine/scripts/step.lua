@@ -17,7 +17,6 @@ local function held_among(begins, node)
   end
 end
 
-free()
 local me = ARGV[2]
 -- How many arguments they take.
 local begins = 2 * tonumber(ARGV[5])
@@ -26,13 +25,19 @@ local drops = tonumber(ARGV[7 + begins + backs])
 local first = 8 + begins + backs + drops
 
 -- First what makes room: a full server must take answers.
-local ids, fields_of = {}, {}
+local ids, fields_of, has_args = {}, {}, {}
 for i = first, #ARGV, 8 do
+  local client = ARGV[i + 1]
   if ARGV[i] ~= '' then ids[#ids + 1] = ARGV[i] end
-  local fields = fields_of[ARGV[i + 1]] or {}
-  fields_of[ARGV[i + 1]] = fields
-  fields[#fields + 1] = ARGV[i + 2] .. '/' .. ARGV[i + 3]
+  if has_args[client] == nil then has_args[client] = redis.call('EXISTS', own .. 'args:' .. client) == 1 end
+  if has_args[client] then
+    local fields = fields_of[client] or {}
+    fields_of[client] = fields
+    fields[#fields + 1] = ARGV[i + 2] .. '/' .. ARGV[i + 3]
+  end
 end
+-- Without an answer that has an entry, nothing has been written yet.
+if #ids == 0 then free() end
 in_batches(ids, function(...)
   redis.call('XACK', tasks, 'nodes', ...)
   redis.call('XDEL', tasks, ...)
@@ -65,7 +70,6 @@ if alive == 1 then
     end
   end
   redis.call('HSET', own .. 'limit:' .. me, 'm', ARGV[3], 'credit', ARGV[4])
-  redis.call('PEXPIRE', own .. 'limit:' .. me, DAY)
 end
 
 for k = 1, backs do
