@@ -7,7 +7,8 @@ import sys
 import redis
 import rq
 
-connection = redis.Redis.from_url(os.environ["PEERS_URL"])
+# Longer than the wait for a result.
+connection = redis.Redis.from_url(os.environ["PEERS_URL"], socket_timeout=120)
 queue = rq.Queue("peers", connection=connection)
 
 

@@ -222,7 +222,9 @@ impl RedisLink {
             let (mut take, mut remove) = (cmd("XACK"), cmd("XDEL"));
             take.arg(&tasks).arg("nodes").arg(&strangers);
             remove.arg(&tasks).arg(&strangers);
-            self.ask_all(&[take, remove])?;
+            let mut packed = take.get_packed_command();
+            remove.write_packed_command(&mut packed);
+            self.ask_all(&packed, 2)?;
             logging::warn(format_args!(
                 "{}: {} entries of {tasks} are no tasks and were removed: somebody else writes there",
                 self.address,
