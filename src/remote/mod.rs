@@ -67,9 +67,9 @@ pub unsafe fn execute(parcel: &[u8]) -> Vec<u8> {
 pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mut Vec<u8>) {
     let parts = Parts::read(parcel);
     outcome::begin(parts.as_ref().ok().map(|parts| &parts.header), reply);
-    let resolved = parts.and_then(|Parts { header, argument, blobs }| {
+    let resolved = parts.and_then(|Parts { header, argument, blobs: (blobs, count) }| {
         let resolve = |offset: Offset| offset.resolve().map_err(|Elsewhere| BadParcel::NoCode);
-        let held: Vec<Held> = read_blobs(blobs)?.into_iter().map(blob::hold).collect();
+        let held: Vec<Held> = read_blobs(blobs, count)?.into_iter().map(blob::hold).collect();
         Ok((resolve(header.route.runner)?, resolve(header.route.function)?, argument, held))
     });
     match resolved {

@@ -4,8 +4,8 @@
 //! magic 4 | attempt 4 | nonce 8 | id 8 | outcome
 //! ```
 //!
-//! An outcome is one byte that says which kind, and what belongs to it. A value that carries blobs has the value's length before it
-//! and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is a list of outcomes, each with its
+//! An outcome is one byte that says which kind, and what belongs to it. A value that carries blobs has the value's length and the
+//! number of blobs before it and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is a list of outcomes, each with its
 //! length before it, so that one item that can't be decoded costs that item.
 
 use super::codec::{self, Arrived};
@@ -123,7 +123,8 @@ fn append_blobs(blobs: &[Arc<Blob>], start: usize, reply: &mut Vec<u8>) {
     }
     reply[start] = tag::CARRIES;
     let len = (reply.len() - start - 1) as u64;
-    reply.splice(start + 1..start + 1, len.to_le_bytes());
+    let numbers = [&len.to_le_bytes()[..], &(blobs.len() as u32).to_le_bytes()].concat();
+    reply.splice(start + 1..start + 1, numbers);
     for blob in blobs {
         write_blob(blob, reply);
     }
@@ -132,9 +133,11 @@ fn append_blobs(blobs: &[Arc<Blob>], start: usize, reply: &mut Vec<u8>) {
 /// Reads a value and the blobs that it carries.
 fn read_carrying<R: DeserializeOwned>(mut rest: Arrived<'_>) -> Result<R, TaskError> {
     let len = length(&mut rest)?;
+    let (count, rest) = rest.front(4).ok_or_else(cut)?;
+    let count = u32::from_le_bytes(count.try_into().map_err(|_| cut())?);
     let (value, blobs) = rest.split(len).ok_or_else(cut)?;
     let blobs = blobs.front(blobs.len()).ok_or_else(cut)?.0;
-    let _held: Vec<Held> = read_blobs(blobs).map_err(|_| cut())?.into_iter().map(blob::hold).collect();
+    let _held: Vec<Held> = read_blobs(blobs, count).map_err(|_| cut())?.into_iter().map(blob::hold).collect();
     read_value(value)
 }
 

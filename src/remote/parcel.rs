@@ -57,8 +57,8 @@ impl Parcel {
     /// [`TaskError::Codec`] at [`Stage::Parcel`], or
     /// [`Rejected::ForeignBuild`].
     pub fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, TaskError> {
-        let Parts { header, argument, blobs } = Parts::read(&bytes)?;
-        let (blobs, end) = (read_blobs(blobs)?, Header::LEN + argument.len());
+        let Parts { header, argument, blobs: (blobs, count) } = Parts::read(&bytes)?;
+        let (blobs, end) = (read_blobs(blobs, count)?, Header::LEN + argument.len());
         bytes.truncate(end);
         Header::set_blobs(&mut bytes, 0);
         Ok(Parcel { attempt: header.attempt, bytes, blobs, whole: OnceLock::new() })
@@ -120,10 +120,10 @@ pub(super) fn write_blob(blob: &Blob, out: &mut Vec<u8>) {
     out.extend_from_slice(blob.bytes());
 }
 
-/// Reads what `write_blob` wrote, all of it: as many of them as there are.
-pub(super) fn read_blobs(mut bytes: &[u8]) -> Result<Vec<Arc<Blob>>, BadParcel> {
+/// Reads what `write_blob` wrote: all of these bytes.
+pub(super) fn read_blobs(mut bytes: &[u8], count: u32) -> Result<Vec<Arc<Blob>>, BadParcel> {
     let mut blobs: Vec<Arc<Blob>> = Vec::new();
-    while !bytes.is_empty() {
+    for _ in 0..count {
         let (id, rest) = BlobId::read(bytes).ok_or(BadParcel::Cut)?;
         let (len, rest) = rest.split_first_chunk().ok_or(BadParcel::Cut)?;
         let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| BadParcel::Cut)?;
@@ -132,15 +132,15 @@ pub(super) fn read_blobs(mut bytes: &[u8]) -> Result<Vec<Arc<Blob>>, BadParcel> 
         blobs.push(Arc::new(Blob::arrived(id, Content::Heap(content.to_vec()), blobs.clone())));
         bytes = rest;
     }
-    Ok(blobs)
+    if bytes.is_empty() { Ok(blobs) } else { Err(BadParcel::Cut) }
 }
 
 /// A parcel as it was read.
 pub(crate) struct Parts<'a> {
     pub(crate) header: Header,
     pub(crate) argument: Arrived<'a>,
-    /// The bytes of those that it has by value.
-    pub(crate) blobs: &'a [u8],
+    /// The bytes of those that it has by value, and how many they are.
+    pub(crate) blobs: (&'a [u8], u32),
 }
 
 impl fmt::Debug for Parcel {
@@ -222,10 +222,10 @@ impl<'a> Parts<'a> {
         if head[40..40 + Fingerprint::LEN] != *Fingerprint::own().as_bytes() {
             return Err(BadParcel::Foreign);
         }
-        let has_blobs = head[60..64] != [0; 4];
+        let count = u32::from_le_bytes(head[60..64].try_into().expect("four bytes"));
         let len = usize::try_from(number(head, 64)).map_err(|_| BadParcel::Cut)?;
         let (argument, blobs) = rest.split(len).ok_or(BadParcel::Cut)?;
-        if has_blobs == blobs.is_empty() {
+        if (count == 0) != blobs.is_empty() {
             return Err(BadParcel::Cut);
         }
         let blobs = blobs.front(blobs.len()).ok_or(BadParcel::Cut)?.0;
@@ -235,7 +235,7 @@ impl<'a> Parts<'a> {
         };
         let (nonce, id) = (number(head, 8), number(head, 16));
         let header = Header { attempt: (number(head, 0) >> 32) as u32, id, nonce, route };
-        Ok(Parts { header, argument, blobs })
+        Ok(Parts { header, argument, blobs: (blobs, count) })
     }
 }
 

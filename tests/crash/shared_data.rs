@@ -4,6 +4,7 @@ use crate::house::{NAME, alone, in_own_process, scale, signal};
 use crate::support::eventually;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{ProcessPoolBuilder, Shared, SharedBytes, TaskError, TaskOptions, WorkerOutput};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -32,12 +33,12 @@ fn a_storm_of_kills() {
     alone(LIMIT, || {
         let pool = pool(2).build().unwrap();
         let (mut lost, mut kills) = (0, 0);
-        for round in 0..20 * scale() {
+        for round in 0..10 * scale() {
             // Handles that come and go, and tasks that are tried again.
             let bytes = pattern(LARGE + round);
             let numbers = Shared::new((0..20_000).collect::<Vec<u64>>());
             let options = || TaskOptions::new().retries(u32::from(round % 2 == 0));
-            let sums: Vec<_> = (0..200)
+            let sums: Vec<_> = (0..100)
                 .map(|at| pool.submit_with(options(), look, (bytes.slice(..), numbers.clone(), at)))
                 .collect();
             drop((bytes, numbers));
@@ -64,7 +65,7 @@ fn a_storm_of_kills() {
 fn descriptors_are_back_when_handles_are_gone() {
     alone(LIMIT, || {
         let pool = pool(2).build().unwrap();
-        for _ in 0..50 {
+        for _ in 0..20 {
             let bytes = pattern(LARGE);
             let tasks = (0..4).map(|at| (bytes.clone(), Shared::new(vec![0; 100_000]), at));
             assert!(pool.map(look, tasks).all(|sum| sum.is_ok()));
@@ -72,6 +73,44 @@ fn descriptors_are_back_when_handles_are_gone() {
         // A worker has nothing left either, and so as many as when it came up.
         let descriptors = |()| std::fs::read_dir("/proc/self/fd").unwrap().count();
         eventually(|| pool.submit(descriptors, ()).result().unwrap() < 20);
+    });
+}
+
+/// What of a process's memory is sealed bytes, each page divided by the processes that have it.
+fn share(pid: u32) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let (mut is_inside, mut sum) = (false, 0);
+    for line in text.lines() {
+        if let Some(kilobytes) = line.strip_prefix("Pss:").filter(|_| is_inside) {
+            sum += 1024 * kilobytes.trim().trim_end_matches(" kB").parse::<usize>().unwrap();
+        } else if line.split(' ').next().is_some_and(|word| word.contains('-')) {
+            is_inside = line.contains("memfd:concurrent-futures") && line.contains("r--p");
+        }
+    }
+    sum
+}
+
+#[test]
+fn bytes_are_in_memory_once_whatever_the_number_of_workers() {
+    alone(LIMIT, || {
+        const LEN: usize = 24 << 20;
+        let (pool, bytes) = (pool(4).build().unwrap(), pattern(LEN));
+        let add = |bytes: SharedBytes| {
+            let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+            (std::process::id(), sum)
+        };
+        let sum = add(bytes.clone()).1;
+        // Until each of them has read all.
+        let mut readers = BTreeSet::new();
+        while readers.len() < 4 {
+            for answer in pool.map(add, (0..8).map(|_| bytes.clone())) {
+                let (pid, of_worker) = answer.unwrap();
+                assert_eq!(of_worker, sum);
+                readers.insert(pid);
+            }
+        }
+        let all: usize = readers.into_iter().chain([std::process::id()]).map(share).sum();
+        assert!((LEN / 100 * 95..LEN / 100 * 105).contains(&all), "{all} bytes for {LEN}");
     });
 }
 

@@ -1,7 +1,7 @@
 //! `Shared` and `SharedBytes`: what many tasks carry crosses to each process once, and nobody keeps it for longer than there are
 //! handles.
 
-use crate::processes_support::{Signals, builder, die, is_alive, kill, pid, pids, stay};
+use crate::processes_support::{Signals, builder, die, pid};
 use crate::support::{LIMIT, eventually, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
@@ -9,7 +9,6 @@ use concurrent_futures::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const LARGE: usize = 1 << 20;
@@ -82,15 +81,14 @@ fn on_threads_nothing_is_encoded() {
     }
     limit(LIMIT, || {
         let (value, bytes) = (Shared::new(Never), pattern(LARGE));
-        let place = |shared: &Shared<Never>, bytes: &SharedBytes| {
-            (&raw const **shared as usize, bytes.as_ptr() as usize)
-        };
-        let here = place(&value, &bytes);
-        let there = move |(shared, bytes): (Shared<Never>, SharedBytes)| place(&shared, &bytes);
+        fn place((shared, bytes): (Shared<Never>, SharedBytes)) -> (usize, usize) {
+            (&raw const *shared as usize, bytes.as_ptr() as usize)
+        }
+        let here = place((value.clone(), bytes.clone()));
         let executors: [Box<dyn Executor>; 2] =
             [Box::new(ThreadPoolExecutor::new(1)), Box::new(InlineExecutor::new())];
         for executor in executors {
-            assert_eq!(executor.submit(there, (value.clone(), bytes.clone())).result().unwrap(), here);
+            assert_eq!(executor.submit(place, (value.clone(), bytes.clone())).result().unwrap(), here);
         }
         assert!(value.into_inner().is_ok());
     });
@@ -238,30 +236,6 @@ fn a_worker_that_takes_the_place_of_another_gets_them_again() {
     });
 }
 
-#[test]
-fn workers_that_are_killed_at_any_moment_lose_no_other_task() {
-    limit(LIMIT, || {
-        let pool = builder(2).build().unwrap();
-        let bytes: Vec<SharedBytes> = (0..4).map(|n| pattern(LARGE + n)).collect();
-        let lengths: Vec<_> = (0..2000)
-            .map(|n| pool.submit(|bytes: SharedBytes| bytes.len(), bytes[n % 4].slice(1..)))
-            .collect();
-        for _ in 0..20 {
-            eventually(|| !pids(&pool).is_empty());
-            pids(&pool).into_iter().filter(|pid| is_alive(*pid)).take(1).for_each(kill);
-        }
-        let mut lost = 0;
-        for (n, length) in lengths.into_iter().enumerate() {
-            match length.result() {
-                Ok(length) => assert_eq!(length, LARGE + n % 4 - 1),
-                Err(TaskError::WorkerDied(_)) => lost += 1,
-                Err(error) => panic!("{error}"),
-            }
-        }
-        assert!(lost <= 20, "{lost} tasks lost by 20 kills");
-    });
-}
-
 /// Bytes of sealed memory that this process has mapped.
 #[cfg(target_os = "linux")]
 fn mapped((): ()) -> usize {
@@ -295,44 +269,6 @@ fn a_worker_forgets_them_with_the_last_handle_queued_tasks_included() {
         assert_eq!(pool.submit(mapped, ()).result().unwrap(), LARGE);
         drop(pool);
         assert_eq!(bytes[300], 44);
-    });
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn shared_bytes_are_in_memory_once() {
-    /// What a process's mappings of them take of memory, each page divided by the processes that have it.
-    fn share((pid, len): (u32, usize)) -> usize {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
-        let (mut inside, mut sum) = (false, 0);
-        for line in text.lines() {
-            if let Some(kilobytes) = line.strip_prefix("Pss:").filter(|_| inside) {
-                sum += 1024 * kilobytes.trim().trim_end_matches(" kB").parse::<usize>().unwrap();
-            } else if line.split(' ').next().is_some_and(|word| word.contains('-')) {
-                inside = line.contains("memfd:concurrent-futures") && line.contains("r--p");
-            }
-        }
-        assert!(sum <= len + (64 << 10), "{sum} of {len}");
-        sum
-    }
-    limit(LIMIT, || {
-        const LEN: usize = 24 << 20;
-        let (signals, pool, bytes) = (Signals::new(), builder(4).build().unwrap(), pattern(LEN));
-        let read = |(bytes, (begun, go)): (SharedBytes, (PathBuf, PathBuf))| {
-            let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
-            (sum, stay((begun, go)))
-        };
-        let names = ["a", "b", "c", "d"];
-        let readers: Vec<_> = names.map(|name| pool.submit(read, (bytes.clone(), signals.stay(name)))).into();
-        names.iter().for_each(|name| signals.wait(&format!("{name}.begun")));
-        let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
-        let all: usize =
-            pids(&pool).into_iter().chain([std::process::id()]).map(|pid| share((pid, LEN))).sum();
-        signals.release_all(&names);
-        assert!(readers.into_iter().all(|reader| reader.result().unwrap().0 == sum));
-        // Other tests of this process may have some of their own.
-        assert!(all >= LEN && share((std::process::id(), usize::MAX >> 1)) <= all);
-        assert!(all * 100 <= LEN * 105 + 100 * (16 << 20), "{all} bytes for {LEN}");
     });
 }
 
