@@ -5,12 +5,14 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
+type AnyWeight = dyn Fn(&dyn Any) -> usize + Send + Sync;
+
 /// A function of whatever type the map's items have.
 #[derive(Clone)]
 pub(super) struct Weigh {
     limit: usize,
     of: (TypeId, &'static str),
-    weigh: Arc<dyn Fn(&dyn Any) -> usize + Send + Sync>,
+    weigh: Arc<AnyWeight>,
 }
 
 impl Weigh {

@@ -154,9 +154,11 @@ mod tests {
     //! What goes through an out-buffer, over a real socket whose other end the test holds.
 
     use super::Outbound;
+    use crate::blob::{Blob, BlobId, Content};
     use crate::process_pool::sys::Socket;
     use crate::process_pool::wire::buffer::PooledBuffer;
-    use crate::process_pool::wire::frames::{Blocking, Piece, Stream};
+    use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Piece, Stream};
+    use crate::process_pool::wire::message::Message;
     use std::iter;
     use std::sync::Arc;
 
@@ -214,5 +216,53 @@ mod tests {
         outbound.put(iter::empty(), vec![Piece::Owned(vec![1; 100])]);
         outbound.clear();
         assert!(outbound.is_drained());
+    }
+
+    /// The messages that are there.
+    fn messages(worker: &Socket) -> Vec<Message> {
+        let (mut inbox, mut messages) = (Inbox::default(), Vec::new());
+        while inbox.fill(worker, Blocking::No).expect("the outbound is open") == Filled::Some {
+            while let Some(frame) = inbox.next().expect("valid frames") {
+                messages.push(frame.message);
+            }
+        }
+        messages
+    }
+
+    #[test]
+    fn a_blob_is_sent_once_and_forgotten_when_its_last_owner_is_gone() {
+        let (outbound, worker) = outbound();
+        let blob = |id, children| Arc::new(Blob::arrived(id, Content::Heap(vec![1; 10]), children));
+        let (inner, id) = (blob(BlobId::new(), Vec::new()), BlobId::new());
+        let outer = blob(id, vec![inner.clone()]);
+        for _ in 0..3 {
+            outbound.put([&inner, &outer].into_iter(), Vec::new());
+        }
+        assert!(outbound.flush());
+        let sent = [Message::Blob { children: 0 }, Message::Blob { children: 1 }];
+        assert_eq!(messages(&worker), sent);
+        drop(inner);
+        outbound.flush_forgotten();
+        assert_eq!(messages(&worker), [], "it lies in another");
+        // One of the same id is sent again, and the first one's end means nothing then.
+        let again = blob(id, Vec::new());
+        outbound.put([&again].into_iter(), Vec::new());
+        drop(outer);
+        outbound.flush_forgotten();
+        assert_eq!(messages(&worker), [Message::Blob { children: 0 }, Message::Forget], "the inner one");
+        drop(again);
+        outbound.flush_forgotten();
+        assert_eq!(messages(&worker), [Message::Forget]);
+    }
+
+    #[test]
+    fn a_worker_that_is_to_get_no_more_is_told_of_no_blob() {
+        let (outbound, worker) = outbound();
+        let blob = Arc::new(Blob::new(Content::Heap(vec![1; 10]), Vec::new()));
+        outbound.note_sent(std::slice::from_ref(&blob));
+        outbound.clear();
+        drop(blob);
+        outbound.flush_forgotten();
+        assert_eq!(messages(&worker), []);
     }
 }
