@@ -182,6 +182,7 @@ impl Stepper {
     fn settle(&self, batch: Batch, stepped: Option<Stepped>) {
         let Batch { standing, ended, proposal } = batch;
         let is_name_lost = stepped.as_ref().is_some_and(|stepped| stepped.is_name_lost);
+        let is_awaited;
         let loads = {
             let mut state = self.shared.lock();
             let now = Instant::now();
@@ -205,13 +206,15 @@ impl Stepper {
                 state.work.put_back(ended.iter().map(|ended| ended.token));
             }
             state.is_stepping = false;
+            // N4: it JOINs once no STEP is on its way. The name may be lost by a BEAT, and this STEP have been made before.
+            is_awaited = state.standing.is_none();
             state.begin(begun, &standing.life)
         };
         if is_name_lost {
             self.shared.withdraw(&standing.name, true);
         }
         self.shared.bells.fetcher.notify_all();
-        if stepped.is_none() || is_name_lost {
+        if stepped.is_none() || is_name_lost || is_awaited {
             self.shared.bells.keeper.notify_all();
         }
         start_all(&self.shared, loads);
