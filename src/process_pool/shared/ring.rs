@@ -14,8 +14,8 @@ use super::CachePadded;
 use crate::process_pool::wire::message::ProtocolError;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// The words of a segment's ring.
-const WORDS: usize = 8 << 10;
+/// The words of a segment's ring: 256 KiB. When it is full each reply costs a system call.
+const WORDS: usize = 32 << 10;
 
 /// What stands before the bytes, in words.
 const HEAD: u32 = 2;

@@ -58,8 +58,14 @@ impl Encoder {
     }
 
     fn blob(&mut self, tag: u8, bytes: &[u8]) {
+        /// From here on a buffer that is doubled costs more than what it holds: fresh memory, page by page.
+        const LARGE: usize = 64 << 10;
         self.tag(tag);
         write_varint(bytes.len(), &mut self.out);
+        if bytes.len() >= LARGE {
+            // With some room behind it, so that a small value which follows does not double the buffer.
+            self.out.reserve(bytes.len() + bytes.len() / 64);
+        }
         self.out.extend_from_slice(bytes);
     }
 
