@@ -5,7 +5,7 @@ use crate::blob::{self, Held};
 use crate::error::TaskError;
 use crate::future::Future;
 use crate::future::work::Work;
-use crate::remote::codec::Arrived;
+use crate::remote::codec::{Arrived, Output};
 use crate::remote::parcel::{Parcel, Route};
 use crate::remote::{self, Reply};
 
@@ -54,23 +54,25 @@ struct Forwarded {
 
 impl Work<Reply> for Forwarded {
     fn call(self) -> Result<Reply, TaskError> {
-        let mut reply = Vec::new();
+        let mut reply = Output::default();
         let (bytes, blobs) = self.parcel.split();
         let _held: Vec<Held> = blobs.iter().cloned().map(blob::hold).collect();
         // SAFETY: whoever made this has promised it, see `Task::forward`.
         unsafe { remote::execute_into(bytes, &mut reply) };
-        Ok(Reply::of_bytes(reply))
+        Ok(Reply::of_bytes(reply.into_parts().0))
     }
 
     const IS_PORTABLE: bool = true;
 
-    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+    fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
         let (route, argument) = self.parcel.call()?;
         out.extend_from_slice(argument);
         self.parcel.split().1.iter().for_each(|blob| {
             // A task is being encoded.
             blob::attach(blob);
         });
+        // The reply goes on as it is, to where nothing that lies apart can be found.
+        out.is_for_elsewhere = true;
         Ok(route)
     }
 

@@ -4,7 +4,7 @@
 
 use super::task::{Portable, failing};
 use crate::error::{TaskError, TaskFailure};
-use crate::remote::codec::Arrived;
+use crate::remote::codec::{Arrived, Output};
 use crate::remote::{self, decode_argument, outcome};
 
 /// Runs a `fn(A) -> R`.
@@ -15,7 +15,7 @@ use crate::remote::{self, decode_argument, outcome};
 pub(super) unsafe fn call<A: Portable, R: Portable>(
     function: *const (),
     argument: Arrived<'_>,
-    reply: &mut Vec<u8>,
+    reply: &mut Output,
 ) {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
@@ -27,7 +27,7 @@ pub(super) unsafe fn call<A: Portable, R: Portable>(
 /// # Safety
 ///
 /// `function` is a `fn(A) -> Result<T, E>`.
-pub(super) unsafe fn try_call<A, T, E>(function: *const (), argument: Arrived<'_>, reply: &mut Vec<u8>)
+pub(super) unsafe fn try_call<A, T, E>(function: *const (), argument: Arrived<'_>, reply: &mut Output)
 where
     A: Portable,
     T: Portable,
@@ -46,7 +46,7 @@ where
 pub(super) unsafe fn map_call<A: Portable, R: Portable>(
     function: *const (),
     argument: Arrived<'_>,
-    reply: &mut Vec<u8>,
+    reply: &mut Output,
 ) {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
@@ -58,7 +58,7 @@ pub(super) unsafe fn map_call<A: Portable, R: Portable>(
 /// # Safety
 ///
 /// `function` is a `fn(A) -> Result<T, E>`.
-pub(super) unsafe fn try_map_call<A, T, E>(function: *const (), argument: Arrived<'_>, reply: &mut Vec<u8>)
+pub(super) unsafe fn try_map_call<A, T, E>(function: *const (), argument: Arrived<'_>, reply: &mut Output)
 where
     A: Portable,
     T: Portable,
@@ -73,7 +73,7 @@ where
 fn each<A: Portable, R: Portable>(
     argument: Arrived<'_>,
     f: impl Fn(A) -> Result<R, TaskError>,
-    reply: &mut Vec<u8>,
+    reply: &mut Output,
 ) {
     match decode_argument::<Vec<A>>(argument) {
         Ok(items) => outcome::write_all(items.into_iter().map(|item| remote::call(|| f(item))), reply),

@@ -24,7 +24,7 @@ use crate::id::FutureId;
 #[cfg(feature = "process")]
 use crate::logging;
 #[cfg(feature = "process")]
-use crate::remote::codec::Arrived;
+use crate::remote::codec::{Arrived, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::{Header, Parcel, Route};
 #[cfg(feature = "process")]
@@ -214,7 +214,7 @@ impl Task {
     #[cfg(feature = "process")]
     fn encode_keeping(&mut self, kept: Kept) -> Result<Parcel, TaskError> {
         let cell = self.cell();
-        let mut argument = Vec::new();
+        let mut argument = Output::default();
         let (route, blobs) = blob::collect(|| cell.encode(kept, &mut argument));
         let header = Header::new(cell.header().id, self.attempts + 1, route?);
         self.attempts += 1;
@@ -338,7 +338,7 @@ pub(crate) fn encode_try_call<A: Portable, E: TaskFailure>(
 /// Its argument is needed no longer then, and its drop is contained, as that of a task's argument is.
 #[cfg(feature = "process")]
 fn encode_work<T>(work: impl Work<T>) -> Result<Parcel, TaskError> {
-    let mut argument = Vec::new();
+    let mut argument = Output::default();
     let (route, blobs) = blob::collect(|| work.encode(&mut argument));
     if let Err(panic) = drop_contained(work) {
         logging::error(format_args!("the drop of an argument panicked: {}", panic.message()));
@@ -360,7 +360,7 @@ impl<A: Portable, R: Portable> Work<R> for Call<A, R> {
     }
 
     #[cfg(feature = "process")]
-    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+    fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
         remote::encode_argument(&self.arg, out)?;
         remote::route(runner::call::<A, R>, self.f as *const ())
     }
@@ -385,7 +385,7 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
     }
 
     #[cfg(feature = "process")]
-    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+    fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
         remote::encode_argument(&self.arg, out)?;
         remote::route(runner::try_call::<A, T, E>, self.f as *const ())
     }
@@ -411,7 +411,7 @@ impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
     }
 
     #[cfg(feature = "process")]
-    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+    fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
         remote::encode_argument(&self.items, out)?;
         remote::route(runner::map_call::<A, R>, self.f as *const ())
     }
@@ -437,7 +437,7 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<ChunkResults<T>> for TryMapC
     }
 
     #[cfg(feature = "process")]
-    fn encode(&self, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+    fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
         remote::encode_argument(&self.items, out)?;
         remote::route(runner::try_map_call::<A, T, E>, self.f as *const ())
     }

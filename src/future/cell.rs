@@ -28,7 +28,7 @@ use crate::error::{Panicked, Rejected, TaskError};
 use crate::id::FutureId;
 use crate::logging;
 #[cfg(feature = "process")]
-use crate::remote::codec::Arrived;
+use crate::remote::codec::{Arrived, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
 use crate::sync::Mutex;
@@ -87,7 +87,7 @@ pub(crate) trait AnyCell: Send + Sync {
     /// Writes the argument down for another process. The caller alone knows the task, or it holds the task's other end.
     /// What is `kept` can be encoded again, or run here.
     #[cfg(feature = "process")]
-    fn encode(&self, kept: Kept, out: &mut Vec<u8>) -> Result<Route, TaskError>;
+    fn encode(&self, kept: Kept, out: &mut Output) -> Result<Route, TaskError>;
 
     /// Keeps what another process made of it as the outcome. The caller has claimed or dispatched the task, and
     /// publishes the phase that this returns.
@@ -238,7 +238,7 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     }
 
     #[cfg(feature = "process")]
-    fn encode(&self, kept: Kept, out: &mut Vec<u8>) -> Result<Route, TaskError> {
+    fn encode(&self, kept: Kept, out: &mut Output) -> Result<Route, TaskError> {
         if !W::IS_PORTABLE {
             return Err(TaskError::Rejected(Rejected::NotPortable));
         }

@@ -4,7 +4,7 @@
 use crate::error::Rejected;
 use crate::error::TaskError;
 #[cfg(feature = "process")]
-use crate::remote::codec::Arrived;
+use crate::remote::codec::{Arrived, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
 
@@ -18,7 +18,7 @@ pub(crate) trait Work<T>: Send {
 
     /// Writes the argument down for another process, and says which code it goes with.
     #[cfg(feature = "process")]
-    fn encode(&self, _: &mut Vec<u8>) -> Result<Route, TaskError> {
+    fn encode(&self, _: &mut Output) -> Result<Route, TaskError> {
         Err(TaskError::Rejected(Rejected::NotPortable))
     }
 

@@ -2,6 +2,7 @@
 
 use super::ProcessPoolExecutor;
 use super::output::WorkerOutput;
+use super::parent::arena::Arena;
 use super::parent::dispatch::{Dispatcher, Policy};
 use super::parent::launch::{LaunchConfig, enter};
 use super::parent::pool::{Config, Pool};
@@ -18,6 +19,9 @@ use std::time::Duration;
 
 /// How long a worker may take to start, including its initializer.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of arguments that may lie in shared memory, and of each worker's results.
+const PAYLOAD_MEMORY: usize = 256 << 20;
 
 /// How deep pools may nest: a worker whose task builds a pool, whose tasks build pools, and so on. That of joblib's
 /// loky, `LOKY_MAX_DEPTH`.
@@ -71,6 +75,7 @@ pub struct ProcessPoolBuilder {
     keep_alive: Option<Duration>,
     address_space: Option<u64>,
     memory_growth: Option<u64>,
+    payload_memory: Option<usize>,
     environment: Vec<(OsString, Option<OsString>)>,
     directory: Option<PathBuf>,
     stdout: WorkerOutput,
@@ -119,6 +124,34 @@ impl ProcessPoolBuilder {
     /// breaks the pool.
     pub fn on_worker_death(mut self, what: WorkerDeath) -> Self {
         self.on_worker_death = what;
+        self
+    }
+
+    /// How many bytes of large arguments may lie in memory that the pool shares with its workers, and as many of each
+    /// worker's large results; 256 MiB by default.
+    ///
+    /// Strings and byte strings ([`serde_bytes`](https://docs.rs/serde_bytes)) of 4 KiB and more are copied there once, and
+    /// read from there on the other side. What finds no room goes through a socket, which takes longer and has no bound: no
+    /// task waits for room, and none fails for the lack of it. With 0 everything goes through the socket, and so it does where
+    /// the address space or the length of files is limited (`RLIMIT_AS`, `RLIMIT_FSIZE`), for the results of workers with an
+    /// [`address_space`](Self::address_space), and on systems without `memfd_create`.
+    ///
+    /// The memory is taken from the system when it is needed, counts as shared memory of this process and its workers
+    /// (`RssShmem`), and is used again and again. When a worker has been idle for some seconds, all but 32 MiB for the
+    /// arguments and 32 MiB for its results goes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ProcessPoolExecutor::builder().max_workers(1).payload_memory(1 << 30).build()?;
+    /// let text = "word ".repeat(1_000_000);
+    /// assert_eq!(pool.submit(|text: String| text.len(), text).result()?, 5_000_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn payload_memory(mut self, bytes: usize) -> Self {
+        self.payload_memory = Some(bytes);
         self
     }
 
@@ -288,6 +321,7 @@ impl ProcessPoolBuilder {
             environment.retain(|(known, _)| *known != name);
             environment.extend(value.map(|value| (name, value)));
         }
+        let payload_memory = self.payload_memory.unwrap_or(PAYLOAD_MEMORY);
         let policy = Policy {
             max_tasks_per_child: self.max_tasks_per_child,
             keep_alive: self.keep_alive,
@@ -306,8 +340,10 @@ impl ProcessPoolBuilder {
             ancestry,
             initializer,
             initializer_blobs,
+            payload_memory,
         };
         let config = Config {
+            arena: Arena::create(payload_memory),
             max_workers,
             capacity: self.capacity,
             start_timeout: self.start_timeout.unwrap_or(START_TIMEOUT),

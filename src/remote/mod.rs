@@ -19,7 +19,7 @@ pub use reply::{Reply, ReturnAddress};
 use crate::blob::{self, Held};
 use crate::contain::contain;
 use crate::error::{CodecError, Panicked, Stage, TaskError};
-use codec::Arrived;
+use codec::{Arrived, Output};
 use function::{Elsewhere, Offset};
 use parcel::{BadParcel, Parts, Route, read_blobs};
 use serde_core::Serialize;
@@ -53,10 +53,10 @@ use serde_core::de::DeserializeOwned;
 /// # Ok::<(), concurrent_futures::TaskError>(())
 /// ```
 pub unsafe fn execute(parcel: &[u8]) -> Vec<u8> {
-    let mut reply = Vec::new();
+    let mut reply = Output::default();
     // SAFETY: our caller's promise is the same.
     unsafe { execute_into(parcel, &mut reply) };
-    reply
+    reply.into_parts().0
 }
 
 /// [`execute`], with the reply behind what `reply` holds already.
@@ -64,7 +64,7 @@ pub unsafe fn execute(parcel: &[u8]) -> Vec<u8> {
 /// # Safety
 ///
 /// As [`execute`].
-pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mut Vec<u8>) {
+pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mut Output) {
     let parts = Parts::read(parcel);
     outcome::begin(parts.as_ref().ok().map(|parts| &parts.header), reply);
     let resolved = parts.and_then(|Parts { header, argument, blobs: (blobs, count) }| {
@@ -88,7 +88,7 @@ pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mu
 /// # Safety
 ///
 /// The function has the type that the runner was compiled for.
-pub(crate) type Runner = unsafe fn(function: *const (), argument: Arrived<'_>, reply: &mut Vec<u8>);
+pub(crate) type Runner = unsafe fn(function: *const (), argument: Arrived<'_>, reply: &mut Output);
 
 /// Which code a call is. Fails for a function that lives in a shared library.
 pub(crate) fn route(runner: Runner, function: *const ()) -> Result<Route, TaskError> {
@@ -104,7 +104,7 @@ pub(crate) fn route(runner: Runner, function: *const ()) -> Result<Route, TaskEr
 }
 
 /// Encodes an argument, with whatever its `Serialize` does contained.
-pub(crate) fn encode_argument<A: Serialize>(argument: &A, out: &mut Vec<u8>) -> Result<(), TaskError> {
+pub(crate) fn encode_argument<A: Serialize>(argument: &A, out: &mut Output) -> Result<(), TaskError> {
     let start = out.len();
     let reason = match contain(|| codec::encode_into(argument, out)) {
         Ok(Ok(())) => return Ok(()),

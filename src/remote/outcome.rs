@@ -8,7 +8,7 @@
 //! number of blobs before it and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is a list of outcomes, each with its
 //! length before it, so that one item that can't be decoded costs that item.
 
-use super::codec::{self, Arrived};
+use super::codec::{self, Arrived, Output};
 use super::parcel::{BadParcel, Header, number, read_blobs, write_blob};
 use crate::blob::{self, Blob, Held};
 use crate::contain::{Panic, contain, drop_contained};
@@ -18,7 +18,6 @@ use crate::error::{
 };
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
-use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +44,7 @@ mod tag {
 }
 
 /// Begins a reply to the parcel with this header; without one, to nobody in particular.
-pub(crate) fn begin(header: Option<&Header>, reply: &mut Vec<u8>) {
+pub(crate) fn begin(header: Option<&Header>, reply: &mut Output) {
     let (attempt, nonce, id) = header.map_or((0, 0, 0), |header| (header.attempt, header.nonce, header.id));
     reply.extend_from_slice(&MAGIC);
     reply.extend_from_slice(&attempt.to_le_bytes());
@@ -75,16 +74,8 @@ pub(crate) fn open<'a>(
     Ok(outcome)
 }
 
-/// Where the first large string of a result lies, if the reply's beginning shows it.
-pub(crate) fn find_bulk(beginning: &[u8]) -> Option<Range<usize>> {
-    const VALUE: usize = HEADER + 1;
-    let is_value = beginning.get(HEADER) == Some(&tag::DONE);
-    let found = is_value.then(|| codec::find_bulk(&beginning[VALUE..])).flatten()?;
-    Some(found.start + VALUE..found.end.checked_add(VALUE)?)
-}
-
 /// Writes what a call gave. A result that can't be encoded becomes an error that says so.
-pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Vec<u8>) {
+pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Output) {
     match outcome {
         Ok(value) => {
             let start = reply.len();
@@ -117,7 +108,7 @@ pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Vec
 }
 
 /// Appends what a value carries to the outcome that begins at `start`.
-fn append_blobs(blobs: &[Arc<Blob>], start: usize, reply: &mut Vec<u8>) {
+fn append_blobs(blobs: &[Arc<Blob>], start: usize, reply: &mut Output) {
     if blobs.is_empty() {
         return;
     }
@@ -148,7 +139,7 @@ fn read_value<R: DeserializeOwned>(value: Arrived<'_>) -> Result<R, TaskError> {
     contain(|| codec::decode(value)).map_err(panicked)?.map_err(bad)
 }
 
-pub(super) fn write_error(error: &TaskError, reply: &mut Vec<u8>) {
+pub(super) fn write_error(error: &TaskError, reply: &mut Output) {
     let (tag, parts) = match error {
         TaskError::Failed(failed) => {
             let mut parts = vec![Some(failed.type_name().to_owned())];
@@ -217,7 +208,7 @@ fn refusal(rejected: &Rejected) -> Vec<Option<String>> {
 }
 
 /// Answers a parcel of which nothing was run.
-pub(crate) fn write_bad_parcel(why: BadParcel, reply: &mut Vec<u8>) {
+pub(crate) fn write_bad_parcel(why: BadParcel, reply: &mut Output) {
     write_error(&why.into(), reply);
 }
 
@@ -297,7 +288,7 @@ fn nanos(text: Option<String>) -> Option<Duration> {
 /// Writes the outcomes of a chunk, as they come.
 pub(crate) fn write_all<R: Serialize>(
     outcomes: impl ExactSizeIterator<Item = Result<R, TaskError>>,
-    reply: &mut Vec<u8>,
+    reply: &mut Output,
 ) {
     reply.push(tag::CHUNK);
     reply.extend_from_slice(&(outcomes.len() as u64).to_le_bytes());

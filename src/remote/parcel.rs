@@ -11,14 +11,13 @@
 //! knows the types. The *blobs* are those that the argument carries, each behind those that lie in it; a pool, which sends
 //! them by themselves, puts none into its parcels.
 
-use super::codec::{Arrived, find_bulk};
+use super::codec::Arrived;
 use super::function::{Fingerprint, Offset};
 use super::reply::ReturnAddress;
 use crate::blob::{Blob, BlobId, Content};
 use crate::error::{CodecError, Rejected, Stage, TaskError};
 use crate::id::FutureId;
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 const MAGIC: [u8; 4] = *b"cfp1";
@@ -187,12 +186,6 @@ impl Header {
         // No blobs.
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&(argument as u64).to_le_bytes());
-    }
-
-    /// Where the first large string of the argument lies, if the parcel's beginning shows it.
-    pub(crate) fn find_bulk(beginning: &[u8]) -> Option<Range<usize>> {
-        let found = find_bulk(beginning.get(Self::LEN..)?)?;
-        Some(found.start + Self::LEN..found.end.checked_add(Self::LEN)?)
     }
 
     /// Makes a parcel, or the beginning of one, the next try.

@@ -1,7 +1,7 @@
 //! Replies, for whoever stands between the process that runs a parcel and the one that waits: [`Reply`] and
 //! [`ReturnAddress`].
 
-use super::codec::Arrived;
+use super::codec::{Arrived, Output};
 use super::outcome::{self, HEADER, MAGIC};
 use super::parcel::number;
 use crate::error::{CodecError, Stage, TaskError};
@@ -71,9 +71,9 @@ impl ReturnAddress {
                 bytes
             }
             Err(error) => {
-                let mut bytes = self.head().to_vec();
+                let mut bytes = Output::new(self.head().to_vec(), None);
                 outcome::write::<()>(Err(error), &mut bytes);
-                bytes
+                bytes.into_parts().0
             }
         }
     }
@@ -102,10 +102,11 @@ impl Reply {
         Reply { bytes }
     }
 
+    /// Of an outcome of which nothing lies apart.
     pub(crate) fn of_outcome(outcome: Arrived<'_>) -> Self {
         let mut bytes = Vec::with_capacity(HEADER + outcome.len());
         bytes.resize(HEADER, 0);
-        outcome.append_to(&mut bytes);
+        bytes.extend_from_slice(outcome.bytes());
         Reply { bytes }
     }
 }

@@ -143,10 +143,10 @@ impl<T: Serialize> Shared<T> {
         if let Some(blob) = self.0.blob.get() {
             return Ok(blob);
         }
-        let mut bytes = Vec::new();
-        let (encoded, children) = blob::collect(|| codec::encode_into(&self.0.value, &mut bytes));
+        let mut output = codec::Output::default();
+        let (encoded, children) = blob::collect(|| codec::encode_into(&self.0.value, &mut output));
         encoded?;
-        Ok(self.0.blob.get_or_init(|| Arc::new(blob_of(bytes, children))))
+        Ok(self.0.blob.get_or_init(|| Arc::new(blob_of(output.into_parts().0, children))))
     }
 }
 

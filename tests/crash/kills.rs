@@ -3,6 +3,7 @@
 use crate::house::{NAME, alone, scale, signal};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, TaskError, TimedOut, WorkerOutput, WorkerState};
+use serde_bytes::ByteBuf;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -140,6 +141,74 @@ fn round(path: &Path, target: u32, dice: &mut Dice, count: &mut Count) {
         count.twice += u32::from(begun.load(Ordering::SeqCst) > 1);
     }
     pool.join_timeout(Duration::from_secs(20)).unwrap();
+}
+
+fn echo(bytes: ByteBuf) -> ByteBuf {
+    bytes
+}
+
+/// What the task with this number sends: a size for each way that a value may go, with its neighbours.
+fn payload(number: u32) -> ByteBuf {
+    const SIZES: [usize; 8] = [0, 100, (4 << 10) - 1, 4 << 10, (4 << 10) + 1, 64 << 10, 300_001, 1 << 20];
+    let size = if number % 50 == 0 { 16 << 20 } else { SIZES[number as usize % SIZES.len()] };
+    let mut bytes: Vec<u8> = number.to_le_bytes().repeat(size / 4 + 1);
+    bytes.truncate(size);
+    ByteBuf::from(bytes)
+}
+
+/// Each answer is right to the byte, or its worker has died; and all that the large ones took is given back.
+#[test]
+fn kills_while_values_of_every_size_are_on_their_way() {
+    let target = 40 * scale() as u32;
+    alone(Duration::from_secs(120 * scale() as u64), move || {
+        let mut dice = Dice(0x2545_F491_4F6C_DD1D);
+        let (mut kills, mut died, mut number) = (0, 0, 0);
+        while kills < target {
+            let builder = ProcessPoolExecutor::builder().max_workers(2).name_prefix(NAME);
+            // Sometimes there is room for a few of them only: the others go through the socket.
+            let room = [256 << 20, 1 << 20, 0][dice.throw(3) as usize];
+            let pool = builder.payload_memory(room).stderr(WorkerOutput::Null).build().unwrap();
+            let mut progress = 0;
+            let mut air = std::collections::VecDeque::new();
+            for _ in 0..300 {
+                number += 1;
+                air.push_back((number, pool.submit(echo, payload(number))));
+                let stats = pool.stats();
+                if stats.finished > progress && kills < target && dice.throw(3) == 0 {
+                    let up = stats.workers.iter().filter(|worker| worker.state == WorkerState::Busy);
+                    if let Some(pid) = up.filter_map(|worker| worker.pid).next() {
+                        thread::park_timeout(Duration::from_micros(u64::from(dice.throw(500))));
+                        signal(pid, libc::SIGKILL);
+                        progress = stats.finished;
+                        kills += 1;
+                    }
+                }
+                if air.len() > 12 {
+                    let (sent, future) = air.pop_front().unwrap();
+                    died += u32::from(!is_right(sent, future));
+                }
+            }
+            died += air.into_iter().map(|(sent, future)| u32::from(!is_right(sent, future))).sum::<u32>();
+            pool.join_timeout(Duration::from_secs(20)).unwrap();
+        }
+        assert!(died > 0 && died <= kills, "{died} of {kills}");
+    });
+}
+
+/// False if its worker died.
+fn is_right(number: u32, future: Future<ByteBuf>) -> bool {
+    match future.result_timeout(Duration::from_secs(30)) {
+        Ok(Ok(answer)) => {
+            assert!(answer == payload(number), "another answer of task {number}");
+            true
+        }
+        Ok(Err(TaskError::WorkerDied(died))) => {
+            assert_eq!(died.signal(), Some(libc::SIGKILL), "{died}");
+            false
+        }
+        Ok(Err(error)) => panic!("task {number}: {error}"),
+        Err(TimedOut { .. }) => panic!("task {number} has no answer"),
+    }
 }
 
 /// Marsaglia's xorshift: the same kills each time, as far as the scheduler allows.

@@ -1,9 +1,10 @@
 //! Workers come when they are needed, go when they are not, and are given up when they can't come.
 
-use crate::house::{NAME, alone, signal, state_of};
+use crate::house::{NAME, alone, in_own_process, set_limit, signal, state_of};
 use crate::support::eventually;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{ProcessPoolBuilder, TaskError, WorkerOutput};
+use serde_bytes::ByteBuf;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -120,6 +121,61 @@ fn workers_that_cannot_start_break_the_pool() {
         std::fs::remove_dir(&folder).unwrap();
         let why = broken(&nowhere);
         assert!(why.contains("could not be started"), "{why}");
+    });
+}
+
+fn echo(bytes: ByteBuf) -> ByteBuf {
+    bytes
+}
+
+/// Values of all sizes there and back, several at a time.
+fn echoes(builder: ProcessPoolBuilder) {
+    let pool = builder.build().unwrap();
+    let sizes = [0, 4095, 4096, 65_536, 1 << 20, 3 << 20, 9 << 20];
+    let value = |n: usize| ByteBuf::from(vec![n as u8; sizes[n % sizes.len()]]);
+    let sent: Vec<_> = (0..21).map(|n| pool.submit(echo, value(n))).collect();
+    for (n, future) in sent.into_iter().enumerate() {
+        assert!(future.result().unwrap() == value(n), "another answer: {n}");
+    }
+    assert_eq!(pool.stats().deaths, 0);
+}
+
+#[test]
+fn values_that_find_no_shared_memory_go_through_the_socket() {
+    alone(LIMIT, || {
+        for bytes in [0, 1, 4096, 8192, 1 << 20, 4 << 20, usize::MAX] {
+            echoes(pool(2).payload_memory(bytes));
+        }
+        // A worker reads arguments without a mapping then.
+        echoes(pool(2).address_space(4 << 30));
+    });
+}
+
+#[test]
+fn files_may_not_be_as_long_as_the_shared_memory() {
+    in_own_process(LIMIT, "limits::files_may_not_be_as_long_as_the_shared_memory", || {
+        // The pool's segment has room, and less or more of the large values.
+        for limit in [16 << 20, 2 << 20, 512 << 10] {
+            set_limit(libc::RLIMIT_FSIZE, limit);
+            echoes(pool(2));
+        }
+    });
+}
+
+#[test]
+fn a_bounded_address_space_is_left_to_the_program() {
+    in_own_process(LIMIT, "limits::a_bounded_address_space_is_left_to_the_program", || {
+        set_limit(libc::RLIMIT_AS, 4 << 30);
+        echoes(pool(2));
+        let pool = pool(1).build().unwrap();
+        pool.submit(echo, ByteBuf::from(vec![1; 1 << 20])).result().unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let large = maps.lines().filter(|line| {
+            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let address = |text| u64::from_str_radix(text, 16).unwrap();
+            line.contains("/memfd:concurrent-futures") && address(end) - address(start) > 1 << 20
+        });
+        assert_eq!(large.count(), 0, "{maps}");
     });
 }
 

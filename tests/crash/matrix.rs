@@ -428,8 +428,12 @@ fn check<T: std::fmt::Debug>(plan: &Plan, culprit: Future<T>, expect: Expect) {
 
 /// The driver is held in the decoding of an earlier result, so that the culprit's result stays where it is.
 fn in_flight(plan: &Plan, expect: Expect) {
-    let pool =
-        builder(plan).max_workers(1).initializer(stages::wait_until_open, plan.clone()).build().unwrap();
+    let pool = builder(plan)
+        .max_workers(1)
+        .payload_memory(0)
+        .initializer(stages::wait_until_open, plan.clone())
+        .build()
+        .unwrap();
     let hold = Hold::new();
     let first = pool.submit(stages::hold_the_driver, ());
     let culprit = pool.submit_with(options(plan), stages::send, plan.clone());

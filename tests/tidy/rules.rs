@@ -39,7 +39,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/forwarded.rs",
     "src/executor/runner.rs",
+    "src/process_pool/parent/arena.rs",
     "src/process_pool/sys/unix/fork.rs",
+    "src/process_pool/sys/unix/memory.rs",
     "src/process_pool/sys/unix/sealed.rs",
     "src/process_pool/sys/unix/segment.rs",
     "src/process_pool/sys/unix/signals.rs",
@@ -47,6 +49,7 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/process_pool/sys/unix/stdio.rs",
     "src/process_pool/sys/unix/thread.rs",
     "src/process_pool/sys/unix/worker.rs",
+    "src/process_pool/sys/unsupported.rs",
     "src/process_pool/worker/entry.rs",
     "src/process_pool/worker/main.rs",
     "src/remote/function.rs",

@@ -10,14 +10,14 @@ use super::lane::{KillReason, Position};
 use super::launch::{LaunchError, Launching, RunningWorker, start_failure};
 use super::limits::{MemoryGrowth, Silence, TimeLimits};
 use super::pool::Pool;
+use super::results::Results;
 use super::task::EncodedTask;
 use crate::clock::{deadline_after, is_over};
 use crate::error::Broken;
 use crate::logging;
-use crate::process_pool::sys::{self, Event, Signal};
-use crate::process_pool::wire::frames::{Blocking, Filled, OutOfBand};
+use crate::process_pool::sys::{self, Awake, Event, Signal};
+use crate::process_pool::wire::frames::{Blocking, Filled};
 use crate::process_pool::wire::message::{Message, ProtocolError};
-use crate::remote::codec::{Arrived, Bulk};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// How long a driver naps while replies are so frequent that a doorbell for each would cost more than they do.
 const NAP: Duration = Duration::from_micros(100);
+
+/// A sleep of that length in which nothing happened is a time of idleness.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// So many reads from a stream take all that a socket holds.
 const MAX_FILLS: usize = 64;
@@ -117,12 +120,16 @@ fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, 
         number: lane,
         event,
         deadline: deadline_after(pool.config.start_timeout),
+        arena: pool.config.arena.as_deref(),
         is_wanted,
         on_process,
     };
     let worker = pool.config.launch.launch(launching)?;
     failpoint("is up");
-    pool.dispatcher.lock().attach(lane, worker.segment.clone(), worker.outbound.clone());
+    let mut dispatcher = pool.dispatcher.lock();
+    dispatcher.attach(lane, worker.segment.clone(), worker.outbound.clone());
+    dispatcher.set_results(lane, worker.results.clone());
+    drop(dispatcher);
     failpoint("is attached");
     Ok(worker)
 }
@@ -168,6 +175,13 @@ struct Driver<'p> {
     small_replies: Vec<u8>,
     /// Why it could not start, by its own words.
     start_failure: Option<String>,
+}
+
+/// A reply whose task was taken out of its table.
+struct ReceivedReply {
+    task: EncodedTask,
+    position: Position,
+    body: Range<usize>,
 }
 
 /// Whether the worker is still to be served.
@@ -252,8 +266,12 @@ impl<'p> Driver<'p> {
         let reads = self.reading_stopped_until.is_none();
         let has_replies = nap.is_none() && reads && ring.enable_doorbell();
         let until = if has_replies { Some(Instant::now()) } else { deadline.into_iter().chain(nap).min() };
+        let is_long = until.is_some_and(|until| until > Instant::now() + IDLE);
         let awake = sys::sleep(reads.then_some(socket), for_room, Some(child), &self.event, until);
         ring.disable_doorbell();
+        if is_long && awake == Awake::default() {
+            self.trim();
+        }
         if awake.event_set {
             // Before the next look at the dispatcher, never after it.
             self.event.clear();
@@ -301,6 +319,12 @@ impl<'p> Driver<'p> {
         Liveness::Alive
     }
 
+    /// Nothing has happened for some time: memory for large values that is not in use goes back to the system.
+    fn trim(&self) {
+        self.worker.results.iter().for_each(|results| results.trim());
+        self.pool.config.arena.iter().for_each(|arena| arena.trim());
+    }
+
     /// Sleeps, but not for ever: a worker that is stopped would keep its tasks from the others.
     fn watch_progress(&mut self) -> Liveness {
         let until = self.silence.next_check();
@@ -334,8 +358,7 @@ impl<'p> Driver<'p> {
             None => inbox.fill(&self.worker.outbound.socket, Blocking::No).unwrap_or(Filled::End),
             Some(_) => Filled::End,
         };
-        let mut large: Vec<(EncodedTask, Range<usize>, Option<OutOfBand>)> = Vec::new();
-        let mut small: Vec<(EncodedTask, Range<usize>)> = Vec::new();
+        let (mut large, mut small): (Vec<ReceivedReply>, Vec<ReceivedReply>) = (Vec::new(), Vec::new());
         self.small_replies.clear();
         let mut dispatcher = self.pool.dispatcher.lock();
         let received = self
@@ -351,12 +374,14 @@ impl<'p> Driver<'p> {
         if !small.is_empty() {
             failpoint("received");
         }
-        for (task, body, out_of_band) in large {
-            let bulk = out_of_band.map(|part| Bulk::new(part.at, part.bytes));
-            self.pool.complete(task, Arrived::with_bulk(self.worker.inbox.body(body), bulk.as_ref()));
+        let results = self.worker.results.as_ref();
+        for reply in large {
+            let apart = Results::of_reply(results, reply.position);
+            self.pool.complete(reply.task, self.worker.inbox.body(reply.body), apart);
         }
-        for (task, body) in small {
-            self.pool.complete(task, &self.small_replies[body]);
+        for reply in small {
+            let apart = Results::of_reply(results, reply.position);
+            self.pool.complete(reply.task, &self.small_replies[reply.body], apart);
             failpoint("resolved one");
         }
         received.map(|()| filled)
@@ -366,14 +391,15 @@ impl<'p> Driver<'p> {
     fn collect_from_socket(
         &mut self,
         dispatcher: &mut Dispatcher,
-        replies: &mut Vec<(EncodedTask, Range<usize>, Option<OutOfBand>)>,
+        replies: &mut Vec<ReceivedReply>,
     ) -> Result<(), ProtocolError> {
         let inbox = &mut self.worker.inbox;
         while let Some(frame) = inbox.next()? {
             match frame.message {
                 Message::Reply { batch, index } => {
-                    let task = dispatcher.collect(self.lane, Position { batch, index })?;
-                    replies.push((task, frame.body, inbox.take_out_of_band()));
+                    let position = Position { batch, index };
+                    let task = dispatcher.collect(self.lane, position)?;
+                    replies.push(ReceivedReply { task, position, body: frame.body });
                 }
                 // Something has changed in the segment, which is looked at anyway.
                 Message::Doorbell => self.time_limits.note_doorbell(),
@@ -390,7 +416,7 @@ impl<'p> Driver<'p> {
     fn collect_from_ring(
         &mut self,
         dispatcher: &mut Dispatcher,
-        replies: &mut Vec<(EncodedTask, Range<usize>)>,
+        replies: &mut Vec<ReceivedReply>,
     ) -> Result<(), ProtocolError> {
         let ring = &self.worker.segment.ring;
         while let Some(next) = ring.next()? {
@@ -398,7 +424,7 @@ impl<'p> Driver<'p> {
             let task = dispatcher.collect(self.lane, position)?;
             let start = self.small_replies.len();
             ring.take(next, &mut self.small_replies);
-            replies.push((task, start..self.small_replies.len()));
+            replies.push(ReceivedReply { task, position, body: start..self.small_replies.len() });
         }
         Ok(())
     }
@@ -530,7 +556,10 @@ impl<'p> Driver<'p> {
             thread_gone: self.worker.segment.exit_flags.was_thread_gone(),
             signal_refused: self.signal_refused,
         };
-        for (task, kill) in reaped.lost {
+        for (mut task, kill) in reaped.lost {
+            if exit.is_none() {
+                task.abandon_argument();
+            }
             let error = death.of_task(&task, kill);
             self.pool.fail(task, error);
         }

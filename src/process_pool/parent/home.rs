@@ -7,6 +7,7 @@
 use super::dispatch::{DirectRoute, Wake};
 use super::lane::TaskKill;
 use super::pool::Pool;
+use super::results::Results;
 use crate::contain::drop_contained;
 use crate::future::home::{DirectWait, Home};
 use crate::future::state::{Snapshot, State};
@@ -83,8 +84,8 @@ impl DirectWait for RingWait {
     }
 
     fn take_reply(self: Box<Self>) {
-        let DirectRoute { lane, segment, event } = &self.route;
-        let (pool, mut reply) = (self.pool.clone(), Vec::new());
+        let DirectRoute { lane, segment, event, results } = &self.route;
+        let (pool, results, mut reply) = (self.pool.clone(), results.clone(), Vec::new());
         let taken = pool.dispatcher.lock().take_direct(*lane, segment, self.task, &mut reply);
         if taken.as_ref().is_none_or(|taken| !taken.driver_sleeps) {
             event.set();
@@ -92,7 +93,7 @@ impl DirectWait for RingWait {
         // Before any code of the user's runs: until then no doorbell is rung for what comes.
         drop(self);
         if let Some(taken) = taken {
-            pool.complete(taken.task, &reply);
+            pool.complete(taken.task, &reply, Results::of_reply(results.as_ref(), taken.position));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! take `&mut self`.
 
 use super::outbound::Outbound;
+use super::results::Results;
 use super::task::EncodedTask;
 use crate::id::FutureId;
 use crate::process_pool::shared::Layout;
@@ -28,6 +29,8 @@ pub(crate) struct Lane {
     segment: Option<Arc<Segment>>,
     /// Where batches are put; there while a worker is up.
     outbound: Option<Arc<Outbound>>,
+    /// Where the worker's large results lie, if it has such memory.
+    memory_for_results: Option<Arc<Results>>,
     batches: [SentBatch; SLOTS],
     /// Batches sent to this worker, which is the next one's number. It wraps to 0, as the worker's own count of frames
     /// does: of two batches in flight each has the other slot all the same, because 2^32 is even, and only differences of
@@ -150,6 +153,10 @@ impl Lane {
         self.outbound = Some(outbound);
     }
 
+    pub(crate) fn set_results(&mut self, results: Option<Arc<Results>>) {
+        self.memory_for_results = results;
+    }
+
     /// The worker is gone: everything that was about it alone goes too. Nothing is in flight.
     pub(crate) fn detach(&mut self) {
         debug_assert!(self.in_flight() == 0);
@@ -215,10 +222,15 @@ impl Lane {
         self.segment.as_ref()
     }
 
+    pub(crate) fn memory_for_results(&self) -> Option<&Arc<Results>> {
+        self.memory_for_results.as_ref()
+    }
+
     pub(crate) fn failed_starts(&self) -> u32 {
         self.failed_starts
     }
 
+    /// How many came from this worker.
     pub(crate) fn results(&self) -> u64 {
         self.results
     }

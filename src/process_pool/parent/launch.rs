@@ -3,7 +3,9 @@
 //! By `Command` without `pre_exec`, so that the standard library takes its `posix_spawn` path: a millisecond beside a
 //! parent with gigabytes resident, where a fork would take forty.
 
+use super::arena::Arena;
 use super::outbound::Outbound;
+use super::results::Results;
 use crate::blob::Blob;
 use crate::clock::is_over;
 use crate::error::TaskError;
@@ -18,7 +20,6 @@ use crate::remote::{outcome, parcel};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(crate) struct LaunchConfig {
     /// The encoded call, or nothing; and what its argument carries, for as long as there are workers to come.
     pub(crate) initializer: Vec<u8>,
     pub(crate) initializer_blobs: Vec<Arc<Blob>>,
+    /// Bytes of results that may lie in memory that a worker shares with the parent.
+    pub(crate) payload_memory: usize,
 }
 
 /// One attempt to start a worker.
@@ -49,6 +52,8 @@ pub(crate) struct Launching<'a, W, P> {
     /// The driver's.
     pub(crate) event: &'a Event,
     pub(crate) deadline: Option<Instant>,
+    /// Where large arguments will lie.
+    pub(crate) arena: Option<&'a Arena>,
     /// Asked whenever the event is set.
     pub(crate) is_wanted: W,
     /// Called with the process's id once there is one.
@@ -61,6 +66,8 @@ pub(crate) struct RunningWorker {
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) inbox: Inbox,
     pub(crate) segment: Arc<Segment>,
+    /// Where its large results lie, if there is such memory.
+    pub(crate) results: Option<Arc<Results>>,
 }
 
 /// Why a worker could not be started.
@@ -92,11 +99,12 @@ impl LaunchConfig {
         let refused = |what: &'static str| {
             move |error: io::Error| LaunchError::Start(format!("{what}: {error}{}", sys::advice(&error)))
         };
-        let Launching { number, event, deadline, is_wanted, on_process } = launching;
+        let Launching { number, event, deadline, arena, is_wanted, on_process } = launching;
         let (socket, theirs) =
             Socket::pair().map_err(refused("the socket for a worker could not be created"))?;
         let (segment, memory) =
             Segment::create().map_err(refused("the memory shared with a worker could not be created"))?;
+        let segment = Arc::new(segment);
         let command = self.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
         // What the process inherits is that of the thread which starts it: this one, whichever thread started it in turn.
         self.standing.assume();
@@ -104,7 +112,7 @@ impl LaunchConfig {
         let child = Child::start(command, &entry::mark(), self.own_group)
             .map_err(|error| LaunchError::Start(self.not_started(&error)))?;
         on_process(child.pid());
-        let inbox = Inbox::with_bulk(find_bulk);
+        let inbox = Inbox::default();
         let mut starting = StartingWorker { child, socket, inbox, event, deadline, is_wanted };
         let frame = starting.receive(Stage::Hello)?;
         match frame.message {
@@ -123,6 +131,15 @@ impl LaunchConfig {
         }
         let welcome = Message::Welcome.frame(&self.welcome(number).to_bytes());
         starting.send(Piece::WithHandle(welcome, Arc::new(memory)))?;
+        // What can't be had is not sent: large values go through the socket then.
+        if let Some(handle) = arena.and_then(|arena| arena.file().handle_to_read().ok()) {
+            starting.send(Piece::WithHandle(Message::Arguments.frame(&[]), Arc::new(handle)))?;
+        }
+        let results = self.results(&segment);
+        if let Some((_, handle)) = &results {
+            starting.send(Piece::WithHandle(Message::Results.frame(&[]), handle.clone()))?;
+        }
+        let results = results.map(|(results, _)| results);
         if !self.initializer.is_empty() {
             let frame = starting.receive(Stage::Initializer)?;
             let Message::Ready = frame.message else { return Err(out_of_turn()) };
@@ -136,7 +153,18 @@ impl LaunchConfig {
         let StartingWorker { child, socket, inbox, .. } = starting;
         let outbound = Arc::new(Outbound::new(socket));
         outbound.note_sent(&self.initializer_blobs);
-        Ok(RunningWorker { child, outbound, inbox, segment: Arc::new(segment) })
+        Ok(RunningWorker { child, outbound, inbox, segment, results })
+    }
+
+    /// The memory for a worker's large results, and its handle for the worker. A worker whose address space is bounded gets
+    /// none: it would take from the bound what the program needs.
+    fn results(&self, segment: &Arc<Segment>) -> Option<(Arc<Results>, Arc<Handle>)> {
+        if self.address_space.is_some() {
+            return None;
+        }
+        let results = Results::create(self.payload_memory, segment)?;
+        let handle = results.file().handle().ok()?;
+        Some((Arc::new(results), Arc::new(handle)))
     }
 
     fn command(&self, socket: Handle) -> io::Result<Command> {
@@ -195,11 +223,6 @@ pub(crate) fn start_failure(why: &[u8]) -> String {
     const MOST: usize = 500;
     let why = String::from_utf8_lossy(&why[..why.len().min(MOST)]);
     format!("a worker could not come up: {why}")
-}
-
-/// Which part of a worker's frame is received out of band: the large string of a result.
-fn find_bulk(message: &Message, beginning: &[u8]) -> Option<Range<usize>> {
-    matches!(message, Message::Reply { .. }).then(|| outcome::find_bulk(beginning)).flatten()
 }
 
 fn out_of_turn() -> LaunchError {

@@ -1,5 +1,7 @@
 //! The parent's side: tasks in, workers driven, futures resolved.
 
+#[expect(unsafe_code, reason = "parts of a mapping, argued in the file")]
+pub(crate) mod arena;
 mod death;
 pub(crate) mod dispatch;
 mod driver;
@@ -10,4 +12,5 @@ mod limits;
 pub(crate) mod outbound;
 pub(crate) mod pool;
 mod resolve;
+pub(crate) mod results;
 pub(crate) mod task;

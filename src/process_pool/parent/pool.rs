@@ -1,6 +1,7 @@
 //! [`Pool`]: what the executor, its drivers and its tasks share. Tasks come in here, drivers are started, and the end is
 //! awaited. How futures are resolved is in `resolve.rs`.
 
+use super::arena::Arena;
 use super::dispatch::{Dispatcher, PAUSES, Wake};
 use super::driver;
 use super::launch::LaunchConfig;
@@ -15,6 +16,7 @@ use crate::future::publish::{refuse, run_here};
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
 use crate::process_pool::sys::{self, Child, ForkDetector, Signal};
 use crate::process_pool::wire::buffer::PooledBuffer;
+use crate::remote::codec::Plane;
 use crate::sync::plain::AtomicU64;
 use crate::sync::{Condvar, Mutex, channel, thread};
 use std::cell::Cell;
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     /// Bytes that a worker's memory may grow by before it is replaced.
     pub(crate) memory_growth: Option<u64>,
     pub(crate) launch: LaunchConfig,
+    /// Where large arguments lie on their way, if the system has such memory.
+    pub(crate) arena: Option<Arc<Arena>>,
 }
 
 crate::sync::thread_local! {
@@ -136,7 +140,8 @@ impl Pool {
         // `Serialize` is the user's, and may submit to this pool. A place is reserved meanwhile: with one place, or as many
         // such threads as places, waiting for another would be waiting for themselves.
         let outer = HOLDS_PLACE.replace(Some(self.id));
-        let encoded = EncodedTask::new(entry);
+        let plane = self.config.arena.clone().map(|arena| arena as Arc<dyn Plane>);
+        let encoded = EncodedTask::new(entry, plane);
         HOLDS_PLACE.set(outer);
         let mut dispatcher = self.dispatcher.lock();
         let entered = match encoded {

@@ -1,13 +1,14 @@
 //! Tasks out: futures are resolved, and what hangs on them is done on a thread that may block.
 
 use super::pool::{Pool, SERVES};
+use super::results::ResultsOf;
 use super::task::EncodedTask;
 use crate::contain::contain;
 use crate::error::TaskError;
 use crate::future::cell::Entry;
 use crate::future::publish::{Aftermath, publish};
 use crate::future::state::Phase;
-use crate::remote::codec::Arrived;
+use crate::remote::codec::{Arrived, ReadApart};
 use crate::remote::{outcome, parcel};
 use crate::sync::plain::Ordering;
 use crate::sync::{channel, thread};
@@ -18,8 +19,10 @@ pub(crate) type Resolved = (Entry, Aftermath);
 
 impl Pool {
     /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
-    pub(crate) fn complete<'a>(self: &Arc<Self>, task: EncodedTask, reply: impl Into<Arrived<'a>>) {
+    /// What lies apart of it is freed before the future is.
+    pub(crate) fn complete(self: &Arc<Self>, task: EncodedTask, reply: &[u8], apart: Option<ResultsOf<'_>>) {
         let entry = task.into_unresolved();
+        let reply = Arrived::new(reply, apart.as_ref().map(|apart| apart as &dyn ReadApart));
         let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
             Ok(outcome) => entry.complete(outcome),
             Err(error) => {
@@ -27,6 +30,7 @@ impl Pool {
                 Phase::Failed
             }
         };
+        drop(apart);
         self.count(phase);
         let after = publish(&**entry, Phase::Dispatched, phase);
         self.hand_on((entry.release(), after));

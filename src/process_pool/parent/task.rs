@@ -7,8 +7,9 @@ use crate::future::publish::publish_here;
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::process_pool::sys::SealedMemory;
-use crate::process_pool::wire::batch::{BATCH_BYTES, TaskBytes};
+use crate::process_pool::wire::batch::{BATCH_BYTES, TaskBytes, TaskFlags};
 use crate::process_pool::wire::buffer::PooledBuffer;
+use crate::remote::codec::{Apart, Output, Plane};
 use crate::remote::parcel::Header;
 use crate::sync::thread;
 use std::cell::{Cell, RefCell};
@@ -26,6 +27,8 @@ pub(crate) struct EncodedTask {
     retries: u32,
     /// Whether its time is limited.
     pub(crate) is_limited: bool,
+    /// What of the argument lies in the pool's arena.
+    apart: Apart,
 }
 
 /// A task's entry, as long as the pool owes it a resolution. If it is dropped before that (a thread of the pool panics
@@ -83,8 +86,8 @@ impl Drop for Unresolved {
 }
 
 impl EncodedTask {
-    /// Encodes a task; its work is dropped.
-    pub(crate) fn new(entry: Entry) -> Result<Self, (Entry, TaskError)> {
+    /// Encodes a task; its work is dropped. Long strings of the argument go to the `plane`, if there is one.
+    pub(crate) fn new(entry: Entry, plane: Option<Arc<dyn Plane>>) -> Result<Self, (Entry, TaskError)> {
         thread_local! {
             /// Arguments are encoded here first, so that each then takes just the bytes it needs.
             static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -100,16 +103,20 @@ impl EncodedTask {
             // The last argument was large, so perhaps this one is as well.
             bytes = PooledBuffer::spare();
         }
-        let (encoded, blobs) = blob::collect(|| entry.encode(Kept::Nothing, &mut bytes));
+        let mut output = Output::new(bytes, plane);
+        let (encoded, blobs) = blob::collect(|| entry.encode(Kept::Nothing, &mut output));
         let route = match encoded {
             Ok(route) => route,
             Err(error) => return Err((entry, error)),
         };
+        let is_for_elsewhere = output.is_for_elsewhere;
+        let (mut bytes, apart) = output.into_parts();
         let options = entry.options();
         let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
+        let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere };
         let header = Header::new(entry.header().id, 1, route);
         let bytes = if bytes.len() < BATCH_BYTES {
-            let small = TaskBytes::small(&header, is_limited, &bytes);
+            let small = TaskBytes::small(&header, flags, &bytes);
             if bytes.capacity() <= 2 * BATCH_BYTES {
                 put_back(bytes);
             } else {
@@ -122,18 +129,23 @@ impl EncodedTask {
             if bytes.len() < bytes.capacity() / 2 {
                 bytes.shrink_to_fit();
             }
-            TaskBytes::large(&header, is_limited, PooledBuffer::of(bytes))
+            TaskBytes::large(&header, flags, PooledBuffer::of(bytes))
         };
         // Those that came by value, in a parcel or a result, and are carried on.
         blobs.iter().for_each(|blob| blob.seal(SealedMemory::of_bytes));
         let blobs = blobs.into_boxed_slice();
-        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blobs, retries, is_limited })
+        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blobs, retries, is_limited, apart })
     }
 
     /// It is about to be resolved: its argument is freed first, so that a thread that waits for it finds a large one's
     /// memory free for the next.
     pub(crate) fn into_unresolved(self) -> Unresolved {
         self.entry
+    }
+
+    /// The worker that runs it could not be ended and may read its argument at any time: that place is never used again.
+    pub(crate) fn abandon_argument(&mut self) {
+        self.apart.abandon();
     }
 
     pub(crate) fn id(&self) -> FutureId {

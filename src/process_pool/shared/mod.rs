@@ -5,11 +5,13 @@
 
 pub(crate) mod claim;
 pub(crate) mod last_words;
+pub(crate) mod results;
 pub(crate) mod ring;
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 use claim::Claims;
 use last_words::LastWords;
+use results::ResultSlots;
 use ring::Ring;
 use std::ops::Deref;
 
@@ -18,6 +20,7 @@ use std::ops::Deref;
 pub(crate) struct Layout {
     claims: Claims,
     pub(crate) ring: Ring,
+    pub(crate) result_slots: ResultSlots,
     pub(crate) exit_flags: ExitFlags,
     pub(crate) last_words: LastWords,
 }

@@ -124,6 +124,107 @@ impl Sealed for SealedMemory {
     }
 }
 
+pub(crate) const GRAIN: usize = 4096;
+
+pub(crate) fn longest_memory(_: usize) -> usize {
+    0
+}
+
+pub(crate) fn is_address_space_bounded() -> bool {
+    false
+}
+
+#[derive(Debug)]
+pub(crate) struct MemoryFile(());
+
+#[derive(Debug)]
+pub(crate) struct WritableMemory(());
+
+#[derive(Debug)]
+pub(crate) struct ForeignMemory(());
+
+#[derive(Debug)]
+pub(crate) struct ParentMemory(());
+
+impl MemoryFile {
+    pub(crate) fn create(_: usize) -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn of(_: Handle) -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn handle(&self) -> io::Result<Handle> {
+        refuse()
+    }
+
+    pub(crate) fn handle_to_read(&self) -> io::Result<Handle> {
+        refuse()
+    }
+
+    pub(crate) fn reserve(&self, _: usize, _: usize) -> io::Result<()> {
+        refuse()
+    }
+
+    pub(crate) fn give_back(&self, _: usize, _: usize) {}
+
+    pub(crate) fn read(&self, _: usize, _: usize) -> Option<Vec<u8>> {
+        None
+    }
+
+    pub(crate) fn map_to_write(&self, _: usize, _: usize) -> io::Result<WritableMemory> {
+        refuse()
+    }
+
+    pub(crate) fn map_own(&self, _: usize, _: usize) -> io::Result<WritableMemory> {
+        refuse()
+    }
+
+    pub(crate) fn map_foreign(&self, _: usize, _: usize) -> io::Result<ForeignMemory> {
+        refuse()
+    }
+
+    pub(crate) fn map_of_parent(&self) -> io::Result<ParentMemory> {
+        refuse()
+    }
+}
+
+impl WritableMemory {
+    pub(crate) fn len(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn write(&mut self, _: usize, _: &[u8]) {}
+
+    #[expect(unsafe_code, reason = "it is where there is something to write to")]
+    pub(crate) unsafe fn write_part(&self, _: usize, _: &[u8]) {}
+}
+
+impl ForeignMemory {
+    pub(crate) fn len(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn copy(&self, _: usize, _: usize) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl ParentMemory {
+    pub(crate) fn part(&self, _: usize, _: usize) -> Option<&[u8]> {
+        None
+    }
+
+    pub(crate) fn copy(&self, _: usize, _: usize) -> Option<Vec<u8>> {
+        None
+    }
+}
+
 pub(crate) struct ForkDetector(());
 
 impl ForkDetector {

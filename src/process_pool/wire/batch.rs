@@ -9,14 +9,29 @@ use super::frames::Piece;
 use super::message::{HEAD, Head, LENGTH, Message, put_length};
 use crate::remote::codec::Arrived;
 use crate::remote::parcel::Header;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Arguments of one batch, together: so many bytes of a frame are copied at most.
 pub(crate) const BATCH_BYTES: usize = 64 << 10;
 
-/// A flag: the worker rings the doorbell when it begins this task, because its time is limited.
-const RING_WHEN_BEGUN: u8 = 1;
+/// How a task is to be run, beside its parcel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct TaskFlags {
+    /// The worker rings the doorbell when it begins this task, because its time is limited.
+    pub(crate) rings_when_begun: bool,
+    /// The reply is all in one place: the parent passes it on.
+    pub(crate) is_for_elsewhere: bool,
+}
+
+impl TaskFlags {
+    fn to_byte(self) -> u8 {
+        u8::from(self.rings_when_begun) | u8::from(self.is_for_elsewhere) << 1
+    }
+
+    fn of_byte(byte: u8) -> Self {
+        TaskFlags { rings_when_begun: byte & 1 != 0, is_for_elsewhere: byte & 2 != 0 }
+    }
+}
 
 /// What stands before a parcel: its length and the flags.
 const PARCEL_AT: usize = LENGTH + 1;
@@ -31,12 +46,12 @@ pub(crate) enum TaskBytes {
 }
 
 impl TaskBytes {
-    pub(crate) fn small(header: &Header, rings_when_begun: bool, argument: &[u8]) -> Self {
-        TaskBytes::Small(beginning(header, rings_when_begun, argument.len(), argument))
+    pub(crate) fn small(header: &Header, flags: TaskFlags, argument: &[u8]) -> Self {
+        TaskBytes::Small(beginning(header, flags, argument.len(), argument))
     }
 
-    pub(crate) fn large(header: &Header, rings_when_begun: bool, argument: PooledBuffer) -> Self {
-        let beginning = beginning(header, rings_when_begun, argument.bytes().len(), &[]);
+    pub(crate) fn large(header: &Header, flags: TaskFlags, argument: PooledBuffer) -> Self {
+        let beginning = beginning(header, flags, argument.bytes().len(), &[]);
         TaskBytes::Large(beginning, Arc::new(argument))
     }
 
@@ -56,10 +71,10 @@ impl TaskBytes {
 }
 
 /// All that stands before an argument of `len` bytes, and those of them that are `here`.
-fn beginning(header: &Header, rings_when_begun: bool, len: usize, here: &[u8]) -> Box<[u8]> {
+fn beginning(header: &Header, flags: TaskFlags, len: usize, here: &[u8]) -> Box<[u8]> {
     let mut bytes = Vec::with_capacity(PARCEL_AT + Header::LEN + here.len());
     put_length(&mut bytes, 1 + Header::LEN + len);
-    bytes.push(if rings_when_begun { RING_WHEN_BEGUN } else { 0 });
+    bytes.push(flags.to_byte());
     header.write(len, &mut bytes);
     bytes.extend_from_slice(here);
     bytes.into_boxed_slice()
@@ -96,7 +111,7 @@ pub(crate) struct Tasks<'a>(Arrived<'a>);
 
 /// One of them.
 pub(crate) struct ArrivedTask<'a> {
-    pub(crate) rings_when_begun: bool,
+    pub(crate) flags: TaskFlags,
     pub(crate) parcel: Arrived<'a>,
 }
 
@@ -112,13 +127,6 @@ impl<'a> Tasks<'a> {
         let (task, behind) = behind.split(len)?;
         self.0 = behind;
         let (flags, parcel) = task.front(1)?;
-        Some(ArrivedTask { rings_when_begun: flags[0] & RING_WHEN_BEGUN != 0, parcel })
+        Some(ArrivedTask { flags: TaskFlags::of_byte(flags[0]), parcel })
     }
-}
-
-/// Which part of a batch is received out of band: the large string of a task that travels alone.
-pub(crate) fn find_bulk(message: &Message, beginning: &[u8]) -> Option<Range<usize>> {
-    let Message::Batch { tasks: 1, .. } = message else { return None };
-    let found = Header::find_bulk(beginning.get(PARCEL_AT..)?)?;
-    Some(found.start + PARCEL_AT..found.end.checked_add(PARCEL_AT)?)
 }

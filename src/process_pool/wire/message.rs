@@ -16,6 +16,8 @@
 //! | `Blob` | 8 | parent | children, 0 | a blob by value, see [`blob`](super::blob) |
 //! | `BlobInMemory` | 9 | parent | children, 0 | a blob; carries the handle of its memory |
 //! | `Forget` | 10 | parent | 0, 0 | the id of a blob that is needed no more |
+//! | `Arguments` | 11 | parent | 0, 0 | empty; carries the handle of the memory that large arguments lie in |
+//! | `Results` | 12 | parent | 0, 0 | empty; carries the handle of the memory for the worker's large results |
 //!
 //! A message that carries a handle is sent with it, as `SCM_RIGHTS` beside the first byte of its head: one handle a message,
 //! and only from the parent.
@@ -61,12 +63,19 @@ pub(crate) enum Message {
         children: u32,
     },
     Forget,
+    /// Where large arguments will lie. Before the first batch, if at all.
+    Arguments,
+    /// Where large results may lie. Before the first batch, if at all.
+    Results,
 }
 
 impl Message {
     /// Whether a handle belongs to it. Handles come in the order of their messages.
     pub(crate) fn carries_handle(self) -> bool {
-        matches!(self, Message::Welcome | Message::BlobInMemory { .. })
+        matches!(
+            self,
+            Message::Welcome | Message::BlobInMemory { .. } | Message::Arguments | Message::Results
+        )
     }
 
     /// A whole frame, for messages that are rare and small.
@@ -96,6 +105,8 @@ impl Head {
             Message::Blob { children } => (8, children, 0),
             Message::BlobInMemory { children } => (9, children, 0),
             Message::Forget => (10, 0, 0),
+            Message::Arguments => (11, 0, 0),
+            Message::Results => (12, 0, 0),
         };
         let mut bytes = [0; HEAD];
         bytes[0] = kind;
@@ -121,7 +132,9 @@ impl Head {
             (8, children, 0) => Message::Blob { children },
             (9, children, 0) => Message::BlobInMemory { children },
             (10, 0, 0) => Message::Forget,
-            (1..=10, ..) => return Err(UNUSED),
+            (11, 0, 0) => Message::Arguments,
+            (12, 0, 0) => Message::Results,
+            (1..=12, ..) => return Err(UNUSED),
             _ => return Err(ProtocolError("a frame of no known kind")),
         };
         if bytes[1..4] != [0; 3] || bytes[12..16] != [0; 4] {
@@ -237,6 +250,8 @@ mod tests {
             Message::Blob { children: 7 },
             Message::BlobInMemory { children: u32::MAX },
             Message::Forget,
+            Message::Arguments,
+            Message::Results,
         ] {
             let head = Head { message, len: 1 << 40 };
             assert_eq!(Head::from_bytes(&head.to_bytes()), Ok(head));

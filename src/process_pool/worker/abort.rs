@@ -4,6 +4,7 @@ use crate::contain::Told;
 use crate::error::{Panicked, TaskError};
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::last_words::LAST_WORDS;
+use crate::remote::codec::Output;
 use crate::remote::outcome;
 
 /// Stands at the end of a panic's message that was too long for the segment.
@@ -14,7 +15,7 @@ pub(super) fn leave_last_words(segment: &Layout, told: &Told<'_>) {
     let panic = Panicked::new(told.message);
     let panic = told.location.iter().fold(panic, Panicked::with_location);
     let panic = told.backtrace.iter().fold(panic, Panicked::with_backtrace);
-    let mut words = Vec::new();
+    let mut words = Output::default();
     outcome::write::<()>(Err(TaskError::Panicked(panic)), &mut words);
     // A long backtrace is left out rather than cut in its middle.
     if words.len() > LAST_WORDS {
@@ -29,7 +30,7 @@ pub(super) fn leave_last_words(segment: &Layout, told: &Told<'_>) {
     segment.last_words.leave(&words);
 }
 
-fn write_without_backtrace(message: &str, told: &Told<'_>, words: &mut Vec<u8>) {
+fn write_without_backtrace(message: &str, told: &Told<'_>, words: &mut Output) {
     words.clear();
     let panic = told.location.iter().fold(Panicked::new(message), Panicked::with_location);
     outcome::write::<()>(Err(TaskError::Panicked(panic)), words);

@@ -10,14 +10,15 @@
 
 use super::abort::{boundary, leave_last_words};
 use super::blobs::Blobs;
+use super::plane::{Arguments, ResultMemory};
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
 use crate::process_pool::shared::Layout;
-use crate::process_pool::sys::{self, Leave, Segment, Socket};
-use crate::process_pool::wire::batch::{self, Tasks};
+use crate::process_pool::sys::{self, Leave, MemoryFile, Segment, Socket};
+use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
-use crate::remote::codec::{Arrived, Bulk};
+use crate::remote::codec::{Arrived, ReadApart};
 use crate::remote::execute_into;
 use crate::remote::function::Fingerprint;
 use crate::sync::{OnceLock, Patience, channel, thread};
@@ -87,7 +88,7 @@ pub(crate) fn run() -> ! {
     });
     let socket = Arc::new(socket);
     sys::go_first_without_memory();
-    let mut inbox = Inbox::with_bulk(batch::find_bulk).taking_handles();
+    let mut inbox = Inbox::taking_handles();
     let mut blobs = Blobs::default();
     let (welcome, segment) = greet(&socket, &mut inbox, &mut blobs)
         .unwrap_or_else(|error| cannot_start(&*socket, &error.to_string()));
@@ -159,16 +160,17 @@ pub(super) fn serve(
     stream: &impl Stream,
     mut inbox: Inbox,
     mut blobs: Blobs,
-    segment: &Layout,
+    segment: &Arc<Segment>,
     welcome: &Welcome,
 ) -> io::Result<()> {
     let mut reply = Reply::default();
     if !welcome.initializer.is_empty() {
         // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
-        unsafe { execute_into(&welcome.initializer, reply.body()) };
+        unsafe { execute_into(&welcome.initializer, reply.body(false)) };
         reply.send(stream, Message::Ready)?;
     }
     let patience = Patience::new();
+    let mut arguments: Option<Arguments> = None;
     let mut passed = 0;
     let mut unannounced = false;
     loop {
@@ -197,17 +199,26 @@ pub(super) fn serve(
                 Filled::End => return Ok(()),
             }
         };
-        let bulk = inbox.take_out_of_band().map(|part| Bulk::new(part.at, part.bytes));
         let bytes = inbox.body(frame.body);
-        let (number, tasks) = match frame.message {
-            Message::Batch { number, tasks } => (number, tasks),
-            message => {
-                blobs.handle(message, bytes, frame.handle)?;
+        let (number, count) = match (frame.message, frame.handle) {
+            (Message::Batch { number, tasks }, _) => (number, tasks),
+            (Message::Arguments, Some(handle)) => {
+                arguments = Some(Arguments::new(MemoryFile::of(handle)?));
+                continue;
+            }
+            (Message::Results, Some(handle)) => {
+                let memory = ResultMemory::new(MemoryFile::of(handle)?, segment);
+                reply = Reply::with_memory(Arc::new(memory));
+                continue;
+            }
+            (message, handle) => {
+                blobs.handle(message, bytes, handle)?;
                 continue;
             }
         };
-        let body = Arrived::with_bulk(bytes, bulk.as_ref());
-        let batch = Batch { number, count: tasks, tasks: Tasks::new(body) };
+        let apart = arguments.as_ref().map(|arguments| arguments as &dyn ReadApart);
+        let body = Arrived::new(bytes, apart);
+        let batch = Batch { number, count, tasks: Tasks::new(body) };
         unannounced |= batch.run(stream, segment, &mut passed, &mut reply)?;
     }
 }
@@ -259,18 +270,18 @@ impl Batch<'_> {
             let Some(task) = task.filter(|_| index < self.count) else {
                 return Err(io::Error::other("a batch shorter than it says"));
             };
-            if task.rings_when_begun {
+            if task.flags.rings_when_begun {
                 ring_doorbell(stream)?;
             }
             // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
-            unsafe { execute_into(task.parcel, reply.body()) };
+            unsafe { execute_into(task.parcel, reply.body(!task.flags.is_for_elsewhere)) };
             let is_last = claim.load().is_through();
             if is_last {
                 // W3: the limit never rises, so this frame is done with; whoever reads the reply that follows finds that too.
                 *passed = passed.wrapping_add(1);
                 segment.pass(*passed);
             }
-            reply.give(stream, &segment.ring, self.number, index)?;
+            reply.give(stream, segment, self.number, index)?;
             if is_last {
                 return Ok(false);
             }

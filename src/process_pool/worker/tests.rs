@@ -43,7 +43,7 @@ impl Parent {
             let (task, future) = Task::new(f, *arg);
             future.detach();
             let entry = task.with_options(options.clone()).into_entry();
-            EncodedTask::new(entry).map_err(|(_, error)| error).expect("can be encoded")
+            EncodedTask::new(entry, None).map_err(|(_, error)| error).expect("can be encoded")
         };
         let tasks: Vec<EncodedTask> = args.iter().map(task).collect();
         self.segment.claim(self.batches).open(tasks.len() as u32);
@@ -58,13 +58,7 @@ impl Parent {
     }
 
     fn serve(&self) -> std::io::Result<()> {
-        serve(
-            &self.stream,
-            Inbox::with_bulk(batch::find_bulk),
-            Blobs::default(),
-            &self.segment,
-            &Welcome::default(),
-        )
+        serve(&self.stream, Inbox::default(), Blobs::default(), &self.segment, &Welcome::default())
     }
 
     /// What the worker sent through the socket, and then its small replies.

@@ -1,6 +1,6 @@
 //! Bytes to value. The bytes are input, not trust.
 
-use super::arrived::{Arrived, Bulk};
+use super::arrived::{Arrived, ReadApart};
 use super::error::Error;
 use super::wire::{MAX_DEPTH, read_varint, tag, width};
 use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
@@ -9,12 +9,13 @@ use serde_core::de::{
     VariantAccess, Visitor,
 };
 use serde_core::forward_to_deserialize_any;
+use std::borrow::Cow;
 
 pub(super) struct Decoder<'de> {
     /// What is not read yet.
     input: &'de [u8],
-    /// A string that lies apart, and how many bytes of the input stand behind it.
-    bulk: Option<(usize, &'de Bulk)>,
+    /// Where long strings lie, if not in the input.
+    apart: Option<&'de dyn ReadApart>,
     names: Vec<&'de str>,
     /// The tag that the elements of the run being read leave out, else zero.
     run: u8,
@@ -29,15 +30,15 @@ pub(super) struct Decoder<'de> {
 
 impl<'de> Decoder<'de> {
     pub(super) fn new(arrived: Arrived<'de>) -> Self {
-        let (input, bulk) = (arrived.bytes(), arrived.bulk());
-        Decoder { input, bulk, names: Vec::new(), run: 0, depth: MAX_DEPTH, owed: 0, failure: None }
+        let (input, apart) = (arrived.bytes(), arrived.apart());
+        Decoder { input, apart, names: Vec::new(), run: 0, depth: MAX_DEPTH, owed: 0, failure: None }
     }
 
     /// An impl that swallows the error of one of its parts must not pass when that part was left half read.
     pub(super) fn finish(self) -> Result<(), Error> {
         match (self.failure, self.input.len()) {
             (Some(failure), _) => Err(Error::new(failure)),
-            (None, 0) if self.bulk.is_none() => Ok(()),
+            (None, 0) => Ok(()),
             (None, left) => Err(Error::new(format_args!("{left} bytes of it were not read"))),
         }
     }
@@ -96,26 +97,24 @@ impl<'de> Decoder<'de> {
         Ok(())
     }
 
-    /// Of a string of that many bytes, whose length was just read: its bytes, if they lie apart.
-    fn bulk(&mut self, len: usize) -> Result<Option<Vec<u8>>, Error> {
-        match self.bulk {
-            Some((behind, bulk)) if behind == self.input.len() => {
-                if len != bulk.len() {
-                    return Err(self.fail("a string came apart that has another length"));
-                }
-                self.bulk = None;
-                Ok(Some(bulk.take()))
+    /// The bytes of a string that lies apart; its tag was just read.
+    fn apart(&mut self) -> Result<Cow<'de, [u8]>, Error> {
+        let (len, number) = (self.number()?, self.number()?);
+        let found = self.apart.and_then(|apart| apart.read(number as u64, len));
+        found.ok_or_else(|| self.fail("a string that lies apart is not there"))
+    }
+
+    fn apart_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        match self.apart()? {
+            Cow::Borrowed(bytes) => {
+                visitor.visit_borrowed_str(std::str::from_utf8(bytes).map_err(|_| self.no_text())?)
             }
-            _ => Ok(None),
+            Cow::Owned(bytes) => visitor.visit_string(String::from_utf8(bytes).map_err(|_| self.no_text())?),
         }
     }
 
     fn text(&mut self) -> Result<&'de str, Error> {
         let len = self.number()?;
-        self.text_of(len)
-    }
-
-    fn text_of(&mut self, len: usize) -> Result<&'de str, Error> {
         let bytes = self.bytes(len)?;
         std::str::from_utf8(bytes).map_err(|_| self.no_text())
     }
@@ -127,11 +126,7 @@ impl<'de> Decoder<'de> {
 
     /// A text that is a value.
     fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
-        let len = self.number()?;
-        match self.bulk(len)? {
-            Some(bytes) => visitor.visit_string(String::from_utf8(bytes).map_err(|_| self.no_text())?),
-            None => visitor.visit_borrowed_str(self.text_of(len)?),
-        }
+        visitor.visit_borrowed_str(self.text()?)
     }
 
     #[inline]
@@ -272,19 +267,21 @@ impl<'de> Decoder<'de> {
             tag::F64 => visitor.visit_f64(f64::from_le_bytes(self.array()?)),
             tag::CHAR => visitor.visit_char(self.char()?),
             tag::STR => self.string(visitor),
+            tag::APART_STR => self.apart_text(visitor),
             tag::UNIT | tag::NONE => visitor.visit_unit(),
             tag::SOME => self.inside(|decoder| decoder.any(visitor)),
             // JSON knows no bytes, but arrays of numbers.
             tag::BYTES => {
                 let count = self.number()?;
-                if let Some(bytes) = self.bulk(count)? {
-                    let mut numbers = SeqDeserializer::new(bytes.into_iter());
-                    let value = visitor.visit_seq(&mut numbers)?;
-                    numbers.end()?;
-                    return Ok(value);
-                }
                 self.fits(count, 1)?;
                 self.seq(tag::U8, count, visitor)
+            }
+            tag::APART_BYTES => {
+                let bytes = self.apart()?;
+                let mut numbers = SeqDeserializer::new(bytes.iter().copied());
+                let value = visitor.visit_seq(&mut numbers)?;
+                numbers.end()?;
+                Ok(value)
             }
             tag::SEQ => {
                 let count = self.count(1)?;
@@ -370,6 +367,9 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         if self.take(tag::STR) {
             return self.string(visitor);
         }
+        if self.take(tag::APART_STR) {
+            return self.apart_text(visitor);
+        }
         self.other(visitor)
     }
 
@@ -398,9 +398,12 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.take(tag::BYTES) {
             let len = self.number()?;
-            return match self.bulk(len)? {
-                Some(bytes) => visitor.visit_byte_buf(bytes),
-                None => visitor.visit_borrowed_bytes(self.bytes(len)?),
+            return visitor.visit_borrowed_bytes(self.bytes(len)?);
+        }
+        if self.take(tag::APART_BYTES) {
+            return match self.apart()? {
+                Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
+                Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
             };
         }
         self.other(visitor)
@@ -439,6 +442,9 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             (self.name()?, false)
         } else if self.take(tag::STR) {
             (self.text()?, false)
+        } else if self.take(tag::APART_STR) {
+            // No variant has so long a name.
+            return self.apart_text(visitor);
         } else {
             return self.other(visitor);
         };

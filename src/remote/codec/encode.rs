@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::names::Names;
+use super::output::{Apart, LEAST_APART};
 use super::wire::{MAX_DEPTH, MAX_TUPLE, tag, width, write_varint};
 use serde_core::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -11,6 +12,7 @@ use serde_core::ser::{
 pub(super) struct Encoder {
     /// Owned while it is written to: the way through another reference costs a third of the speed.
     pub(super) out: Vec<u8>,
+    pub(super) apart: Apart,
     names: Names,
     run: Run,
     /// Of each open sequence whose run was ended: where its tag stands, and how many elements it didn't count.
@@ -30,9 +32,9 @@ struct Run {
 }
 
 impl Encoder {
-    pub(super) fn new(out: Vec<u8>) -> Self {
+    pub(super) fn new(out: Vec<u8>, apart: Apart) -> Self {
         let run = Run { kind: 0, tag_at: 0, kind_at: 0 };
-        Encoder { out, names: Names::new(), run, broken_runs: Vec::new(), depth: 0, failed: false }
+        Encoder { out, apart, names: Names::new(), run, broken_runs: Vec::new(), depth: 0, failed: false }
     }
 
     /// An impl that swallows the error of one of its parts must not pass: half of that part is written.
@@ -60,6 +62,14 @@ impl Encoder {
     fn blob(&mut self, tag: u8, bytes: &[u8]) {
         /// From here on a buffer that is doubled costs more than what it holds: fresh memory, page by page.
         const LARGE: usize = 64 << 10;
+        if bytes.len() >= LEAST_APART
+            && let Some(number) = self.apart.put(bytes)
+        {
+            self.tag(if tag == tag::STR { tag::APART_STR } else { tag::APART_BYTES });
+            write_varint(bytes.len(), &mut self.out);
+            write_varint(number as usize, &mut self.out);
+            return;
+        }
         self.tag(tag);
         write_varint(bytes.len(), &mut self.out);
         if bytes.len() >= LARGE {

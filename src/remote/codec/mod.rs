@@ -19,7 +19,7 @@
 //! | on the way | file |
 //! |---|---|
 //! | tags, numbers, limits | `wire.rs` |
-//! | bytes of which some lie apart | `arrived.rs` |
+//! | bytes of which some lie apart | `output.rs`, `arrived.rs` |
 //! | value to bytes | `encode.rs`, names to numbers in `names.rs` |
 //! | bytes to value | `decode.rs` |
 //! | the wrapper for what only `serde_json` can carry | `json.rs` |
@@ -31,11 +31,13 @@ mod error;
 #[cfg(feature = "json")]
 mod json;
 mod names;
+mod output;
 mod wire;
 
-pub(crate) use arrived::{Arrived, Bulk, find_bulk};
+pub(crate) use arrived::{Arrived, ReadApart};
 use decode::Decoder;
 use encode::Encoder;
+pub(crate) use output::{Apart, Output, Place, Plane};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::any::type_name;
@@ -48,16 +50,18 @@ pub use json::Json;
 ///
 /// # Errors
 ///
-/// Names the type and what to do. `out` is then as it was, also when an impl of the user's panics.
-pub(crate) fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
-    let mut lent = Lent { len: out.len(), encoder: Encoder::new(std::mem::take(out)), out };
+/// Names the type and what to do. `out` is then as it was, also when an impl of the user's panics, but for what it holds
+/// apart.
+pub(crate) fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Output) -> Result<(), String> {
+    let encoder = Encoder::new(std::mem::take(&mut **out), std::mem::take(&mut out.apart));
+    let mut lent = Lent { len: encoder.out.len(), encoder, out };
     let written = value.serialize(&mut lent.encoder).and_then(|()| lent.encoder.finish());
     written.map_err(|error| advice::<T>("encoded", error))?;
     lent.len = lent.encoder.out.len();
     Ok(())
 }
 
-/// Reads back the one value that `bytes` hold, all of them. A string that lies apart is the value's then.
+/// Reads back the one value that `bytes` hold, all of them.
 ///
 /// Any bytes may come: they never cause a panic, a deep recursion, or an allocation out of proportion to their number.
 ///
@@ -82,13 +86,14 @@ fn advice<T: ?Sized>(done: &str, error: impl fmt::Display) -> String {
 /// A buffer that an encoder has, and that its owner gets back without the bytes of a value that didn't come to its end.
 struct Lent<'a> {
     encoder: Encoder,
-    out: &'a mut Vec<u8>,
+    out: &'a mut Output,
     len: usize,
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        *self.out = std::mem::take(&mut self.encoder.out);
+        **self.out = std::mem::take(&mut self.encoder.out);
+        self.out.apart = std::mem::take(&mut self.encoder.apart);
         self.out.truncate(self.len);
     }
 }

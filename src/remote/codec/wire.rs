@@ -5,6 +5,7 @@
 //! UNIT NONE      tag
 //! SOME           tag, value
 //! STR BYTES      tag, length, bytes
+//! APART_STR, APART_BYTES  tag, length, the number by which the reader finds the bytes elsewhere
 //! SEQ            tag, count, values                                (also tuples)
 //! RUN            tag, count, tag of a scalar, scalars without tags
 //! MAP            tag, count, (key, value)s
@@ -52,6 +53,8 @@ pub(super) mod tag {
     pub(crate) const STRUCT: u8 = 23;
     pub(crate) const UNIT_VARIANT: u8 = 24;
     pub(crate) const VARIANT: u8 = 25;
+    pub(crate) const APART_STR: u8 = 26;
+    pub(crate) const APART_BYTES: u8 = 27;
 }
 
 /// The bytes of a scalar behind its tag; `None` for every other tag.

@@ -1,13 +1,19 @@
 //! The codec.
 
-use crate::remote::codec;
+use crate::remote::codec::{self, Arrived, Output, Place, Plane, ReadApart};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
-use std::ops::Range;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex};
 
 /// As in the crate.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
-    codec::encode_into(value, out)
+    let mut output = Output::new(std::mem::take(out), None);
+    let encoded = catch_unwind(AssertUnwindSafe(|| codec::encode_into(value, &mut output)));
+    *out = output.into_parts().0;
+    encoded.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// As in the crate.
@@ -15,21 +21,76 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     codec::decode(bytes)
 }
 
-/// Where a value's first large string lies, by the value's beginning.
-pub fn find_bulk(beginning: &[u8]) -> Option<Range<usize>> {
-    codec::find_bulk(beginning)
-}
-
-/// As [`decode`], of bytes of which some came apart.
-pub fn decode_apart<T: DeserializeOwned>(bytes: &[u8], apart: Range<usize>) -> Result<T, String> {
-    let bulk = codec::Bulk::new(apart.start, bytes[apart.clone()].to_vec());
-    let rest = [&bytes[..apart.start], &bytes[apart.end..]].concat();
-    codec::decode(codec::Arrived::with_bulk(&rest, Some(&bulk)))
-}
-
 /// The value alone in a buffer.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
+    let mut out = Output::default();
     codec::encode_into(value, &mut out)?;
-    Ok(out)
+    Ok(out.into_parts().0)
+}
+
+/// Room for so many bytes.
+struct Room {
+    bytes: Mutex<Vec<u8>>,
+    most: usize,
+}
+
+impl Plane for Room {
+    fn put(&self, bytes: &[u8], places: &mut Vec<Place>) -> Option<u64> {
+        let mut room = self.bytes.lock().expect("nobody panics with it");
+        let at = room.len();
+        (at + bytes.len() <= self.most).then(|| {
+            room.extend_from_slice(bytes);
+            places.push(Place { at, len: bytes.len() });
+            at as u64
+        })
+    }
+
+    fn free(&self, place: Place) {
+        self.bytes.lock().expect("nobody panics with it")[place.at..][..place.len].fill(0);
+    }
+}
+
+/// As `encode`, with room for `most` bytes of long strings elsewhere: the buffer and what lies there.
+pub fn encode_apart<T: Serialize + ?Sized>(value: &T, most: usize) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let room = Arc::new(Room { bytes: Mutex::default(), most });
+    let mut out = Output::new(Vec::new(), Some(room.clone()));
+    codec::encode_into(value, &mut out)?;
+    let (bytes, apart) = out.into_parts();
+    let memory = room.bytes.lock().expect("nobody panics with it").clone();
+    drop(apart);
+    let is_freed = room.bytes.lock().expect("nobody panics with it").iter().all(|byte| *byte == 0);
+    assert!(is_freed, "what lies apart was not freed");
+    Ok((bytes, memory))
+}
+
+/// Gives what lies there, none of it twice: owned, or where it lies.
+struct Lying<'a> {
+    memory: &'a [u8],
+    read: Cell<usize>,
+    is_owned: bool,
+}
+
+impl ReadApart for Lying<'_> {
+    fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>> {
+        let at = usize::try_from(number).ok().filter(|at| *at >= self.read.get())?;
+        let part = self.memory.get(at..at.checked_add(len)?)?;
+        self.read.set(at + len);
+        Some(if self.is_owned { Cow::Owned(part.to_vec()) } else { Cow::Borrowed(part) })
+    }
+}
+
+/// Calls `read` with bytes whose long strings lie in `memory`.
+pub(crate) fn with_memory<R>(
+    bytes: &[u8],
+    memory: &[u8],
+    is_owned: bool,
+    read: impl FnOnce(Arrived<'_>) -> R,
+) -> R {
+    let lying = Lying { memory, read: Cell::new(0), is_owned };
+    read(Arrived::new(bytes, Some(&lying)))
+}
+
+/// As [`decode`], of bytes whose long strings lie in `memory`.
+pub fn decode_apart<T: DeserializeOwned>(bytes: &[u8], memory: &[u8], is_owned: bool) -> Result<T, String> {
+    with_memory(bytes, memory, is_owned, |arrived| codec::decode(arrived))
 }

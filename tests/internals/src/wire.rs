@@ -4,6 +4,7 @@ use crate::error::TaskError;
 use crate::id::FutureId;
 use crate::process_pool::wire::frames::{Blocking, Filled, Inbox, Stream};
 use crate::process_pool::wire::message::{HEAD, Head, Message, Welcome};
+use crate::remote::codec::Output;
 use crate::remote::function::Offset;
 use crate::remote::outcome;
 use crate::remote::parcel::{Header, Parcel, Route};
@@ -91,22 +92,22 @@ pub fn read_all<R: DeserializeOwned>(outcome: &[u8]) -> Result<Vec<Result<R, Tas
 
 /// One task's outcome, as a worker writes it.
 pub fn write<R: Serialize>(outcome: Result<R, TaskError>) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Output::default();
     outcome::write(outcome, &mut bytes);
-    bytes
+    bytes.into_parts().0
 }
 
 /// A chunk's outcomes, as a worker writes them.
 pub fn write_all<R: Serialize>(outcomes: Vec<Result<R, TaskError>>) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Output::default();
     outcome::write_all(outcomes.into_iter(), &mut bytes);
-    bytes
+    bytes.into_parts().0
 }
 
 /// A parcel for no function at all.
 pub fn parcel(argument: &[u8]) -> Vec<u8> {
     let route = Route { runner: Offset::from_raw(7), function: Offset::from_raw(9) };
-    Parcel::new(&Header::new(FutureId::new(), 1, route), argument).into_bytes()
+    Parcel::new(&Header::new(FutureId::new(), 1, route), argument, Vec::new()).into_bytes()
 }
 
 /// The argument in a parcel, or why bytes are none.

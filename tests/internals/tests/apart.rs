@@ -1,6 +1,6 @@
-//! Large strings that were received in memory of their own: the value is the same.
+//! Long strings that lie elsewhere: the value is the same.
 
-use concurrent_futures::internals::codec::{decode, decode_apart, encode, find_bulk};
+use concurrent_futures::internals::codec::{decode, decode_apart, encode, encode_apart};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -9,8 +9,8 @@ use std::fmt::Debug;
 
 const LARGE: usize = 200 << 10;
 
-/// What a transport sees of a value before it decides.
-const BEGINNING: usize = 4 << 10;
+/// Shorter ones stay where they are.
+const LEAST: usize = 4 << 10;
 
 #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
 struct Picture {
@@ -35,10 +35,18 @@ fn picture(pixels: usize, kind: Kind) -> Picture {
 
 #[track_caller]
 fn same<T: Serialize + serde::de::DeserializeOwned + PartialEq + Debug>(value: &T) {
-    let bytes = encode(value).unwrap();
-    let found = find_bulk(&bytes[..BEGINNING]).expect("it is large");
-    assert!(found.len() >= LARGE);
-    assert!(decode_apart::<T>(&bytes, found).unwrap() == *value);
+    let (bytes, memory) = encode_apart(value, usize::MAX).unwrap();
+    assert!(memory.len() >= LARGE && bytes.len() < LEAST, "{} {}", bytes.len(), memory.len());
+    for is_owned in [false, true] {
+        assert!(decode_apart::<T>(&bytes, &memory, is_owned).unwrap() == *value);
+    }
+    let error = decode::<T>(&bytes).unwrap_err();
+    assert!(error.contains("lies apart"), "{error}");
+    // With room for none of them, or for the first alone.
+    for most in [0, LARGE + 100] {
+        let (bytes, memory) = encode_apart(value, most).unwrap();
+        assert!(decode_apart::<T>(&bytes, &memory, true).unwrap() == *value);
+    }
 }
 
 #[test]
@@ -50,59 +58,69 @@ fn wherever_it_stands() {
     same(&Some(Some(large.clone())));
     same(&vec![ByteBuf::from(vec![1; 100]), large.clone(), large.clone()]);
     same(&BTreeMap::from([(1, "short".to_owned()), (2, "y".repeat(LARGE))]));
+    same(&BTreeMap::from([("y".repeat(LARGE), 2)]));
     same(&picture(LARGE, Kind::Plain));
     same(&picture(10, Kind::Raw(large.clone())));
-    same(&picture(10, Kind::Both { left: large, right: "r".into() }));
+    same(&picture(10, Kind::Both { left: large, right: "r".repeat(LARGE) }));
     same(&vec![picture(10, Kind::Plain), picture(LARGE, Kind::Plain)]);
 }
 
 #[test]
 fn as_another_type() {
-    let bytes = encode(&picture(LARGE, Kind::Plain)).unwrap();
-    let apart = || find_bulk(&bytes[..BEGINNING]).unwrap();
-    let value: serde_json::Value = decode_apart(&bytes, apart()).unwrap();
-    assert!(value == decode::<serde_json::Value>(&bytes).unwrap());
-    decode_apart::<serde::de::IgnoredAny>(&bytes, apart()).unwrap();
-    let bytes = encode(&ByteBuf::from(vec![9; LARGE])).unwrap();
-    let apart = || find_bulk(&bytes[..BEGINNING]).unwrap();
-    assert!(decode_apart::<Vec<u8>>(&bytes, apart()).unwrap() == vec![9; LARGE]);
+    let picture = picture(LARGE, Kind::Plain);
+    let (bytes, memory) = encode_apart(&picture, usize::MAX).unwrap();
+    let value: serde_json::Value = decode_apart(&bytes, &memory, true).unwrap();
+    assert!(value == decode::<serde_json::Value>(&encode(&picture).unwrap()).unwrap());
+    decode_apart::<serde::de::IgnoredAny>(&bytes, &memory, true).unwrap();
+    let (bytes, memory) = encode_apart(&ByteBuf::from(vec![9; LARGE]), usize::MAX).unwrap();
+    assert!(decode_apart::<Vec<u8>>(&bytes, &memory, false).unwrap() == vec![9; LARGE]);
     for error in [
-        decode_apart::<[u8; 3]>(&bytes, apart()).unwrap_err(),
-        decode_apart::<String>(&bytes, apart()).unwrap_err(),
-        decode_apart::<u32>(&bytes, apart()).unwrap_err(),
+        decode_apart::<[u8; 3]>(&bytes, &memory, false).unwrap_err(),
+        decode_apart::<String>(&bytes, &memory, false).unwrap_err(),
+        decode_apart::<u32>(&bytes, &memory, false).unwrap_err(),
     ] {
         assert!(error.contains("can't be decoded"), "{error}");
     }
-    let mut text = encode(&"x".repeat(LARGE)).unwrap();
-    text[1000] = 0xff;
-    let apart = find_bulk(&text).unwrap();
-    assert!(decode_apart::<String>(&text, apart).unwrap_err().contains("UTF-8"));
+    let (bytes, mut memory) = encode_apart(&"x".repeat(LARGE), usize::MAX).unwrap();
+    memory[1000] = 0xff;
+    for is_owned in [false, true] {
+        assert!(decode_apart::<String>(&bytes, &memory, is_owned).unwrap_err().contains("UTF-8"));
+        assert!(decode_apart::<Kind>(&bytes, &memory, is_owned).is_err());
+    }
 }
 
 #[test]
-fn short_ones_are_not_looked_for() {
-    assert_eq!(find_bulk(&encode(&ByteBuf::from(vec![0; 1000])).unwrap()), None);
-    assert_eq!(find_bulk(&encode(&picture(1000, Kind::Plain)).unwrap()), None);
-    assert_eq!(find_bulk(&encode(&vec![1_u64; 100_000]).unwrap()), None);
-    assert_eq!(find_bulk(&[]), None);
+fn short_ones_stay_where_they_are() {
+    for (len, apart) in [(0, 0), (LEAST - 1, 0), (LEAST, LEAST), (LEAST + 1, LEAST + 1)] {
+        assert_eq!(encode_apart(&"x".repeat(len), usize::MAX).unwrap().1.len(), apart);
+        assert_eq!(encode_apart(&ByteBuf::from(vec![0; len]), usize::MAX).unwrap().1.len(), apart);
+    }
+    assert!(encode_apart(&vec![1_u64; 100_000], usize::MAX).unwrap().1.is_empty());
+}
+
+/// An impl that swallows the error of a part that lies apart, after the part.
+#[test]
+fn what_is_encoded_in_vain_is_freed() {
+    struct Fails;
+    impl Serialize for Fails {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no"))
+        }
+    }
+    encode_apart(&("x".repeat(LARGE), Fails), usize::MAX).unwrap_err();
 }
 
 proptest! {
-    /// Whatever was put apart: the same value or an error, never another value.
+    /// Whatever lies elsewhere: a value or an error.
     #[test]
-    fn the_wrong_bytes_apart(from in 0_usize..400, len in 0_usize..400) {
-        let value = picture(100, Kind::Both { left: ByteBuf::from(vec![1; 50]), right: "right".into() });
-        let bytes = encode(&value).unwrap();
-        let from = from.min(bytes.len());
-        if let Ok(read) = decode_apart::<Picture>(&bytes, from..(from + len).min(bytes.len())) {
-            prop_assert_eq!(read, value);
+    fn any_memory(cut in 0_usize..20_000, at in 0_usize..20_000, byte: u8) {
+        let value = picture(5000, Kind::Both { left: ByteBuf::from(vec![1; 5000]), right: "r".repeat(5000) });
+        let (bytes, mut memory) = encode_apart(&value, usize::MAX).unwrap();
+        memory.truncate(cut);
+        if let Some(place) = memory.get_mut(at) {
+            *place = byte;
         }
-    }
-
-    #[test]
-    fn any_beginning(bytes in prop::collection::vec(prop_oneof![0_u8..32, any::<u8>()], 0..300)) {
-        if let Some(found) = find_bulk(&bytes) {
-            prop_assert!(found.start <= bytes.len() && found.start < found.end);
-        }
+        let read = decode_apart::<Picture>(&bytes, &memory, true);
+        prop_assert!(read.is_ok() <= (cut >= 15_000));
     }
 }

@@ -1,6 +1,6 @@
 //! The words that processes share, opened for models: a module of the crate, compiled in tests/loom alone.
 
-use super::shared::{claim, ring};
+use super::shared::{claim, results, ring};
 
 /// Batches in flight to one worker at once.
 pub const SLOTS: usize = claim::SLOTS;
@@ -88,5 +88,41 @@ impl<const N: usize> Ring<N> {
         let mut bytes = Vec::new();
         self.0.take(next, &mut bytes);
         Some((next.batch, next.index, bytes))
+    }
+}
+
+/// Which of a worker's memory for large results is in use.
+#[derive(Default)]
+pub struct ResultSlots(results::ResultSlots);
+
+impl ResultSlots {
+    /// Either side: holds a free slot.
+    pub fn hold(&self, slot: usize) -> bool {
+        self.0.hold(slot)
+    }
+
+    /// Worker: the slot that it holds belongs to a reply.
+    pub fn assign(&self, slot: usize, batch: u32, index: u32) {
+        self.0.assign(slot, batch, index);
+    }
+
+    /// Parent: the slot of a reply.
+    pub fn of(&self, batch: u32, index: u32) -> Option<usize> {
+        self.0.of(batch, index)
+    }
+
+    /// Whoever is through with it.
+    pub fn free(&self, slot: usize) {
+        self.0.free(slot);
+    }
+
+    /// Parent, which holds a slot: its memory has gone back.
+    pub fn note_trim(&self) {
+        self.0.note_trim();
+    }
+
+    /// Worker, which holds a slot: how often that was.
+    pub fn trims(&self) -> u32 {
+        self.0.trims()
     }
 }

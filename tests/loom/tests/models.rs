@@ -13,6 +13,8 @@ mod claim;
 mod queue;
 #[path = "models/replies.rs"]
 mod replies;
+#[path = "models/results.rs"]
+mod results;
 #[path = "models/shutdown.rs"]
 mod shutdown;
 #[path = "models/support.rs"]

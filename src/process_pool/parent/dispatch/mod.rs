@@ -20,6 +20,7 @@ pub(crate) use workers::PAUSES;
 
 use super::lane::{Lane, Position};
 use super::outbound::Outbound;
+use super::results::Results;
 use super::task::EncodedTask;
 use crate::clock::{self, is_over};
 use crate::error::TaskError;
@@ -103,11 +104,13 @@ pub(crate) struct DirectRoute {
     pub(crate) lane: usize,
     pub(crate) segment: Arc<Segment>,
     pub(crate) event: Arc<Event>,
+    pub(crate) results: Option<Arc<Results>>,
 }
 
 /// What that thread took.
 pub(crate) struct DirectReply {
     pub(crate) task: EncodedTask,
+    pub(crate) position: Position,
     /// The driver has nothing to do and sleeps on; else it is to be woken.
     pub(crate) driver_sleeps: bool,
 }
@@ -436,7 +439,8 @@ impl Dispatcher {
         let is_its = |lane: &Lane| lane.in_flight() == 1 && lane.find(id).is_some();
         let at = self.lanes.iter().position(is_its)?;
         let lane = &self.lanes[at];
-        Some(DirectRoute { lane: at, segment: lane.segment()?.clone(), event: lane.event()?.clone() })
+        let (segment, event) = (lane.segment()?.clone(), lane.event()?.clone());
+        Some(DirectRoute { lane: at, segment, event, results: lane.memory_for_results().cloned() })
     }
 
     /// For that thread: takes the task, and its reply out of the ring, if it is the next one there. `None` if the driver is
@@ -458,7 +462,7 @@ impl Dispatcher {
         }
         let task = self.collect(at, position).ok()?;
         segment.ring.take(next, reply);
-        Some(DirectReply { task, driver_sleeps: self.decide_for_driver(at) })
+        Some(DirectReply { task, position, driver_sleeps: self.decide_for_driver(at) })
     }
 
     /// Decides for a driver that sleeps, as D3 would: whether it has nothing to do but to wait for a task.

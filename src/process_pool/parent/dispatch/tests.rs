@@ -36,14 +36,14 @@ fn task_with(n: u64, options: TaskOptions) -> (EncodedTask, Future<u64>) {
     let (task, future) = Task::new(|n: u64| n, n);
     let entry = task.with_options(options).into_entry();
     assert!(entry.header().word.mark_entered());
-    (EncodedTask::new(entry).map_err(|(_, error)| error).expect("can be encoded"), future)
+    (EncodedTask::new(entry, None).map_err(|(_, error)| error).expect("can be encoded"), future)
 }
 
 /// A task whose argument takes so many bytes.
 fn heavy(bytes: usize) -> EncodedTask {
     let (task, future) = Task::new(|bytes: String| bytes.len() as u64, "x".repeat(bytes));
     future.detach();
-    EncodedTask::new(task.into_entry()).map_err(|(_, error)| error).expect("can be encoded")
+    EncodedTask::new(task.into_entry(), None).map_err(|(_, error)| error).expect("can be encoded")
 }
 
 impl Office {
@@ -384,7 +384,7 @@ fn a_direct_wait_takes_its_own_reply_and_nothing_else() {
     let stale = Arc::new(Segment::create().expect("a segment").0);
     assert!(stale.ring.put(0, 0, b"of the worker before"));
     assert!(office.dispatcher.take_direct(1, &stale, office.id(0), &mut reply).is_none());
-    let DirectReply { task, driver_sleeps } =
+    let DirectReply { task, driver_sleeps, .. } =
         office.dispatcher.take_direct(1, &segment, office.id(0), &mut reply).expect("it is there");
     assert_eq!((task.id(), driver_sleeps, &reply[..]), (office.id(0), true, &b"reply"[..]));
     assert_eq!(office.dispatcher.idle, [0, 1]);

@@ -4,6 +4,7 @@ use super::{Action, Dispatcher, PoolState, Wake};
 use crate::clock::deadline_after;
 use crate::process_pool::parent::lane::{KillReason, Lane, Status, TaskKill};
 use crate::process_pool::parent::outbound::Outbound;
+use crate::process_pool::parent::results::Results;
 use crate::process_pool::parent::task::EncodedTask;
 use crate::process_pool::sys::{Event, Segment};
 use std::sync::Arc;
@@ -124,6 +125,11 @@ impl Dispatcher {
     }
 
     /// A worker is up.
+    /// Where the large results of the worker lie that is up there.
+    pub(crate) fn set_results(&mut self, at: usize, results: Option<Arc<Results>>) {
+        self.lanes[at].set_results(results);
+    }
+
     pub(crate) fn attach(&mut self, at: usize, segment: Arc<Segment>, outbound: Arc<Outbound>) {
         self.vacant.remove(&at);
         self.change(at, |lane| lane.attach(segment, outbound));

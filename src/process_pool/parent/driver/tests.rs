@@ -13,6 +13,7 @@ use crate::process_pool::parent::pool::{Config, Pool};
 use crate::process_pool::sys::{Child, Event, Segment, Socket, Standing};
 use crate::process_pool::wire::frames::{Blocking, Inbox, send_all};
 use crate::process_pool::wire::message::{Head, Message, get};
+use crate::remote::codec::Output;
 use crate::remote::{outcome, parcel};
 use crate::sync::plain::Mutex;
 use crate::sync::thread::{Builder, JoinHandle};
@@ -46,9 +47,17 @@ impl Stage {
             ancestry: Vec::new(),
             initializer: Vec::new(),
             initializer_blobs: Vec::new(),
+            payload_memory: 0,
         };
         let start_timeout = Duration::from_secs(60);
-        let config = Config { max_workers: 1, capacity: None, start_timeout, memory_growth: None, launch };
+        let config = Config {
+            max_workers: 1,
+            capacity: None,
+            start_timeout,
+            memory_growth: None,
+            launch,
+            arena: None,
+        };
         let pool = Pool::new(Dispatcher::new(1, Policy::default()), config);
         let body = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().expect("a process");
         let (ours, theirs) = Socket::pair().expect("a socket");
@@ -59,6 +68,7 @@ impl Stage {
             outbound: Arc::new(Outbound::new(ours)),
             inbox: Inbox::default(),
             segment: segment.clone(),
+            results: None,
         };
         let mut dispatcher = pool.dispatcher.lock();
         assert_eq!(dispatcher.add_lane(), 0);
@@ -89,10 +99,10 @@ impl Stage {
         assert_eq!(self.segment.claim(number).begin(), Some(0));
         let task = get(&mut self.inbox.body(frame.body)).expect("a task");
         let (header, _) = parcel::Header::read(&task[1..]).expect("a parcel, behind its flags");
-        let mut reply = Vec::new();
+        let mut reply = Output::default();
         outcome::begin(Some(&header), &mut reply);
         outcome::write(Ok(result), &mut reply);
-        reply
+        reply.to_vec()
     }
 
     /// A small reply, as a worker gives it.

@@ -131,7 +131,8 @@ impl Child {
         self.reap().is_some()
     }
 
-    /// Bytes of memory that it holds; 0 where that is not known.
+    /// Bytes of memory that it holds for itself; 0 where that is not known. Not what it shares: files, and the memory for large
+    /// values, which the pool bounds.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let path = format!("/proc/{}/statm", self.pid());
         let pages = with_stdio_taken(|| std::fs::read_to_string(path)).ok();

@@ -6,6 +6,8 @@ mod event;
 #[expect(unsafe_code, reason = "memory that the kernel clears, argued in the file")]
 mod fork;
 mod leave;
+#[expect(unsafe_code, reason = "mappings, argued in the file")]
+mod memory;
 mod poll;
 mod program;
 #[cfg_attr(target_os = "linux", expect(unsafe_code, reason = "sealed memory, argued in the file"))]
@@ -31,7 +33,10 @@ pub(crate) use child::{Child, Exit};
 pub(crate) use event::Event;
 pub(crate) use fork::ForkDetector;
 pub(crate) use leave::{Leave, watch};
-pub(crate) use poll::{pause, sleep};
+pub(crate) use memory::{
+    ForeignMemory, GRAIN, MemoryFile, ParentMemory, WritableMemory, is_address_space_bounded, longest_memory,
+};
+pub(crate) use poll::{Awake, pause, sleep};
 pub(crate) use program::{first_argument, program};
 pub(crate) use rustix::process::Signal;
 pub(crate) use sealed::SealedMemory;

@@ -191,7 +191,7 @@ mod tests {
                 Piece::WithHandle(message, file(n))
             });
         }
-        let mut inbox = Inbox::default().taking_handles();
+        let mut inbox = Inbox::taking_handles();
         let (mut heads, mut handles) = (0, Vec::new());
         while heads < 80 {
             outbox.flush(&parent).expect("the worker lives");
@@ -216,7 +216,7 @@ mod tests {
     fn a_message_without_its_handle_is_an_error() {
         let (parent, worker) = pair();
         parent.send(&[IoSlice::new(&Message::Welcome.frame(b"bare"))], Blocking::Yes).expect("room");
-        let mut inbox = Inbox::default().taking_handles();
+        let mut inbox = Inbox::taking_handles();
         assert_eq!(inbox.fill(&worker, Blocking::Yes).expect("it came"), Filled::Some);
         assert!(inbox.next().is_err());
     }

@@ -81,70 +81,29 @@ pub(crate) struct Inbox {
     pub(crate) buffer: Vec<u8>,
     /// Bytes of `buffer` that were handed out.
     taken: usize,
-    /// What of large frames is received out of band, if anything.
-    find: Option<FindBulk>,
-    /// Whether `find` was asked of the frame on its way in.
-    has_looked: bool,
-    /// The part out of band of the frame on its way in.
-    out_of_band: Option<OutOfBand>,
-    /// The same of the frame that was handed out last.
-    handed_out: Option<OutOfBand>,
     /// Where handles are taken from this stream: only from one's parent.
     handles: Option<HandleQueue>,
-}
-
-/// Finds, by the beginning of a frame's body, which part of it is received out of band.
-pub(crate) type FindBulk = fn(&Message, &[u8]) -> Option<Range<usize>>;
-
-/// A part of a large body that was received in memory of its own.
-pub(crate) struct OutOfBand {
-    /// Where in the rest of the body it belongs.
-    pub(crate) at: usize,
-    len: usize,
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl OutOfBand {
-    fn is_whole(&self) -> bool {
-        self.bytes.len() >= self.len
-    }
 }
 
 /// Room that an inbox starts with.
 pub(crate) const ROOM: usize = 64 << 10;
 
 impl Inbox {
-    /// One that receives a part of large frames out of band.
-    pub(crate) fn with_bulk(find: FindBulk) -> Self {
-        Inbox { find: Some(find), ..Inbox::default() }
-    }
-
-    /// It takes handles too.
-    pub(crate) fn taking_handles(self) -> Self {
-        Inbox { handles: Some(HandleQueue::default()), ..self }
+    /// One that takes handles too.
+    pub(crate) fn taking_handles() -> Self {
+        Inbox { handles: Some(HandleQueue::default()), ..Inbox::default() }
     }
 
     /// Takes what the stream has, once.
     pub(crate) fn fill(&mut self, stream: &impl Stream, blocking: Blocking) -> io::Result<Filled> {
-        self.look()?;
         self.make_room()?;
-        let into = match &mut self.out_of_band {
-            Some(part) if !part.is_whole() => &mut part.bytes,
-            _ => &mut self.buffer,
-        };
         let received = match &mut self.handles {
-            Some(handles) => stream.receive_with_handles(into, handles, blocking),
-            None => stream.receive(into, blocking),
+            Some(handles) => stream.receive_with_handles(&mut self.buffer, handles, blocking),
+            None => stream.receive(&mut self.buffer, blocking),
         };
         match received {
             Ok(0) => Ok(Filled::End),
-            Ok(_) => {
-                // Memory may have more room than was asked for: what is behind the part goes where it belongs.
-                if let Some(part) = &mut self.out_of_band {
-                    self.buffer.extend(part.bytes.drain(part.len.min(part.bytes.len())..));
-                }
-                Ok(Filled::Some)
-            }
+            Ok(_) => Ok(Filled::Some),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Nothing),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Filled::End),
             Err(error) => Err(error),
@@ -155,12 +114,7 @@ impl Inbox {
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, ProtocolError> {
         let Some(head) = self.head()? else { return Ok(None) };
         let start = self.taken + HEAD;
-        let len = match &self.out_of_band {
-            None => head.len,
-            Some(part) if part.is_whole() => head.len - part.len,
-            Some(_) => return Ok(None),
-        };
-        let Some(end) = start.checked_add(len).filter(|end| *end <= self.buffer.len()) else {
+        let Some(end) = start.checked_add(head.len).filter(|end| *end <= self.buffer.len()) else {
             return Ok(None);
         };
         let handle = match &mut self.handles {
@@ -169,73 +123,26 @@ impl Inbox {
             _ => return Err(ProtocolError("a message without the handle that belongs to it")),
         };
         self.taken = end;
-        self.has_looked = false;
-        if self.out_of_band.is_some() || self.handed_out.is_some() {
-            self.handed_out = self.out_of_band.take();
-        }
         Ok(Some(Frame { message: head.message, body: start..end, handle }))
     }
 
-    /// The bytes of a frame's body, without its part out of band.
+    /// The bytes of a frame's body.
     pub(crate) fn body(&self, body: Range<usize>) -> &[u8] {
         &self.buffer[body]
-    }
-
-    /// The part out of band of the frame that `next` gave last.
-    pub(crate) fn take_out_of_band(&mut self) -> Option<OutOfBand> {
-        self.handed_out.take()
     }
 
     fn head(&self) -> Result<Option<Head>, ProtocolError> {
         self.buffer.get(self.taken..self.taken + HEAD).map(Head::from_bytes).transpose()
     }
 
-    fn len_out_of_band(&self) -> usize {
-        self.out_of_band.as_ref().map_or(0, |part| part.len)
-    }
-
-    /// Asks once of each large frame, when its beginning is there, which part of it to receive out of band.
-    fn look(&mut self) -> io::Result<()> {
-        const LARGE: usize = 256 << 10;
-        const BEGINNING: usize = 4 << 10;
-        let Some(find) = self.find.filter(|_| !self.has_looked) else { return Ok(()) };
-        let Ok(Some(head)) = self.head() else { return Ok(()) };
-        let start = self.taken + HEAD;
-        let have = self.buffer.len() - start;
-        if head.len < LARGE || have < BEGINNING {
-            return Ok(());
-        }
-        self.has_looked = true;
-        let found = find(&head.message, &self.buffer[start..])
-            .filter(|part| part.start <= part.end && part.end <= head.len && part.start <= have);
-        if let Some(part) = found {
-            let mut bytes = Vec::new();
-            let here = start + part.start..start + part.end.min(have);
-            bytes.try_reserve_exact(here.len())?;
-            bytes.extend(self.buffer.drain(here));
-            self.out_of_band = Some(OutOfBand { at: part.start, len: part.len(), bytes });
-        }
-        Ok(())
-    }
-
     fn make_room(&mut self) -> io::Result<()> {
-        if let Some(OutOfBand { len, bytes, .. }) = &mut self.out_of_band
-            && bytes.len() < *len
-        {
-            if bytes.capacity() == bytes.len() {
-                bytes.try_reserve_exact(more(*len - bytes.len(), bytes.len().max(ROOM)))?;
-            }
-            return Ok(());
-        }
         if self.taken == self.buffer.len() {
             reuse(&mut self.buffer);
             self.taken = 0;
         }
         let have = self.buffer.len() - self.taken;
         let wanted = match self.head() {
-            Ok(Some(head)) => {
-                more((head.len - self.len_out_of_band()).saturating_add(HEAD).saturating_sub(have), have)
-            }
+            Ok(Some(head)) => more(head.len.saturating_add(HEAD).saturating_sub(have), have),
             _ => 0,
         };
         let wanted = wanted.max(HEAD);

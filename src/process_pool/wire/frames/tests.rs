@@ -54,57 +54,6 @@ fn a_frame_larger_than_the_room_arrives_and_its_memory_goes_back() {
 }
 
 #[test]
-fn a_part_of_a_large_frame_comes_out_of_band_however_it_is_cut() {
-    // The second number says where the part begins, and the first how long it is.
-    fn find(message: &Message, beginning: &[u8]) -> Option<std::ops::Range<usize>> {
-        let number = |at: usize| beginning[at..at + 4].try_into().ok().map(u32::from_le_bytes);
-        let (len, start) = (number(0)? as usize, number(4)? as usize);
-        matches!(message, Message::Reply { batch: ..9, .. }).then_some(start..start + len)
-    }
-    let body = |len: u32, start: u32, all: u32| {
-        let mut body: Vec<u8> = (0..all).map(|n| (n % 251) as u8).collect();
-        body[..4].copy_from_slice(&len.to_le_bytes());
-        body[4..8].copy_from_slice(&start.to_le_bytes());
-        body
-    };
-    let bodies = [
-        body(290_000, 1000, 300_000),
-        b"small".to_vec(),
-        body(299_992, 8, 300_000),
-        body(0, 100, 300_000),
-        // Parts that the frame doesn't have, and one that begins behind what is seen.
-        body(300_000, 1, 300_000),
-        body(10, 299_000, 300_000),
-        b"small".to_vec(),
-        body(2_000_000, 3000, 2_010_000),
-        body(200_000, 70_000, 300_000),
-        body(290_000, 1000, 300_000),
-    ];
-    let bytes: Vec<u8> = bodies.iter().zip(0..).flat_map(|(body, n)| frame(n, body)).collect();
-    for size in [1000, 4095, 65_536, 100_000, 1 << 20, bytes.len()] {
-        let (mut inbox, stream) = (Inbox::with_bulk(find), FakeStream::giving(&bytes, size));
-        let (mut frames, mut out_of_band) = (Vec::new(), 0);
-        loop {
-            let filled = inbox.fill(&stream, Blocking::Yes).expect("no error");
-            while let Some(frame) = inbox.next().expect("whole frames") {
-                let part = inbox.take_out_of_band();
-                let mut body = inbox.body(frame.body).to_vec();
-                if let Some(part) = part {
-                    out_of_band += 1;
-                    body.splice(part.at..part.at, part.bytes);
-                }
-                frames.push(body);
-            }
-            if filled == Filled::End {
-                break;
-            }
-        }
-        assert!(frames == bodies, "pieces of {size}");
-        assert!(out_of_band > 1, "pieces of {size}: {out_of_band}");
-    }
-}
-
-#[test]
 fn room_is_kept_while_it_is_used_and_given_back_when_it_is_not() {
     let kept = |capacity: usize, used: usize| {
         let mut buffer = Vec::with_capacity(capacity);

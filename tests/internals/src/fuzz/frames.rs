@@ -1,21 +1,17 @@
-//! Any bytes as a stream of frames: what an inbox hands out is what a plain reader finds, in whatever pieces the bytes come
-//! and whatever part of a frame is received out of band.
+//! Any bytes as a stream of frames: what an inbox hands out is what a plain reader finds, in whatever pieces the bytes come.
 //!
 //! ```text
-//! piece 1 | filler 1 | which finder 1 | stream, to which the filler is added many times if it is large
+//! piece 1 | filler 1 | stream, to which the filler is added many times if it is large
 //! ```
 
 use super::Target;
 use crate::process_pool::internals::memory::in_proportion;
-use crate::process_pool::wire::batch;
-use crate::process_pool::wire::frames::{
-    Blocking, Filled, FindBulk, Frame, Inbox, OutOfBand, Outbox, Piece, Stream,
-};
+use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Outbox, Piece, Stream};
 use crate::process_pool::wire::message::{HEAD, Head, Message};
+use crate::remote::codec::Output;
 use crate::remote::outcome;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
-use std::ops::Range;
 
 pub(crate) const TARGET: Target = Target { name: "frames", body, words: &[], seeds };
 
@@ -52,32 +48,14 @@ impl Stream for Pieces<'_> {
 }
 
 fn body(data: &[u8]) {
-    let Some((&[piece, filler, finder], bytes)) = data.split_first_chunk() else { return };
+    let Some((&[piece, filler], bytes)) = data.split_first_chunk() else { return };
     let piece = if piece < 128 { usize::from(piece) + 1 } else { usize::from(piece - 127) * 1000 };
     let mut stream = bytes.to_vec();
     if filler >= 0xf0 {
         stream.resize(bytes.len() + usize::from(filler - 0xef) * 40_000, filler);
     }
-    let find = [None, Some(of_reply as FindBulk), Some(of_batch as FindBulk), Some(of_anything as FindBulk)];
-    compare(&stream, piece.max(stream.len() / 500), find[usize::from(finder) % find.len()]);
+    compare(&stream, piece.max(stream.len() / 500));
     in_and_out(bytes, piece);
-}
-
-/// As a driver looks for a part of a reply.
-fn of_reply(message: &Message, beginning: &[u8]) -> Option<Range<usize>> {
-    matches!(message, Message::Reply { .. }).then(|| outcome::find_bulk(beginning)).flatten()
-}
-
-/// As a worker looks for a part of a task.
-fn of_batch(_: &Message, beginning: &[u8]) -> Option<Range<usize>> {
-    batch::find_bulk(&Message::Batch { number: 0, tasks: 1 }, beginning)
-}
-
-/// Whatever the bytes say.
-fn of_anything(_: &Message, beginning: &[u8]) -> Option<Range<usize>> {
-    let number = |at: usize| u32::from_le_bytes(beginning[at..at + 4].try_into().expect("four")) as usize;
-    let whole = |number: usize| if number > u32::MAX as usize - 8 { usize::MAX } else { number };
-    Some(whole(number(0))..whole(number(4)))
 }
 
 /// The next frame of a stream that is there as a whole; false if there can't be any.
@@ -94,12 +72,12 @@ fn plain<'b>(rest: &mut &'b [u8]) -> Result<Option<(Head, &'b [u8])>, ()> {
     Ok(Some((head, body)))
 }
 
-fn compare(stream: &[u8], piece: usize, find: Option<FindBulk>) {
+fn compare(stream: &[u8], piece: usize) {
     /// Room that an inbox begins with, once as it is and once while it moves.
     const INBOX: usize = 3 * (64 << 10);
     in_proportion(stream.len(), 9, INBOX + 4096, || {
         let (mut rest, pieces) = (stream, Pieces::new(stream, piece));
-        let mut inbox = find.map_or_else(Inbox::default, Inbox::with_bulk);
+        let mut inbox = Inbox::default();
         loop {
             // A head that makes no sense may be found out by the look at what lies in it.
             let filled = inbox.fill(&pieces, Blocking::No).expect("memory for what is there");
@@ -108,8 +86,7 @@ fn compare(stream: &[u8], piece: usize, find: Option<FindBulk>) {
                     Ok(None) => break,
                     Ok(Some(frame)) => {
                         let wanted = plain(&mut rest).expect("it was read").expect("it was read");
-                        let out_of_band = inbox.take_out_of_band();
-                        same(wanted, &frame, inbox.body(frame.body.clone()), out_of_band);
+                        same(wanted, &frame, inbox.body(frame.body.clone()));
                     }
                     Err(_) => return assert!(plain(&mut rest).is_err(), "it makes sense"),
                 }
@@ -121,18 +98,9 @@ fn compare(stream: &[u8], piece: usize, find: Option<FindBulk>) {
     });
 }
 
-fn same(wanted: (Head, &[u8]), frame: &Frame, body: &[u8], out_of_band: Option<OutOfBand>) {
+fn same(wanted: (Head, &[u8]), frame: &Frame, body: &[u8]) {
     assert_eq!(wanted.0.message, frame.message);
-    match out_of_band {
-        None => assert!(wanted.1 == body, "another body"),
-        Some(out_of_band) => {
-            let (at, end) = (out_of_band.at, out_of_band.at + out_of_band.bytes.len());
-            assert_eq!(body.len() + out_of_band.bytes.len(), wanted.1.len());
-            assert!(wanted.1[..at] == body[..at], "another body before the part out of band");
-            assert!(wanted.1[at..end] == out_of_band.bytes, "another part");
-            assert!(wanted.1[end..] == body[at..], "another body behind the part out of band");
-        }
-    }
+    assert!(wanted.1 == body, "another body");
 }
 
 /// What is sent in pieces arrives as it was.
@@ -149,40 +117,24 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     let reply = |batch: u32, index: u32, body: &[u8]| Message::Reply { batch, index }.frame(body);
     let lying = |message, len, body: &[u8]| [&Head { message, len }.to_bytes()[..], body].concat();
     let a_reply = Message::Reply { batch: 1, index: 1 };
-    let mut value = Vec::new();
+    let mut value = Output::default();
     outcome::begin(None, &mut value);
     outcome::write(Ok("x".repeat(600)), &mut value);
-    // A large text, of which only the beginning is here.
-    let mut large = value[..outcome::HEADER + 1].to_vec();
-    large.extend([18, 0x80, 0x80, 0x10]);
-    large.resize(5000, b'x');
-    let large = lying(a_reply, outcome::HEADER + 5 + (256 << 10), &large);
-    let mut anything = 10_000_u32.to_le_bytes().to_vec();
-    anything.splice(0..0, 100_u32.to_le_bytes());
-    anything.resize(4200, 3);
-    let named = |name: &str, how: [u8; 3], stream: Vec<u8>| (name.to_owned(), [&how[..], &stream].concat());
+    let named = |name: &str, how: [u8; 2], stream: Vec<u8>| (name.to_owned(), [&how[..], &stream].concat());
     vec![
-        named("one-reply", [200, 0, 0], reply(3, 4, b"reply")),
-        named("byte-by-byte", [0, 0, 0], [reply(0, 0, b"a"), reply(0, 1, b""), reply(1, 0, b"bc")].concat()),
-        named("many", [20, 0, 1], (0..12).flat_map(|n| reply(n, n, &vec![7; n as usize * 9])).collect()),
-        named("bells", [50, 0, 0], Message::Doorbell.frame(&[]).repeat(8)),
-        named("hello", [9, 0, 0], lying(Message::Hello { protocol: 1 }, 20, &[5; 20])),
-        named("half-a-head", [9, 0, 0], reply(1, 1, b"")[..13].to_vec()),
-        named("half-a-body", [9, 0, 0], reply(1, 1, b"body")[..26].to_vec()),
-        named("nothing", [9, 0, 0], Vec::new()),
-        named("no-kind", [9, 0, 0], vec![0; HEAD]),
-        named("longer-than-memory", [9, 0, 0], lying(a_reply, usize::MAX, b"abc")),
-        named("longer-than-memory-by-half", [9, 0, 1], lying(a_reply, usize::MAX / 2, b"abc")),
-        named("longer-than-it-is", [255, 0xf7, 0], lying(a_reply, 1 << 20, b"abc")),
-        named("large", [255, 0xf7, 0], lying(a_reply, 300_000, b"abc")),
-        named("large-in-small-pieces", [40, 0xf7, 1], large.clone()),
-        named("large-text-apart", [255, 0xf7, 1], large),
-        named("anything-apart", [255, 0xf7, 3], lying(a_reply, 290_000, &anything)),
-        named("anything-apart-past-its-frame", [255, 0xf7, 3], {
-            let mut beginning = 100_u32.to_le_bytes().to_vec();
-            beginning.resize(4200, 0xff);
-            lying(a_reply, 290_000, &beginning)
-        }),
-        named("two-values", [255, 0, 1], [reply(0, 0, &value), reply(0, 1, &value)].concat()),
+        named("one-reply", [200, 0], reply(3, 4, b"reply")),
+        named("byte-by-byte", [0, 0], [reply(0, 0, b"a"), reply(0, 1, b""), reply(1, 0, b"bc")].concat()),
+        named("many", [20, 0], (0..12).flat_map(|n| reply(n, n, &vec![7; n as usize * 9])).collect()),
+        named("bells", [50, 0], Message::Doorbell.frame(&[]).repeat(8)),
+        named("hello", [9, 0], lying(Message::Hello { protocol: 1 }, 20, &[5; 20])),
+        named("half-a-head", [9, 0], reply(1, 1, b"")[..13].to_vec()),
+        named("half-a-body", [9, 0], reply(1, 1, b"body")[..26].to_vec()),
+        named("nothing", [9, 0], Vec::new()),
+        named("no-kind", [9, 0], vec![0; HEAD]),
+        named("longer-than-memory", [9, 0], lying(a_reply, usize::MAX, b"abc")),
+        named("longer-than-memory-by-half", [9, 0], lying(a_reply, usize::MAX / 2, b"abc")),
+        named("longer-than-it-is", [255, 0xf7], lying(a_reply, 1 << 20, b"abc")),
+        named("large", [255, 0xf7], lying(a_reply, 300_000, b"abc")),
+        named("two-values", [255, 0], [reply(0, 0, &value), reply(0, 1, &value)].concat()),
     ]
 }

@@ -211,7 +211,7 @@ impl<'s> Office<'s> {
             let options = if n.is_multiple_of(5) { options.timeout(Duration::from_secs(n)) } else { options };
             let entry = task.with_options(options).into_entry();
             assert!(entry.header().word.mark_entered());
-            let task = EncodedTask::new(entry).map_err(|(_, error)| error).expect("a number");
+            let task = EncodedTask::new(entry, None).map_err(|(_, error)| error).expect("a number");
             self.futures.push(future);
             among(|| self.dispatcher.submit(task));
         }
@@ -272,7 +272,7 @@ impl<'s> Office<'s> {
                     function: remote::function::Offset::from_raw(0),
                 },
             };
-            let mut reply = Vec::new();
+            let mut reply = remote::codec::Output::default();
             outcome::begin(Some(&header), &mut reply);
             outcome::write(Ok(7_u64), &mut reply);
             seat.segment.ring.put(number, index, &reply);

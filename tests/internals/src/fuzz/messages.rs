@@ -47,7 +47,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
             bytes
         })
     };
-    let mut last_words = Vec::new();
+    let mut last_words = crate::remote::codec::Output::default();
     let panic = crate::error::Panicked::new("it was too much").with_location("src/main.rs:3");
     outcome::write::<()>(Err(crate::error::TaskError::Panicked(panic)), &mut last_words);
     let named = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
@@ -70,6 +70,6 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         named("parts", parts(&[b"one", b"", b"three"])),
         named("part-that-lies", [&u64::MAX.to_le_bytes()[..], b"abc"].concat()),
         named("part-that-lies-by-one", [&4_u64.to_le_bytes()[..], b"abc"].concat()),
-        named("last-words", last_words),
+        named("last-words", last_words.to_vec()),
     ]
 }

@@ -1,7 +1,7 @@
 //! Any bytes in the place of a parcel, and of a reply.
 //!
 //! ```text
-//! mode 1 | where a part lies apart 1, how long 1 | parcel or reply
+//! mode 1 | where the memory for long strings begins 2 | parcel or reply, with the memory at its end
 //! ```
 //!
 //! The mode's lowest bit makes the bytes a parcel of this very build, whose fingerprint no corpus can hold; the next one
@@ -9,8 +9,9 @@
 
 use super::Target;
 use crate::error::{CodecError, Failed, Panicked, Stage, TaskError};
+use crate::process_pool::internals::codec::with_memory;
 use crate::process_pool::internals::memory::in_proportion;
-use crate::remote::codec::{Arrived, Bulk};
+use crate::remote::codec::{Arrived, Output};
 use crate::remote::function::{Fingerprint, Offset};
 use crate::remote::outcome;
 use crate::remote::parcel::{Header, Route};
@@ -30,7 +31,7 @@ enum Shape {
 }
 
 fn body(data: &[u8]) {
-    let Some((&[mode, at, len], bytes)) = data.split_first_chunk() else { return };
+    let Some((&[mode, low, high], bytes)) = data.split_first_chunk() else { return };
     let mut bytes = bytes.to_vec();
     if mode & 1 != 0
         && let Some(head) = bytes.get_mut(..Header::LEN)
@@ -42,32 +43,12 @@ fn body(data: &[u8]) {
         let len = (bytes.len() - Header::LEN) as u64;
         bytes[64..72].copy_from_slice(&len.to_le_bytes());
     }
-    let at = usize::from(at).min(bytes.len());
-    let apart = Apart::new(&bytes, at..(at + usize::from(len)).min(bytes.len()));
-    parcel(&bytes, &apart);
-    replies(&bytes, &apart);
+    let at = usize::from(u16::from_le_bytes([low, high])).min(bytes.len());
+    parcel(&bytes);
+    replies(&bytes, at);
 }
 
-/// The same bytes, a part of them in memory of its own.
-struct Apart {
-    rest: Vec<u8>,
-    at: usize,
-    part: Vec<u8>,
-}
-
-impl Apart {
-    fn new(bytes: &[u8], range: std::ops::Range<usize>) -> Self {
-        let rest = [&bytes[..range.start], &bytes[range.end..]].concat();
-        Apart { rest, at: range.start, part: bytes[range].to_vec() }
-    }
-
-    fn with<T>(&self, read: impl FnOnce(Arrived<'_>) -> T) -> T {
-        let bulk = Bulk::new(self.at, self.part.clone());
-        read(Arrived::with_bulk(&self.rest, Some(&bulk)))
-    }
-}
-
-fn parcel(bytes: &[u8], apart: &Apart) {
+fn parcel(bytes: &[u8]) {
     let read = in_proportion(bytes.len(), 0, 0, || Header::read(bytes));
     if let Ok((header, argument)) = &read {
         assert_eq!(argument.len() + Header::LEN, bytes.len());
@@ -83,54 +64,41 @@ fn parcel(bytes: &[u8], apart: &Apart) {
             assert_eq!(next, Header { attempt: header.attempt + 1, ..*header });
         }
     }
-    apart.with(|arrived| {
-        if let Ok((header, argument)) = Header::read(arrived) {
-            let (whole, all) = read.as_ref().expect("whole, if in two parts");
-            assert_eq!((&header, argument.len()), (whole, all.len()));
-        }
-    });
-    for found in [Header::find_bulk(bytes), outcome::find_bulk(bytes)].into_iter().flatten() {
-        assert!(found.start <= bytes.len() && found.start < found.end, "no place for a string: {found:?}");
-    }
 }
 
-fn replies(bytes: &[u8], apart: &Apart) {
-    let opened = in_proportion(bytes.len(), 0, 1024, || outcome::open(bytes, 1, 2).map(|all| all.len()));
-    apart.with(|arrived| {
-        if let Ok(outcome) = outcome::open(arrived, 1, 2) {
-            assert_eq!(Some(outcome.len()), opened.ok(), "opened, if in two parts");
-        }
-    });
-    one::<()>(bytes, apart, 64);
-    one::<u64>(bytes, apart, 64);
-    one::<String>(bytes, apart, 64);
-    one::<Vec<u64>>(bytes, apart, 160);
-    one::<Shape>(bytes, apart, 320);
+fn replies(bytes: &[u8], at: usize) {
+    let _ = in_proportion(bytes.len(), 0, 1024, || outcome::open(bytes, 1, 2).map(|all| all.len()));
+    one::<()>(bytes, at, 64);
+    one::<u64>(bytes, at, 64);
+    one::<String>(bytes, at, 64);
+    one::<Vec<u64>>(bytes, at, 160);
+    one::<Shape>(bytes, at, 320);
 }
 
-fn one<T: DeserializeOwned + Serialize>(bytes: &[u8], apart: &Apart, per_byte: usize) {
+fn one<T: DeserializeOwned + Serialize>(bytes: &[u8], at: usize, per_byte: usize) {
     // What comes is an outcome, or lies behind the header of a reply.
     for bytes in [bytes, bytes.get(outcome::HEADER..).unwrap_or_default()] {
         let read = in_proportion(bytes.len(), per_byte, 4096, || outcome::read::<T>(bytes));
         if let Ok(value) = &read {
-            let mut again = Vec::new();
+            let mut again = Output::default();
             outcome::write::<&T>(Ok(value), &mut again);
-            assert!(outcome::read::<T>(&again).is_ok(), "an outcome there and back");
+            assert!(outcome::read::<T>(&*again).is_ok(), "an outcome there and back");
         }
         let all = in_proportion(bytes.len(), per_byte + 16, 4096, || outcome::read_all::<T>(bytes));
         assert!(all.is_err() || bytes.first() == Some(&5), "a chunk that says it is none");
     }
     let shown = |read: Result<T, TaskError>| {
         read.ok().map(|value| {
-            let mut bytes = Vec::new();
+            let mut bytes = Output::default();
             outcome::write(Ok(value), &mut bytes);
-            bytes
+            bytes.into_parts().0
         })
     };
-    if let Some(value) = apart.with(|arrived| shown(outcome::read(arrived))) {
-        assert_eq!(Some(value), shown(outcome::read(bytes)), "another value in two parts");
-    }
-    let _ = apart.with(|arrived| outcome::read_all::<T>(arrived));
+    let (reply, memory) = bytes.split_at(at);
+    let read = |is_owned| with_memory(reply, memory, is_owned, |arrived| shown(outcome::read(arrived)));
+    assert_eq!(read(true), read(false), "another value where it lies");
+    let all = |arrived: Arrived<'_>| outcome::read_all::<T>(arrived).is_ok();
+    let _ = in_proportion(bytes.len(), per_byte + 16, 4096, || with_memory(reply, memory, true, all));
 }
 
 fn seeds() -> Vec<(String, Vec<u8>)> {
@@ -145,15 +113,15 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         bytes
     };
     let written = |outcome: Result<Shape, TaskError>| {
-        let mut bytes = Vec::new();
+        let mut bytes = Output::default();
         outcome::write(outcome, &mut bytes);
-        bytes
+        bytes.into_parts().0
     };
     let reply = |outcome: &[u8]| {
-        let mut bytes = Vec::new();
+        let mut bytes = Output::default();
         outcome::begin(Some(&header), &mut bytes);
         bytes.extend_from_slice(outcome);
-        bytes
+        bytes.into_parts().0
     };
     let shapes = [
         Shape::Empty,
@@ -173,28 +141,28 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         |name: String, how: [u8; 3], bytes: Vec<u8>| named.push((name, [&how[..], &bytes].concat()));
     for (n, shape) in shapes.iter().enumerate() {
         add(format!("outcome-{n}"), [0, 0, 0], written(Ok(shape.clone())));
-        add(format!("reply-{n}"), [0, 30, 4], reply(&written(Ok(shape.clone()))));
+        add(format!("reply-{n}"), [0, 0, 0], reply(&written(Ok(shape.clone()))));
     }
     add("outcome-failed".into(), [0, 0, 0], written(Err(TaskError::Failed(failed))));
     for (n, error) in errors.into_iter().enumerate() {
         add(format!("outcome-error-{n}"), [0, 0, 0], written(Err(error)));
     }
-    let mut chunk = Vec::new();
+    let mut chunk = Output::default();
     outcome::write_all(shapes.iter().map(Ok), &mut chunk);
-    add("chunk".into(), [0, 0, 0], chunk.clone());
+    add("chunk".into(), [0, 0, 0], chunk.to_vec());
     add("chunk-reply".into(), [0, 0, 0], reply(&chunk));
-    let mut numbers = Vec::new();
+    let mut numbers = Output::default();
     outcome::write_all((0..5_u32).map(u64::from).map(Ok), &mut numbers);
-    add("chunk-numbers".into(), [0, 9, 8], numbers);
+    add("chunk-numbers".into(), [0, 0, 0], numbers.to_vec());
     add("chunk-that-lies".into(), [0, 0, 0], [&[5][..], &u64::MAX.to_le_bytes()].concat());
     let mut pixels = written(Ok(Shape::Pixels(vec![9; 40])));
-    let at = pixels.len() as u8 - 40;
-    add("pixels-apart".into(), [0, at, 40], pixels.clone());
+    let rest = pixels.len() - 42;
+    let apart = [&pixels[..rest], &[27, 40, 0], &[9; 40]].concat();
+    add("pixels-apart".into(), [0, rest as u8 + 3, 0], apart);
     pixels.truncate(20);
-    add("pixels-cut".into(), [0, 3, 4], pixels);
+    add("pixels-cut".into(), [0, 0, 0], pixels);
     add("parcel".into(), [3, 0, 0], parcel(b"argument"));
     add("parcel-empty".into(), [3, 0, 0], parcel(b""));
-    add("parcel-apart".into(), [3, 74, 4], parcel(b"argument"));
     add("parcel-length-lies".into(), [1, 0, 0], [&parcel(b"argument")[..], b"more"].concat());
     add("parcel-cut".into(), [1, 0, 0], parcel(b"")[..50].to_vec());
     add("parcel-last-attempt".into(), [3, 0, 0], {
@@ -203,10 +171,10 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         bytes
     });
     add("refused".into(), [0, 0, 0], {
-        let mut bytes = Vec::new();
+        let mut bytes = Output::default();
         outcome::begin(None, &mut bytes);
         outcome::write_bad_parcel(crate::remote::parcel::BadParcel::NoParcel, &mut bytes);
-        bytes
+        bytes.into_parts().0
     });
     named
 }

@@ -1,19 +1,19 @@
 //! Any bytes in the place of a value: an error or a value, never much memory; what was read can be written and is the same;
-//! and what came in two parts is what it is in one.
+//! also where long strings lie elsewhere.
 //!
 //! ```text
-//! where a part lies apart 1, how long 1 | value
+//! where the memory for long strings begins 2 | value, with the memory at its end
 //! ```
 
 use super::Target;
+use crate::process_pool::internals::codec::with_memory;
 use crate::process_pool::internals::memory::in_proportion;
-use crate::remote::codec::{Arrived, Bulk, Json, decode, encode_into, find_bulk};
+use crate::remote::codec::{Json, Output, decode, encode_into};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use serde_core::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::Range;
 
 pub(crate) const TARGET: Target =
     Target { name: "codec", body, words: &["inner", "next", "Unit", "New", "Tuple", "Struct", "id"], seeds };
@@ -63,9 +63,8 @@ struct Picture {
 }
 
 fn body(data: &[u8]) {
-    let Some((&[at, len], bytes)) = data.split_first_chunk() else { return };
-    let at = usize::from(at).min(bytes.len());
-    let apart = at..(at + usize::from(len)).min(bytes.len());
+    let Some((at, bytes)) = data.split_first_chunk() else { return };
+    let at = usize::from(u16::from_le_bytes(*at)).min(bytes.len());
     one::<u8>(bytes, 0);
     one::<(bool, char, u128, f32)>(bytes, 0);
     one::<String>(bytes, 1);
@@ -92,16 +91,13 @@ fn body(data: &[u8]) {
     read::<IgnoredAny>(bytes, 0);
     read::<std::time::SystemTime>(bytes, 0);
     read::<std::path::PathBuf>(bytes, 1);
-    in_two_parts::<String>(bytes, apart.clone());
-    in_two_parts::<ByteBuf>(bytes, apart.clone());
-    in_two_parts::<Vec<u8>>(bytes, apart.clone());
-    in_two_parts::<serde_json::Value>(bytes, apart.clone());
-    in_two_parts::<Tagged>(bytes, apart.clone());
-    in_two_parts::<Picture>(bytes, apart.clone());
-    in_two_parts::<Vec<Animal>>(bytes, apart);
-    if let Some(found) = find_bulk(bytes) {
-        assert!(found.start <= bytes.len() && found.start < found.end, "no place for a string: {found:?}");
-    }
+    in_two_parts::<String>(bytes, at);
+    in_two_parts::<ByteBuf>(bytes, at);
+    in_two_parts::<Vec<u8>>(bytes, at);
+    in_two_parts::<serde_json::Value>(bytes, at);
+    in_two_parts::<Tagged>(bytes, at);
+    in_two_parts::<Picture>(bytes, at);
+    in_two_parts::<Vec<Animal>>(bytes, at);
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8], per_byte: usize) -> Option<T> {
@@ -109,8 +105,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8], per_byte: usize) -> Option<T> {
 }
 
 fn written<T: Serialize>(value: &T) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    encode_into(value, &mut bytes).ok().map(|()| bytes)
+    let mut bytes = Output::default();
+    encode_into(value, &mut bytes).ok().map(|()| bytes.into_parts().0)
 }
 
 fn one<T: DeserializeOwned + Serialize>(bytes: &[u8], per_byte: usize) {
@@ -120,12 +116,16 @@ fn one<T: DeserializeOwned + Serialize>(bytes: &[u8], per_byte: usize) {
     assert_eq!(Some(first), written(&again), "another value there and back");
 }
 
-fn in_two_parts<T: DeserializeOwned + Serialize>(bytes: &[u8], apart: Range<usize>) {
-    let bulk = Bulk::new(apart.start, bytes[apart.clone()].to_vec());
-    let rest = [&bytes[..apart.start], &bytes[apart.end..]].concat();
-    let Ok(value) = decode::<T>(Arrived::with_bulk(&rest, Some(&bulk))) else { return };
-    let whole = decode::<T>(bytes).unwrap_or_else(|error| panic!("it was read in two parts: {error}"));
-    assert_eq!(written(&value), written(&whole), "another value in two parts");
+fn in_two_parts<T: DeserializeOwned + Serialize>(bytes: &[u8], at: usize) {
+    let (value, memory) = bytes.split_at(at);
+    let read = |is_owned| {
+        in_proportion(bytes.len(), 64 + 4 * 200, 4096, || {
+            with_memory(value, memory, is_owned, |arrived| decode::<T>(arrived)).ok()
+        })
+    };
+    let (Some(owned), Some(lent)) = (read(true), read(false)) else { return };
+    assert_eq!(written(&owned), written(&lent), "another value where it lies");
+    one::<T>(&written(&owned).unwrap_or_default(), 200);
 }
 
 fn seeds() -> Vec<(String, Vec<u8>)> {
@@ -148,13 +148,13 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     ];
     let json = serde_json::json!({ "id": 3, "a": [1, -2, 2.5, null, "text"], "b": { "c": true } });
     let mut named: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut add = |name: &str, apart: [u8; 2], bytes: Option<Vec<u8>>| {
-        named.push((name.to_owned(), [&apart[..], &bytes.expect("it can be written")].concat()));
+    let mut add = |name: &str, at: [u8; 2], bytes: Option<Vec<u8>>| {
+        named.push((name.to_owned(), [&at[..], &bytes.expect("it can be written")].concat()));
     };
     add("number", [0, 0], written(&7_u8));
     add("scalars", [0, 0], written(&(true, 'z', u128::MAX, f32::NAN)));
-    add("text", [2, 6], written(&"a text"));
-    add("bytes", [2, 5], written(&ByteBuf::from(vec![1; 5])));
+    add("text", [0, 0], written(&"a text"));
+    add("bytes", [0, 0], written(&ByteBuf::from(vec![1; 5])));
     add("units", [0, 0], written(&vec![(); 40]));
     add("lists", [0, 0], written(&vec![vec![1_u64], vec![], vec![2, 3]]));
     add("arrays", [0, 0], written(&vec![[5_u64; 16]; 2]));
@@ -166,13 +166,18 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         [0, 0],
         Some([&[23, 1, 0, 5][..], b"inner", &[20, 1, 23, 1, 0].repeat(70)].concat()),
     );
-    add("animals", [9, 5], written(&animals));
+    add("animals", [0, 0], written(&animals));
     add("json", [0, 0], written(&json));
     add("json-inside", [0, 0], written(&Json(json)));
     add("picture", [0, 0], written(&picture));
     let bytes = written(&picture).unwrap_or_default();
+    // The pixels' tag, length and bytes, in whose place stands where they lie.
     let at = bytes.windows(50).position(|window| window == [7; 50]).unwrap_or_default();
-    add("picture-apart", [at as u8, 50], Some(bytes));
+    let apart = [&bytes[..at - 2], &[27, 50, 0], &bytes[at + 50..]].concat();
+    add("picture-apart", (apart.len() as u16).to_le_bytes(), Some([&apart[..], &[7; 50]].concat()));
+    add("text-apart", [3, 0], Some([&[26, 4, 1][..], b"!text"].concat()));
+    add("apart-beyond", [3, 0], Some([&[26, 5, 1][..], b"!text"].concat()));
+    add("apart-twice", [8, 0], Some([&[20, 2, 27, 4, 0, 27, 4, 0][..], b"text"].concat()));
     add("tagged", [0, 0], written(&Tagged::One { pixels: ByteBuf::from(vec![1; 9]), note: "n".into() }));
     add("tagged-two", [0, 0], written(&Tagged::Two));
     add("address", [0, 0], written(&std::net::SocketAddr::from(([127, 0, 0, 1], 80))));
@@ -190,7 +195,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     claims.resize(claims.len() + padding, 0);
     add("claims-together", [0, 0], Some(claims));
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
-    for tag in 18..=25_u8 {
+    for tag in 18..=27_u8 {
         add(&format!("claims-much-{tag}"), [0, 0], Some([&[tag][..], &huge, &[0; 9]].concat()));
         add(&format!("claims-inside-claims-{tag}"), [0, 0], Some([tag, 0x7f].repeat(100)));
     }

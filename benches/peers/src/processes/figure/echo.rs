@@ -18,11 +18,20 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "1 MiB", unit: "us" },
     Case { name: "16 MiB", unit: "us" },
     Case { name: "16 MiB, Vec<u8> by plain serde", unit: "us" },
+    Case { name: "4 KiB", unit: "us" },
+    Case { name: "16 MiB in a tuple", unit: "us" },
+    Case { name: "64 MiB", unit: "us" },
+    Case { name: "256 MiB", unit: "us" },
 ];
 
-const SIZES: [usize; 5] = [1 << 10, 64 << 10, 1 << 20, 16 << 20, 16 << 20];
+/// The case in which serde sees single numbers, and that in which something stands behind the bytes.
+const PLAIN: usize = 4;
+const TUPLE: usize = 6;
 
-const GOES: [usize; 5] = [4_000, 1_000, 200, 20, 20];
+const SIZES: [usize; 9] =
+    [1 << 10, 64 << 10, 1 << 20, 16 << 20, 16 << 20, 4 << 10, 16 << 20, 64 << 20, 256 << 20];
+
+const GOES: [usize; 9] = [4_000, 1_000, 200, 20, 20, 2_000, 20, 8, 4];
 
 fn bytes(bytes: ByteBuf) -> ByteBuf {
     bytes
@@ -32,12 +41,18 @@ fn plain(bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+fn tuple(bytes: (ByteBuf, u32)) -> (ByteBuf, u32) {
+    bytes
+}
+
 pub(super) fn measure<P: Pool>(case: usize, quick: bool) -> f64 {
     let pool = P::new(1);
-    if case == 4 {
-        goes(case, quick, |sent| pool.wait(pool.submit(plain, sent)))
-    } else {
-        goes(case, quick, |sent| pool.wait(pool.submit(bytes, ByteBuf::from(sent))).into_vec())
+    match case {
+        PLAIN => goes(case, quick, |sent| pool.wait(pool.submit(plain, sent))),
+        TUPLE => {
+            goes(case, quick, |sent| pool.wait(pool.submit(tuple, (ByteBuf::from(sent), 7))).0.into_vec())
+        }
+        _ => goes(case, quick, |sent| pool.wait(pool.submit(bytes, ByteBuf::from(sent))).into_vec()),
     }
 }
 
