@@ -1,8 +1,11 @@
 //! Bytes to value. The bytes are input, not trust.
 
+mod scalars;
+
 use super::arrived::{Arrived, ReadApart};
 use super::error::Error;
 use super::wire::{MAX_DEPTH, read_varint, tag, width};
+use scalars::Scalars;
 use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
 use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
@@ -214,6 +217,25 @@ impl<'de> Decoder<'de> {
         })
     }
 
+    /// `count` scalars of one kind, which fit into what is left.
+    fn run<V: Visitor<'de>>(
+        &mut self,
+        kind: u8,
+        width: usize,
+        count: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if !Scalars::is_fast(kind) {
+            return self.seq(kind, count, visitor);
+        }
+        self.inside(|decoder| {
+            let mut scalars = Scalars::new(kind, count, decoder.bytes(count * width)?, decoder.depth);
+            let value = visitor.visit_seq(&mut scalars)?;
+            all_read(scalars.left(), count)?;
+            if scalars.is_read() { Ok(value) } else { Err(Error::new("an element was not read")) }
+        })
+    }
+
     fn map<V: Visitor<'de>>(&mut self, named: bool, visitor: V) -> Result<V::Value, Error> {
         let count = self.count(2)?;
         self.inside(|decoder| {
@@ -274,7 +296,7 @@ impl<'de> Decoder<'de> {
             tag::BYTES => {
                 let count = self.number()?;
                 self.fits(count, 1)?;
-                self.seq(tag::U8, count, visitor)
+                self.run(tag::U8, 1, count, visitor)
             }
             tag::APART_BYTES => {
                 let bytes = self.apart()?;
@@ -292,7 +314,7 @@ impl<'de> Decoder<'de> {
                 let [kind] = self.array()?;
                 let Some(width) = width(kind) else { return Err(self.fail("a run is not of scalars")) };
                 self.fits(count, width)?;
-                self.seq(kind, count, visitor)
+                self.run(kind, width, count, visitor)
             }
             tag::MAP => self.map(false, visitor),
             tag::STRUCT => self.map(true, visitor),

@@ -1,5 +1,7 @@
 //! Value to bytes.
 
+mod scalars;
+
 use super::error::Error;
 use super::names::Names;
 use super::output::{Apart, LEAST_APART};
@@ -341,6 +343,24 @@ impl<'e> Serializer for &'e mut Encoder {
         self.tag(tag::VARIANT);
         self.name(name);
         self.inner(value)
+    }
+
+    /// As the default does it, but a run of numbers is written many at a time.
+    fn collect_seq<I>(self, elements: I) -> Result<(), Error>
+    where
+        I: IntoIterator<Item: Serialize>,
+    {
+        let mut elements = elements.into_iter();
+        let (least, most) = elements.size_hint();
+        let mut seq = self.serialize_seq(most.filter(|most| *most == least))?;
+        if let Some(first) = elements.next() {
+            seq.element(&first)?;
+            seq.rest_of_run(&mut elements)?;
+        }
+        for element in elements {
+            seq.element(&element)?;
+        }
+        seq.close()
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Compound<'e>, Error> {

@@ -20,8 +20,8 @@
 //! |---|---|
 //! | tags, numbers, limits | `wire.rs` |
 //! | bytes of which some lie apart | `output.rs`, `arrived.rs` |
-//! | value to bytes | `encode.rs`, names to numbers in `names.rs` |
-//! | bytes to value | `decode.rs` |
+//! | value to bytes | `encode.rs`, many numbers at a time in `encode/scalars.rs`, names to numbers in `names.rs` |
+//! | bytes to value | `decode.rs`, many numbers at a time in `decode/scalars.rs` |
 //! | the wrapper for what only `serde_json` can carry | `json.rs` |
 
 mod arrived;

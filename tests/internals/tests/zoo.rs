@@ -5,6 +5,8 @@
 mod animals;
 #[path = "zoo/processes.rs"]
 mod processes;
+#[path = "zoo/runs.rs"]
+mod runs;
 
 use animals::*;
 use concurrent_futures::Json;

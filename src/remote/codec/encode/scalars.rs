@@ -1,0 +1,260 @@
+//! [`Element`]: the serializer of the elements of a run, which are written many at a time.
+//!
+//! serde gives a sequence element by element, each to a serializer. Where the first element was a number, the others are
+//! given to this one: it keeps a number, and hands everything else on to the encoder. So each element is serialized once,
+//! whatever it turns out to be, and where all are numbers of one type the compiler sees a copy.
+//!
+//! Only [`Serializer::collect_seq`] shows the whole sequence: lists and sets come that way, arrays and impls written by
+//! hand come element by element.
+
+use super::{Compound, Encoder, Error, tag};
+use crate::remote::codec::wire::MAX_DEPTH;
+use serde_core::ser::{Serialize, Serializer};
+
+/// How many bytes of a run are copied at once: what it costs to begin a copy is small then, and so is what a short sequence
+/// pays for the place.
+const STAGED: usize = 512;
+
+/// The widest number's.
+const WIDEST: usize = 8;
+
+/// Newtypes inside one another that are looked through: enough for units and wrappers.
+const LOOKED_THROUGH: u8 = 4;
+
+/// A number that an element turned out to be: its tag and its bytes.
+enum Taken {
+    One(u8, [u8; 1]),
+    Four(u8, [u8; 4]),
+    Eight(u8, [u8; 8]),
+    /// It was something else, and the encoder has written it.
+    Encoded,
+}
+
+/// Whether runs of these are written many at a time. Other kinds are rare in bulk, and each costs code for each type of
+/// element.
+fn is_fast(kind: u8) -> bool {
+    matches!(kind, tag::U8 | tag::I32 | tag::U32 | tag::F32 | tag::I64 | tag::U64 | tag::F64)
+}
+
+impl Compound<'_> {
+    /// Writes what is left of a sequence whose first element was written, up to the first element that ends its run.
+    #[inline]
+    pub(super) fn rest_of_run<I>(&mut self, elements: &mut I) -> Result<(), Error>
+    where
+        I: Iterator<Item: Serialize>,
+    {
+        let kind = self.encoder.run.kind;
+        if !is_fast(kind) || self.encoder.depth > MAX_DEPTH - LOOKED_THROUGH {
+            return Ok(());
+        }
+        self.encoder.expect(elements.size_hint().0);
+        let mut staged = [0; STAGED + WIDEST];
+        loop {
+            let mut len = 0;
+            while len < STAGED {
+                let Some(element) = elements.next() else {
+                    self.encoder.out.extend_from_slice(&staged[..len]);
+                    return Ok(());
+                };
+                let mut taken = Taken::Encoded;
+                let done = element.serialize(Element {
+                    encoder: self.encoder,
+                    staged: &staged[..len],
+                    taken: &mut taken,
+                    levels: 0,
+                });
+                if let Err(error) = done {
+                    self.encoder.failed = true;
+                    return Err(error);
+                }
+                match taken {
+                    Taken::One(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
+                    Taken::Four(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
+                    Taken::Eight(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
+                    Taken::Encoded if self.encoder.run.kind == kind => len = 0,
+                    Taken::Encoded => return Ok(()),
+                    other => return self.encoder.end_run_with(&staged[..len], other),
+                }
+            }
+            self.encoder.out.extend_from_slice(&staged[..len]);
+        }
+    }
+}
+
+#[inline(always)]
+fn put<const N: usize>(staged: &mut [u8; STAGED + WIDEST], at: usize, bytes: [u8; N]) -> usize {
+    staged[at..at + N].copy_from_slice(&bytes);
+    N
+}
+
+impl Encoder {
+    /// Makes room for at least that many more elements of the run. The number is what an iterator says: a wrong one costs
+    /// time or an address range.
+    #[inline(never)]
+    fn expect(&mut self, elements: usize) {
+        const MOST: usize = 64 << 20;
+        let bytes = elements.saturating_mul(super::width(self.run.kind).unwrap_or(1));
+        // Without it, the buffer grows as it is written to.
+        let _ = self.out.try_reserve(bytes.min(MOST));
+    }
+
+    /// Writes what is staged, and then a number of another kind than the run's.
+    #[cold]
+    #[inline(never)]
+    fn end_run_with(&mut self, staged: &[u8], number: Taken) -> Result<(), Error> {
+        self.out.extend_from_slice(staged);
+        match number {
+            Taken::One(kind, bytes) => self.scalar(kind, bytes),
+            Taken::Four(kind, bytes) => self.scalar(kind, bytes),
+            Taken::Eight(kind, bytes) => self.scalar(kind, bytes),
+            Taken::Encoded => Ok(()),
+        }
+    }
+}
+
+/// Serializes one element of a run: keeps a number, and hands all else on to the encoder.
+struct Element<'e> {
+    encoder: &'e mut Encoder,
+    /// What comes before it and is not written yet.
+    staged: &'e [u8],
+    taken: &'e mut Taken,
+    /// How many newtypes it lies in, which the encoder doesn't know of.
+    levels: u8,
+}
+
+impl<'e> Element<'e> {
+    /// It is no number: the encoder goes on, at the place and depth where it would be.
+    #[cold]
+    #[inline(never)]
+    fn hand_on(self) -> &'e mut Encoder {
+        self.encoder.out.extend_from_slice(self.staged);
+        self.encoder.depth += self.levels;
+        self.encoder
+    }
+
+    fn encode(self, write: impl FnOnce(&mut Encoder) -> Result<(), Error>) -> Result<(), Error> {
+        let levels = self.levels;
+        let encoder = self.hand_on();
+        write(encoder)?;
+        encoder.depth -= levels;
+        Ok(())
+    }
+
+    fn open(
+        self,
+        open: impl FnOnce(&'e mut Encoder) -> Result<Compound<'e>, Error>,
+    ) -> Result<Compound<'e>, Error> {
+        let levels = self.levels;
+        let mut compound = open(self.hand_on())?;
+        compound.levels += levels;
+        Ok(compound)
+    }
+}
+
+macro_rules! kept {
+    ($($method:ident $width:ident $kind:ident $type:ty;)*) => {$(
+        #[inline(always)]
+        fn $method(self, value: $type) -> Result<(), Error> {
+            *self.taken = Taken::$width(tag::$kind, value.to_le_bytes());
+            Ok(())
+        }
+    )*};
+}
+
+macro_rules! handed_on {
+    ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
+        fn $method(self, $($name: $type),*) -> Result<(), Error> {
+            self.encode(|encoder| encoder.$method($($name),*))
+        }
+    )*};
+}
+
+macro_rules! opened {
+    ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
+        fn $method(self, $($name: $type),*) -> Result<Compound<'e>, Error> {
+            self.open(|encoder| encoder.$method($($name),*))
+        }
+    )*};
+}
+
+impl<'e> Serializer for Element<'e> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Compound<'e>;
+    type SerializeTuple = Compound<'e>;
+    type SerializeTupleStruct = Compound<'e>;
+    type SerializeTupleVariant = Compound<'e>;
+    type SerializeMap = Compound<'e>;
+    type SerializeStruct = Compound<'e>;
+    type SerializeStructVariant = Compound<'e>;
+
+    kept! {
+        serialize_u8 One U8 u8;
+        serialize_i32 Four I32 i32;
+        serialize_u32 Four U32 u32;
+        serialize_f32 Four F32 f32;
+        serialize_i64 Eight I64 i64;
+        serialize_u64 Eight U64 u64;
+        serialize_f64 Eight F64 f64;
+    }
+
+    handed_on! {
+        serialize_bool(value: bool);
+        serialize_i8(value: i8);
+        serialize_i16(value: i16);
+        serialize_u16(value: u16);
+        serialize_i128(value: i128);
+        serialize_u128(value: u128);
+        serialize_char(value: char);
+        serialize_str(value: &str);
+        serialize_bytes(value: &[u8]);
+        serialize_none();
+        serialize_unit();
+        serialize_unit_struct(name: &'static str);
+        serialize_unit_variant(name: &'static str, index: u32, variant: &'static str);
+    }
+
+    opened! {
+        serialize_seq(len: Option<usize>);
+        serialize_tuple(len: usize);
+        serialize_tuple_struct(name: &'static str, len: usize);
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize);
+        serialize_map(len: Option<usize>);
+        serialize_struct(name: &'static str, len: usize);
+        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize);
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        if self.levels == LOOKED_THROUGH {
+            return self.encode(|encoder| encoder.serialize_newtype_struct(name, value));
+        }
+        self.levels += 1;
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.encode(|encoder| encoder.serialize_newtype_variant(name, index, variant, value))
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        self.encode(|encoder| encoder.serialize_some(value))
+    }
+
+    fn collect_seq<I>(self, elements: I) -> Result<(), Error>
+    where
+        I: IntoIterator<Item: Serialize>,
+    {
+        self.encode(|encoder| encoder.collect_seq(elements))
+    }
+}
