@@ -4,7 +4,7 @@
 //! One list for all of them, stamped by `local_verbs!`: a verb that were missing on one type would silently be the
 //! trait's there, and adding it later would change what programs mean.
 
-use super::map::{Map, MapOptions, MapWith, Pace, ToPool};
+use super::map::{Map, MapOptions, MapWith, Sizes, ToPool};
 use super::task::failing;
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{Cell, Entry, Source};
@@ -93,10 +93,15 @@ where
     R: Send + 'static,
     I: IntoIterator<Item = A>,
 {
-    let pace = (options.lets_items_share() && L::SHARES).then(|| Arc::new(Pace::new()));
-    let submit =
-        ToPool { pool: pool.clone(), f: Arc::new(f), tasks: options.tasks.clone(), pace: pace.clone() };
-    MapWith::new(&options, pool.workers(), pace, input.into_iter(), Box::new(submit))
+    let workers = pool.workers();
+    let mut sizes =
+        if L::SHARES { Sizes::new(&options, workers, true) } else { Sizes::fixed(&options, workers) };
+    let (pace, shares) = (sizes.measure(), sizes.shares());
+    if let Some(pace) = &pace {
+        pace.note_bytes(size_of::<A>(), 1);
+    }
+    let submit = ToPool { pool: pool.clone(), f: Arc::new(f), tasks: options.tasks.clone(), pace, shares };
+    MapWith::new(&options, sizes, input.into_iter(), Box::new(submit))
 }
 
 /// The inherent verbs of an executor that has a method `local(&self) -> &impl Launch`.

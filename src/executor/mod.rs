@@ -35,7 +35,7 @@ use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
 use crate::future::meter::Meter;
 use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
-use map::{Chunk, ChunkResults};
+use map::{Chunk, ChunkResults, Pace, Sizes};
 use std::sync::Arc;
 use task::{MapCall, TryMapCall};
 
@@ -221,7 +221,7 @@ pub trait ExecutorExt: Executor {
         R: Portable,
         I: IntoIterator<Item = A>,
     {
-        lazy(self, options, input, move |items| MapCall { f, items })
+        lazy(self, options, input, move |items, pace| MapCall { f, items, pace })
     }
 
     /// [`map_with`](ExecutorExt::map_with) of a function that may fail.
@@ -237,7 +237,7 @@ pub trait ExecutorExt: Executor {
         E: TaskFailure,
         I: IntoIterator<Item = A>,
     {
-        lazy(self, options, input, move |items| TryMapCall { f, items })
+        lazy(self, options, input, move |items, pace| TryMapCall { f, items, pace })
     }
 }
 
@@ -255,7 +255,7 @@ fn lazy<'e, E, A, R, I, W>(
     executor: &'e E,
     options: MapOptions,
     input: I,
-    work: impl Fn(Vec<A>) -> W + Send + 'e,
+    work: impl Fn(Vec<A>, Option<Arc<Pace>>) -> W + Send + 'e,
 ) -> MapWith<'e, I::IntoIter, R>
 where
     E: Executor + ?Sized,
@@ -266,14 +266,16 @@ where
 {
     let workers = executor.max_workers().unwrap_or_else(num_cpus::get);
     let tasks = options.tasks.clone();
+    let mut sizes = Sizes::new(&options, workers, false);
+    let pace = sizes.measure();
     let submit = move |items: Vec<A>, meter: Option<Meter>| {
         let len = items.len();
-        let (mut task, future) = Task::from_work(work(items));
+        let (mut task, future) = Task::from_work(work(items, pace.clone()));
         if tasks.is_some() || meter.is_some() {
             task = task.with_options(tasks.clone().unwrap_or_default().metered(meter));
         }
         executor.execute(task);
         Chunk { future, len, weight: 0, batch: None }
     };
-    MapWith::new(&options, workers, None, input.into_iter(), Box::new(submit))
+    MapWith::new(&options, sizes, input.into_iter(), Box::new(submit))
 }

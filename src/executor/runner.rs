@@ -6,6 +6,7 @@ use super::task::{Portable, failing};
 use crate::error::{TaskError, TaskFailure};
 use crate::remote::codec::{Arrived, Output};
 use crate::remote::{self, decode_argument, outcome};
+use std::time::Instant;
 
 /// Runs a `fn(A) -> R`.
 ///
@@ -75,8 +76,12 @@ fn each<A: Portable, R: Portable>(
     f: impl Fn(A) -> Result<R, TaskError>,
     reply: &mut Output,
 ) {
+    let start = Instant::now();
     match decode_argument::<Vec<A>>(argument) {
-        Ok(items) => outcome::write_all(items.into_iter().map(|item| remote::call(|| f(item))), reply),
+        Ok(items) => {
+            let outcomes = items.into_iter().map(|item| remote::call(|| f(item)));
+            outcome::write_all(outcomes, || start.elapsed(), reply);
+        }
         Err(error) => outcome::write::<()>(Err(error), reply),
     }
 }

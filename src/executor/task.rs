@@ -2,7 +2,7 @@
 
 #[cfg(feature = "process")]
 use super::carrier::Registration;
-use super::map::{ChunkResults, run_chunk};
+use super::map::{ChunkResults, Pace, run_chunk};
 #[cfg(feature = "process")]
 use super::runner;
 #[cfg(feature = "process")]
@@ -396,10 +396,32 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
     }
 }
 
+#[cfg(feature = "process")]
+fn encode_items<A: Portable>(
+    items: &Vec<A>,
+    pace: Option<&Pace>,
+    out: &mut Output,
+) -> Result<(), TaskError> {
+    let before = out.size();
+    remote::encode_argument(items, out)?;
+    if let Some(pace) = pace {
+        pace.note_bytes(out.size() - before, items.len());
+    }
+    Ok(())
+}
+
+#[cfg(feature = "process")]
+fn read_chunk<R: Portable>(outcome: Arrived<'_>) -> Result<ChunkResults<R>, TaskError> {
+    let (results, time) = outcome::read_all(outcome)?;
+    Ok(ChunkResults { results, time: Some(time) })
+}
+
 /// A chunk of a map over a `fn`.
 pub(super) struct MapCall<A, R> {
     pub(super) f: fn(A) -> R,
     pub(super) items: Vec<A>,
+    /// Where it is of use how long items take, and how large they are.
+    pub(super) pace: Option<Arc<Pace>>,
 }
 
 impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
@@ -407,18 +429,18 @@ impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
 
     fn call(self) -> Result<ChunkResults<R>, TaskError> {
         let f = self.f;
-        Ok(run_chunk(self.items, |item| Ok(f(item))))
+        Ok(run_chunk(self.items, |item| Ok(f(item)), self.pace.as_deref()))
     }
 
     #[cfg(feature = "process")]
     fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
-        remote::encode_argument(&self.items, out)?;
+        encode_items(&self.items, self.pace.as_deref(), out)?;
         remote::route(runner::map_call::<A, R>, self.f as *const ())
     }
 
     #[cfg(feature = "process")]
     fn decode(outcome: Arrived<'_>) -> Result<ChunkResults<R>, TaskError> {
-        outcome::read_all(outcome)
+        read_chunk(outcome)
     }
 }
 
@@ -426,6 +448,8 @@ impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
 pub(super) struct TryMapCall<A, T, E> {
     pub(super) f: fn(A) -> Result<T, E>,
     pub(super) items: Vec<A>,
+    /// Where it is of use how long items take, and how large they are.
+    pub(super) pace: Option<Arc<Pace>>,
 }
 
 impl<A: Portable, T: Portable, E: TaskFailure> Work<ChunkResults<T>> for TryMapCall<A, T, E> {
@@ -433,18 +457,18 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<ChunkResults<T>> for TryMapC
 
     fn call(self) -> Result<ChunkResults<T>, TaskError> {
         let f = self.f;
-        Ok(run_chunk(self.items, |item| failing(f(item))))
+        Ok(run_chunk(self.items, |item| failing(f(item)), self.pace.as_deref()))
     }
 
     #[cfg(feature = "process")]
     fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
-        remote::encode_argument(&self.items, out)?;
+        encode_items(&self.items, self.pace.as_deref(), out)?;
         remote::route(runner::try_map_call::<A, T, E>, self.f as *const ())
     }
 
     #[cfg(feature = "process")]
     fn decode(outcome: Arrived<'_>) -> Result<ChunkResults<T>, TaskError> {
-        outcome::read_all(outcome)
+        read_chunk(outcome)
     }
 }
 

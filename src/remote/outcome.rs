@@ -5,8 +5,9 @@
 //! ```
 //!
 //! An outcome is one byte that says which kind, and what belongs to it. A value that carries blobs has the value's length and the
-//! number of blobs before it and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is a list of outcomes, each with its
-//! length before it, so that one item that can't be decoded costs that item.
+//! number of blobs before it and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is how long it
+//! took in nanoseconds, and a list of outcomes, each with its length before it, so that one item that can't be decoded costs
+//! that item.
 
 use super::codec::{self, Arrived, Output};
 use super::parcel::{BadParcel, Header, number, read_blobs, write_blob};
@@ -285,12 +286,15 @@ fn nanos(text: Option<String>) -> Option<Duration> {
     parsed(text).map(|nanos: u64| Duration::from_nanos(nanos))
 }
 
-/// Writes the outcomes of a chunk, as they come.
+/// Writes the outcomes of a chunk, as they come, and then how long that took.
 pub(crate) fn write_all<R: Serialize>(
     outcomes: impl ExactSizeIterator<Item = Result<R, TaskError>>,
+    time: impl FnOnce() -> Duration,
     reply: &mut Output,
 ) {
     reply.push(tag::CHUNK);
+    let time_at = reply.len();
+    reply.extend_from_slice(&[0; 8]);
     reply.extend_from_slice(&(outcomes.len() as u64).to_le_bytes());
     for outcome in outcomes {
         let at = reply.len();
@@ -299,16 +303,19 @@ pub(crate) fn write_all<R: Serialize>(
         let len = (reply.len() - at - 8) as u64;
         reply[at..at + 8].copy_from_slice(&len.to_le_bytes());
     }
+    let nanos = u64::try_from(time().as_nanos()).unwrap_or(u64::MAX);
+    reply[time_at..time_at + 8].copy_from_slice(&nanos.to_le_bytes());
 }
 
-/// Reads the outcomes of a chunk.
+/// Reads the outcomes of a chunk, and how long it says that it took.
 pub(crate) fn read_all<'a, R: DeserializeOwned>(
     outcome: impl Into<Arrived<'a>>,
-) -> Result<Vec<Result<R, TaskError>>, TaskError> {
+) -> Result<(Vec<Result<R, TaskError>>, Duration), TaskError> {
     let outcome = outcome.into();
     let Some((&[tag::CHUNK], mut rest)) = outcome.front(1) else {
         return Err(read::<R>(outcome).err().unwrap_or_else(cut));
     };
+    let time = Duration::from_nanos(eight(&mut rest)?);
     let count = length(&mut rest)?;
     // Each outcome has a length before it: no more of them than bytes.
     let mut outcomes = Vec::with_capacity(count.min(outcome.len() / 8));
@@ -318,13 +325,17 @@ pub(crate) fn read_all<'a, R: DeserializeOwned>(
         rest = behind;
         outcomes.push(read(one));
     }
-    if rest.is_empty() { Ok(outcomes) } else { Err(cut()) }
+    if rest.is_empty() { Ok((outcomes, time)) } else { Err(cut()) }
 }
 
 fn length(rest: &mut Arrived<'_>) -> Result<usize, TaskError> {
+    usize::try_from(eight(rest)?).map_err(|_| cut())
+}
+
+fn eight(rest: &mut Arrived<'_>) -> Result<u64, TaskError> {
     let (bytes, behind) = rest.front(8).ok_or_else(cut)?;
     *rest = behind;
-    usize::try_from(number(bytes, 0)).map_err(|_| cut())
+    Ok(number(bytes, 0))
 }
 
 fn cut() -> TaskError {

@@ -1,6 +1,6 @@
 //! [`Batch`]: short items that share a task, and can be parted again.
 //!
-//! Where nobody gave a chunksize but room for many, a lazy map on threads lets items share a task once they have turned out
+//! Where nobody gave a chunksize, a lazy map on threads lets items share a task once they have turned out
 //! to be short: a task costs some 200 ns, and a call may take 20. What a map of single items promises stays true:
 //!
 //! - *An item that takes long holds up no other.* A thread that waits for a batch for long [parts](Batch::part) all of them: what
@@ -9,7 +9,7 @@
 //!   says that more are there (`size_hint`), which a channel never does.
 //! - *Dropping the map cancels what has not begun*, also within a batch.
 
-use super::chunk::{Chunk, ChunkResults, run_item};
+use super::chunk::{Chunk, ChunkResults, Results, run_item};
 use super::pace::Pace;
 use crate::error::TaskError;
 use crate::future::Future;
@@ -25,7 +25,7 @@ pub(crate) struct Batch<A, R>(Mutex<Parts<A, R>>);
 
 struct Parts<A, R> {
     left: vec::IntoIter<A>,
-    done: ChunkResults<R>,
+    done: Results<R>,
 }
 
 impl<A, R> Batch<A, R> {
@@ -35,9 +35,9 @@ impl<A, R> Batch<A, R> {
     }
 
     /// Runs what is left, item by item; gives the results that nobody has taken.
-    pub(crate) fn run(&self, f: impl Fn(A) -> Result<R, TaskError>, pace: &Pace) -> ChunkResults<R> {
+    pub(crate) fn run(&self, f: impl Fn(A) -> Result<R, TaskError>, pace: &Pace) -> Results<R> {
         let start = Instant::now();
-        let (mut result, mut count) = (None, 0);
+        let (mut result, mut count) = (None, 0_usize);
         let done = loop {
             let item = {
                 let mut parts = self.0.lock();
@@ -60,7 +60,7 @@ impl<A, R> Batch<A, R> {
     }
 
     /// Takes the results that are there.
-    pub(crate) fn take_done(&self) -> ChunkResults<R> {
+    pub(crate) fn take_done(&self) -> Results<R> {
         std::mem::take(&mut self.0.lock().done)
     }
 }
@@ -85,7 +85,8 @@ where
     let (f, pace, len) = (f.clone(), pace.clone(), items.len());
     let batch = Arc::new(Batch::new(items));
     let task = BatchTask(batch.clone());
-    let cell: Arc<dyn Source<ChunkResults<R>>> = Cell::entered(move || Ok(task.0.run(&*f, &pace)), ());
+    let cell: Arc<dyn Source<ChunkResults<R>>> =
+        Cell::entered(move || Ok(ChunkResults { results: task.0.run(&*f, &pace), time: None }), ());
     (Chunk { future: Future::from_cell(cell.clone()), len, weight: 0, batch: Some(batch) }, cell)
 }
 

@@ -1,15 +1,24 @@
 //! [`Chunk`]: items that are one task.
 
 use super::batch::Batch;
+use super::pace::Pace;
 use super::remaining::Cancel;
 use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError};
 use crate::future::Future;
 use crate::logging;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// The results of one chunk, in the order of its items.
-pub(crate) type ChunkResults<R> = Vec<Result<R, TaskError>>;
+/// The results of items, in their order.
+pub(super) type Results<R> = Vec<Result<R, TaskError>>;
+
+/// What became of one chunk.
+pub(crate) struct ChunkResults<R> {
+    pub(crate) results: Results<R>,
+    /// How long it took to run, if that was measured and nobody was told.
+    pub(crate) time: Option<Duration>,
+}
 
 /// One task's worth of items.
 pub(crate) struct Chunk<A, R> {
@@ -41,16 +50,25 @@ pub(super) struct Span {
 }
 
 /// The results of a chunk; an error of the whole task is the error of each of its items.
-pub(super) fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> ChunkResults<R> {
+pub(super) fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> Results<R> {
     match outcome {
-        Ok(results) => results,
+        Ok(chunk) => chunk.results,
         Err(error) => (0..len).map(|_| Err(error.clone())).collect(),
     }
 }
 
 /// Runs the items of one chunk, one after the other. A panic ends one item, not the chunk.
-pub(crate) fn run_chunk<A, R>(items: Vec<A>, f: impl Fn(A) -> Result<R, TaskError>) -> ChunkResults<R> {
-    items.into_iter().map(|item| run_item(item, &f)).collect()
+pub(crate) fn run_chunk<A, R>(
+    items: Vec<A>,
+    f: impl Fn(A) -> Result<R, TaskError>,
+    pace: Option<&Pace>,
+) -> ChunkResults<R> {
+    let start = pace.map(|pace| (pace, Instant::now(), items.len()));
+    let results = items.into_iter().map(|item| run_item(item, &f)).collect();
+    if let Some((pace, start, len)) = start {
+        pace.note(start.elapsed(), len);
+    }
+    ChunkResults { results, time: None }
 }
 
 pub(crate) fn run_item<A, R>(item: A, f: impl Fn(A) -> Result<R, TaskError>) -> Result<R, TaskError> {

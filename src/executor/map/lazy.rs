@@ -1,9 +1,8 @@
 //! [`MapWith`]: results of a lazy, bounded map.
 
 use super::Deadline;
-use super::chunk::{Chunk, ChunkResults, Span, expand};
+use super::chunk::{Chunk, ChunkResults, Results, Span, expand};
 use super::options::MapOptions;
-use super::pace::Pace;
 use super::remaining::Remaining;
 use super::sizes::Sizes;
 use super::submit::Submit;
@@ -25,7 +24,7 @@ use std::vec;
 /// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
 /// until a result is there.
 ///
-/// At the call as many items are taken as may be in the air. Dropping the iterator cancels what has not begun. Should the
+/// At the call as many items are taken as may be in the air at first. Dropping the iterator cancels what has not begun. Should the
 /// input panic, `next` panics with it; no item is lost that the input gave before, and `next` can be called again.
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
@@ -109,11 +108,9 @@ impl<R> Drop for Unordered<R> {
 }
 
 impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
-    /// With a `pace`, `submit` makes batches, and the pace is that of their items.
-    pub(crate) fn new(
+    pub(in crate::executor) fn new(
         options: &MapOptions,
-        workers: usize,
-        pace: Option<Arc<Pace>>,
+        sizes: Sizes,
         input: I,
         submit: Box<dyn Submit<I::Item, R> + 'e>,
     ) -> Self
@@ -128,7 +125,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         let mut map = MapWith {
             input: input.fuse(),
             submit,
-            sizes: Sizes::new(options, workers, pace),
+            sizes,
             gathered: Vec::new(),
             ahead: None,
             scales: options.weigh.as_ref().map(Weigh::scales),
@@ -277,9 +274,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     /// is. See `batch.rs`.
     fn part(&mut self) -> bool {
         let Pending::Ordered(chunks) = &mut self.pending else { return false };
-        if let Some(pace) = &self.sizes.pace {
-            pace.forget();
-        }
+        self.sizes.forget();
         for mut chunk in chunks.0.split_off(self.parted.min(chunks.0.len())) {
             let rest = match &chunk.batch {
                 // One that is done has run, or was refused or cancelled whole.
@@ -292,7 +287,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         }
         self.parted = chunks.0.len();
         let Some(first) = chunks.0.front_mut() else { return false };
-        let done = first.batch.as_ref().map_or(Vec::new(), |batch| batch.take_done());
+        let done = first.batch.as_ref().map_or(Results::new(), |batch| batch.take_done());
         first.len -= done.len();
         let end = self.origin.end + done.len();
         self.origin = Origin { task: first.future.id(), end, is_one_of_several: false };
@@ -305,6 +300,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         self.weight_yielded = self.weight_yielded.saturating_add(span.weight);
         let task = future.id();
         let outcome = future.result();
+        self.sizes.came_back(span.len, outcome.as_ref().ok().and_then(|chunk| chunk.time));
         let is_one_of_several = outcome.is_err() && span.len > 1;
         self.results = expand(outcome, span.len).into_iter();
         self.origin = Origin { task, end: span.start + self.results.len(), is_one_of_several };

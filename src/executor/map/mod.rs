@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `eager.rs` | every item submitted at once |
 //! | `lazy.rs` | the loop that takes input, waits, and hands out results |
-//! | `chunk.rs`, `sizes.rs` | items that are one task, and how many of them |
+//! | `chunk.rs`, `sizes.rs` | items that are one task, how many of them, and how many are in the air |
+//! | `ahead.rs` | how many are in the air where nobody gave a number |
 //! | `submit.rs` | how a chunk gets to its executor |
 //! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
 //! | `weigh.rs` | how much items weigh, where they are bounded by that |
 //! | `timeout.rs` | a time limit for a whole map |
 
+mod ahead;
 mod batch;
 mod chunk;
 mod eager;
@@ -27,6 +29,7 @@ pub use eager::Map;
 pub use lazy::MapWith;
 pub use options::MapOptions;
 pub(super) use pace::Pace;
+pub(super) use sizes::Sizes;
 pub(super) use submit::ToPool;
 pub use timeout::MapTimeout;
 

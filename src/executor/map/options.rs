@@ -28,7 +28,8 @@ pub struct MapOptions {
 }
 
 impl MapOptions {
-    /// One item a task, a few tasks a worker in the air, results in the order of the input.
+    /// One item a task, or more if they are short and nothing hinders it; some tasks a worker in the air; results in the
+    /// order of the input.
     pub fn new() -> Self {
         Self::default()
     }
@@ -36,9 +37,9 @@ impl MapOptions {
     /// How many items make one task. Honoured by every executor (Python's thread pool ignores it). Each item still has its
     /// own result, and its own error.
     ///
-    /// By default each item is a task, but for one case: in the ordered map of a thread pool's own `map_with` with a
-    /// [`buffersize`](MapOptions::buffersize), items that turn out to be short share tasks of about 50 us, if the input
-    /// knows that more are to come ([`size_hint`](Iterator::size_hint)). An item that takes long nevertheless is noticed
+    /// By default each item is a task, but for one case: in the ordered map of a thread pool's own `map_with`, items that
+    /// turn out to be short share tasks of about 50 us, if the input knows that more are to come
+    /// ([`size_hint`](Iterator::size_hint)) and no options were given for [`tasks`](MapOptions::tasks). An item that takes long nevertheless is noticed
     /// within 20 ms, and those behind it get tasks of their own. Where items wait for each other, say `chunksize(1)`.
     ///
     /// # Panics
@@ -51,7 +52,13 @@ impl MapOptions {
     }
 
     /// How many items may be in the air at most: taken from the input and not yet yielded. Strictly so, where Python
-    /// has one more. By default four chunks for each worker.
+    /// has one more.
+    ///
+    /// By default four chunks for each worker, or more of short items: as many as take each worker 200 us, but no
+    /// more than 2048 for each worker, and than 1 MiB of arguments (as encoded for another process; on threads without what
+    /// they point to). More than four chunks for each worker are taken only while the input says that it has as many
+    /// ([`size_hint`](Iterator::size_hint)), and each result that is handed out takes two items from it at most. The
+    /// [`InlineExecutor`](crate::InlineExecutor)'s own `map_with` keeps to four chunks.
     ///
     /// A chunk never holds more items than this.
     ///
@@ -66,7 +73,7 @@ impl MapOptions {
 
     /// How many bytes may be in the air at most, of items that are encoded: a task counts with its encoded argument, then with
     /// its encoded result until that is yielded. What results will take is estimated by those that have come. Holds beside
-    /// [`buffersize`](MapOptions::buffersize), which is four chunks a worker unless it is given as well.
+    /// [`buffersize`](MapOptions::buffersize), be that given or not.
     ///
     /// The next item is submitted while fewer bytes than this are in the air, so there may be one item more; and one always goes,
     /// however large it is. In a pool of threads, and wherever else items stay in this process, nothing is encoded and so
@@ -96,7 +103,7 @@ impl MapOptions {
     }
 
     /// How much may be in the air at most, where an item weighs what `f` says: the bytes that it and its result take in memory, say.
-    /// On every executor. Holds beside [`buffersize`](MapOptions::buffersize), which is four chunks a worker unless it is given as well.
+    /// On every executor. Holds beside [`buffersize`](MapOptions::buffersize), be that given or not.
     ///
     /// An item that weighs more than `limit` goes alone. One item that has no room yet may have been taken from the input besides. `f` is
     /// called on the thread that asks for the next result, maybe more than once for an item.
@@ -127,13 +134,9 @@ impl MapOptions {
         self
     }
 
-    /// Whether items may share tasks: nothing was said of tasks, and there is room.
-    pub(in crate::executor) fn lets_items_share(&self) -> bool {
-        self.chunksize.is_none()
-            && self.tasks.is_none()
-            && self.weigh.is_none()
-            && !self.unordered
-            && self.buffersize.is_some()
+    /// Whether items may share tasks: nothing was said of tasks.
+    pub(super) fn lets_items_share(&self) -> bool {
+        self.chunksize.is_none() && self.tasks.is_none() && self.weigh.is_none() && !self.unordered
     }
 
     /// Yields results as they finish, not in the order of the input.

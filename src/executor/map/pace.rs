@@ -1,12 +1,14 @@
-//! [`Pace`]: how long the items of one map take, and so how many of them share a task.
+//! [`Pace`]: how long the items of one map take, and how large they are.
 
-use crate::sync::plain::{AtomicU64, Ordering};
+use crate::sync::plain::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Measured by the tasks as they run.
+/// Measured by the tasks as they run, and as they are encoded.
 pub(crate) struct Pace {
     /// Nanoseconds an item, by the last task; 0 if none is through.
     nanos: AtomicU64,
+    /// Of the argument, by the last task.
+    bytes: AtomicUsize,
 }
 
 impl Pace {
@@ -15,18 +17,35 @@ impl Pace {
     const SHARED: Duration = Duration::from_micros(50);
 
     pub(crate) const fn new() -> Self {
-        Pace { nanos: AtomicU64::new(0) }
+        Pace { nanos: AtomicU64::new(0), bytes: AtomicUsize::new(0) }
     }
 
-    pub(super) fn note(&self, time: Duration, items: u32) {
-        if let Some(each) = time.checked_div(items) {
-            self.nanos.store((each.as_nanos() as u64).max(1), Ordering::Relaxed);
+    pub(crate) fn note(&self, time: Duration, items: usize) {
+        if items > 0 {
+            let each = time.as_nanos() / items as u128;
+            self.nanos.store(u64::try_from(each).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
         }
+    }
+
+    /// The arguments of so many items have so many bytes in all.
+    pub(crate) fn note_bytes(&self, bytes: usize, items: usize) {
+        if let Some(each) = bytes.checked_div(items) {
+            self.bytes.store(each, Ordering::Relaxed);
+        }
+    }
+
+    /// How long a worker takes for one, if any is through.
+    pub(super) fn each(&self) -> Option<Duration> {
+        Some(self.nanos.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// How many items the next task gets, if the last one got `size`. Twice or half as many at most: one measurement may be
     /// off.
-    pub(crate) fn next_size(&self, size: usize) -> usize {
+    pub(super) fn next_size(&self, size: usize) -> usize {
         match self.nanos.load(Ordering::Relaxed) {
             0 => 1,
             nanos => {
@@ -37,7 +56,7 @@ impl Pace {
     }
 
     /// Begins anew: an item took long.
-    pub(crate) fn forget(&self) {
+    pub(super) fn forget(&self) {
         self.nanos.store(0, Ordering::Relaxed);
     }
 }
@@ -59,5 +78,18 @@ mod tests {
         assert_eq!(pace.next_size(1), 2);
         pace.forget();
         assert_eq!(pace.next_size(512), 1);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_known() {
+        let pace = Pace::new();
+        assert_eq!((pace.each(), pace.bytes()), (None, 0));
+        pace.note(Duration::from_micros(6), 3);
+        pace.note_bytes(100, 10);
+        pace.note(Duration::from_micros(1), 0);
+        pace.note_bytes(1, 0);
+        assert_eq!((pace.each(), pace.bytes()), (Some(Duration::from_micros(2)), 10));
+        pace.forget();
+        assert_eq!((pace.each(), pace.bytes()), (None, 10));
     }
 }

@@ -32,8 +32,10 @@ pub(in crate::executor) struct ToPool<L, F> {
     pub(in crate::executor) pool: L,
     pub(in crate::executor) f: Arc<F>,
     pub(in crate::executor) tasks: Option<TaskOptions>,
-    /// Where items share tasks.
+    /// Where it is of use how long items take.
     pub(in crate::executor) pace: Option<Arc<Pace>>,
+    /// Whether items share tasks; then there is a pace.
+    pub(in crate::executor) shares: bool,
 }
 
 impl<L, A, R, F> Submit<A, R> for ToPool<L, F>
@@ -45,18 +47,14 @@ where
 {
     /// Nothing is encoded, so there is nothing to count.
     fn submit(&mut self, items: Vec<A>, _: Option<Meter>) -> Chunk<A, R> {
-        match &self.pace {
-            None => {
-                let (f, len) = (self.f.clone(), items.len());
-                let future = self.pool.launch(self.tasks.clone(), move || Ok(run_chunk(items, &*f)));
-                Chunk { future, len, weight: 0, batch: None }
-            }
-            Some(pace) => {
-                let (chunk, entry) = shared(&self.f, pace, items);
-                self.pool.accept(entry);
-                chunk
-            }
+        if let Some(pace) = self.pace.as_ref().filter(|_| self.shares) {
+            let (chunk, entry) = shared(&self.f, pace, items);
+            self.pool.accept(entry);
+            return chunk;
         }
+        let (f, pace, len) = (self.f.clone(), self.pace.clone(), items.len());
+        let run = move || Ok(run_chunk(items, &*f, pace.as_deref()));
+        Chunk { future: self.pool.launch(self.tasks.clone(), run), len, weight: 0, batch: None }
     }
 
     fn part(&mut self, batch: &Batch<A, R>) -> Vec<Chunk<A, R>> {

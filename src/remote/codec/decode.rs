@@ -5,7 +5,7 @@ mod scalars;
 use super::arrived::{Arrived, ReadApart};
 use super::error::Error;
 use super::wire::{MAX_DEPTH, read_varint, tag, width};
-use scalars::Scalars;
+use scalars::{Left, Scalars};
 use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
 use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
@@ -225,14 +225,18 @@ impl<'de> Decoder<'de> {
         count: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        if !Scalars::is_fast(kind) {
+        if !scalars::is_fast(kind) {
             return self.seq(kind, count, visitor);
         }
         self.inside(|decoder| {
-            let mut scalars = Scalars::new(kind, count, decoder.bytes(count * width)?, decoder.depth);
-            let value = visitor.visit_seq(&mut scalars)?;
-            all_read(scalars.left(), count)?;
-            if scalars.is_read() { Ok(value) } else { Err(Error::new("an element was not read")) }
+            let (bytes, depth) = (decoder.bytes(count * width)?, decoder.depth);
+            let mut left = Left::default();
+            let value = match width {
+                4 => visitor.visit_seq(Scalars::<4>::new(kind, bytes, depth, &mut left)),
+                _ => visitor.visit_seq(Scalars::<8>::new(kind, bytes, depth, &mut left)),
+            }?;
+            all_read(left.elements, count)?;
+            if left.unread { Err(Error::new("an element was not read")) } else { Ok(value) }
         })
     }
 
@@ -296,7 +300,7 @@ impl<'de> Decoder<'de> {
             tag::BYTES => {
                 let count = self.number()?;
                 self.fits(count, 1)?;
-                self.run(tag::U8, 1, count, visitor)
+                self.seq(tag::U8, count, visitor)
             }
             tag::APART_BYTES => {
                 let bytes = self.apart()?;

@@ -191,6 +191,15 @@ impl Compound<'_> {
         self.encoder.part(value)
     }
 
+    /// An element that is not the first.
+    #[inline]
+    fn another<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        if self.encoder.run.kind == 0 {
+            self.count += 1;
+        }
+        self.encoder.part(value)
+    }
+
     #[inline(never)]
     fn first<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let at = self.encoder.out.len();
@@ -354,11 +363,12 @@ impl<'e> Serializer for &'e mut Encoder {
         let (least, most) = elements.size_hint();
         let mut seq = self.serialize_seq(most.filter(|most| *most == least))?;
         if let Some(first) = elements.next() {
-            seq.element(&first)?;
+            seq.count = 1;
+            seq.first(&first)?;
             seq.rest_of_run(&mut elements)?;
         }
         for element in elements {
-            seq.element(&element)?;
+            seq.another(&element)?;
         }
         seq.close()
     }

@@ -29,15 +29,19 @@ pub(crate) struct Place {
 pub(crate) struct Apart {
     plane: Option<Arc<dyn Plane>>,
     places: Vec<Place>,
+    /// How many bytes lie there.
+    size: usize,
 }
 
 impl Apart {
     pub(crate) fn on(plane: Option<Arc<dyn Plane>>) -> Self {
-        Apart { plane, places: Vec::new() }
+        Apart { plane, places: Vec::new(), size: 0 }
     }
 
     pub(super) fn put(&mut self, bytes: &[u8]) -> Option<u64> {
-        self.plane.as_ref()?.put(bytes, &mut self.places)
+        let number = self.plane.as_ref()?.put(bytes, &mut self.places)?;
+        self.size += bytes.len();
+        Some(number)
     }
 
     /// It is never freed.
@@ -80,6 +84,11 @@ impl Output {
     /// Behind what `bytes` hold already; long strings go to the plane, if there is one.
     pub(crate) fn new(bytes: Vec<u8>, plane: Option<Arc<dyn Plane>>) -> Self {
         Output { bytes, apart: Apart::on(plane), is_for_elsewhere: false }
+    }
+
+    /// In bytes, with what lies apart.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.apart.size
     }
 
     pub(crate) fn into_parts(self) -> (Vec<u8>, Apart) {

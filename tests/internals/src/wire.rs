@@ -12,6 +12,7 @@ use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
 /// Gives its bytes in pieces, then ends.
 struct Pieces<'b>(RefCell<&'b [u8]>, usize);
@@ -87,7 +88,7 @@ pub fn read<R: DeserializeOwned>(outcome: &[u8]) -> Result<R, TaskError> {
 
 /// A chunk's outcomes.
 pub fn read_all<R: DeserializeOwned>(outcome: &[u8]) -> Result<Vec<Result<R, TaskError>>, TaskError> {
-    outcome::read_all(outcome)
+    outcome::read_all(outcome).map(|(outcomes, _)| outcomes)
 }
 
 /// One task's outcome, as a worker writes it.
@@ -100,7 +101,7 @@ pub fn write<R: Serialize>(outcome: Result<R, TaskError>) -> Vec<u8> {
 /// A chunk's outcomes, as a worker writes them.
 pub fn write_all<R: Serialize>(outcomes: Vec<Result<R, TaskError>>) -> Vec<u8> {
     let mut bytes = Output::default();
-    outcome::write_all(outcomes.into_iter(), &mut bytes);
+    outcome::write_all(outcomes.into_iter(), || Duration::from_micros(7), &mut bytes);
     bytes.into_parts().0
 }
 

@@ -4,97 +4,105 @@ use super::{Error, signed, widened};
 use crate::remote::codec::wire::{MAX_DEPTH, tag};
 use serde_core::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_core::forward_to_deserialize_any;
+use std::slice;
 
-/// What is left of a run. The decoder's own way of reading elements moves its whole state for each; this has nothing but the
-/// bytes.
-pub(super) struct Scalars<'de> {
-    bytes: &'de [u8],
-    left: usize,
+/// What is left of a run of numbers that have `W` bytes each. The decoder's own way of reading elements moves its whole state
+/// for each; this has nothing but the bytes.
+///
+/// A visitor gets it by value, so that it lies in registers.
+pub(super) struct Scalars<'r, 'de, const W: usize> {
+    numbers: slice::Iter<'de, [u8; W]>,
     kind: u8,
     /// How deep an element may go.
     depth: u8,
+    /// Whether an element was asked for and not read.
+    unread: bool,
+    left: &'r mut Left,
 }
 
-impl<'de> Scalars<'de> {
-    /// Whether a run of this kind is read so: the others are rare in bulk, and each costs code for each type of element.
-    pub(super) fn is_fast(kind: u8) -> bool {
-        matches!(kind, tag::U8 | tag::I32 | tag::U32 | tag::F32 | tag::I64 | tag::U64 | tag::F64)
-    }
-
-    /// `bytes` are those of `count` numbers.
-    pub(super) fn new(kind: u8, count: usize, bytes: &'de [u8], depth: u8) -> Self {
-        Scalars { bytes, left: count, kind, depth }
-    }
-
+/// What a visitor left of a run.
+#[derive(Default)]
+pub(super) struct Left {
     /// How many elements were not asked for.
-    pub(super) fn left(&self) -> usize {
-        self.left
-    }
+    pub(super) elements: usize,
+    /// Whether one was asked for and not read.
+    pub(super) unread: bool,
+}
 
-    /// Whether each element that was asked for was read, too.
-    pub(super) fn is_read(&self) -> bool {
-        self.bytes.is_empty()
+impl<'r, 'de, const W: usize> Scalars<'r, 'de, W> {
+    /// `bytes` are those of the numbers.
+    pub(super) fn new(kind: u8, bytes: &'de [u8], depth: u8, left: &'r mut Left) -> Self {
+        Scalars { numbers: bytes.as_chunks().0.iter(), kind, depth, unread: false, left }
     }
+}
+
+impl<const W: usize> Drop for Scalars<'_, '_, W> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.left = Left { elements: self.numbers.len(), unread: self.unread };
+    }
+}
+
+/// Whether a run of this kind is read so: others are rare in bulk, and for bytes it is no faster.
+pub(super) fn is_fast(kind: u8) -> bool {
+    matches!(kind, tag::I32 | tag::U32 | tag::F32 | tag::I64 | tag::U64 | tag::F64)
+}
+
+impl<'de, const W: usize> SeqAccess<'de> for Scalars<'_, 'de, W> {
+    type Error = Error;
 
     #[inline(always)]
-    fn number<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        match self.bytes.split_first_chunk() {
-            Some((number, rest)) => {
-                self.bytes = rest;
-                Ok(*number)
-            }
-            None => Err(too_few()),
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        let Some(bytes) = self.numbers.next() else { return Ok(None) };
+        let mut is_read = false;
+        let value = seed.deserialize(Element {
+            bytes: *bytes,
+            kind: self.kind,
+            depth: self.depth,
+            is_read: &mut is_read,
+        })?;
+        if !is_read {
+            self.unread = true;
         }
+        Ok(Some(value))
+    }
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.numbers.len())
+    }
+}
+
+/// One number of a run.
+struct Element<'e, const W: usize> {
+    bytes: [u8; W],
+    kind: u8,
+    depth: u8,
+    is_read: &'e mut bool,
+}
+
+impl<const W: usize> Element<'_, W> {
+    /// `N` is `W`, or else this is never asked for.
+    #[inline(always)]
+    fn number<const N: usize>(self) -> [u8; N] {
+        *self.is_read = true;
+        self.bytes.first_chunk().copied().unwrap_or([0; N])
     }
 
     /// What the number is, said as serde_json would say it.
     #[cold]
     #[inline(never)]
-    fn any<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.kind {
-            tag::U8 => visitor.visit_u64(u8::from_le_bytes(self.number()?).into()),
-            tag::U32 => visitor.visit_u64(u32::from_le_bytes(self.number()?).into()),
-            tag::U64 => visitor.visit_u64(u64::from_le_bytes(self.number()?)),
-            tag::I32 => signed(i32::from_le_bytes(self.number()?).into(), visitor),
-            tag::I64 => signed(i64::from_le_bytes(self.number()?), visitor),
-            tag::F32 => visitor.visit_f64(widened(f32::from_le_bytes(self.number()?))),
-            tag::F64 => visitor.visit_f64(f64::from_le_bytes(self.number()?)),
-            _ => Err(too_few()),
+            tag::U32 => visitor.visit_u64(u32::from_le_bytes(self.number()).into()),
+            tag::U64 => visitor.visit_u64(u64::from_le_bytes(self.number())),
+            tag::I32 => signed(i32::from_le_bytes(self.number()).into(), visitor),
+            tag::I64 => signed(i64::from_le_bytes(self.number()), visitor),
+            tag::F32 => visitor.visit_f64(widened(f32::from_le_bytes(self.number()))),
+            _ => visitor.visit_f64(f64::from_le_bytes(self.number())),
         }
     }
-}
 
-#[cold]
-fn too_few() -> Error {
-    Error::new("the bytes end too early")
-}
-
-impl<'de> SeqAccess<'de> for Scalars<'de> {
-    type Error = Error;
-
-    #[inline(always)]
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let depth = self.depth;
-        seed.deserialize(Element { run: self, depth }).map(Some)
-    }
-
-    #[inline]
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// The next number of a run.
-struct Element<'r, 'de> {
-    run: &'r mut Scalars<'de>,
-    depth: u8,
-}
-
-impl Element<'_, '_> {
     /// One level down: a type may hold itself in a newtype or an `Option` for ever.
     #[inline(always)]
     fn inside(mut self) -> Result<Self, Error> {
@@ -112,20 +120,19 @@ macro_rules! exact {
     ($($method:ident $kind:ident $visit:ident $type:ty;)*) => {$(
         #[inline(always)]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            if self.run.kind == tag::$kind {
-                return visitor.$visit(<$type>::from_le_bytes(self.run.number()?));
+            if W == size_of::<$type>() && self.kind == tag::$kind {
+                return visitor.$visit(<$type>::from_le_bytes(self.number()));
             }
-            self.run.any(visitor)
+            self.any(visitor)
         }
     )*};
 }
 
 /// As the decoder's own: asked for a kind that is there, it gives exactly that; else it says what is there.
-impl<'de> Deserializer<'de> for Element<'_, 'de> {
+impl<'de, const W: usize> Deserializer<'de> for Element<'_, W> {
     type Error = Error;
 
     exact! {
-        deserialize_u8 U8 visit_u8 u8;
         deserialize_i32 I32 visit_i32 i32;
         deserialize_u32 U32 visit_u32 u32;
         deserialize_f32 F32 visit_f32 f32;
@@ -135,12 +142,12 @@ impl<'de> Deserializer<'de> for Element<'_, 'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 u16 i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum
+        bool u8 i8 i16 u16 i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum
         identifier ignored_any
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.run.any(visitor)
+        self.any(visitor)
     }
 
     /// To JSON `Some(x)` and `x` are the same.

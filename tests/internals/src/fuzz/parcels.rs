@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_core::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 pub(crate) const TARGET: Target = Target { name: "parcels", body, words: &["cfp1", "cfr1"], seeds };
 
@@ -101,6 +102,9 @@ fn one<T: DeserializeOwned + Serialize>(bytes: &[u8], at: usize, per_byte: usize
     let _ = in_proportion(bytes.len(), per_byte + 16, 4096, || with_memory(reply, memory, true, all));
 }
 
+/// What a chunk in the corpus says that it took.
+const TIME: Duration = Duration::from_micros(7);
+
 fn seeds() -> Vec<(String, Vec<u8>)> {
     let route = Route { runner: Offset::from_raw(7), function: Offset::from_raw(9) };
     let header = Header { attempt: 3, id: 2, nonce: 1, route };
@@ -148,13 +152,13 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         add(format!("outcome-error-{n}"), [0, 0, 0], written(Err(error)));
     }
     let mut chunk = Output::default();
-    outcome::write_all(shapes.iter().map(Ok), &mut chunk);
+    outcome::write_all(shapes.iter().map(Ok), || TIME, &mut chunk);
     add("chunk".into(), [0, 0, 0], chunk.to_vec());
     add("chunk-reply".into(), [0, 0, 0], reply(&chunk));
     let mut numbers = Output::default();
-    outcome::write_all((0..5_u32).map(u64::from).map(Ok), &mut numbers);
+    outcome::write_all((0..5_u32).map(u64::from).map(Ok), || TIME, &mut numbers);
     add("chunk-numbers".into(), [0, 0, 0], numbers.to_vec());
-    add("chunk-that-lies".into(), [0, 0, 0], [&[5][..], &u64::MAX.to_le_bytes()].concat());
+    add("chunk-that-lies".into(), [0, 0, 0], [&[5][..], &[0; 8], &u64::MAX.to_le_bytes()].concat());
     let mut pixels = written(Ok(Shape::Pixels(vec![9; 40])));
     let rest = pixels.len() - 42;
     let apart = [&pixels[..rest], &[27, 40, 0], &[9; 40]].concat();
