@@ -72,7 +72,8 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
         }
         let lazy = length.lazy.and_then(|lazy| ours(Map, lazy));
         let what = format!("map: {0}, lazy / {0}, eager", length.name);
-        outcomes.push(ratio(&what, Nothing, lazy, ours(Map, length.eager)));
+        let asked = if length.name == "1 us" { AtMost(1.5) } else { Nothing };
+        outcomes.push(ratio(&what, asked, lazy, ours(Map, length.eager)));
     }
     for case in 0..Mix.cases().len() {
         let what =
