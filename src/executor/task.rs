@@ -397,11 +397,7 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
 }
 
 #[cfg(feature = "process")]
-fn encode_items<A: Portable>(
-    items: &Vec<A>,
-    pace: Option<&Pace>,
-    out: &mut Output,
-) -> Result<(), TaskError> {
+fn encode_items<A: Portable>(items: &Vec<A>, pace: Option<&Pace>, out: &mut Output) -> Result<(), TaskError> {
     let before = out.size();
     remote::encode_argument(items, out)?;
     if let Some(pace) = pace {

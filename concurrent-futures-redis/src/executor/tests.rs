@@ -280,7 +280,7 @@ fn a_loss_says_which_node_and_for_how_long() {
     // The node itself: it was there, and ended the task before a worker had it.
     let (mut book, future) = with_one(0);
     ship(&mut book, 1);
-    let told: Arc<[u8]> = Arc::from(&b"n\nit was to end"[..]);
+    let told = b"n\nit was to end".to_vec();
     assert!(resolve(book.answer(&answer(1, id(1, 1), Kind::Lost), Some(told))));
     let Err(TaskError::WorkerLost(lost)) = future.result() else { panic!("not lost") };
     assert_eq!((lost.node(), lost.silent_for(), lost.cause()), ("n", None, Some("it was to end")));
