@@ -24,6 +24,7 @@ pub(crate) use store::{Held, find, hold, keep_value, value};
 use crate::sync::plain::{AtomicU64, Mutex, Ordering};
 use std::fmt;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// What can be passed to another process.
@@ -123,6 +124,11 @@ impl Blob {
         holders.push(holder);
     }
 }
+
+// A panic leaves none half changed: its bytes never change, and nothing of the user's runs while a lock here is held. So what has one
+// is unwind safe in every feature set.
+impl UnwindSafe for Blob {}
+impl RefUnwindSafe for Blob {}
 
 impl Drop for Blob {
     fn drop(&mut self) {

@@ -9,7 +9,6 @@ use serde_core::ser::{Error as _, Serialize, Serializer};
 use std::fmt;
 use std::io;
 use std::ops::{Bound, Deref, Range, RangeBounds};
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// Bytes that any number of processes read where they lie: written once, copied never. Clones and [slices](SharedBytes::slice) are handles
@@ -150,10 +149,6 @@ impl Deref for SharedBytes {
         &whole[self.part.clone()]
     }
 }
-
-// Nothing can change them, so no panic leaves them half changed. The same in every feature set.
-impl UnwindSafe for SharedBytes {}
-impl RefUnwindSafe for SharedBytes {}
 
 impl AsRef<[u8]> for SharedBytes {
     fn as_ref(&self) -> &[u8] {

@@ -10,7 +10,6 @@ use serde_core::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_core::ser::{Error as _, Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 #[cfg(feature = "process")]
 use std::sync::OnceLock;
@@ -24,7 +23,8 @@ use std::sync::OnceLock;
 ///   a task there first needs it, and keeps it until the last handle in the parent is gone, queued tasks' included. Tasks carry an id.
 ///   So a worker decodes it once, a worker that takes the place of another decodes it again, and a worker's initializer may
 ///   have it, too.
-/// - [`Task::encode`](crate::Task::encode) puts it into the parcel, by value and once.
+/// - [`Task::encode`](crate::Task::encode) puts it into the parcel, by value: once in each parcel, whatever the number of handles in it.
+///   So it is with tasks that go to other machines.
 ///
 /// The value must not be changed: a change by interior mutability stays in the process that made it. For bytes that no process
 /// needs to decode see [`SharedBytes`](crate::SharedBytes), which lie in memory once for all processes.
@@ -108,10 +108,6 @@ impl<T> Deref for Shared<T> {
         &self.0.value
     }
 }
-
-// As an `Arc`: what else is in it doesn't change with the value. The same in every feature set.
-impl<T: RefUnwindSafe> UnwindSafe for Shared<T> {}
-impl<T: RefUnwindSafe> RefUnwindSafe for Shared<T> {}
 
 impl<T> AsRef<T> for Shared<T> {
     fn as_ref(&self) -> &T {
