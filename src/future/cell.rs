@@ -28,7 +28,7 @@ use crate::error::{Panicked, Rejected, TaskError};
 use crate::id::FutureId;
 use crate::logging;
 #[cfg(feature = "process")]
-use crate::remote::codec::{Arrived, Output};
+use crate::remote::codec::{Arrived, Counted, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
 use crate::sync::Mutex;
@@ -250,13 +250,13 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
                 TaskError::Rejected(Rejected::Encoded)
             });
         };
-        let start = out.len();
+        let start = out.size();
         let route = contain(|| work.encode(out)).unwrap_or_else(|panic| {
             let reason = format!("it panicked: {}", panic.message());
             Err(TaskError::Codec(CodecError::new(Stage::EncodeArgument, reason)))
         });
         if let Some(meter) = self.extra.options().and_then(TaskOptions::meter) {
-            meter.note_argument(out.len() - start);
+            meter.note_argument(out.size() - start);
         }
         let mut work = Some(work);
         if kept == Kept::Work {
@@ -275,11 +275,17 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         if !W::IS_PORTABLE {
             return self.put(Err(TaskError::Rejected(Rejected::NotPortable)));
         }
-        if let Some(meter) = self.extra.options().and_then(TaskOptions::meter) {
-            meter.note_result(outcome.len());
-        }
+        let decoded = match self.extra.options().and_then(TaskOptions::meter) {
+            None => W::decode(outcome),
+            Some(meter) => {
+                let counted = Counted::new(outcome);
+                let decoded = W::decode(counted.arrived());
+                meter.note_result(counted.whole_len());
+                decoded
+            }
+        };
         let label = || self.extra.options().and_then(|options| options.get_label().cloned());
-        self.put(W::decode(outcome).map_err(|error| error.of_task(self.header.id, label)))
+        self.put(decoded.map_err(|error| error.of_task(self.header.id, label)))
     }
 
     fn extra(&self) -> &dyn Extra {

@@ -1,11 +1,42 @@
 //! [`Arrived`]: bytes that came, of which long strings may lie apart.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// Where strings lie that are not among the bytes. What asks for one was written by another process: any numbers may come.
 pub(crate) trait ReadApart {
     /// The string that the writer's plane called `number`. `None` if there is none of that length.
     fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>>;
+}
+
+/// Counts what is read of strings that lie apart.
+pub(crate) struct Counted<'a> {
+    arrived: Arrived<'a>,
+    read: Cell<usize>,
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(arrived: Arrived<'a>) -> Self {
+        Counted { arrived, read: Cell::new(0) }
+    }
+
+    /// The same bytes.
+    pub(crate) fn arrived(&self) -> Arrived<'_> {
+        Arrived { bytes: self.arrived.bytes, apart: self.arrived.apart.map(|_| self as &dyn ReadApart) }
+    }
+
+    /// All bytes that were read, those that lie apart too.
+    pub(crate) fn whole_len(&self) -> usize {
+        self.arrived.len() + self.read.get()
+    }
+}
+
+impl ReadApart for Counted<'_> {
+    fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>> {
+        let text = self.arrived.apart?.read(number, len)?;
+        self.read.set(self.read.get().saturating_add(len));
+        Some(text)
+    }
 }
 
 #[derive(Clone, Copy)]

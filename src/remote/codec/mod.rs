@@ -34,7 +34,7 @@ mod names;
 mod output;
 mod wire;
 
-pub(crate) use arrived::{Arrived, ReadApart};
+pub(crate) use arrived::{Arrived, Counted, ReadApart};
 use decode::Decoder;
 use encode::Encoder;
 pub(crate) use output::{Apart, Output, Place, Plane};
