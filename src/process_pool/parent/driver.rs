@@ -266,7 +266,7 @@ impl<'p> Driver<'p> {
         let reads = self.reading_stopped_until.is_none();
         let has_replies = nap.is_none() && reads && ring.enable_doorbell();
         let until = if has_replies { Some(Instant::now()) } else { deadline.into_iter().chain(nap).min() };
-        let is_long = until.is_some_and(|until| until > Instant::now() + IDLE);
+        let is_long = until.is_some_and(|until| until.saturating_duration_since(Instant::now()) > IDLE);
         let awake = sys::sleep(reads.then_some(socket), for_room, Some(child), &self.event, until);
         ring.disable_doorbell();
         if is_long && awake == Awake::default() {

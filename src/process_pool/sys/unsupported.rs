@@ -201,6 +201,9 @@ impl WritableMemory {
 
     pub(crate) fn write(&mut self, _: usize, _: &[u8]) {}
 
+    /// # Safety
+    ///
+    /// None is needed: there is nothing to write to. Where there is, the caller sees to it that nobody else uses that part.
     #[expect(unsafe_code, reason = "it is where there is something to write to")]
     pub(crate) unsafe fn write_part(&self, _: usize, _: &[u8]) {}
 }
