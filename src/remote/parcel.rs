@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! magic 4 | attempt 4 | nonce 8 | id 8 | runner 8 | function 8 | fingerprint 20 | blobs 4 | length 8 | argument
-//! each blob:  id 16 | length 8 | bytes
+//! each blob:  id 16 | children 4 | the id of each child 16 | length 8 | bytes
 //! ```
 //!
 //! Numbers are little-endian. The *nonce* names the process that waits for the reply, the *id* the task there, the
 //! *attempt* says which try this is, so that a transport which delivers twice, late or to the wrong door is noticed.
 //! The *runner* is the compiled code that decodes the argument, calls the function and encodes the result: it alone
-//! knows the types. The *blobs* are those that the argument carries, each behind those that lie in it; a pool, which sends
-//! them by themselves, puts none into its parcels.
+//! knows the types. The *blobs* are those that the argument carries, each behind its *children*, those that lie in it; a pool,
+//! which sends blobs by themselves, puts none into its parcels.
 
 use super::codec::Arrived;
 use super::function::{Fingerprint, Offset};
@@ -17,6 +17,7 @@ use super::reply::ReturnAddress;
 use crate::blob::{Blob, BlobId, Content};
 use crate::error::{CodecError, Rejected, Stage, TaskError};
 use crate::id::FutureId;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -101,7 +102,8 @@ impl Parcel {
     }
 
     fn join(&self) -> Vec<u8> {
-        let blobs = self.blobs.iter().map(|blob| BlobId::LEN + 8 + blob.bytes().len());
+        let size = |blob: &Arc<Blob>| BlobId::LEN * (1 + blob.children().len()) + 12 + blob.bytes().len();
+        let blobs = self.blobs.iter().map(size);
         let mut whole = Vec::with_capacity(self.bytes.len() + blobs.sum::<usize>());
         whole.extend_from_slice(&self.bytes);
         Header::set_blobs(&mut whole, self.blobs.len() as u32);
@@ -115,20 +117,31 @@ impl Parcel {
 /// A blob by value, in a parcel or in a reply.
 pub(super) fn write_blob(blob: &Blob, out: &mut Vec<u8>) {
     out.extend_from_slice(&blob.id().to_bytes());
+    out.extend_from_slice(&(blob.children().len() as u32).to_le_bytes());
+    blob.children().iter().for_each(|child| out.extend_from_slice(&child.id().to_bytes()));
     out.extend_from_slice(&(blob.bytes().len() as u64).to_le_bytes());
     out.extend_from_slice(blob.bytes());
 }
 
-/// Reads what `write_blob` wrote: all of these bytes.
+/// Reads what `write_blob` wrote: all of these bytes. It takes memory in proportion to them, whatever they say.
 pub(super) fn read_blobs(mut bytes: &[u8], count: u32) -> Result<Vec<Arc<Blob>>, BadParcel> {
-    let mut blobs: Vec<Arc<Blob>> = Vec::new();
+    let mut blobs = Vec::new();
+    let mut known = BTreeMap::new();
     for _ in 0..count {
         let (id, rest) = BlobId::read(bytes).ok_or(BadParcel::Cut)?;
+        let (number, mut rest) = rest.split_first_chunk().ok_or(BadParcel::Cut)?;
+        let mut children = Vec::new();
+        for _ in 0..u32::from_le_bytes(*number) {
+            let (child, behind) = BlobId::read(rest).ok_or(BadParcel::Cut)?;
+            children.push(Arc::clone(known.get(&child).ok_or(BadParcel::Cut)?));
+            rest = behind;
+        }
         let (len, rest) = rest.split_first_chunk().ok_or(BadParcel::Cut)?;
         let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| BadParcel::Cut)?;
         let (content, rest) = rest.split_at_checked(len).ok_or(BadParcel::Cut)?;
-        // Any of those before it may lie in it.
-        blobs.push(Arc::new(Blob::arrived(id, Content::Heap(content.to_vec()), blobs.clone())));
+        let blob = Arc::new(Blob::arrived(id, Content::Heap(content.to_vec()), children));
+        known.insert(id, blob.clone());
+        blobs.push(blob);
         bytes = rest;
     }
     if bytes.is_empty() { Ok(blobs) } else { Err(BadParcel::Cut) }
@@ -283,8 +296,10 @@ pub(crate) fn nonce() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadParcel, Header, Offset, Parcel, Route};
+    use super::{BadParcel, Header, Offset, Parcel, Route, read_blobs, write_blob};
+    use crate::blob::{Blob, Content};
     use crate::id::FutureId;
+    use std::sync::Arc;
 
     fn header() -> Header {
         let route = Route { runner: Offset::from_raw(7), function: Offset::from_raw(9) };
@@ -300,6 +315,28 @@ mod tests {
         let mut bytes = parcel.into_bytes();
         Header::try_again(&mut bytes);
         assert_eq!(Header::read(&bytes).expect("whole").0.attempt, 4);
+    }
+
+    #[test]
+    fn blobs_arrive_with_what_lies_in_them() {
+        let blob = |children| Arc::new(Blob::new(Content::Heap(vec![7; 3]), children));
+        let inner = blob(Vec::new());
+        let (outer, other) = (blob(vec![inner.clone()]), blob(Vec::new()));
+        let mut bytes = Vec::new();
+        [&inner, &other, &outer].iter().for_each(|blob| write_blob(blob, &mut bytes));
+        let read = read_blobs(&bytes, 3).expect("whole");
+        let children: Vec<Vec<_>> =
+            read.iter().map(|blob| blob.children().iter().map(|child| child.id()).collect()).collect();
+        assert_eq!(children, [vec![], vec![], vec![inner.id()]]);
+        assert!(read.iter().all(|blob| blob.bytes() == [7; 3]));
+        for cut in 0..bytes.len() {
+            assert_eq!(read_blobs(&bytes[..cut], 3).err(), Some(BadParcel::Cut));
+        }
+        assert_eq!(read_blobs(&bytes, 2).err(), Some(BadParcel::Cut));
+        // One that lies in what comes before it.
+        let mut bytes = Vec::new();
+        [&outer, &inner].iter().for_each(|blob| write_blob(blob, &mut bytes));
+        assert_eq!(read_blobs(&bytes, 2).err(), Some(BadParcel::Cut));
     }
 
     #[test]

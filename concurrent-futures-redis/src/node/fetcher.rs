@@ -133,7 +133,7 @@ impl Fetcher {
             state.ahead.arrive(entries, now);
             let begun = state.ahead.begin_by_credit(now);
             state.ask_for_beat(&self.shared.bells);
-            (state.begin(begun, &standing.life), state.ahead.len() > 0)
+            (state.begin(begun, &standing.life), !state.ahead.is_empty())
         };
         // What began by credit leaves nothing to say before it ends.
         if is_any_left {

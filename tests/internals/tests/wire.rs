@@ -189,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_as_a_head(bytes in any::<[u8; 24]>(), kind in 0..9_u8) {
+    fn any_bytes_as_a_head(bytes in any::<[u8; 24]>(), kind in 0..14_u8) {
         let mut bytes = bytes;
         is_head(&bytes);
         bytes[0] = kind;
@@ -197,11 +197,11 @@ proptest! {
         bytes[12..16].fill(0);
         // What a message doesn't use is zero.
         let unused = match kind {
-            1 => &bytes[8..12],
+            1 | 8 | 9 => &bytes[8..12],
             4 | 5 => &[],
             _ => &bytes[4..12],
         };
-        let is_known = (1..=7).contains(&kind);
+        let is_known = (1..=12).contains(&kind);
         prop_assert_eq!(is_head(&bytes), is_known && unused.iter().all(|byte| *byte == 0));
         bytes[4..12].fill(0);
         prop_assert_eq!(is_head(&bytes), is_known);
@@ -271,7 +271,7 @@ proptest! {
     #[test]
     fn a_spoilt_parcel(bytes in spoilt(prop::collection::vec(any::<u8>(), 0..200).prop_map(|argument| parcel(&argument)))) {
         if let Ok(argument) = in_proportion(bytes.len(), IN_PLACE, || unpack(&bytes)) {
-            prop_assert_eq!(argument.len(), bytes.len() - 72);
+            prop_assert!(argument.len() <= bytes.len() - 72);
         }
     }
 }

@@ -259,7 +259,7 @@ impl ForeignMemory {
 
     /// Copies a part out, which begins at a whole word. `None` if it isn't there.
     pub(crate) fn copy(&self, at: usize, len: usize) -> Option<Vec<u8>> {
-        if !self.0.has(at, len) || at % 8 != 0 {
+        if !self.0.has(at, len) || !at.is_multiple_of(8) {
             return None;
         }
         let mut bytes = room_for(len)?;

@@ -14,7 +14,7 @@ use crate::process_pool::internals::memory::in_proportion;
 use crate::remote::codec::{Arrived, Output};
 use crate::remote::function::{Fingerprint, Offset};
 use crate::remote::outcome;
-use crate::remote::parcel::{Header, Route};
+use crate::remote::parcel::{Header, Parcel, Parts, Route};
 use serde::{Deserialize, Serialize};
 use serde_core::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -50,9 +50,11 @@ fn body(data: &[u8]) {
 }
 
 fn parcel(bytes: &[u8]) {
-    let read = in_proportion(bytes.len(), 0, 0, || Header::read(bytes));
-    if let Ok((header, argument)) = &read {
-        assert_eq!(argument.len() + Header::LEN, bytes.len());
+    // A blob is at least 28 bytes, and some hundred in memory, twice.
+    let _ = in_proportion(bytes.len(), 32, 1024, || Parcel::from_bytes(bytes.to_vec()));
+    let read = in_proportion(bytes.len(), 0, 0, || Parts::read(bytes));
+    if let Ok(Parts { header, argument, blobs }) = &read {
+        assert_eq!(Header::LEN + argument.len() + blobs.0.len(), bytes.len());
         // Any address may be asked for; it is in the executable's code, or it is refused.
         let _ = (header.route.runner.resolve(), header.route.function.resolve());
         let mut again = Vec::new();
