@@ -130,6 +130,12 @@ impl Blob {
 impl UnwindSafe for Blob {}
 impl RefUnwindSafe for Blob {}
 
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 impl Drop for Blob {
     fn drop(&mut self) {
         let holders = std::mem::take(&mut *self.holders.lock());

@@ -150,7 +150,7 @@ fn echo(bytes: ByteBuf) -> ByteBuf {
 /// What the task with this number sends: a size for each way that a value may go, with its neighbours.
 fn payload(number: u32) -> ByteBuf {
     const SIZES: [usize; 8] = [0, 100, (4 << 10) - 1, 4 << 10, (4 << 10) + 1, 64 << 10, 300_001, 1 << 20];
-    let size = if number % 50 == 0 { 16 << 20 } else { SIZES[number as usize % SIZES.len()] };
+    let size = if number.is_multiple_of(50) { 16 << 20 } else { SIZES[number as usize % SIZES.len()] };
     let mut bytes: Vec<u8> = number.to_le_bytes().repeat(size / 4 + 1);
     bytes.truncate(size);
     ByteBuf::from(bytes)

@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let pool = RedisExecutor::builder(url).queue(QUEUE).build()?;
     let _nodes = Nodes::start(url, QUEUE, 3, &pool)?;
     let each = (tasks / SAMPLES).max(1);
-    let look = |n: u64| if n % each == 0 { print_memory(*server) } else { Ok(()) };
+    let look = |n: u64| if n.is_multiple_of(each) { print_memory(*server) } else { Ok(()) };
     match way {
         Way::Map => {
             let options = MapOptions::new().buffersize(AHEAD);

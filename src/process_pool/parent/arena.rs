@@ -186,7 +186,7 @@ mod tests {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let bytes = vec![round as u8; (seed >> 8) as usize % (9 * GRAIN)];
             let mut places = Vec::new();
-            if seed % 3 > 0 && arena.put(&bytes, &mut places).is_some() {
+            if !seed.is_multiple_of(3) && arena.put(&bytes, &mut places).is_some() {
                 let new = places[0];
                 assert!(new.at + new.len <= 64 * GRAIN && new.at % GRAIN == 0);
                 for (old, _) in &held {

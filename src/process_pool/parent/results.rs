@@ -167,19 +167,19 @@ mod tests {
         assert_eq!(give(&memory, &segment, 9, &[vec![1; (1 << 20) + 1]]), [None]);
         let small = value(3, 5000);
         for index in 0..RESULT_SLOTS as u32 {
-            assert_eq!(give(&memory, &segment, index, &[small.clone()]), [Some(0)]);
+            assert_eq!(give(&memory, &segment, index, std::slice::from_ref(&small)), [Some(0)]);
         }
-        assert_eq!(give(&memory, &segment, 9, &[small.clone()]), [None]);
+        assert_eq!(give(&memory, &segment, 9, std::slice::from_ref(&small)), [None]);
         // Nobody reads it: it is freed all the same.
         drop(reply(&results, 2));
-        assert_eq!(give(&memory, &segment, 9, &[small.clone()]), [Some(0)]);
+        assert_eq!(give(&memory, &segment, 9, std::slice::from_ref(&small)), [Some(0)]);
         for index in [0, 1, 3, 9] {
             assert_eq!(reply(&results, index).expect("given").read(0, 5000).as_deref(), Some(&small[..]));
         }
         // All of them together take no more than one may.
         let half = value(4, 600_000);
-        assert_eq!(give(&memory, &segment, 0, &[half.clone()]), [Some(0)]);
-        assert_eq!(give(&memory, &segment, 1, &[half.clone()]), [None]);
+        assert_eq!(give(&memory, &segment, 0, std::slice::from_ref(&half)), [Some(0)]);
+        assert_eq!(give(&memory, &segment, 1, std::slice::from_ref(&half)), [None]);
         assert_eq!(reply(&results, 0).expect("given").read(0, half.len()).as_deref(), Some(&half[..]));
         // What nobody was told of.
         drop(reply(&results, 1));
@@ -193,9 +193,9 @@ mod tests {
     fn what_is_not_read_yet_is_not_written_over() {
         let (results, memory, segment) = pair(1 << 20);
         let (first, second) = (value(1, 9000), value(2, 9000));
-        assert_eq!(give(&memory, &segment, 0, &[first.clone()]), [Some(0)]);
+        assert_eq!(give(&memory, &segment, 0, std::slice::from_ref(&first)), [Some(0)]);
         let apart = reply(&results, 0).expect("given");
-        assert_eq!(give(&memory, &segment, 1, &[second.clone()]), [Some(0)]);
+        assert_eq!(give(&memory, &segment, 1, std::slice::from_ref(&second)), [Some(0)]);
         assert_eq!(apart.read(0, 9000).as_deref(), Some(&first[..]));
         assert_eq!(reply(&results, 1).expect("given").read(0, 9000).as_deref(), Some(&second[..]));
     }

@@ -4,7 +4,6 @@
 
 use super::buffer::{PooledBuffer, reuse};
 use super::message::{HEAD, Head, Message, ProtocolError};
-use crate::blob::Blob;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -175,7 +174,7 @@ pub(crate) enum Piece {
     Shared(Arc<PooledBuffer>),
     /// The handle goes with the first byte, which is that of the head of a message that carries one.
     WithHandle(Vec<u8>, Arc<Handle>),
-    Blob(Arc<Blob>),
+    Blob(Arc<dyn AsRef<[u8]> + Send + Sync>),
 }
 
 impl Piece {
@@ -183,7 +182,7 @@ impl Piece {
         match self {
             Piece::Owned(bytes) | Piece::WithHandle(bytes, _) => bytes,
             Piece::Shared(buffer) => buffer.bytes(),
-            Piece::Blob(blob) => blob.bytes(),
+            Piece::Blob(blob) => (**blob).as_ref(),
         }
     }
 
