@@ -6,7 +6,7 @@
 //!
 //! Extents and the pages under them are used again and again, the lowest first: a fresh page costs more than the copying.
 
-use crate::process_pool::sys::{GRAIN, MemoryFile, WritableMemory, longest_memory};
+use crate::process_pool::sys::{GRAIN, Handle, MemoryFile, WritableMemory, longest_memory};
 use crate::remote::codec::{Place, Plane};
 use crate::sync::{Mutex, OnceLock};
 use std::sync::Arc;
@@ -19,7 +19,9 @@ const KEPT: usize = 32 << 20;
 const IDLE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Arena {
-    file: MemoryFile,
+    len: usize,
+    /// None once the pool has ended: its tasks may outlive it, its descriptors don't.
+    file: Mutex<Option<Arc<MemoryFile>>>,
     /// All of it, from the first large argument on; none if the system refused.
     memory: OnceLock<Option<WritableMemory>>,
     space: Mutex<Space>,
@@ -45,16 +47,27 @@ impl Arena {
         }
         let file = MemoryFile::create(len).ok()?;
         let space = Space { free: vec![Place { at: 0, len }], reserved: 0, end: len, last_used: None };
-        Some(Arc::new(Arena { file, memory: OnceLock::new(), space: Mutex::new(space) }))
+        let file = Mutex::new(Some(Arc::new(file)));
+        Some(Arc::new(Arena { len, file, memory: OnceLock::new(), space: Mutex::new(space) }))
     }
 
     /// For a worker.
-    pub(crate) fn file(&self) -> &MemoryFile {
-        &self.file
+    pub(crate) fn handle_to_read(&self) -> Option<Handle> {
+        self.file()?.handle_to_read().ok()
+    }
+
+    /// No worker will be started any more.
+    pub(crate) fn close(&self) {
+        let closed = self.file.lock().take();
+        drop(closed);
+    }
+
+    fn file(&self) -> Option<Arc<MemoryFile>> {
+        self.file.lock().clone()
     }
 
     fn memory(&self) -> Option<&WritableMemory> {
-        self.memory.get_or_init(|| self.file.map_to_write(0, self.file.len()).ok()).as_ref()
+        self.memory.get_or_init(|| self.file()?.map_to_write(0, self.len).ok()).as_ref()
     }
 
     /// An extent of that many bytes, with memory under it.
@@ -62,7 +75,7 @@ impl Arena {
         let (place, fresh) = self.space.lock().take(len.checked_next_multiple_of(GRAIN)?)?;
         let Some(fresh) = fresh else { return Some(place) };
         // Without the lock: it may take long.
-        if self.file.reserve(fresh.at, fresh.len).is_ok() {
+        if self.file().is_some_and(|file| file.reserve(fresh.at, fresh.len).is_ok()) {
             return Some(place);
         }
         let mut space = self.space.lock();
@@ -73,8 +86,9 @@ impl Arena {
 
     /// Gives memory back to the system that has been idle for some time, but for 32 MiB.
     pub(crate) fn trim(&self) {
+        let Some(file) = self.file() else { return };
         let Some(idle) = self.space.lock().idle_top() else { return };
-        self.file.give_back(idle.at, idle.len);
+        file.give_back(idle.at, idle.len);
         let mut space = self.space.lock();
         space.reserved = idle.at;
         space.put(idle);
@@ -195,7 +209,7 @@ mod tests {
                 held.push((new, bytes));
             } else if !held.is_empty() {
                 let (place, bytes) = held.swap_remove(seed as usize % held.len());
-                assert_eq!(arena.file.read(place.at, bytes.len()), Some(bytes));
+                assert_eq!(arena.file().unwrap().read(place.at, bytes.len()), Some(bytes));
                 arena.free(place);
             }
         }
@@ -224,7 +238,8 @@ mod tests {
         for _ in 0..3 {
             arena.put(&bytes, &mut places).expect("room");
         }
-        let taken = || rustix::fs::fstat(arena.file.as_fd()).expect("its state").st_blocks as usize * 512;
+        let file = arena.file().unwrap();
+        let taken = || rustix::fs::fstat(file.as_fd()).expect("its state").st_blocks as usize * 512;
         assert_eq!(taken(), 3 * KEPT);
         arena.free(places[0]);
         arena.free(places[2]);
@@ -240,5 +255,19 @@ mod tests {
         assert_eq!(taken(), KEPT);
         assert_eq!(arena.space.lock().free, [Place { at: 0, len: 8 * KEPT }]);
         assert_eq!(arena.put(&bytes, &mut places), Some(0));
+    }
+
+    #[test]
+    fn what_is_in_it_outlives_its_descriptor() {
+        let arena = arena(8 * GRAIN);
+        let mut places = Vec::new();
+        assert_eq!(arena.put(&[1; GRAIN], &mut places), Some(0));
+        arena.close();
+        assert!(arena.handle_to_read().is_none());
+        // Where memory is reserved there is room still, and nowhere else.
+        assert_eq!(arena.put(&[1; GRAIN], &mut places), None);
+        arena.free(places[0]);
+        assert_eq!(arena.put(&[1; GRAIN], &mut places), Some(0));
+        arena.trim();
     }
 }

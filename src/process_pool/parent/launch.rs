@@ -132,7 +132,7 @@ impl LaunchConfig {
         let welcome = Message::Welcome.frame(&self.welcome(number).to_bytes());
         starting.send(Piece::WithHandle(welcome, Arc::new(memory)))?;
         // What can't be had is not sent: large values go through the socket then.
-        if let Some(handle) = arena.and_then(|arena| arena.file().handle_to_read().ok()) {
+        if let Some(handle) = arena.and_then(Arena::handle_to_read) {
             starting.send(Piece::WithHandle(Message::Arguments.frame(&[]), Arc::new(handle)))?;
         }
         let results = self.results(&segment);

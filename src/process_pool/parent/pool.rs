@@ -288,14 +288,25 @@ impl Pool {
 
     /// A driver's last act.
     fn leave(&self) {
-        let _dispatcher = self.dispatcher.lock();
+        let dispatcher = self.dispatcher.lock();
+        self.close_if_over(&dispatcher);
         self.drivers_gone.notify_all();
+    }
+
+    /// Closes what only workers need, once there will be no more of them.
+    fn close_if_over(&self, dispatcher: &Dispatcher) {
+        if dispatcher.refusal().is_some() && dispatcher.has_no_drivers() && dispatcher.queued() == 0 {
+            self.config.arena.iter().for_each(|arena| arena.close());
+        }
     }
 
     /// Nothing can run any more.
     pub(crate) fn break_down(self: &Arc<Self>, why: Broken) {
         let error = TaskError::Broken(why.clone());
-        let (lost, wake) = self.dispatcher.lock().break_down(why);
+        let mut dispatcher = self.dispatcher.lock();
+        let (lost, wake) = dispatcher.break_down(why);
+        self.close_if_over(&dispatcher);
+        drop(dispatcher);
         self.note_room();
         self.wake_all(wake);
         for task in lost {
@@ -309,7 +320,10 @@ impl Pool {
         if self.is_fork() {
             return;
         }
-        let wake = self.dispatcher.lock().drain();
+        let mut dispatcher = self.dispatcher.lock();
+        let wake = dispatcher.drain();
+        self.close_if_over(&dispatcher);
+        drop(dispatcher);
         self.note_room();
         self.wake_all(wake);
     }
@@ -319,7 +333,10 @@ impl Pool {
             return;
         }
         let mut cancelled = Vec::new();
-        let wake = self.dispatcher.lock().cancel_all(&mut cancelled);
+        let mut dispatcher = self.dispatcher.lock();
+        let wake = dispatcher.cancel_all(&mut cancelled);
+        self.close_if_over(&dispatcher);
+        drop(dispatcher);
         self.note_room();
         self.wake_all(wake);
         self.finish_cancelled(cancelled);

@@ -107,7 +107,8 @@ pub(crate) fn run() -> ! {
     let (sender, receiver) = channel::bounded(1);
     let body = move || {
         let _ = sender.send(sys::Thread::own());
-        let served = serve(&*stream, inbox, blobs, &segment, welcome);
+        let mut held = Held { inbox, blobs, arguments: None, reply: Reply::default() };
+        let served = serve(&*stream, &mut held, &segment, welcome);
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -155,22 +156,29 @@ fn greet(socket: &Socket, inbox: &mut Inbox, blobs: &mut Blobs) -> io::Result<(W
     Ok((welcome, segment))
 }
 
+/// What the task thread works with. A worker never drops it: a task may have closed the descriptors in it, and to close one a
+/// second time ends the process.
+#[derive(Default)]
+pub(super) struct Held {
+    inbox: Inbox,
+    blobs: Blobs,
+    arguments: Option<Arguments>,
+    reply: Reply,
+}
+
 /// The task thread's life. Returns when the parent closed the stream.
 pub(super) fn serve(
     stream: &impl Stream,
-    mut inbox: Inbox,
-    mut blobs: Blobs,
+    Held { inbox, blobs, arguments, reply }: &mut Held,
     segment: &Arc<Segment>,
     welcome: &Welcome,
 ) -> io::Result<()> {
-    let mut reply = Reply::default();
     if !welcome.initializer.is_empty() {
         // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
         unsafe { execute_into(&welcome.initializer, reply.body(false)) };
         reply.send(stream, Message::Ready)?;
     }
     let patience = Patience::new();
-    let mut arguments: Option<Arguments> = None;
     let mut passed = 0;
     let mut unannounced = false;
     loop {
@@ -184,7 +192,7 @@ pub(super) fn serve(
             } else if welcome.may_spin
                 && patience.is_left()
                 && let filled @ (Filled::Some | Filled::End) =
-                    spin(stream, segment, &mut inbox, passed, &patience)?
+                    spin(stream, segment, inbox, passed, &patience)?
             {
                 filled
             } else {
@@ -203,12 +211,12 @@ pub(super) fn serve(
         let (number, count) = match (frame.message, frame.handle) {
             (Message::Batch { number, tasks }, _) => (number, tasks),
             (Message::Arguments, Some(handle)) => {
-                arguments = Some(Arguments::new(MemoryFile::of(handle)?));
+                *arguments = Some(Arguments::new(MemoryFile::of(handle)?));
                 continue;
             }
             (Message::Results, Some(handle)) => {
                 let memory = ResultMemory::new(MemoryFile::of(handle)?, segment);
-                reply = Reply::with_memory(Arc::new(memory));
+                *reply = Reply::with_memory(Arc::new(memory));
                 continue;
             }
             (message, handle) => {
@@ -219,7 +227,7 @@ pub(super) fn serve(
         let apart = arguments.as_ref().map(|arguments| arguments as &dyn ReadApart);
         let body = Arrived::new(bytes, apart);
         let batch = Batch { number, count, tasks: Tasks::new(body) };
-        unannounced |= batch.run(stream, segment, &mut passed, &mut reply)?;
+        unannounced |= batch.run(stream, segment, &mut passed, reply)?;
     }
 }
 

@@ -1,8 +1,7 @@
 //! The worker's loop over a stream and a segment of the test's own.
 
 use super::abort::{CUT, leave_last_words};
-use super::blobs::Blobs;
-use super::main::{SELF, ancestry, serve, short};
+use super::main::{Held, SELF, ancestry, serve, short};
 use crate::contain::Told;
 use crate::error::TaskError;
 use crate::executor::{Task, encode_call, encode_try_call};
@@ -58,7 +57,7 @@ impl Parent {
     }
 
     fn serve(&self) -> std::io::Result<()> {
-        serve(&self.stream, Inbox::default(), Blobs::default(), &self.segment, &Welcome::default())
+        serve(&self.stream, &mut Held::default(), &self.segment, &Welcome::default())
     }
 
     /// What the worker sent through the socket, and then its small replies.
@@ -199,8 +198,7 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let ids = parent.ship(loaded, &[0], &TaskOptions::new(), 1 << 20);
     let initializer = encode_call(load, 7).expect("can be encoded").into_bytes();
     let welcome = Welcome { initializer: initializer.clone(), ..Welcome::default() };
-    serve(&parent.stream, Inbox::default(), Blobs::default(), &parent.segment, &welcome)
-        .expect("the stream ended well");
+    serve(&parent.stream, &mut Held::default(), &parent.segment, &welcome).expect("the stream ended well");
     let received = parent.received();
     assert_eq!((received[0].0, received[1].0), (Message::Ready, Message::Reply { batch: 0, index: 0 }));
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
@@ -214,8 +212,7 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
     let initializer = encode_try_call(refuse, "no licence".to_owned()).expect("can be encoded").into_bytes();
     let id = parcel::Header::read(&initializer).expect("a parcel").0.id;
     let welcome = Welcome { initializer, ..Welcome::default() };
-    serve(&parent.stream, Inbox::default(), Blobs::default(), &parent.segment, &welcome)
-        .expect("the stream ended well");
+    serve(&parent.stream, &mut Held::default(), &parent.segment, &welcome).expect("the stream ended well");
     let received = parent.received();
     let ready = outcome::open(&received[0].1, parcel::nonce(), id)
         .map_err(TaskError::Codec)

@@ -72,7 +72,8 @@ impl MemoryFile {
     pub(crate) fn create(len: usize) -> io::Result<Self> {
         use rustix::fs::{MemfdFlags, SealFlags};
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = super::stdio::one_above_stdio(|| rustix::fs::memfd_create(c"concurrent-futures", flags))?;
+        let file =
+            super::stdio::one_above_stdio(|| rustix::fs::memfd_create(c"concurrent-futures-values", flags))?;
         rustix::fs::ftruncate(&file, len as u64)?;
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         Ok(MemoryFile { file, len })

@@ -112,14 +112,18 @@ impl Inbox {
     /// The next whole frame, if there is one.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, ProtocolError> {
         let Some(head) = self.head()? else { return Ok(None) };
+        // It comes with the head's first byte, so it is there before the body is.
+        let mut handles = self.handles.as_mut().map(|queue| &mut queue.handles);
+        if head.message.carries_handle() && handles.as_ref().is_none_or(|handles| handles.is_empty()) {
+            return Err(ProtocolError("a message without the handle that belongs to it"));
+        }
         let start = self.taken + HEAD;
         let Some(end) = start.checked_add(head.len).filter(|end| *end <= self.buffer.len()) else {
             return Ok(None);
         };
-        let handle = match &mut self.handles {
-            _ if !head.message.carries_handle() => None,
-            Some(HandleQueue { handles, .. }) if !handles.is_empty() => handles.pop_front(),
-            _ => return Err(ProtocolError("a message without the handle that belongs to it")),
+        let handle = match &mut handles {
+            Some(handles) if head.message.carries_handle() => handles.pop_front(),
+            _ => None,
         };
         self.taken = end;
         Ok(Some(Frame { message: head.message, body: start..end, handle }))

@@ -167,13 +167,18 @@ fn another_process_does_not_get_at_the_socket() {
         let worker = program.number("worker");
         assert_eq!(program.line(), "held");
         let table = fs::read_to_string("/proc/net/unix").expect("a table");
-        let mut sockets = 0;
+        let (mut sockets, mut values) = (0, 0);
         for pid in [program.child.id() as i32, worker] {
             for fd in fs::read_dir(format!("/proc/{pid}/fd")).expect("a folder").flatten() {
                 let target = fs::read_link(fd.path()).unwrap_or_default().to_string_lossy().into_owned();
                 let Some(inode) = target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'))
                 else {
-                    // The page has no descriptor any more by which it could be had.
+                    // The shared segment has no descriptor any more by which it could be had. The memory of large values
+                    // has, and the worker can't write to its arguments by it.
+                    if target.starts_with("/memfd:concurrent-futures-values") {
+                        values += 1;
+                        continue;
+                    }
                     assert!(!target.contains("memfd") && !target.contains("/dev/shm"), "{pid}: {target}");
                     continue;
                 };
@@ -188,6 +193,7 @@ fn another_process_does_not_get_at_the_socket() {
             }
         }
         assert_eq!(sockets, 2, "one at each end");
+        assert_eq!(values, 4, "at each end one for arguments and one for results");
         kill(worker, libc::SIGKILL);
     });
 }
