@@ -132,8 +132,10 @@ fn what_the_function_panics_on_is_not_lost() {
 #[test]
 #[should_panic(expected = "was given a function of `&u64`, and the items of this map are `u32`")]
 fn a_function_of_another_type_is_refused() {
-    let pool = ThreadPoolExecutor::new(1);
-    let _ = pool.map_with(MapOptions::new().weigh(1, |_: &u64| 1), |n: u32| n, [1, 2]);
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::new(1);
+        let _ = pool.map_with(MapOptions::new().weigh(1, |_: &u64| 1), |n: u32| n, [1, 2]);
+    });
 }
 
 #[cfg(feature = "process")]

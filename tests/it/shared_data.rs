@@ -68,18 +68,18 @@ fn a_value_is_encoded_once_and_decoded_once_in_each_worker() {
 
 #[test]
 fn on_threads_nothing_is_encoded() {
-    struct Never;
-    impl Serialize for Never {
-        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            panic!("it was encoded")
-        }
-    }
-    impl<'de> Deserialize<'de> for Never {
-        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-            panic!("it was decoded")
-        }
-    }
     limit(LIMIT, || {
+        struct Never;
+        impl Serialize for Never {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                panic!("it was encoded")
+            }
+        }
+        impl<'de> Deserialize<'de> for Never {
+            fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                panic!("it was decoded")
+            }
+        }
         let (value, bytes) = (Shared::new(Never), pattern(LARGE));
         fn place((shared, bytes): (Shared<Never>, SharedBytes)) -> (usize, usize) {
             (&raw const *shared as usize, bytes.as_ptr() as usize)
@@ -192,8 +192,8 @@ fn a_chain_of_shared_values_has_an_end() {
 
 #[test]
 fn the_initializer_may_have_them_and_its_worker_keeps_what_it_decoded() {
-    static SUM: AtomicUsize = AtomicUsize::new(0);
     limit(LIMIT, || {
+        static SUM: AtomicUsize = AtomicUsize::new(0);
         let (table, bytes) = (Shared::new(Counted((0..20_000).collect())), pattern(LARGE));
         let prepare = |(table, bytes): (Shared<Counted>, SharedBytes)| {
             SUM.store(table.0.len() + usize::from(bytes[5]), Ordering::SeqCst);
@@ -274,21 +274,21 @@ fn a_worker_forgets_them_with_the_last_handle_queued_tasks_included() {
 
 #[test]
 fn what_cannot_be_encoded_or_decoded_is_the_error_of_each_task_that_carries_it() {
-    #[derive(Serialize)]
-    struct Unreadable(u32);
-    impl<'de> Deserialize<'de> for Unreadable {
-        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-            Err(serde::de::Error::custom("it is unreadable"))
-        }
-    }
-    #[derive(Deserialize)]
-    struct Unwritable(u32);
-    impl Serialize for Unwritable {
-        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            Err(serde::ser::Error::custom("it is unwritable"))
-        }
-    }
     limit(LIMIT, || {
+        #[derive(Serialize)]
+        struct Unreadable(u32);
+        impl<'de> Deserialize<'de> for Unreadable {
+            fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                Err(serde::de::Error::custom("it is unreadable"))
+            }
+        }
+        #[derive(Deserialize)]
+        struct Unwritable(u32);
+        impl Serialize for Unwritable {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("it is unwritable"))
+            }
+        }
         let pool = builder(1).build().unwrap();
         let (unreadable, unwritable) = (Shared::new(Unreadable(1)), Shared::new(Unwritable(1)));
         let first = pool.submit(pid, ()).result().unwrap();
@@ -324,22 +324,22 @@ fn another_serializer_is_told_that_it_cannot_carry_them() {
 
 #[test]
 fn a_submit_inside_serialize_has_handles_of_its_own() {
-    /// Has another task run while it is encoded.
-    struct Submits;
-    impl Serialize for Submits {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let pool = builder(1).build().unwrap();
-            let inner = pool.submit(|text: Shared<String>| text.len(), Shared::new("inner".to_owned()));
-            inner.result().unwrap().serialize(serializer)
-        }
-    }
-    impl<'de> Deserialize<'de> for Submits {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            assert_eq!(usize::deserialize(deserializer)?, 5);
-            Ok(Submits)
-        }
-    }
     limit(LIMIT, || {
+        /// Has another task run while it is encoded.
+        struct Submits;
+        impl Serialize for Submits {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let pool = builder(1).build().unwrap();
+                let inner = pool.submit(|text: Shared<String>| text.len(), Shared::new("inner".to_owned()));
+                inner.result().unwrap().serialize(serializer)
+            }
+        }
+        impl<'de> Deserialize<'de> for Submits {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                assert_eq!(usize::deserialize(deserializer)?, 5);
+                Ok(Submits)
+            }
+        }
         let pool = builder(1).build().unwrap();
         let arg = (Shared::new(1_u32), Submits, Shared::new(2_u32));
         let sum = |(one, _, two): (Shared<u32>, Submits, Shared<u32>)| *one + *two;

@@ -70,6 +70,8 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
         }
     });
     let killed = shared.lock().work.run(token, handle.clone());
+    // Without its task the future ends, which nobody hears any more.
+    let Some(killed) = killed else { return };
     shared.pool.execute(task);
     if killed.is_some() {
         handle.kill();

@@ -329,14 +329,16 @@ fn with_answers_lost_each_task_is_answered() {
         let server = MemoryServer::new();
         let node = node(&server, LEASE);
         let mut client = Client::new(&server, "c");
-        let (_, futures) = client.submit(double, (0..1000).collect());
         server.lose_answers(7, 12);
-        client.resolve();
+        // How many answers there are depends on the speed of the node; one in twelve is lost.
+        while node.stats().reconnects == 0 {
+            let (_, futures) = client.submit(double, (0..1000).collect());
+            client.resolve();
+            let doubled: Vec<u64> = futures.into_iter().map(|future| future.result().unwrap()).collect();
+            assert_eq!(doubled, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
+        }
         server.lose_answers(0, 0);
-        let doubled: Vec<u64> = futures.into_iter().map(|future| future.result().unwrap()).collect();
-        assert_eq!(doubled, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
         assert!(client.answers.iter().all(|answer| answer.kind == Kind::Done));
-        assert!(node.stats().reconnects > 0);
         node.stop();
         node.join().unwrap();
     });

@@ -104,13 +104,14 @@ impl Work {
         matches!(held.stage, Stage::Starting).then_some(held.killed)
     }
 
-    /// It goes to the pool. Gives why it is to be ended at once, if it is.
-    pub(super) fn run(&mut self, token: Token, handle: CancelHandle) -> Option<Why> {
+    /// It goes to the pool. Gives why it is to be ended at once, if it is. None if it must not begin: another life has begun
+    /// meanwhile, and was told that it has not.
+    pub(super) fn run(&mut self, token: Token, handle: CancelHandle) -> Option<Option<Why>> {
         let held = self.held.get_mut(&token)?;
         if let Stage::Starting = held.stage {
             held.stage = Stage::Running(handle);
         }
-        held.killed
+        Some(held.killed)
     }
 
     /// Why it was ended, if it was.
@@ -356,11 +357,11 @@ mod tests {
     fn what_began_in_an_earlier_life_has_no_entry() {
         let (mut work, now) = (Work::default(), Instant::now());
         let [running, starting, ended] = [1, 2, 3].map(|n| work.begin(id("c", n), entry(n), None, now));
-        assert_eq!(work.run(running, handle()), None);
+        assert_eq!(work.run(running, handle()), Some(None));
         assert!(work.end(ended, outcome()));
         work.begin_life();
         // What was not started never will be, so nothing is told of it.
-        assert_eq!((work.start(starting), work.running()), (None, 1));
+        assert_eq!((work.start(starting), work.run(starting, handle()), work.running()), (None, None, 1));
         let mut held = work.held();
         held.sort();
         assert_eq!(held, [id("c", 1), id("c", 3)]);
@@ -375,7 +376,7 @@ mod tests {
         let there = work.begin(id("there", 1), entry(2), None, now);
         let late = work.begin(id("gone", 2), entry(3), None, sent + Duration::from_millis(1));
         for token in [gone, there, late] {
-            assert_eq!(work.run(token, handle()), None);
+            assert_eq!(work.run(token, handle()), Some(None));
         }
         assert_eq!(work.kill_of_gone(&living(&["there"]), sent, now, PATIENCE).len(), 1);
         assert_eq!([gone, there, late].map(|token| work.why(token)), [Some(Why::ClientGone), None, None]);
@@ -405,7 +406,7 @@ mod tests {
     fn an_answer_to_an_earlier_life_waits_for_its_client() {
         let (mut work, now) = (Work::default(), Instant::now());
         let token = work.begin(id("c", 1), entry(1), None, now);
-        assert!(work.run(token, handle()).is_none());
+        assert_eq!(work.run(token, handle()), Some(None));
         work.begin_life();
         assert!(work.end(token, outcome()));
         assert_eq!(work.take_ended(9).len(), 1);
@@ -421,7 +422,7 @@ mod tests {
     fn a_client_is_not_waited_for_for_ever() {
         let (mut work, now) = (Work::default(), Instant::now());
         let token = work.begin(id("c", 1), entry(1), None, now);
-        assert!(work.run(token, handle()).is_none());
+        assert_eq!(work.run(token, handle()), Some(None));
         work.begin_life();
         assert!(work.end(token, outcome()));
         work.take_ended(9);
@@ -438,7 +439,7 @@ mod tests {
         let token = work.begin(id("c", 1), entry(1), None, now);
         assert!(work.kill_attempt(&id("c", 1)).is_empty());
         assert_eq!(work.start(token), Some(Some(Why::Ordered)));
-        assert_eq!(work.run(token, handle()), Some(Why::Ordered));
+        assert_eq!(work.run(token, handle()), Some(Some(Why::Ordered)));
         // The first reason counts.
         assert_eq!(work.kill_all(Why::Drained).len(), 1);
         assert_eq!(work.why(token), Some(Why::Ordered));

@@ -63,11 +63,11 @@ fn plain<'b>(rest: &mut &'b [u8]) -> Result<Option<(Head, &'b [u8])>, ()> {
     let Some((head, behind)) = rest.split_at_checked(HEAD) else { return Ok(None) };
     let head = Head::from_bytes(head).map_err(|_| ())?;
     assert_eq!(head.to_bytes(), rest[..HEAD], "a head there and back");
-    let Some((body, behind)) = behind.split_at_checked(head.len) else { return Ok(None) };
     // Of a stream that gives none, a message with a handle is an error.
     if head.message.carries_handle() {
         return Err(());
     }
+    let Some((body, behind)) = behind.split_at_checked(head.len) else { return Ok(None) };
     *rest = behind;
     Ok(Some((head, body)))
 }
