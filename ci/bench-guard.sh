@@ -21,5 +21,5 @@ fi
 
 # Flags of the user's own make other instructions. Set and empty, this stands before all other places for flags.
 export CARGO_ENCODED_RUSTFLAGS=
-program=$(built build --release --package guard)
+program=$(built build --profile counts --package guard)
 "$program" "$@"
