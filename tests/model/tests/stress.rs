@@ -10,7 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(60);
+/// Longer under a sanitizer, which says so.
+fn limit() -> Duration {
+    let patience = std::env::var("TEST_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    Duration::from_secs(60) * patience
+}
 
 /// Ends the process if the test is not through in time: a thread that hangs can't be ended.
 fn limited(name: &'static str) -> impl Drop {
@@ -20,9 +24,10 @@ fn limited(name: &'static str) -> impl Drop {
     }
     let (alive, ended) = mpsc::channel::<()>();
     std::thread::spawn(move || {
-        if ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let limit = limit();
+        if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
             // Not eprintln: the harness would keep it.
-            let _ = writeln!(std::io::stderr(), "\n{name} is not through after {LIMIT:?}");
+            let _ = writeln!(std::io::stderr(), "\n{name} is not through after {limit:?}");
             std::process::exit(101);
         }
     });
@@ -41,7 +46,7 @@ fn any_of<T: Send>(futures: &[Future<T>]) {
 fn eventually(mut is_true: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_true() {
-        assert!(began.elapsed() < LIMIT / 2, "it does not come true");
+        assert!(began.elapsed() < limit() / 2, "it does not come true");
         std::thread::yield_now();
     }
 }
