@@ -14,7 +14,7 @@ use style::{FLOOR, Look, OURS, PEER};
 use super::part::Readings;
 use super::speed_up::curves;
 use crate::group::Group;
-use crate::processes::figure::{Figure, lengths};
+use crate::processes::figure::{Figure, lengths, to_one};
 use crate::processes::subject::Subject as ProcessSubject;
 use crate::report::Spread;
 use crate::subject::Subject;
@@ -95,8 +95,9 @@ fn chunks(readings: &Readings) -> Vec<Series> {
     series.collect()
 }
 
-/// The payloads of the echo, in KiB.
-const KIB: [f64; 4] = [1.0, 64.0, 1024.0, 16.0 * 1024.0];
+/// The payloads of the echo, in KiB, and their cases.
+const KIB: [f64; 6] = [1.0, 64.0, 1024.0, 16.0 * 1024.0, 64.0 * 1024.0, 256.0 * 1024.0];
+const ECHOES: [usize; 6] = [0, 1, 2, 3, 7, 8];
 
 fn size(kib: f64) -> String {
     if kib < 1024.0 { format!("{kib} KiB") } else { format!("{} MiB", kib / 1024.0) }
@@ -113,14 +114,22 @@ fn echo(readings: &Readings) -> Vec<Series> {
     ];
     let series = looks.map(|(subject, look)| {
         let point =
-            |(case, kib): (usize, &f64)| Some((*kib, of_process(readings, Figure::Echo, case, subject)?));
+            |(kib, case): (f64, usize)| Some((kib, of_process(readings, Figure::Echo, case, subject)?));
         Series {
             name: subject.label().to_owned(),
             look,
-            points: KIB.iter().enumerate().filter_map(point).collect(),
+            points: KIB.into_iter().zip(ECHOES).filter_map(point).collect(),
         }
     });
-    series.into_iter().filter(|series| !series.points.is_empty()).collect()
+    let shared = KIB
+        .into_iter()
+        .filter_map(|kib| Some((kib, of_process(readings, Figure::Shared, to_one(kib)?, Ours)?)));
+    let shared = Series {
+        name: "ours, SharedBytes, one way".to_owned(),
+        look: Look::of_way(false, 1),
+        points: shared.collect(),
+    };
+    series.into_iter().chain([shared]).filter(|series| !series.points.is_empty()).collect()
 }
 
 fn panels(readings: &Readings) -> Vec<Panel> {
@@ -185,6 +194,6 @@ mod tests {
 
     #[test]
     fn a_size_has_the_unit_that_makes_it_short() {
-        assert_eq!(super::KIB.map(size), ["1 KiB", "64 KiB", "1 MiB", "16 MiB"]);
+        assert_eq!(super::KIB.map(size), ["1 KiB", "64 KiB", "1 MiB", "16 MiB", "64 MiB", "256 MiB"]);
     }
 }

@@ -8,6 +8,7 @@ mod map;
 mod memory;
 mod mix;
 mod round_trip;
+mod shared;
 mod submit_collect;
 
 use clap::ValueEnum;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use super::subject::{Pool, Subject};
 
 pub(crate) use map::lengths;
+pub(crate) use shared::to_one;
 
 #[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
@@ -30,6 +32,7 @@ pub(crate) enum Figure {
     Mix,
     Idle,
     BreakEven,
+    Shared,
 }
 
 #[derive(Clone, Copy)]
@@ -57,6 +60,7 @@ impl Figure {
             Figure::Mix => mix::CASES,
             Figure::Idle => idle::CASES,
             Figure::BreakEven => break_even::CASES,
+            Figure::Shared => shared::CASES,
         }
     }
 
@@ -66,7 +70,7 @@ impl Figure {
             Figure::RoundTrip | Figure::SubmitCollect | Figure::Map | Figure::Echo | Figure::ColdStart => {
                 true
             }
-            Figure::Memory | Figure::Mix | Figure::Idle | Figure::BreakEven => {
+            Figure::Memory | Figure::Mix | Figure::Idle | Figure::BreakEven | Figure::Shared => {
                 matches!(subject, Subject::Ours | Subject::Floor)
             }
         }
@@ -79,7 +83,12 @@ impl Figure {
             Figure::SubmitCollect => Some(submit_collect::measure::<P>(quick)),
             Figure::Echo => Some(echo::measure::<P>(case, quick)),
             Figure::ColdStart => (case < 2).then(|| cold_start::measure::<P>(case, quick)),
-            Figure::Map | Figure::Memory | Figure::Mix | Figure::Idle | Figure::BreakEven => None,
+            Figure::Map
+            | Figure::Memory
+            | Figure::Mix
+            | Figure::Idle
+            | Figure::BreakEven
+            | Figure::Shared => None,
         }
     }
 
@@ -92,6 +101,7 @@ impl Figure {
             Figure::Mix => Some(mix::measure(case, quick)),
             Figure::Idle => Some(idle::measure(quick)),
             Figure::BreakEven => Some(break_even::measure(case, quick)),
+            Figure::Shared => Some(shared::measure(case, quick)),
             Figure::RoundTrip | Figure::SubmitCollect | Figure::Echo => None,
         }
     }
@@ -107,6 +117,7 @@ impl Figure {
             Figure::Mix => Some(mix::floor(case, quick)),
             Figure::Idle => Some(idle::floor(quick)),
             Figure::BreakEven => Some(break_even::floor(case, quick)),
+            Figure::Shared => shared::floor(case, quick),
         }
     }
 

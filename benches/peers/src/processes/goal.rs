@@ -7,7 +7,7 @@ use crate::goal::{Asked, Outcome};
 
 pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     use Asked::{AtLeast, AtMost, Below, Nothing};
-    use Figure::{ColdStart, Echo, Idle, Map, Memory, Mix, RoundTrip, SubmitCollect};
+    use Figure::{ColdStart, Echo, Idle, Map, Memory, Mix, RoundTrip, Shared, SubmitCollect};
     use Subject::{Chain, CpythonFork, CpythonForkserver, Floor, Ours, PoolFork, Procspawn};
     let of = |figure, case, subject| find(lines, figure, case, subject);
     let ours = |figure, case| of(figure, case, Ours);
@@ -60,9 +60,14 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
         let best = length.picked.iter().min_by(|a, b| by_median(a).total_cmp(&by_median(b)));
         let case = |case: usize| Map.cases()[case].name;
         let best = best.copied().unwrap_or(length.ones);
+        let most = match length.name {
+            "0 us" => 3.0,
+            "1 us" => 1.5,
+            _ => 1.2,
+        };
         for mine in [length.ones, length.eager] {
             let what = format!("map: {} / {}", case(mine), case(best));
-            outcomes.push(ratio(&what, AtMost(1.5), ours(Map, mine), ours(Map, best)));
+            outcomes.push(ratio(&what, AtMost(most), ours(Map, mine), ours(Map, best)));
         }
         let floor = of(Map, length.eager, Floor);
         // A ratio to no work at all says nothing.
@@ -82,11 +87,16 @@ pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     }
     let rate = |us: f64| f64::from(16 << 20) / us / 1e3;
     outcomes.extend([
-        // Of rates, so the times are the other way round.
-        ratio("echo of 16 MiB, rate / a bare socketpair's", AtLeast(0.5), of(Echo, 3, Floor), ours(Echo, 3)),
+        ratio("echo of 64 KiB / a bare socketpair's", AtMost(1.1), ours(Echo, 1), of(Echo, 1, Floor)),
+        ratio("echo of 1 MiB / a bare socketpair's", AtMost(0.6), ours(Echo, 2), of(Echo, 2, Floor)),
+        ratio("echo of 16 MiB / a bare socketpair's", AtMost(1.0), ours(Echo, 3), of(Echo, 3, Floor)),
+        ratio("echo of 16 MiB in a tuple / alone", AtMost(1.1), ours(Echo, 6), ours(Echo, 3)),
         alone("echo of 16 MiB, serde_bytes", Nothing, " GB/s", ours(Echo, 3), rate),
         alone("echo of 16 MiB, Vec<u8> by plain serde", Nothing, " GB/s", ours(Echo, 4), rate),
         alone("echo of 16 MiB by a bare socketpair", Nothing, " GB/s", of(Echo, 3, Floor), rate),
+        alone("100 tasks with the same 16 MiB, `SharedBytes`", AtMost(60.0), " ms", ours(Shared, 2), |ms| ms),
+        alone("the same, `Shared<Vec<f64>>`", AtMost(200.0), " ms", ours(Shared, 1), |ms| ms),
+        ratio("a task with a known `Shared` / a bare one", AtMost(1.3), ours(Shared, 4), ours(Shared, 3)),
         ratio(
             "cold pool to first result / a bare posix_spawn and exit",
             AtMost(1.5),
