@@ -122,6 +122,8 @@ pub use process_pool::{
 pub use remote::codec::Json;
 #[cfg(feature = "process")]
 pub use remote::parcel::Parcel;
+#[cfg(feature = "process")]
+pub use shared_data::SharedBlob;
 pub use shared_data::{Shared, SharedBytes};
 pub use thread_pool::{Scope, ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStats, blocking};
 pub use wait::{

@@ -23,6 +23,8 @@ mod reports;
 mod roles;
 mod secret;
 #[cfg(test)]
+mod shared_data;
+#[cfg(test)]
 #[path = "../../tests/it/suite.rs"]
 mod suite;
 #[cfg(test)]

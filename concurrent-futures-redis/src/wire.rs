@@ -3,6 +3,7 @@
 //! The words are those of `PROTOCOL.md`: a *client* submits, a *node* runs, an *entry* of the stream is one *attempt* of one
 //! task, an *answer* is what became of it, a *life* is what a server remembers from one start to the next.
 
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,60 @@ pub(crate) enum Payload {
     Inline(Arc<[u8]>),
     /// Too large for the stream: under a key of its own. See `Link::put_argument` and `Link::put_result`.
     Beside,
+}
+
+/// Names shared data among all clients: the hash of its bytes as they lie on the server, its id among them. Nothing else is taken
+/// for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct BlobName([u8; BlobName::LEN]);
+
+impl BlobName {
+    const LEN: usize = 32;
+
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        BlobName(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Of shared data so much or more goes to the server by itself.
+pub(crate) const SHARED: usize = 64 << 10;
+
+/// Before the names of the shared data that a parcel doesn't have in it: `cfs1`, how many, and each. A parcel begins otherwise.
+const NAMES: [u8; 4] = *b"cfs1";
+
+/// A parcel behind the names of what was taken out of it; without any, as it is.
+pub(crate) fn with_names(names: &[BlobName], parcel: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len_with_names(names.len(), parcel.len()));
+    if !names.is_empty() {
+        bytes.extend_from_slice(&NAMES);
+        bytes.extend_from_slice(&(names.len() as u32).to_le_bytes());
+        names.iter().for_each(|name| bytes.extend_from_slice(&name.0));
+    }
+    bytes.extend_from_slice(parcel);
+    bytes
+}
+
+/// How long that is.
+pub(crate) fn len_with_names(names: usize, parcel: usize) -> usize {
+    if names == 0 { parcel } else { NAMES.len() + 4 + names * BlobName::LEN + parcel }
+}
+
+/// What [`with_names`] put together. Bytes that are cut are a parcel without names, and no parcel.
+pub(crate) fn split_names(bytes: &[u8]) -> (Vec<BlobName>, &[u8]) {
+    let split = || {
+        let (count, rest) = bytes.strip_prefix(&NAMES)?.split_first_chunk()?;
+        let len = usize::try_from(u32::from_le_bytes(*count)).ok()?.checked_mul(BlobName::LEN)?;
+        let (names, parcel) = rest.split_at_checked(len)?;
+        let (names, _) = names.as_chunks();
+        Some((names.iter().map(|name| BlobName(*name)).collect(), parcel))
+    };
+    split().unwrap_or((Vec::new(), bytes))
 }
 
 /// Names one attempt of one task, among all clients.
@@ -140,4 +195,24 @@ pub(crate) struct Testimony {
     pub(crate) recent: Vec<AttemptId>,
     /// There was more of that than it keeps.
     pub(crate) is_incomplete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BlobName, len_with_names, split_names, with_names};
+
+    #[test]
+    fn names_go_before_a_parcel_and_what_is_cut_has_none() {
+        let names = [BlobName::of(b"one"), BlobName::of(b"other")];
+        let bytes = with_names(&names, b"cfp1 parcel");
+        assert_eq!(bytes.len(), len_with_names(2, 11));
+        assert_eq!(split_names(&bytes), (names.to_vec(), &b"cfp1 parcel"[..]));
+        assert_eq!(with_names(&[], b"cfp1 parcel"), b"cfp1 parcel");
+        assert_eq!(split_names(b"cfp1 parcel"), (Vec::new(), &b"cfp1 parcel"[..]));
+        for cut in 0..bytes.len() - 11 {
+            assert_eq!(split_names(&bytes[..cut]), (Vec::new(), &bytes[..cut]));
+        }
+        assert_ne!(names[0], names[1]);
+        assert!(names[0].to_string().starts_with("7692c3ad3540bb80"), "{}", names[0]);
+    }
 }

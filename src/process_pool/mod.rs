@@ -42,7 +42,7 @@ pub use stats::{ProcessPoolStats, WorkerState, WorkerStats};
 pub use worker::entry::init;
 pub use worker::main::{is_worker, works_for};
 
-use crate::blob::{Blob, Content, LARGE};
+use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
 use crate::executor::{Executor, Shutdown, StillBusy, Task};
 use parent::pool::Pool;
@@ -237,9 +237,18 @@ impl fmt::Debug for ProcessPoolExecutor {
 
 /// Bytes that workers can map; on the heap, where they are few or the system refuses such memory.
 pub(crate) fn blob_of(bytes: Vec<u8>, children: Vec<Arc<Blob>>) -> Blob {
-    let sealed = if bytes.len() < LARGE { None } else { SealedMemory::of_bytes(&bytes).ok() };
-    let content = sealed.map_or_else(|| Content::Heap(bytes), |memory| Content::Sealed(Box::new(memory)));
-    Blob::new(content, children)
+    Blob::new(seal(&bytes).unwrap_or(Content::Heap(bytes)), children)
+}
+
+/// The same, of bytes that came from elsewhere.
+pub(crate) fn blob_arrived(id: BlobId, bytes: &[u8], children: Vec<Arc<Blob>>) -> Blob {
+    Blob::arrived(id, seal(bytes).unwrap_or_else(|| Content::Heap(bytes.to_vec())), children)
+}
+
+fn seal(bytes: &[u8]) -> Option<Content> {
+    let is_large = bytes.len() >= LARGE;
+    let sealed = is_large.then(|| SealedMemory::of_bytes(bytes))?.ok()?;
+    Some(Content::Sealed(Box::new(sealed)))
 }
 
 /// The same, of `len` bytes that `fill` makes of zeros where they stay.

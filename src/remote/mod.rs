@@ -69,7 +69,7 @@ pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mu
     outcome::begin(parts.as_ref().ok().map(|parts| &parts.header), reply);
     let resolved = parts.and_then(|Parts { header, argument, blobs: (blobs, count) }| {
         let resolve = |offset: Offset| offset.resolve().map_err(|Elsewhere| BadParcel::NoCode);
-        let held: Vec<Held> = read_blobs(blobs, count)?.into_iter().map(blob::hold).collect();
+        let held: Vec<Held> = read_blobs(blobs, count, &[])?.into_iter().map(blob::hold).collect();
         Ok((resolve(header.route.runner)?, resolve(header.route.function)?, argument, held))
     });
     match resolved {

@@ -129,7 +129,8 @@ fn read_carrying<R: DeserializeOwned>(mut rest: Arrived<'_>) -> Result<R, TaskEr
     let count = u32::from_le_bytes(count.try_into().map_err(|_| cut())?);
     let (value, blobs) = rest.split(len).ok_or_else(cut)?;
     let blobs = blobs.front(blobs.len()).ok_or_else(cut)?.0;
-    let _held: Vec<Held> = read_blobs(blobs, count).map_err(|_| cut())?.into_iter().map(blob::hold).collect();
+    let _held: Vec<Held> =
+        read_blobs(blobs, count, &[]).map_err(|_| cut())?.into_iter().map(blob::hold).collect();
     read_value(value)
 }
 

@@ -9,7 +9,7 @@
 //! *attempt* says which try this is, so that a transport which delivers twice, late or to the wrong door is noticed.
 //! The *runner* is the compiled code that decodes the argument, calls the function and encodes the result: it alone
 //! knows the types. The *blobs* are those that the argument carries, each behind its *children*, those that lie in it; a pool,
-//! which sends blobs by themselves, puts none into its parcels.
+//! which sends blobs by themselves, puts none into its parcels, and another transport may take the large ones out.
 
 use super::codec::Arrived;
 use super::function::{Fingerprint, Offset};
@@ -17,7 +17,7 @@ use super::reply::ReturnAddress;
 use crate::blob::{Blob, BlobId, Content};
 use crate::error::{CodecError, Rejected, Stage, TaskError};
 use crate::id::FutureId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -56,12 +56,30 @@ impl Parcel {
     ///
     /// [`TaskError::Codec`] at [`Stage::Parcel`], or
     /// [`Rejected::ForeignBuild`].
-    pub fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, TaskError> {
-        let Parts { header, argument, blobs: (blobs, count) } = Parts::read(&bytes)?;
-        let (blobs, end) = (read_blobs(blobs, count)?, Header::LEN + argument.len());
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, TaskError> {
+        Parcel::with_blobs(bytes, Vec::new())
+    }
+
+    /// Reads the bytes of one that these were taken out of by [`take_blobs`](Self::take_blobs).
+    pub(crate) fn with_blobs(mut bytes: Vec<u8>, mut blobs: Vec<Arc<Blob>>) -> Result<Self, TaskError> {
+        let Parts { header, argument, blobs: (by_value, count) } = Parts::read(&bytes)?;
+        let (by_value, end) = (read_blobs(by_value, count, &blobs)?, Header::LEN + argument.len());
+        blobs.extend(by_value);
         bytes.truncate(end);
         Header::set_blobs(&mut bytes, 0);
         Ok(Parcel { attempt: header.attempt, bytes, blobs, whole: OnceLock::new() })
+    }
+
+    /// Takes blobs out of it: those of at least so many bytes, and whatever lies in them. They are in the order of the parcel, each
+    /// behind those that lie in it.
+    pub(crate) fn take_blobs(&mut self, least: usize) -> Vec<Arc<Blob>> {
+        let is_large = |blob: &&Arc<Blob>| blob.bytes().len() >= least;
+        let large = self.blobs.iter().filter(is_large);
+        let apart: BTreeSet<BlobId> =
+            large.flat_map(|blob| blob.children().iter().chain([blob])).map(|blob| blob.id()).collect();
+        let (taken, left) = self.blobs.drain(..).partition(|blob| apart.contains(&blob.id()));
+        (self.blobs, self.whole) = (left, OnceLock::new());
+        taken
     }
 
     /// Makes it the next attempt of the same task.
@@ -114,8 +132,8 @@ impl Parcel {
     }
 }
 
-/// A blob by value, in a parcel or in a reply.
-pub(super) fn write_blob(blob: &Blob, out: &mut Vec<u8>) {
+/// A blob by value: in a parcel, in a reply, or by itself.
+pub(crate) fn write_blob(blob: &Blob, out: &mut Vec<u8>) {
     out.extend_from_slice(&blob.id().to_bytes());
     out.extend_from_slice(&(blob.children().len() as u32).to_le_bytes());
     blob.children().iter().for_each(|child| out.extend_from_slice(&child.id().to_bytes()));
@@ -123,11 +141,37 @@ pub(super) fn write_blob(blob: &Blob, out: &mut Vec<u8>) {
     out.extend_from_slice(blob.bytes());
 }
 
-/// Reads what `write_blob` wrote: all of these bytes. It takes memory in proportion to them, whatever they say.
-pub(super) fn read_blobs(mut bytes: &[u8], count: u32) -> Result<Vec<Arc<Blob>>, BadParcel> {
+/// Reads what `write_blob` wrote, behind one another: all of these bytes. What lies in a blob is before it, or among the `known`. It
+/// takes memory in proportion to the bytes, whatever they say.
+pub(super) fn read_blobs(
+    mut bytes: &[u8],
+    count: u32,
+    known: &[Arc<Blob>],
+) -> Result<Vec<Arc<Blob>>, BadParcel> {
     let mut blobs = Vec::new();
-    let mut known = BTreeMap::new();
+    let mut known: Known = known.iter().map(|blob| (blob.id(), blob.clone())).collect();
     for _ in 0..count {
+        let (WrittenBlob { id, children, content }, rest) = WrittenBlob::read(bytes, &known)?;
+        let blob = Arc::new(Blob::arrived(id, Content::Heap(content.to_vec()), children));
+        known.insert(id, blob.clone());
+        blobs.push(blob);
+        bytes = rest;
+    }
+    if bytes.is_empty() { Ok(blobs) } else { Err(BadParcel::Cut) }
+}
+
+pub(crate) type Known = BTreeMap<BlobId, Arc<Blob>>;
+
+/// A blob as `write_blob` wrote it.
+pub(crate) struct WrittenBlob<'a> {
+    pub(crate) id: BlobId,
+    pub(crate) children: Vec<Arc<Blob>>,
+    pub(crate) content: &'a [u8],
+}
+
+impl<'a> WrittenBlob<'a> {
+    /// Reads the one that `bytes` begin with, and what follows it.
+    pub(crate) fn read(bytes: &'a [u8], known: &Known) -> Result<(Self, &'a [u8]), BadParcel> {
         let (id, rest) = BlobId::read(bytes).ok_or(BadParcel::Cut)?;
         let (number, mut rest) = rest.split_first_chunk().ok_or(BadParcel::Cut)?;
         let mut children = Vec::new();
@@ -139,12 +183,8 @@ pub(super) fn read_blobs(mut bytes: &[u8], count: u32) -> Result<Vec<Arc<Blob>>,
         let (len, rest) = rest.split_first_chunk().ok_or(BadParcel::Cut)?;
         let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| BadParcel::Cut)?;
         let (content, rest) = rest.split_at_checked(len).ok_or(BadParcel::Cut)?;
-        let blob = Arc::new(Blob::arrived(id, Content::Heap(content.to_vec()), children));
-        known.insert(id, blob.clone());
-        blobs.push(blob);
-        bytes = rest;
+        Ok((WrittenBlob { id, children, content }, rest))
     }
-    if bytes.is_empty() { Ok(blobs) } else { Err(BadParcel::Cut) }
 }
 
 /// A parcel as it was read.
@@ -324,19 +364,19 @@ mod tests {
         let (outer, other) = (blob(vec![inner.clone()]), blob(Vec::new()));
         let mut bytes = Vec::new();
         [&inner, &other, &outer].iter().for_each(|blob| write_blob(blob, &mut bytes));
-        let read = read_blobs(&bytes, 3).expect("whole");
+        let read = read_blobs(&bytes, 3, &[]).expect("whole");
         let children: Vec<Vec<_>> =
             read.iter().map(|blob| blob.children().iter().map(|child| child.id()).collect()).collect();
         assert_eq!(children, [vec![], vec![], vec![inner.id()]]);
         assert!(read.iter().all(|blob| blob.bytes() == [7; 3]));
         for cut in 0..bytes.len() {
-            assert_eq!(read_blobs(&bytes[..cut], 3).err(), Some(BadParcel::Cut));
+            assert_eq!(read_blobs(&bytes[..cut], 3, &[]).err(), Some(BadParcel::Cut));
         }
-        assert_eq!(read_blobs(&bytes, 2).err(), Some(BadParcel::Cut));
+        assert_eq!(read_blobs(&bytes, 2, &[]).err(), Some(BadParcel::Cut));
         // One that lies in what comes before it.
         let mut bytes = Vec::new();
         [&outer, &inner].iter().for_each(|blob| write_blob(blob, &mut bytes));
-        assert_eq!(read_blobs(&bytes, 2).err(), Some(BadParcel::Cut));
+        assert_eq!(read_blobs(&bytes, 2, &[]).err(), Some(BadParcel::Cut));
     }
 
     #[test]

@@ -4,8 +4,12 @@
 //! Here are the handles and how serde carries them: as the id of a [`Blob`](crate::blob::Blob). What becomes of blobs is in `blob` and
 //! in the pool of processes. On executors of this process nothing of that happens: a handle is an `Arc`.
 
+#[cfg(feature = "process")]
+mod blob;
 mod bytes;
 mod value;
 
+#[cfg(feature = "process")]
+pub use blob::SharedBlob;
 pub use bytes::SharedBytes;
 pub use value::Shared;

@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "executor",
         ],
     ),
-    ("shared_data", &["sync", "blob", "remote", "process_pool"]),
+    ("shared_data", &["sync", "blob", "error", "remote", "executor", "process_pool"]),
 ];
 
 /// Where `unsafe` may stand. On the side of the threads the scope's lifetime and the end of a thread's stack are the only

@@ -171,6 +171,8 @@ cases! {
         an_argument_of_nobody_is_fenced
         a_result_goes_with_its_reply
         a_result_stays_until_its_own_reply_goes
+        shared_data_stays_until_it_is_removed
+        shared_data_goes_with_its_client
         large_values;
     lives:
         a_life_lasts_while_the_server_does

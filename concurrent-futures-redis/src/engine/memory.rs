@@ -5,7 +5,7 @@ mod link;
 mod world;
 
 use super::{Engine, Fault, Link};
-use crate::wire::{EntryId, Life};
+use crate::wire::{BlobName, EntryId, Life};
 use link::MemoryLink;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet};
@@ -170,6 +170,19 @@ impl MemoryServer {
     /// How many bytes the server holds before it is full; none: without end.
     pub(crate) fn set_memory_limit(&self, bytes: Option<usize>) {
         self.fault(|state| state.memory_limit = bytes);
+    }
+
+    /// How often shared data was put in this life, and asked for.
+    pub(crate) fn blobs(&self) -> (u64, u64) {
+        self.lock()
+            .worlds
+            .values()
+            .fold((0, 0), |(put, got), (_, _, world)| (put + world.blobs_put, got + world.blobs_got))
+    }
+
+    /// Somebody writes to the shared data of all clients by hand.
+    pub(crate) fn change_blobs(&self, change: impl Fn(&mut HashMap<BlobName, Vec<u8>>)) {
+        self.fault(|state| state.worlds.values_mut().for_each(|(_, _, world)| world.change_blobs(&change)));
     }
 
     fn fault(&self, change: impl FnOnce(&mut State)) {

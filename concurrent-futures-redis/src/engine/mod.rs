@@ -10,7 +10,9 @@ pub(crate) mod conformance;
 pub(crate) mod memory;
 pub(crate) mod redis;
 
-use crate::wire::{Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Session, Testimony};
+use crate::wire::{
+    Answer, Attempt, AttemptId, BlobName, Entry, EntryId, Life, Name, NodeInfo, Session, Testimony,
+};
 use std::time::Duration;
 
 /// A server that clients and nodes share.
@@ -135,6 +137,16 @@ pub(crate) trait Link: Send {
     fn get_argument(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault>;
     fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Keeps a client's shared data, until it is removed or the client is gone. `put` before what carries it is submitted. Of a
+    /// client that the server has forgotten it is [`Fault::Fenced`]; a full server takes none.
+    fn put_blob(&mut self, life: &Life, client: &Name, name: BlobName, bytes: &[u8]) -> Result<(), Fault>;
+    /// What lies under that name; whether it is what the name says, the caller looks.
+    fn get_blob(&mut self, life: &Life, client: &Name, name: BlobName) -> Result<Option<Vec<u8>>, Fault>;
+    /// How many bytes lie under each of these names.
+    fn measure_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<Vec<u64>, Fault>;
+    /// It may not be said that the life is over, when nothing is there any more.
+    fn remove_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<(), Fault>;
 
     /// Names this connection at the server, for `end_connection`.
     fn connection(&mut self) -> Result<ConnectionId, Fault>;

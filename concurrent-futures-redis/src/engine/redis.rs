@@ -12,6 +12,7 @@
 //! | `…:client:<c>` | hash: session, time to live, up to where it has read; there while the client lives |
 //! | `…:replies:<c>` | stream: its answers |
 //! | `…:args:<c>`, `…:results:<c>` | hashes: values beside the stream, by `seq/attempt` |
+//! | `…:blobs:<c>` | hash: shared data that its tasks carry, by its hash |
 //! | `…:limit:<n>` | hash: up to where (`m`) and how many more (`credit`) a node may have begun |
 //! | `…:joined` | hash: nodes that joined in this life: the lease, behind `buried ` once they are |
 //! | `…:buried:<n>` | there for a lease after a node was buried |

@@ -2,9 +2,10 @@
 //! C1 to C5 of `PROTOCOL.md`, for the threads that talk to the server.
 
 use super::hear::Heard;
+use super::out::Out;
 use crate::engine::Witness;
-use crate::wire::{Answer, AttemptId, EntryId, Kind, Name};
-use concurrent_futures::{FutureId, Parcel, State, Task, TaskError, WorkerLost};
+use crate::wire::{Answer, AttemptId, EntryId, Kind, Name, len_with_names};
+use concurrent_futures::{FutureId, Parcel, SharedBlob, State, Task, TaskError, WorkerLost};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +21,8 @@ pub(super) struct Book {
     /// What is to be submitted; some have left the table since.
     queue: VecDeque<u64>,
     queued: usize,
-    /// How many bytes of arguments are not queued: on the server, or on their way there.
-    bytes_out: usize,
+    /// What is not queued: on the server, or on its way there.
+    out: Out,
     next: u64,
     /// The last answer of this life that was looked at: what lies before it was too.
     mark: EntryId,
@@ -46,6 +47,8 @@ pub(super) struct Totals {
 struct Record {
     task: Task,
     parcel: Arc<Parcel>,
+    /// What it shares with others and the parcel doesn't have.
+    shared: Arc<[SharedBlob]>,
     attempt: u32,
     retries: u32,
     place: Place,
@@ -77,12 +80,20 @@ pub(super) struct Outgoing {
     pub(super) id: AttemptId,
     pub(super) time_limit: Option<Duration>,
     pub(super) parcel: Arc<Parcel>,
+    pub(super) shared: Arc<[SharedBlob]>,
 }
 
 /// A task that is over: what is to be done without the lock, since it runs the user's callbacks.
 pub(super) enum Ended {
     Reply(Task, Vec<u8>),
     Error(Task, TaskError),
+}
+
+impl Record {
+    /// How many bytes of its own go to the server.
+    fn len(&self) -> usize {
+        len_with_names(self.shared.len(), self.parcel.as_bytes().len())
+    }
 }
 
 impl Book {
@@ -94,7 +105,7 @@ impl Book {
             by_id: HashMap::new(),
             queue: VecDeque::new(),
             queued: 0,
-            bytes_out: 0,
+            out: Out::default(),
             next: 1,
             mark: EntryId::ZERO,
             known: HashSet::new(),
@@ -127,12 +138,14 @@ impl Book {
 
     // ---- in -----------------------------------------------------------------------------------------
 
-    pub(super) fn enter(&mut self, task: Task, parcel: Parcel) {
+    /// A task, and what was taken out of its parcel.
+    pub(super) fn enter(&mut self, task: Task, parcel: Parcel, shared: Vec<SharedBlob>) {
         let seq = self.next;
         self.next += 1;
         let retries = task.options().get_retries();
         self.by_id.insert(task.id(), seq);
-        let record = Record { task, parcel: Arc::new(parcel), attempt: 1, retries, place: Place::Queued };
+        let (parcel, shared) = (Arc::new(parcel), shared.into());
+        let record = Record { task, parcel, shared, attempt: 1, retries, place: Place::Queued };
         self.tasks.insert(seq, record);
         self.queue.push_back(seq);
         self.queued += 1;
@@ -148,20 +161,21 @@ impl Book {
             let Some(record) = self.tasks.get_mut(&seq).filter(|record| record.place == Place::Queued) else {
                 continue;
             };
-            let len = record.parcel.as_bytes().len();
+            let len = record.len();
             let is_too_large = !batch.is_empty() && size + len > bytes;
-            if is_too_large || self.bytes_out > 0 && self.bytes_out + len > window {
+            if is_too_large || !self.out.fits(len, &record.shared, window) {
                 self.queue.push_front(seq);
                 break;
             }
             size += len;
-            self.bytes_out += len;
+            self.out.add(len, &record.shared);
             record.place = Place::Unsure;
             self.queued -= 1;
             batch.push(Outgoing {
                 id: AttemptId { client: self.client.clone(), seq, attempt: record.attempt },
                 time_limit: record.task.options().get_timeout(),
                 parcel: record.parcel.clone(),
+                shared: record.shared.clone(),
             });
         }
         batch
@@ -263,7 +277,7 @@ impl Book {
             && record.place != Place::Queued
         {
             record.place = Place::Queued;
-            self.bytes_out -= record.parcel.as_bytes().len();
+            self.out.remove(record.len(), &record.shared);
             self.queue.push_front(seq);
             self.queued += 1;
         }
@@ -275,7 +289,7 @@ impl Book {
         if record.place == Place::Queued {
             self.queued -= 1;
         } else {
-            self.bytes_out -= record.parcel.as_bytes().len();
+            self.out.remove(record.len(), &record.shared);
         }
         Some(record)
     }

@@ -5,12 +5,15 @@ use super::options::Options;
 use crate::engine::{Engine, Fault, Link};
 use crate::logging;
 use crate::secret::Secret;
-use crate::wire::{Life, MOST_BYTES, Name, NodeInfo, Session};
-use concurrent_futures::{Broken, Registration, Rejected, Shutdown, Task, TaskError, remote};
+use crate::wire::{Life, MOST_BYTES, Name, NodeInfo, SHARED, Session};
+use concurrent_futures::{Broken, Registration, Rejected, SharedBlob, Shutdown, Task, TaskError, remote};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
+
+/// Room for the names before a parcel, and for the ids before shared data.
+const AROUND: u64 = 1 << 20;
 
 pub(super) struct Client {
     pub(super) engine: Arc<dyn Engine>,
@@ -204,14 +207,15 @@ impl Client {
             return refuse(task, error);
         }
         // `Serialize` is the user's, and no lock is held while it runs.
-        let parcel = match task.encode_once() {
+        let mut parcel = match task.encode_once() {
             Ok(parcel) => parcel,
             Err(error) => return refuse(task, error),
         };
-        if parcel.as_bytes().len() as u64 > MOST_BYTES {
+        let shared = parcel.take_shared(SHARED);
+        let lens = shared.iter().map(SharedBlob::len).chain([parcel.as_bytes().len()]);
+        if let Some(len) = lens.max().filter(|len| *len as u64 > MOST_BYTES - AROUND) {
             let why = format!(
-                "its argument has {} bytes, and a value on the server may have 512 MB; pass a path or the name of an object",
-                parcel.as_bytes().len()
+                "its argument has {len} bytes, and a value on the server may have 512 MB; pass a path or the name of an object"
             );
             let stage = concurrent_futures::Stage::EncodeArgument;
             return refuse(task, TaskError::Codec(concurrent_futures::CodecError::new(stage, why)));
@@ -223,7 +227,7 @@ impl Client {
         match state.refusal() {
             None => {
                 let was_idle = state.book.queued() == 0;
-                state.book.enter(task, parcel);
+                state.book.enter(task, parcel, shared);
                 drop(state);
                 if was_idle {
                     self.bells.ship.notify_one();

@@ -9,12 +9,14 @@
 //! `book.rs` is the table and the rules, without input or output. Three threads talk to the server, each by a connection of
 //! its own (`ship.rs`, `hear.rs`, `keep.rs`), and meet in `client.rs`.
 
+mod blobs;
 mod book;
 mod carrier;
 mod client;
 mod hear;
 mod keep;
 pub(crate) mod options;
+mod out;
 mod ship;
 mod stats;
 #[cfg(test)]
@@ -112,6 +114,10 @@ impl RedisExecutorBuilder {
 
     /// How many bytes of arguments of this client are on the server or with nodes at once; 32 MiB by default. The rest waits here.
     /// A task whose argument alone has more goes by itself, when nothing else is out. Encoded sizes count.
+    ///
+    /// [`Shared`](concurrent_futures::Shared) and [`SharedBytes`](concurrent_futures::SharedBytes) of 64 KiB and more count once, however
+    /// many tasks carry them, and hold back only tasks that would bring more of them: a table that is larger than `n` is sent, and
+    /// any number of tasks with it.
     ///
     /// It bounds what this client adds to the server's memory. When that is full all the same, because of other clients or other
     /// programs, submitting waits; results are taken in any case.

@@ -1,12 +1,14 @@
 //! The thread that submits: from the queue into the stream, many at a time.
 
+use super::blobs::Blobs;
 use super::book::Outgoing;
 use super::client::{Client, State, Up};
 use super::options::most_entries;
 use crate::engine::{Fault, Link};
-use crate::wire::{Attempt, Payload};
+use crate::wire::{Attempt, Payload, with_names};
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tasks in one SUBMIT.
 const BATCH: usize = 256;
@@ -22,8 +24,9 @@ const FULL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs until the client is over.
 pub(super) fn run(client: &Client) {
+    let mut blobs = Blobs::default();
     while let Some(up) = client.await_up() {
-        let served = client.engine.connect().and_then(|mut link| serve(client, &up, &mut *link));
+        let served = client.engine.connect().and_then(|mut link| serve(client, &up, &mut *link, &mut blobs));
         if let Err(fault) = served {
             client.lost(up.number, &fault);
         }
@@ -31,11 +34,23 @@ pub(super) fn run(client: &Client) {
 }
 
 /// Submits by this connection; returns when another one has taken its place.
-fn serve(client: &Client, up: &Up, link: &mut dyn Link) -> Result<(), Fault> {
-    while let Some(batch) = next_batch(client, up) {
-        let attempts = attempts(client, up, link, &batch)?;
-        let most = most_entries(client.lock().slots(client.build()));
-        match link.submit(&up.life, most, &attempts) {
+fn serve(client: &Client, up: &Up, link: &mut dyn Link, blobs: &mut Blobs) -> Result<(), Fault> {
+    // After a break it is not known what became of what was put.
+    let mut next_look = (!blobs.is_empty()).then(Instant::now);
+    while let Some(batch) = next_batch(client, up, next_look) {
+        if next_look.is_some_and(|next_look| Instant::now() >= next_look) {
+            let name = client.lock().book.client().clone();
+            blobs.look_after(&up.life, &name, link)?;
+            next_look = None;
+        }
+        let submitted = attempts(client, up, link, blobs, &batch).and_then(|attempts| {
+            let most = most_entries(client.lock().slots(client.build()));
+            if attempts.is_empty() { Ok(Vec::new()) } else { link.submit(&up.life, most, &attempts) }
+        });
+        if next_look.is_none() && !blobs.is_empty() {
+            next_look = Some(Instant::now() + client.options.beat());
+        }
+        match submitted {
             Ok(entries) => {
                 let mut state = client.lock();
                 // After a break the SCAN has said where they are.
@@ -59,8 +74,8 @@ fn serve(client: &Client, up: &Up, link: &mut dyn Link) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits for tasks and for room in the window. `None` when this connection is over.
-fn next_batch(client: &Client, up: &Up) -> Option<Vec<Outgoing>> {
+/// Waits for tasks and for room in the window; not beyond `until`, when there may be none. `None` when this connection is over.
+fn next_batch(client: &Client, up: &Up, until: Option<Instant>) -> Option<Vec<Outgoing>> {
     let mut state = client.lock();
     loop {
         if state.is_over() || !state.is_up(up.number) {
@@ -73,10 +88,12 @@ fn next_batch(client: &Client, up: &Up) -> Option<Vec<Outgoing>> {
             continue;
         }
         let batch = take(client, &mut state);
-        if !batch.is_empty() {
-            return Some(batch);
+        match until {
+            _ if !batch.is_empty() => return Some(batch),
+            Some(until) if Instant::now() >= until => return Some(batch),
+            Some(until) => drop(client.bells.ship.wait_until(&mut state, until)),
+            None => client.bells.ship.wait(&mut state),
         }
-        client.bells.ship.wait(&mut state);
     }
 }
 
@@ -86,21 +103,28 @@ fn take(client: &Client, state: &mut State) -> Vec<Outgoing> {
     state.book.take_batch(room as usize, BATCH_BYTES, client.options.window_bytes)
 }
 
-/// As the stream gets them; large arguments are put beside it first.
+/// As the stream gets them; what they share and large arguments are put beside it first.
 fn attempts(
     client: &Client,
     up: &Up,
     link: &mut dyn Link,
+    blobs: &mut Blobs,
     batch: &[Outgoing],
 ) -> Result<Vec<Attempt>, Fault> {
     let mut attempts = Vec::with_capacity(batch.len());
     for outgoing in batch {
-        let bytes = outgoing.parcel.as_bytes();
+        let bytes = match &outgoing.shared[..] {
+            [] => Cow::from(outgoing.parcel.as_bytes()),
+            shared => {
+                let names = blobs.put(&up.life, &outgoing.id.client, shared, link)?;
+                Cow::from(with_names(&names, outgoing.parcel.as_bytes()))
+            }
+        };
         let parcel = if bytes.len() > INLINE {
-            link.put_argument(&up.life, &outgoing.id, bytes)?;
+            link.put_argument(&up.life, &outgoing.id, &bytes)?;
             Payload::Beside
         } else {
-            Payload::Inline(Arc::from(bytes))
+            Payload::Inline(Arc::from(&*bytes))
         };
         let mut attempt = Attempt {
             id: outgoing.id.clone(),
@@ -110,7 +134,7 @@ fn attempts(
             seal: Vec::new(),
         };
         if let Some(secret) = &client.secret {
-            attempt.seal = secret.of_attempt(&up.life, &attempt, bytes);
+            attempt.seal = secret.of_attempt(&up.life, &attempt, &bytes);
         }
         attempts.push(attempt);
     }

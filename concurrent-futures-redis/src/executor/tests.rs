@@ -25,7 +25,7 @@ fn enter(book: &mut Book, retries: u32) -> Future<u32> {
     let mut task = task.with_options(TaskOptions::new().retries(retries));
     let parcel = task.encode_once().expect("a number can be encoded");
     assert!(task.start());
-    book.enter(task, parcel);
+    book.enter(task, parcel, Vec::new());
     future
 }
 

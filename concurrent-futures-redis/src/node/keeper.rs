@@ -169,6 +169,7 @@ impl Keeper {
         };
         self.shared.bells.stepper.notify_all();
         self.shared.bells.warden.notify_all();
+        self.shared.blobs.lock().trim(settings.lease, sent);
         for handle in killed {
             logging::info(format_args!("a task is ended whose client is gone: {}", handle.kill()));
         }

@@ -13,6 +13,7 @@
 mod ahead;
 mod args;
 mod awaited;
+mod blobs;
 mod builder;
 mod error;
 mod fetcher;

@@ -1,16 +1,18 @@
 //! How what has begun gets into the local pool, and what its end is to its client.
 
 use super::awaited::when_done;
+use super::blobs::Unusable;
 use super::forward::forward;
 use super::shared::{Load, Shared};
 use super::work::{Outcome, Token, Why};
 use crate::logging;
-use crate::wire::{Attempt, Kind, Life, Payload};
+use crate::wire::{Attempt, BlobName, Kind, Life, Payload, split_names};
 use concurrent_futures::remote::{Reply, ReturnAddress};
 use concurrent_futures::{
     CodecError, Executor as _, Parcel, Rejected, Stage, TaskError, TaskOptions, Unsupported, WorkerDied,
 };
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Starts what has begun; what lies beside the stream goes by the loader. Without a lock: the pool runs callbacks here.
 pub(super) fn start_all(shared: &Arc<Shared>, loads: Vec<Load>) {
@@ -18,15 +20,20 @@ pub(super) fn start_all(shared: &Arc<Shared>, loads: Vec<Load>) {
         if let Payload::Inline(bytes) = &load.attempt.parcel {
             start(shared, &load, bytes.to_vec());
         } else {
-            shared.lock().loads.push_back(load);
-            shared.bells.loader.notify_all();
+            fetch(shared, load);
         }
     }
 }
 
+/// Has the loader fetch what is still missing.
+fn fetch(shared: &Shared, load: Load) {
+    shared.lock().loads.push_back(load);
+    shared.bells.loader.notify_all();
+}
+
 /// Gives a parcel to the local pool.
 pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
-    let Load { token, attempt, life } = load;
+    let Load { token, attempt, life, .. } = load;
     let token = *token;
     if !is_genuine(shared, life, attempt, &parcel) {
         logging::warn(format_args!(
@@ -44,7 +51,14 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
     }
     let killed = shared.lock().work.start(token);
     let Some(killed) = killed else { return };
-    let parcel = match Parcel::from_bytes(parcel) {
+    let (names, _) = split_names(&parcel);
+    let blobs = shared.blobs.lock().find_all(&names, Instant::now());
+    let Some(blobs) = blobs else {
+        let (attempt, life) = (attempt.clone(), life.clone());
+        return fetch(shared, Load { token, attempt, life, parcel: Some(parcel) });
+    };
+    let parcel = if names.is_empty() { parcel } else { split_names(&parcel).1.to_vec() };
+    let parcel = match Parcel::with_shared(parcel, &blobs) {
         Ok(parcel) => parcel,
         Err(error) => return shared.end(token, verdict(nobody(), error)),
     };
@@ -76,6 +90,17 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
     if killed.is_some() {
         handle.kill();
     }
+}
+
+/// Answers that an attempt can't be run because of data that it shares. Nothing of it has begun.
+pub(super) fn refuse(shared: &Shared, token: Token, attempt: &Attempt, name: BlobName, why: &Unusable) {
+    let id = &attempt.id;
+    let told = format!(
+        "nothing of the task was run (number {} of {}, attempt {}): the shared data {name} that it carries {why}",
+        id.seq, id.client, id.attempt
+    );
+    logging::warn(format_args!("{told}"));
+    shared.end(token, verdict(nobody(), TaskError::Codec(CodecError::new(Stage::DecodeArgument, told))));
 }
 
 /// What the end of a task is to its client.

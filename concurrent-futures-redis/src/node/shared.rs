@@ -5,6 +5,7 @@
 
 use super::RedisNodeStats;
 use super::ahead::{Ahead, Begun};
+use super::blobs::Blobs;
 use super::pace::Pace;
 use super::recent::Recent;
 use super::work::{Outcome, Token, Why, Work};
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     pub(super) pool: ProcessPoolExecutor,
     pub(super) reconnects: Arc<AtomicU64>,
     state: Mutex<State>,
+    /// Not under the lock of all else: whoever drops the last of something unmaps it.
+    pub(super) blobs: Mutex<Blobs>,
     pub(super) bells: Bells,
 }
 
@@ -96,6 +99,8 @@ pub(super) struct Load {
     pub(super) token: Token,
     pub(super) attempt: Attempt,
     pub(super) life: Life,
+    /// The argument, if it is there and only what it shares with others is missing.
+    pub(super) parcel: Option<Vec<u8>>,
 }
 
 pub(super) struct State {
@@ -153,7 +158,8 @@ impl Shared {
             broken: None,
         };
         let (reconnects, bells) = (Arc::default(), Bells::default());
-        Arc::new(Shared { settings, engine, pool, reconnects, state: Mutex::new(state), bells })
+        let (state, blobs) = (Mutex::new(state), Mutex::default());
+        Arc::new(Shared { settings, engine, pool, reconnects, state, blobs, bells })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -306,7 +312,7 @@ impl State {
             .map(|Begun { entry, is_killed }| {
                 let killed = is_killed.then_some(Why::Ordered);
                 let token = self.work.begin(entry.attempt.id.clone(), entry.id, killed, now);
-                Load { token, attempt: entry.attempt, life: life.clone() }
+                Load { token, attempt: entry.attempt, life: life.clone(), parcel: None }
             })
             .collect()
     }

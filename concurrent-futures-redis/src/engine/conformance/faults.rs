@@ -3,7 +3,7 @@
 use super::Harness;
 use super::actors::{LONG, MANY, SHORT, WAIT, attempt, begins, done, enter, id, ids, node, place, seqs};
 use crate::engine::{Fault, Order, Step};
-use crate::wire::{EntryId, Kind, Testimony};
+use crate::wire::{BlobName, EntryId, Kind, Testimony};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -76,6 +76,7 @@ pub(super) fn a_full_server_is_emptied(harness: &dyn Harness) {
     harness.set_full(true);
     assert_eq!(it.link.submit(&it.life, MANY, &[attempt("c", 5, session)]), Err(Fault::Full));
     assert_eq!(it.link.put_argument(&it.life, &id("c", 5), b"x"), Err(Fault::Full));
+    assert_eq!(it.link.put_blob(&it.life, &"c".into(), BlobName::of(b"x"), b"x"), Err(Fault::Full));
     // Its answer is what makes room.
     assert_eq!(it.link.put_result(&it.life, &id("c", 1), b"x"), Ok(()));
     assert_eq!(it.link.get_result(&it.life, &id("c", 1)), Ok(Some(b"x".to_vec())));

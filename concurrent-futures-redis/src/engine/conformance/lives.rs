@@ -3,7 +3,7 @@
 use super::Harness;
 use super::actors::{Actor, LONG, MANY, NOW, attempt, enter, enter_as, id, node};
 use crate::engine::{Fault, Order, Step};
-use crate::wire::{Answer, AttemptId, EntryId, Kind, Life, Payload, Session, Testimony};
+use crate::wire::{Answer, AttemptId, BlobName, EntryId, Kind, Life, Payload, Session, Testimony};
 
 pub(super) fn a_life_lasts_while_the_server_does(harness: &dyn Harness) {
     let mut it = enter(harness);
@@ -67,6 +67,10 @@ pub(super) fn every_step_says_that_the_life_is_over(harness: &dyn Harness) {
         assert!(Actor::is_over(link.get_argument(old, &one)), "get_argument");
         assert!(Actor::is_over(link.put_result(old, &one, b"x")), "put_result");
         assert!(Actor::is_over(link.get_result(old, &one)), "get_result");
+        let blob = BlobName::of(b"x");
+        assert!(Actor::is_over(link.put_blob(old, &c, blob, b"x")), "put_blob");
+        assert!(Actor::is_over(link.get_blob(old, &c, blob)), "get_blob");
+        assert!(Actor::is_over(link.measure_blobs(old, &c, &[blob])), "measure_blobs");
         assert!(Actor::is_over(link.bury(old)), "bury");
         assert!(Actor::is_over(link.open_session(old, &c, LONG)), "open_session");
         assert!(Actor::is_over(link.submit(old, MANY, &[attempt("c", 1, Session(1))])), "submit");

@@ -1,9 +1,9 @@
 //! Values beside the stream.
 
 use super::Harness;
-use super::actors::{Actor, LONG, MANY, attempt, done, enter, id, place};
+use super::actors::{Actor, LONG, MANY, SHORT, attempt, done, enter, id, place, until};
 use crate::engine::{Fault, Step};
-use crate::wire::{Answer, Attempt, EntryId, Payload, Session};
+use crate::wire::{Answer, Attempt, BlobName, EntryId, Name, Payload, Session};
 
 /// A task whose argument lies beside.
 fn submit_beside(it: &mut Actor) -> EntryId {
@@ -111,6 +111,41 @@ pub(super) fn a_result_stays_until_its_own_reply_goes(harness: &dyn Harness) {
     assert_eq!(there(&mut it), [false, true, false]);
     it.link.leave_client(&it.life, &"c".into()).unwrap();
     assert_eq!(there(&mut it), [false; 3]);
+}
+
+pub(super) fn shared_data_stays_until_it_is_removed(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let (client, [one, other]) = (Name::from("c"), [b"one", b"two"].map(|bytes| BlobName::of(bytes)));
+    it.open("c");
+    it.link.put_blob(&it.life, &client, one, b"one").unwrap();
+    it.link.put_blob(&it.life, &client, other, b"another").unwrap();
+    assert_eq!(it.link.measure_blobs(&it.life, &client, &[other, one]), Ok(vec![7, 3]));
+    submit_beside(&mut it);
+    let entries = it.fetch("n", 1);
+    it.step("n", Step { answers: vec![done(&entries[0])], ..Step::default() });
+    assert_eq!(it.link.get_blob(&it.life, &client, one), Ok(Some(b"one".to_vec())));
+    assert_eq!(it.link.get_blob(&it.life, &"d".into(), one), Ok(None));
+    it.link.remove_blobs(&it.life, &client, &[one, BlobName::of(b"none")]).unwrap();
+    assert_eq!(it.link.get_blob(&it.life, &client, one), Ok(None));
+    assert_eq!(it.link.measure_blobs(&it.life, &client, &[one, other]), Ok(vec![0, 7]));
+}
+
+pub(super) fn shared_data_goes_with_its_client(harness: &dyn Harness) {
+    let mut it = enter(harness);
+    let (client, name) = (Name::from("c"), BlobName::of(b"x"));
+    assert_eq!(it.link.put_blob(&it.life, &client, name, b"x"), Err(Fault::Fenced));
+    it.open("c");
+    it.link.put_blob(&it.life, &client, name, b"x").unwrap();
+    it.link.leave_client(&it.life, &client).unwrap();
+    assert_eq!(it.link.get_blob(&it.life, &client, name), Ok(None));
+    it.link.open_session(&it.life, &client, SHORT).unwrap();
+    it.link.put_blob(&it.life, &client, name, b"x").unwrap();
+    // It lives as long as the client says that it does, and no longer.
+    it.link.beat_client(&it.life, &client, LONG).unwrap();
+    std::thread::park_timeout(SHORT * 2);
+    assert_eq!(it.link.measure_blobs(&it.life, &client, &[name]), Ok(vec![1]));
+    it.link.beat_client(&it.life, &client, SHORT).unwrap();
+    until("it is gone", || it.link.measure_blobs(&it.life, &client, &[name]) == Ok(vec![0]));
 }
 
 pub(super) fn large_values(harness: &dyn Harness) {

@@ -5,7 +5,9 @@ use super::{Clock, Fate, MemoryServer, Place, State};
 use crate::engine::{
     ClientBeat, ConnectionId, Fault, Link, NodeBeat, Order, Step, Stepped, Witness, check_name,
 };
-use crate::wire::{Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Session, Testimony};
+use crate::wire::{
+    Answer, Attempt, AttemptId, BlobName, Entry, EntryId, Life, Name, NodeInfo, Session, Testimony,
+};
 use std::time::{Duration, Instant};
 
 pub(super) struct MemoryLink {
@@ -162,6 +164,25 @@ impl Link for MemoryLink {
 
     fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
         self.within(life, |it| Ok(it.world.get_result(id)))
+    }
+
+    fn put_blob(&mut self, life: &Life, client: &Name, name: BlobName, bytes: &[u8]) -> Result<(), Fault> {
+        self.within_memory(life, |it| it.world.put_blob(client, name, bytes))
+    }
+
+    fn get_blob(&mut self, life: &Life, client: &Name, name: BlobName) -> Result<Option<Vec<u8>>, Fault> {
+        self.within(life, |it| Ok(it.world.get_blob(client, name)))
+    }
+
+    fn measure_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<Vec<u64>, Fault> {
+        self.within(life, |it| Ok(names.iter().map(|name| it.world.measure_blob(client, *name)).collect()))
+    }
+
+    fn remove_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<(), Fault> {
+        self.within(life, |it| {
+            names.iter().for_each(|name| it.world.remove_blob(client, *name));
+            Ok(())
+        })
     }
 
     fn connection(&mut self) -> Result<ConnectionId, Fault> {

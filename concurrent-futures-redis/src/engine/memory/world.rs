@@ -3,7 +3,7 @@
 use super::Clock;
 use crate::engine::{ClientBeat, Fault, NodeBeat, Order, Step, Stepped, Witness};
 use crate::wire::{
-    Answer, Attempt, AttemptId, Entry, EntryId, Kind, Name, NodeInfo, Payload, Session, Testimony,
+    Answer, Attempt, AttemptId, BlobName, Entry, EntryId, Kind, Name, NodeInfo, Payload, Session, Testimony,
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -37,6 +37,9 @@ pub(super) struct World {
     testimonies: BTreeMap<Name, Testimony>,
     orders: VecDeque<(EntryId, Order)>,
     last_order: EntryId,
+    /// How often shared data was put, and asked for.
+    pub(super) blobs_put: u64,
+    pub(super) blobs_got: u64,
 }
 
 struct Client {
@@ -48,6 +51,7 @@ struct Client {
     replies: BTreeMap<EntryId, Option<Answer>>,
     arguments: HashMap<(u64, u32), Vec<u8>>,
     results: HashMap<(u64, u32), Vec<u8>>,
+    blobs: HashMap<BlobName, Vec<u8>>,
 }
 
 struct Joined {
@@ -78,7 +82,7 @@ impl World {
                 client.replies.values().flatten().map(|answer| 64 + inline(&answer.reply)).sum::<usize>();
             let beside =
                 client.arguments.values().chain(client.results.values()).map(Vec::len).sum::<usize>();
-            replies + beside
+            replies + beside + client.blobs.values().map(Vec::len).sum::<usize>()
         };
         entries + self.clients.values().map(of_client).sum::<usize>()
     }
@@ -105,6 +109,34 @@ impl World {
         self.clients.get(&id.client)?.results.get(&part(id)).cloned()
     }
 
+    pub(super) fn put_blob(&mut self, client: &Name, name: BlobName, bytes: &[u8]) -> Result<(), Fault> {
+        let client = self.clients.get_mut(client).ok_or(Fault::Fenced)?;
+        client.blobs.insert(name, bytes.to_vec());
+        self.blobs_put += 1;
+        Ok(())
+    }
+
+    pub(super) fn get_blob(&mut self, client: &Name, name: BlobName) -> Option<Vec<u8>> {
+        self.blobs_got += 1;
+        self.clients.get(client)?.blobs.get(&name).cloned()
+    }
+
+    pub(super) fn measure_blob(&self, client: &Name, name: BlobName) -> u64 {
+        let bytes = self.clients.get(client).and_then(|client| client.blobs.get(&name));
+        bytes.map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    pub(super) fn remove_blob(&mut self, client: &Name, name: BlobName) {
+        if let Some(client) = self.clients.get_mut(client) {
+            client.blobs.remove(&name);
+        }
+    }
+
+    /// Changes each client's shared data.
+    pub(super) fn change_blobs(&mut self, change: impl Fn(&mut HashMap<BlobName, Vec<u8>>)) {
+        self.clients.values_mut().for_each(|client| change(&mut client.blobs));
+    }
+
     // ---- clients ------------------------------------------------------------------------------------
 
     pub(super) fn open_session(&mut self, client: &Name, ttl: Duration, now: Instant) -> Session {
@@ -119,6 +151,7 @@ impl World {
             replies: BTreeMap::new(),
             arguments: HashMap::new(),
             results: HashMap::new(),
+            blobs: HashMap::new(),
         });
         (known.session, known.ttl, known.until) = (session, ttl, until);
         session

@@ -7,7 +7,7 @@ use crate::engine::{
 };
 use crate::logging;
 use crate::wire::{
-    Answer, Attempt, AttemptId, Entry, EntryId, Life, Name, NodeInfo, Payload, Session, Testimony,
+    Answer, Attempt, AttemptId, BlobName, Entry, EntryId, Life, Name, NodeInfo, Payload, Session, Testimony,
 };
 use redis::{Cmd, Connection, ConnectionLike, RedisResult, Script, Value, cmd};
 use std::collections::HashMap;
@@ -139,11 +139,18 @@ impl RedisLink {
         }
     }
 
-    fn put(&mut self, kind: &str, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<bool, Fault> {
-        let field = value::field(id);
-        let key = self.keys.own(&life.0, &format!("{kind}:{}", id.client));
+    /// Puts a value into a hash of a client's. False if there is no such client.
+    fn put(
+        &mut self,
+        life: &Life,
+        kind: &str,
+        client: &Name,
+        field: &str,
+        bytes: &[u8],
+    ) -> Result<bool, Fault> {
+        let key = self.keys.own(&life.0, &format!("{kind}:{client}"));
         let mut put = call(&scripts::PUT, &self.keys, &life.0);
-        put.arg(kind).arg(&*id.client).arg(&field);
+        put.arg(kind).arg(&**client).arg(field);
         // Room for the value and all around it, so that it is copied once. By the script alone, the server would copy it twice
         // more.
         let mut packed = Vec::with_capacity(bytes.len() + 1024);
@@ -165,11 +172,11 @@ impl RedisLink {
         Ok(answer == Value::Int(1))
     }
 
-    /// A value beside the stream, if the life is not over.
-    fn get(&mut self, kind: &str, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
+    /// A value of a hash of a client's, if the life is not over.
+    fn get(&mut self, life: &Life, kind: &str, client: &Name, field: &str) -> Result<Option<Vec<u8>>, Fault> {
         let (mut current, mut get) = (cmd("GET"), cmd("HGET"));
         current.arg(&self.keys.life);
-        get.arg(self.keys.own(&life.0, &format!("{kind}:{}", id.client))).arg(value::field(id));
+        get.arg(self.keys.own(&life.0, &format!("{kind}:{client}"))).arg(field);
         let mut packed = current.get_packed_command();
         get.write_packed_command(&mut packed);
         let mut answers = self.ask_all(&packed, 2)?.into_iter();
@@ -281,16 +288,20 @@ impl Link for RedisLink {
     }
 
     fn put_argument(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault> {
-        if self.put("args", life, id, bytes)? { Ok(()) } else { Err(Fault::Fenced) }
+        if self.put(life, "args", &id.client, &value::field(id), bytes)? {
+            Ok(())
+        } else {
+            Err(Fault::Fenced)
+        }
     }
 
     fn get_argument(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
-        self.get("args", life, id)
+        self.get(life, "args", &id.client, &value::field(id))
     }
 
     fn put_result(&mut self, life: &Life, id: &AttemptId, bytes: &[u8]) -> Result<(), Fault> {
         // Nobody wants it if the client is gone.
-        match self.put("results", life, id, bytes) {
+        match self.put(life, "results", &id.client, &value::field(id), bytes) {
             // Not by this script at once: a large value is copied twice more.
             Err(Fault::Full) => {
                 let mut put = call(&scripts::PUT_RESULT, &self.keys, &life.0);
@@ -302,7 +313,41 @@ impl Link for RedisLink {
     }
 
     fn get_result(&mut self, life: &Life, id: &AttemptId) -> Result<Option<Vec<u8>>, Fault> {
-        self.get("results", life, id)
+        self.get(life, "results", &id.client, &value::field(id))
+    }
+
+    fn put_blob(&mut self, life: &Life, client: &Name, name: BlobName, bytes: &[u8]) -> Result<(), Fault> {
+        if self.put(life, "blobs", client, &name.to_string(), bytes)? { Ok(()) } else { Err(Fault::Fenced) }
+    }
+
+    fn get_blob(&mut self, life: &Life, client: &Name, name: BlobName) -> Result<Option<Vec<u8>>, Fault> {
+        self.get(life, "blobs", client, &name.to_string())
+    }
+
+    fn measure_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<Vec<u64>, Fault> {
+        let key = self.keys.own(&life.0, &format!("blobs:{client}"));
+        let mut packed = cmd("GET").arg(&self.keys.life).get_packed_command();
+        for name in names {
+            cmd("HSTRLEN").arg(&key).arg(name.to_string()).write_packed_command(&mut packed);
+        }
+        let mut answers = self.ask_all(&packed, 1 + names.len())?.into_iter();
+        let current = self.check(answers.next().unwrap_or_default())?;
+        if value::text(current).as_deref() != Some(&*life.0) {
+            return Err(Fault::Over);
+        }
+        let number =
+            |link: &mut Self, answer| value::number(link.check(answer)?).ok_or_else(|| strange("a length"));
+        answers.map(|answer| number(self, answer)).collect()
+    }
+
+    fn remove_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<(), Fault> {
+        let mut remove = cmd("HDEL");
+        remove.arg(self.keys.own(&life.0, &format!("blobs:{client}")));
+        for name in names {
+            remove.arg(name.to_string());
+        }
+        self.wait_for(Duration::ZERO)?;
+        self.ask(&remove).map(drop)
     }
 
     fn connection(&mut self) -> Result<ConnectionId, Fault> {

@@ -5,7 +5,7 @@ free()
 local known = redis.call('PEXPIRE', own .. 'client:' .. ARGV[2], ARGV[3])
 if known == 1 then
   redis.call('HSET', own .. 'client:' .. ARGV[2], 'ttl', ARGV[3])
-  for _, kind in ipairs({ 'replies:', 'args:', 'results:' }) do
+  for _, kind in ipairs({ 'replies:', 'args:', 'results:', 'blobs:' }) do
     redis.call('PEXPIRE', own .. kind .. ARGV[2], ARGV[3])
   end
 end

@@ -9,7 +9,7 @@ redis.call('HSET', clients, ARGV[2], '')
 if redis.call('EXISTS', replies) == 0 then
   redis.call('XDEL', replies, redis.call('XADD', replies, '*', 'w', ''))
 end
-for _, kind in ipairs({ 'client:', 'replies:', 'args:', 'results:' }) do
+for _, kind in ipairs({ 'client:', 'replies:', 'args:', 'results:', 'blobs:' }) do
   redis.call('PEXPIRE', own .. kind .. ARGV[2], ARGV[3])
 end
 for _, key in ipairs({ own .. 'sessions', clients, tasks }) do redis.call('PEXPIRE', key, DAY) end

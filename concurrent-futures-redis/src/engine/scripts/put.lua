@@ -1,5 +1,5 @@
 -- The second half of a put: the value is in its hash; gives it the client's time to live, or takes it out again.
--- ARGV: life, 'args' or 'results', client, field.
+-- ARGV: life, 'args', 'results' or 'blobs', client, field.
 local hash = own .. ARGV[2] .. ':' .. ARGV[3]
 if is_over() then
   redis.call('HDEL', hash, ARGV[4])
