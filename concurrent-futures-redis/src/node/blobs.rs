@@ -38,17 +38,20 @@ impl Blobs {
     }
 
     fn trim_to(&mut self, most: usize, patience: Duration, now: Instant) {
-        let mut idle: Vec<(Instant, usize, BlobName)> = Vec::new();
-        self.0.retain(|name, kept| {
-            let is_idle = kept.blob.is_last();
-            if !is_idle {
+        let (mut idle, mut gone) = (Vec::new(), Vec::new());
+        for (name, kept) in &mut self.0 {
+            if !kept.blob.is_last() {
                 // From the end of the last task that carries it.
                 kept.used = now;
+            } else if now.saturating_duration_since(kept.used) >= patience {
+                gone.push(*name);
             } else {
                 idle.push((kept.used, kept.blob.len(), *name));
             }
-            !is_idle || now.saturating_duration_since(kept.used) < patience
-        });
+        }
+        for name in gone {
+            self.0.remove(&name);
+        }
         idle.sort_unstable_by_key(|(used, ..)| *used);
         let mut bytes: usize = idle.iter().map(|(_, len, _)| len).sum();
         for (_, len, name) in idle {
