@@ -20,7 +20,8 @@ use std::sync::Arc;
 /// of each process that was sent them, once. What the system refuses (a descriptor, memory that can be shared) makes them slower, and
 /// is no error.
 ///
-/// On threads nothing is encoded. [`Task::encode`](crate::Task::encode) puts them into the parcel. In a *result* they are copied, as
+/// On threads nothing is encoded. [`Task::encode`](crate::Task::encode) puts them into the parcel, from where a transport may take
+/// them as [`SharedBlob`](crate::SharedBlob), so that they cross once. In a *result* they are copied, as
 /// any bytes are. Serde carries them only inside a task or its result: any other serializer gets an error that says so; to write
 /// the bytes elsewhere, serialize `&*bytes`.
 ///

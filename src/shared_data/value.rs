@@ -24,7 +24,8 @@ use std::sync::OnceLock;
 ///   So a worker decodes it once, a worker that takes the place of another decodes it again, and a worker's initializer may
 ///   have it, too.
 /// - [`Task::encode`](crate::Task::encode) puts it into the parcel, by value: once in each parcel, whatever the number of handles in it.
-///   So it is with tasks that go to other machines.
+///   A transport may take it out again, as [`SharedBlob`](crate::SharedBlob), and send it once: the executor of
+///   `concurrent-futures-redis` does, once to the server and from there once to each node.
 ///
 /// The value must not be changed: a change by interior mutability stays in the process that made it. For bytes that no process
 /// needs to decode see [`SharedBytes`](crate::SharedBytes), which lie in memory once for all processes.
