@@ -362,3 +362,37 @@ fn a_table_larger_than_the_window_holds_up_nobody() {
         assert!(futures.into_iter().all(|future| future.result().is_ok()));
     });
 }
+
+/// Tables that are all kept, one task for each, twice.
+fn look_up_in_many(executor: &RedisExecutor) {
+    let tables: Vec<Table> = (0..10).map(|_| table()).collect();
+    for _ in 0..2 {
+        let futures: Vec<Future<(u64, u32)>> =
+            tables.iter().map(|table| executor.submit(look_up, (table.clone(), 3))).collect();
+        assert!(futures.into_iter().all(|future| future.result().unwrap().0 == 9));
+    }
+}
+
+#[test]
+fn what_no_task_carries_makes_room_in_the_window() {
+    in_time(|| {
+        let server = MemoryServer::new();
+        let _node = node(&server);
+        // Two fit into it, and as many that no task carries.
+        let narrow = Options { window_bytes: LEN * 8 * 5 / 2, ..options() };
+        let executor = RedisExecutor::over(engine(&server), narrow).unwrap();
+        look_up_in_many(&executor);
+        assert!((1..=4).contains(&kept(&server)), "{}", kept(&server));
+        assert!((16..=20).contains(&server.blobs().0), "{:?}", server.blobs());
+    });
+}
+
+#[test]
+fn what_no_task_carries_makes_room_on_a_full_server() {
+    in_time(|| {
+        let server = MemoryServer::new();
+        server.set_memory_limit(Some(LEN * 8 * 3));
+        let _node = node(&server);
+        look_up_in_many(&client(&server));
+    });
+}

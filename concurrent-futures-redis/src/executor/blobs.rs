@@ -5,12 +5,23 @@ use crate::wire::{BlobName, Life, Name};
 use concurrent_futures::SharedBlob;
 use std::collections::HashMap;
 
-/// Of one thread, which puts it there, looks whether it is still there, and removes it once the last handle in this process is gone.
+/// Of one thread, which puts it there, looks whether it is still there, and removes it once the last handle in this process is gone,
+/// or others need the room and no task that is out carries it.
 #[derive(Default)]
 pub(super) struct Blobs {
     /// Where it lies.
     place: Option<(Life, Name)>,
     kept: HashMap<u128, Kept>,
+    /// Counts uses.
+    uses: u64,
+}
+
+/// What may lie there.
+pub(super) struct Room<'a> {
+    /// So many bytes of what no task that is out carries.
+    pub(super) idle: usize,
+    /// Whether such a task carries it.
+    pub(super) is_out: &'a dyn Fn(u128) -> bool,
 }
 
 struct Kept {
@@ -19,6 +30,8 @@ struct Kept {
     name: BlobName,
     len: u64,
     is_there: bool,
+    /// The number of its last use.
+    used: u64,
 }
 
 impl Blobs {
@@ -53,35 +66,46 @@ impl Blobs {
         Ok(())
     }
 
-    /// Has all of these on the server, and gives their names. Before the entry that names them.
+    /// Has all of these on the server, which tasks that are out carry, and gives their names. Before the entry that names them.
     pub(super) fn put(
         &mut self,
         life: &Life,
         client: &Name,
         blobs: &[SharedBlob],
+        room: &Room<'_>,
         link: &mut dyn Link,
     ) -> Result<Vec<BlobName>, Fault> {
         self.enter(life, client);
         let mut names = Vec::with_capacity(blobs.len());
         for blob in blobs {
-            if let Some(kept) = self.kept.get(&blob.id())
-                && kept.is_there
-            {
-                names.push(kept.name);
-                continue;
+            self.uses += 1;
+            if let Some(kept) = self.kept.get_mut(&blob.id()) {
+                kept.used = self.uses;
+                if kept.is_there {
+                    names.push(kept.name);
+                    continue;
+                }
             }
             // What is not needed any more makes room for it.
             self.remove_last(life, client, link)?;
             let bytes = blob.to_bytes();
+            self.remove_idle(room.idle.saturating_sub(bytes.len()), room, link)?;
             let kept = self.kept.entry(blob.id()).or_insert_with(|| Kept {
                 blob: blob.clone(),
                 name: BlobName::of(&bytes),
                 len: bytes.len() as u64,
                 is_there: false,
+                used: self.uses,
             });
-            link.put_blob(life, client, kept.name, &bytes)?;
-            kept.is_there = true;
-            names.push(kept.name);
+            let name = kept.name;
+            match link.put_blob(life, client, name, &bytes) {
+                Err(Fault::Full) if self.remove_idle(0, room, link)? => {
+                    link.put_blob(life, client, name, &bytes)?
+                }
+                made => made?,
+            }
+            self.kept.entry(blob.id()).and_modify(|kept| kept.is_there = true);
+            names.push(name);
         }
         Ok(names)
     }
@@ -92,6 +116,26 @@ impl Blobs {
             self.place = Some((life.clone(), client.clone()));
             self.kept.values_mut().for_each(|kept| kept.is_there = false);
         }
+    }
+
+    /// Removes what no task that is out carries, the longest unused first, until at most so many bytes of such are there. It is put
+    /// there again for the next task that carries it. False if there was nothing to remove.
+    fn remove_idle(&mut self, most: usize, room: &Room<'_>, link: &mut dyn Link) -> Result<bool, Fault> {
+        let Some((life, client)) = &self.place else { return Ok(false) };
+        let is_idle = |(id, kept): &(&u128, &mut Kept)| kept.is_there && !(room.is_out)(**id);
+        let mut idle: Vec<&mut Kept> = self.kept.iter_mut().filter(is_idle).map(|(_, kept)| kept).collect();
+        idle.sort_unstable_by_key(|kept| kept.used);
+        let mut bytes: u64 = idle.iter().map(|kept| kept.len).sum();
+        let mut is_any = false;
+        for kept in idle {
+            if bytes <= most as u64 {
+                break;
+            }
+            link.remove_blobs(life, client, &[kept.name])?;
+            bytes -= kept.len;
+            (kept.is_there, is_any) = (false, true);
+        }
+        Ok(is_any)
     }
 
     fn remove_last(&mut self, life: &Life, client: &Name, link: &mut dyn Link) -> Result<(), Fault> {

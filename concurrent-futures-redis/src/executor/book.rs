@@ -151,6 +151,11 @@ impl Book {
         self.queued += 1;
     }
 
+    /// Whether a task that is not queued carries it.
+    pub(super) fn carries(&self, shared: u128) -> bool {
+        self.out.carries(shared)
+    }
+
     /// The next tasks to submit: at most `most`, and no more than `bytes` but for the first, and than `window` with all that is
     /// out, but for one alone. From here on they are unsure.
     pub(super) fn take_batch(&mut self, most: usize, bytes: usize, window: usize) -> Vec<Outgoing> {

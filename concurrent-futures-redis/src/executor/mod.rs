@@ -117,7 +117,7 @@ impl RedisExecutorBuilder {
     ///
     /// [`Shared`](concurrent_futures::Shared) and [`SharedBytes`](concurrent_futures::SharedBytes) of 64 KiB and more count once, however
     /// many tasks carry them, and hold back only tasks that would bring more of them: a table that is larger than `n` is sent, and
-    /// any number of tasks with it.
+    /// any number of tasks with it. As much more of them stays there for tasks to come.
     ///
     /// It bounds what this client adds to the server's memory. When that is full all the same, because of other clients or other
     /// programs, submitting waits; results are taken in any case.

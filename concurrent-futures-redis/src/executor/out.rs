@@ -17,10 +17,15 @@ impl Out {
     /// Whether a task may go out as well: one that brings shared data of its own if all of it stays within `window`; one that
     /// brings none if the arguments do. One may always go alone.
     pub(super) fn fits(&self, len: usize, shared: &[SharedBlob], window: usize) -> bool {
-        let is_new = |blob: &&SharedBlob| !self.carriers.contains_key(&blob.id());
+        let is_new = |blob: &&SharedBlob| !self.carries(blob.id());
         let brought = shared.iter().filter(is_new).map(SharedBlob::len).sum::<usize>();
         let is_alone = self.bytes == 0;
         is_alone || self.bytes + len + if brought > 0 { self.shared + brought } else { 0 } <= window
+    }
+
+    /// Whether a task that is out carries it.
+    pub(super) fn carries(&self, shared: u128) -> bool {
+        self.carriers.contains_key(&shared)
     }
 
     pub(super) fn add(&mut self, len: usize, shared: &[SharedBlob]) {

@@ -1,6 +1,6 @@
 //! The thread that submits: from the queue into the stream, many at a time.
 
-use super::blobs::Blobs;
+use super::blobs::{Blobs, Room};
 use super::book::Outgoing;
 use super::client::{Client, State, Up};
 use super::options::most_entries;
@@ -43,28 +43,32 @@ fn serve(client: &Client, up: &Up, link: &mut dyn Link, blobs: &mut Blobs) -> Re
             blobs.look_after(&up.life, &name, link)?;
             next_look = None;
         }
-        let submitted = attempts(client, up, link, blobs, &batch).and_then(|attempts| {
-            let most = most_entries(client.lock().slots(client.build()));
-            if attempts.is_empty() { Ok(Vec::new()) } else { link.submit(&up.life, most, &attempts) }
-        });
+        let most = most_entries(client.lock().slots(client.build()));
+        let attempts = attempts(client, up, link, blobs, &batch);
         if next_look.is_none() && !blobs.is_empty() {
             next_look = Some(Instant::now() + client.options.beat());
         }
+        let attempts = attempts?;
+        // Beside the stream there is no room for what the others bring.
+        let (batch, left) = batch.split_at(attempts.len());
+        let submitted =
+            if attempts.is_empty() { Ok(Vec::new()) } else { link.submit(&up.life, most, &attempts) };
+        let mut state = client.lock();
         match submitted {
             Ok(entries) => {
-                let mut state = client.lock();
                 // After a break the SCAN has said where they are.
                 if state.is_up(up.number) {
-                    state.book.note_shipped(&batch, &entries);
+                    state.book.take_back_batch(left);
+                    state.book.note_shipped(batch, &entries);
                 }
-                state.is_full = false;
+                state.is_full = !left.is_empty();
                 drop(state);
                 client.note_room();
             }
             Err(Fault::Full) => {
-                let mut state = client.lock();
                 if state.is_up(up.number) {
-                    state.book.take_back_batch(&batch);
+                    state.book.take_back_batch(left);
+                    state.book.take_back_batch(batch);
                 }
                 state.is_full = true;
             }
@@ -103,7 +107,7 @@ fn take(client: &Client, state: &mut State) -> Vec<Outgoing> {
     state.book.take_batch(room as usize, BATCH_BYTES, client.options.window_bytes)
 }
 
-/// As the stream gets them; what they share and large arguments are put beside it first.
+/// As the stream gets them, as many as there is room for; what they share and large arguments are put beside it first.
 fn attempts(
     client: &Client,
     up: &Up,
@@ -112,31 +116,48 @@ fn attempts(
     batch: &[Outgoing],
 ) -> Result<Vec<Attempt>, Fault> {
     let mut attempts = Vec::with_capacity(batch.len());
+    let is_out = |shared| client.lock().book.carries(shared);
+    let room = Room { idle: client.options.window_bytes, is_out: &is_out };
     for outgoing in batch {
-        let bytes = match &outgoing.shared[..] {
-            [] => Cow::from(outgoing.parcel.as_bytes()),
-            shared => {
-                let names = blobs.put(&up.life, &outgoing.id.client, shared, link)?;
-                Cow::from(with_names(&names, outgoing.parcel.as_bytes()))
-            }
-        };
-        let parcel = if bytes.len() > INLINE {
-            link.put_argument(&up.life, &outgoing.id, &bytes)?;
-            Payload::Beside
-        } else {
-            Payload::Inline(Arc::from(&*bytes))
-        };
-        let mut attempt = Attempt {
-            id: outgoing.id.clone(),
-            session: up.session,
-            time_limit: outgoing.time_limit,
-            parcel,
-            seal: Vec::new(),
-        };
-        if let Some(secret) = &client.secret {
-            attempt.seal = secret.of_attempt(&up.life, &attempt, &bytes);
+        match attempt(client, up, link, blobs, &room, outgoing) {
+            Ok(attempt) => attempts.push(attempt),
+            Err(Fault::Full) => break,
+            Err(fault) => return Err(fault),
         }
-        attempts.push(attempt);
     }
     Ok(attempts)
+}
+
+fn attempt(
+    client: &Client,
+    up: &Up,
+    link: &mut dyn Link,
+    blobs: &mut Blobs,
+    room: &Room<'_>,
+    outgoing: &Outgoing,
+) -> Result<Attempt, Fault> {
+    let bytes = match &outgoing.shared[..] {
+        [] => Cow::from(outgoing.parcel.as_bytes()),
+        shared => {
+            let names = blobs.put(&up.life, &outgoing.id.client, shared, room, link)?;
+            Cow::from(with_names(&names, outgoing.parcel.as_bytes()))
+        }
+    };
+    let parcel = if bytes.len() > INLINE {
+        link.put_argument(&up.life, &outgoing.id, &bytes)?;
+        Payload::Beside
+    } else {
+        Payload::Inline(Arc::from(&*bytes))
+    };
+    let mut attempt = Attempt {
+        id: outgoing.id.clone(),
+        session: up.session,
+        time_limit: outgoing.time_limit,
+        parcel,
+        seal: Vec::new(),
+    };
+    if let Some(secret) = &client.secret {
+        attempt.seal = secret.of_attempt(&up.life, &attempt, &bytes);
+    }
+    Ok(attempt)
 }

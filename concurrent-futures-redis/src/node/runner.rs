@@ -52,8 +52,11 @@ pub(super) fn start(shared: &Arc<Shared>, load: &Load, parcel: Vec<u8>) {
     let killed = shared.lock().work.start(token);
     let Some(killed) = killed else { return };
     let (names, _) = split_names(&parcel);
-    let blobs = shared.blobs.lock().find_all(&names, Instant::now());
-    let Some(blobs) = blobs else {
+    let found = match &names[..] {
+        [] => Some(Vec::new()),
+        names => shared.blobs.lock().find_all(names, Instant::now()),
+    };
+    let Some(blobs) = found else {
         let (attempt, life) = (attempt.clone(), life.clone());
         return fetch(shared, Load { token, attempt, life, parcel: Some(parcel) });
     };
