@@ -110,6 +110,11 @@ impl Blobs {
         Ok(names)
     }
 
+    /// Removes all that no task that is out carries: the server is full.
+    pub(super) fn make_room(&mut self, room: &Room<'_>, link: &mut dyn Link) -> Result<(), Fault> {
+        self.remove_idle(0, room, link).map(drop)
+    }
+
     /// In another life, and under another name, nothing is there.
     fn enter(&mut self, life: &Life, client: &Name) {
         if self.place.as_ref().is_none_or(|(known, name)| (known, name) != (life, client)) {

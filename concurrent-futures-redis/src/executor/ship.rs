@@ -37,14 +37,17 @@ pub(super) fn run(client: &Client) {
 fn serve(client: &Client, up: &Up, link: &mut dyn Link, blobs: &mut Blobs) -> Result<(), Fault> {
     // After a break it is not known what became of what was put.
     let mut next_look = (!blobs.is_empty()).then(Instant::now);
-    while let Some(batch) = next_batch(client, up, next_look) {
+    let mut most_tasks = BATCH;
+    while let Some(batch) = next_batch(client, up, next_look, most_tasks) {
         if next_look.is_some_and(|next_look| Instant::now() >= next_look) {
             let name = client.lock().book.client().clone();
             blobs.look_after(&up.life, &name, link)?;
             next_look = None;
         }
         let most = most_entries(client.lock().slots(client.build()));
-        let attempts = attempts(client, up, link, blobs, &batch);
+        let is_out = |shared| client.lock().book.carries(shared);
+        let room = Room { idle: client.options.window_bytes, is_out: &is_out };
+        let attempts = attempts(client, up, link, blobs, &room, &batch);
         if next_look.is_none() && !blobs.is_empty() {
             next_look = Some(Instant::now() + client.options.beat());
         }
@@ -53,6 +56,12 @@ fn serve(client: &Client, up: &Up, link: &mut dyn Link, blobs: &mut Blobs) -> Re
         let (batch, left) = batch.split_at(attempts.len());
         let submitted =
             if attempts.is_empty() { Ok(Vec::new()) } else { link.submit(&up.life, most, &attempts) };
+        if submitted == Err(Fault::Full) {
+            // Not what this batch carries: it would be sent again.
+            blobs.make_room(&room, link)?;
+        }
+        // All of a batch counts as out: what one task brings finds room where the others of it give way.
+        most_tasks = if submitted == Err(Fault::Full) || !left.is_empty() { 1 } else { BATCH };
         let mut state = client.lock();
         match submitted {
             Ok(entries) => {
@@ -79,7 +88,7 @@ fn serve(client: &Client, up: &Up, link: &mut dyn Link, blobs: &mut Blobs) -> Re
 }
 
 /// Waits for tasks and for room in the window; not beyond `until`, when there may be none. `None` when this connection is over.
-fn next_batch(client: &Client, up: &Up, until: Option<Instant>) -> Option<Vec<Outgoing>> {
+fn next_batch(client: &Client, up: &Up, until: Option<Instant>, most: usize) -> Option<Vec<Outgoing>> {
     let mut state = client.lock();
     loop {
         if state.is_over() || !state.is_up(up.number) {
@@ -91,7 +100,7 @@ fn next_batch(client: &Client, up: &Up, until: Option<Instant>) -> Option<Vec<Ou
             client.bells.ship.wait_for(&mut state, FULL_PAUSE);
             continue;
         }
-        let batch = take(client, &mut state);
+        let batch = take(client, &mut state, most);
         match until {
             _ if !batch.is_empty() => return Some(batch),
             Some(until) if Instant::now() >= until => return Some(batch),
@@ -101,9 +110,9 @@ fn next_batch(client: &Client, up: &Up, until: Option<Instant>) -> Option<Vec<Ou
     }
 }
 
-fn take(client: &Client, state: &mut State) -> Vec<Outgoing> {
+fn take(client: &Client, state: &mut State, most: usize) -> Vec<Outgoing> {
     let window = client.options.window(state.slots(client.build()));
-    let room = window.saturating_sub(state.book.dispatched() as u64).min(BATCH as u64);
+    let room = window.saturating_sub(state.book.dispatched() as u64).min(most as u64);
     state.book.take_batch(room as usize, BATCH_BYTES, client.options.window_bytes)
 }
 
@@ -113,13 +122,12 @@ fn attempts(
     up: &Up,
     link: &mut dyn Link,
     blobs: &mut Blobs,
+    room: &Room<'_>,
     batch: &[Outgoing],
 ) -> Result<Vec<Attempt>, Fault> {
     let mut attempts = Vec::with_capacity(batch.len());
-    let is_out = |shared| client.lock().book.carries(shared);
-    let room = Room { idle: client.options.window_bytes, is_out: &is_out };
     for outgoing in batch {
-        match attempt(client, up, link, blobs, &room, outgoing) {
+        match attempt(client, up, link, blobs, room, outgoing) {
             Ok(attempt) => attempts.push(attempt),
             Err(Fault::Full) => break,
             Err(fault) => return Err(fault),
