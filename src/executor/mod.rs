@@ -35,7 +35,7 @@ use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
 use crate::future::meter::Meter;
 use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
-use map::{Chunk, ChunkResults, Pace, Sizes};
+use map::{Chunk, ChunkResults, Items, Pace, Sizes};
 use std::sync::Arc;
 use task::{MapCall, TryMapCall};
 
@@ -255,7 +255,7 @@ fn lazy<'e, E, A, R, I, W>(
     executor: &'e E,
     options: MapOptions,
     input: I,
-    work: impl Fn(Vec<A>, Option<Arc<Pace>>) -> W + Send + 'e,
+    work: impl Fn(Items<A>, Option<Arc<Pace>>) -> W + Send + 'e,
 ) -> MapWith<'e, I::IntoIter, R>
 where
     E: Executor + ?Sized,
@@ -268,7 +268,7 @@ where
     let tasks = options.tasks.clone();
     let mut sizes = Sizes::new(&options, workers, false);
     let pace = sizes.measure();
-    let submit = move |items: Vec<A>, meter: Option<Meter>| {
+    let submit = move |items: Items<A>, meter: Option<Meter>| {
         let len = items.len();
         let (mut task, future) = Task::from_work(work(items, pace.clone()));
         if tasks.is_some() || meter.is_some() {

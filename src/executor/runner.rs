@@ -39,6 +39,37 @@ where
     outcome::write(decode_argument(argument).and_then(|arg| remote::call(|| failing(f(arg)))), reply);
 }
 
+/// Runs a `fn(A) -> R` on the only item of a chunk.
+///
+/// # Safety
+///
+/// `function` is a `fn(A) -> R`.
+pub(super) unsafe fn item_call<A: Portable, R: Portable>(
+    function: *const (),
+    argument: Arrived<'_>,
+    reply: &mut Output,
+) {
+    // SAFETY: our caller says so.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
+    only(argument, |item| Ok(f(item)), reply);
+}
+
+/// Runs a `fn(A) -> Result<T, E>` on the only item of a chunk.
+///
+/// # Safety
+///
+/// `function` is a `fn(A) -> Result<T, E>`.
+pub(super) unsafe fn try_item_call<A, T, E>(function: *const (), argument: Arrived<'_>, reply: &mut Output)
+where
+    A: Portable,
+    T: Portable,
+    E: TaskFailure,
+{
+    // SAFETY: our caller says so.
+    let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<T, E>>(function) };
+    only(argument, |item| failing(f(item)), reply);
+}
+
 /// Runs a `fn(A) -> R` on each item of a chunk.
 ///
 /// # Safety
@@ -68,6 +99,18 @@ where
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<T, E>>(function) };
     each(argument, |item| failing(f(item)), reply);
+}
+
+fn only<A: Portable, R: Portable>(
+    argument: Arrived<'_>,
+    f: impl FnOnce(A) -> Result<R, TaskError>,
+    reply: &mut Output,
+) {
+    let start = Instant::now();
+    match decode_argument(argument) {
+        Ok(item) => outcome::write_item(remote::call(|| f(item)), || start.elapsed(), reply),
+        Err(error) => outcome::write::<()>(Err(error), reply),
+    }
 }
 
 /// Each result is written as soon as it is there and then dropped: a chunk's results are in memory once.

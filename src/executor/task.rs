@@ -2,7 +2,9 @@
 
 #[cfg(feature = "process")]
 use super::carrier::Registration;
-use super::map::{ChunkResults, Pace, run_chunk};
+#[cfg(feature = "process")]
+use super::map::Rest;
+use super::map::{ChunkResults, Items, Pace, run_chunk};
 #[cfg(feature = "process")]
 use super::runner;
 #[cfg(feature = "process")]
@@ -397,9 +399,16 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<T> for TryCall<A, T, E> {
 }
 
 #[cfg(feature = "process")]
-fn encode_items<A: Portable>(items: &Vec<A>, pace: Option<&Pace>, out: &mut Output) -> Result<(), TaskError> {
+fn encode_items<A: Portable>(
+    items: &Items<A>,
+    pace: Option<&Pace>,
+    out: &mut Output,
+) -> Result<(), TaskError> {
     let before = out.size();
-    remote::encode_argument(items, out)?;
+    match items {
+        Items::One(item) => remote::encode_argument(item, out)?,
+        Items::Many(items) => remote::encode_argument(items, out)?,
+    }
     if let Some(pace) = pace {
         pace.note_bytes(out.size() - before, items.len());
     }
@@ -408,14 +417,17 @@ fn encode_items<A: Portable>(items: &Vec<A>, pace: Option<&Pace>, out: &mut Outp
 
 #[cfg(feature = "process")]
 fn read_chunk<R: Portable>(outcome: Arrived<'_>) -> Result<ChunkResults<R>, TaskError> {
-    let (results, time) = outcome::read_all(outcome)?;
+    let (results, time) = match outcome::read_item(outcome)? {
+        Some((result, time)) => (Rest::one(result), time),
+        None => outcome::read_all(outcome).map(|(results, time)| (Rest::many(results), time))?,
+    };
     Ok(ChunkResults { results, time: Some(time) })
 }
 
 /// A chunk of a map over a `fn`.
 pub(super) struct MapCall<A, R> {
     pub(super) f: fn(A) -> R,
-    pub(super) items: Vec<A>,
+    pub(super) items: Items<A>,
     /// Where it is of use how long items take, and how large they are.
     pub(super) pace: Option<Arc<Pace>>,
 }
@@ -431,7 +443,11 @@ impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
     #[cfg(feature = "process")]
     fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
         encode_items(&self.items, self.pace.as_deref(), out)?;
-        remote::route(runner::map_call::<A, R>, self.f as *const ())
+        let runner = match self.items {
+            Items::One(_) => runner::item_call::<A, R>,
+            Items::Many(_) => runner::map_call::<A, R>,
+        };
+        remote::route(runner, self.f as *const ())
     }
 
     #[cfg(feature = "process")]
@@ -443,7 +459,7 @@ impl<A: Portable, R: Portable> Work<ChunkResults<R>> for MapCall<A, R> {
 /// The same for a function that may fail.
 pub(super) struct TryMapCall<A, T, E> {
     pub(super) f: fn(A) -> Result<T, E>,
-    pub(super) items: Vec<A>,
+    pub(super) items: Items<A>,
     /// Where it is of use how long items take, and how large they are.
     pub(super) pace: Option<Arc<Pace>>,
 }
@@ -459,7 +475,11 @@ impl<A: Portable, T: Portable, E: TaskFailure> Work<ChunkResults<T>> for TryMapC
     #[cfg(feature = "process")]
     fn encode(&self, out: &mut Output) -> Result<Route, TaskError> {
         encode_items(&self.items, self.pace.as_deref(), out)?;
-        remote::route(runner::try_map_call::<A, T, E>, self.f as *const ())
+        let runner = match self.items {
+            Items::One(_) => runner::try_item_call::<A, T, E>,
+            Items::Many(_) => runner::try_map_call::<A, T, E>,
+        };
+        remote::route(runner, self.f as *const ())
     }
 
     #[cfg(feature = "process")]

@@ -7,7 +7,7 @@
 //! An outcome is one byte that says which kind, and what belongs to it. A value that carries blobs has the value's length and the
 //! number of blobs before it and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is how long it
 //! took in nanoseconds, and a list of outcomes, each with its length before it, so that one item that can't be decoded costs
-//! that item.
+//! that item. That of a chunk's only item is the time and the outcome.
 
 use super::codec::{self, Arrived, Output};
 use super::parcel::{BadParcel, Header, number, read_blobs, write_blob};
@@ -42,6 +42,7 @@ mod tag {
     pub(super) const ABANDONED: u8 = 10;
     pub(super) const BROKEN: u8 = 11;
     pub(super) const CARRIES: u8 = 12;
+    pub(super) const ITEM: u8 = 13;
 }
 
 /// Begins a reply to the parcel with this header; without one, to nobody in particular.
@@ -293,9 +294,7 @@ pub(crate) fn write_all<R: Serialize>(
     time: impl FnOnce() -> Duration,
     reply: &mut Output,
 ) {
-    reply.push(tag::CHUNK);
-    let time_at = reply.len();
-    reply.extend_from_slice(&[0; 8]);
+    let time_at = begin_timed(tag::CHUNK, reply);
     reply.extend_from_slice(&(outcomes.len() as u64).to_le_bytes());
     for outcome in outcomes {
         let at = reply.len();
@@ -304,8 +303,39 @@ pub(crate) fn write_all<R: Serialize>(
         let len = (reply.len() - at - 8) as u64;
         reply[at..at + 8].copy_from_slice(&len.to_le_bytes());
     }
-    let nanos = u64::try_from(time().as_nanos()).unwrap_or(u64::MAX);
-    reply[time_at..time_at + 8].copy_from_slice(&nanos.to_le_bytes());
+    set_time(time_at, time(), reply);
+}
+
+/// Writes the outcome of a chunk's only item, and how long that took.
+pub(crate) fn write_item<R: Serialize>(
+    outcome: Result<R, TaskError>,
+    time: impl FnOnce() -> Duration,
+    reply: &mut Output,
+) {
+    let time_at = begin_timed(tag::ITEM, reply);
+    write(outcome, reply);
+    set_time(time_at, time(), reply);
+}
+
+/// Leaves room for a time; says where.
+fn begin_timed(tag: u8, reply: &mut Output) -> usize {
+    reply.push(tag);
+    reply.extend_from_slice(&[0; 8]);
+    reply.len() - 8
+}
+
+fn set_time(at: usize, time: Duration, reply: &mut Output) {
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    reply[at..at + 8].copy_from_slice(&nanos.to_le_bytes());
+}
+
+/// Reads the outcome of a chunk's only item, and how long it says that it took. `None` if it is none.
+pub(crate) fn read_item<'a, R: DeserializeOwned>(
+    outcome: impl Into<Arrived<'a>>,
+) -> Result<Option<(Result<R, TaskError>, Duration)>, TaskError> {
+    let Some((&[tag::ITEM], mut rest)) = outcome.into().front(1) else { return Ok(None) };
+    let time = Duration::from_nanos(eight(&mut rest)?);
+    Ok(Some((read(rest), time)))
 }
 
 /// Reads the outcomes of a chunk, and how long it says that it took.

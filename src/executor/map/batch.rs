@@ -9,7 +9,7 @@
 //!   says that more are there (`size_hint`), which a channel never does.
 //! - *Dropping the map cancels what has not begun*, also within a batch.
 
-use super::chunk::{Chunk, ChunkResults, Results, run_item};
+use super::chunk::{Chunk, ChunkResults, Rest, Results, run_item};
 use super::pace::Pace;
 use crate::error::TaskError;
 use crate::future::Future;
@@ -85,8 +85,10 @@ where
     let (f, pace, len) = (f.clone(), pace.clone(), items.len());
     let batch = Arc::new(Batch::new(items));
     let task = BatchTask(batch.clone());
-    let cell: Arc<dyn Source<ChunkResults<R>>> =
-        Cell::entered(move || Ok(ChunkResults { results: task.0.run(&*f, &pace), time: None }), ());
+    let cell: Arc<dyn Source<ChunkResults<R>>> = Cell::entered(
+        move || Ok(ChunkResults { results: Rest::many(task.0.run(&*f, &pace)), time: None }),
+        (),
+    );
     (Chunk { future: Future::from_cell(cell.clone()), len, weight: 0, batch: Some(batch) }, cell)
 }
 

@@ -7,15 +7,76 @@ use crate::contain::{contain, drop_contained};
 use crate::error::{Panicked, TaskError};
 use crate::future::Future;
 use crate::logging;
+use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::vec;
+
+/// The items of one task. A single one is no list: that would be an allocation here, and one where it is run.
+pub(crate) enum Items<A> {
+    One(A),
+    Many(Vec<A>),
+}
+
+impl<A> Items<A> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Items::One(_) => 1,
+            Items::Many(items) => items.len(),
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<A> {
+        match self {
+            Items::One(item) => vec![item],
+            Items::Many(items) => items,
+        }
+    }
+}
 
 /// The results of items, in their order.
 pub(super) type Results<R> = Vec<Result<R, TaskError>>;
 
+/// Results that are being handed out.
+pub(crate) enum Rest<R> {
+    One(iter::Once<Result<R, TaskError>>),
+    Many(vec::IntoIter<Result<R, TaskError>>),
+}
+
+impl<R> Rest<R> {
+    pub(crate) fn one(result: Result<R, TaskError>) -> Self {
+        Rest::One(iter::once(result))
+    }
+
+    pub(crate) fn many(results: Results<R>) -> Self {
+        Rest::Many(results.into_iter())
+    }
+}
+
+impl<R> Iterator for Rest<R> {
+    type Item = Result<R, TaskError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Rest::One(one) => one.next(),
+            Rest::Many(many) => many.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Rest::One(one) => one.size_hint(),
+            Rest::Many(many) => many.size_hint(),
+        }
+    }
+}
+
+impl<R> ExactSizeIterator for Rest<R> {}
+
 /// What became of one chunk.
 pub(crate) struct ChunkResults<R> {
-    pub(crate) results: Results<R>,
+    pub(crate) results: Rest<R>,
     /// How long it took to run, if that was measured and nobody was told.
     pub(crate) time: Option<Duration>,
 }
@@ -50,21 +111,25 @@ pub(super) struct Span {
 }
 
 /// The results of a chunk; an error of the whole task is the error of each of its items.
-pub(super) fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> Results<R> {
+pub(super) fn expand<R>(outcome: Result<ChunkResults<R>, TaskError>, len: usize) -> Rest<R> {
     match outcome {
         Ok(chunk) => chunk.results,
-        Err(error) => (0..len).map(|_| Err(error.clone())).collect(),
+        Err(error) if len == 1 => Rest::one(Err(error)),
+        Err(error) => Rest::many((0..len).map(|_| Err(error.clone())).collect()),
     }
 }
 
 /// Runs the items of one chunk, one after the other. A panic ends one item, not the chunk.
 pub(crate) fn run_chunk<A, R>(
-    items: Vec<A>,
+    items: Items<A>,
     f: impl Fn(A) -> Result<R, TaskError>,
     pace: Option<&Pace>,
 ) -> ChunkResults<R> {
     let start = pace.map(|pace| (pace, Instant::now(), items.len()));
-    let results = items.into_iter().map(|item| run_item(item, &f)).collect();
+    let results = match items {
+        Items::One(item) => Rest::one(run_item(item, f)),
+        Items::Many(items) => Rest::many(items.into_iter().map(|item| run_item(item, &f)).collect()),
+    };
     if let Some((pace, start, len)) = start {
         pace.note(start.elapsed(), len);
     }

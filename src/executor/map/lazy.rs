@@ -1,7 +1,7 @@
 //! [`MapWith`]: results of a lazy, bounded map.
 
 use super::Deadline;
-use super::chunk::{Chunk, ChunkResults, Results, Span, expand};
+use super::chunk::{Chunk, ChunkResults, Items, Rest, Results, Span, expand};
 use super::options::MapOptions;
 use super::remaining::Remaining;
 use super::sizes::Sizes;
@@ -19,7 +19,6 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::vec;
 
 /// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
 /// until a result is there.
@@ -52,7 +51,7 @@ pub struct MapWith<'e, I: Iterator, R> {
     /// How many chunks at the front can't be parted any further.
     parted: usize,
     /// The rest of the chunk that is being yielded.
-    results: vec::IntoIter<Result<R, TaskError>>,
+    results: Rest<R>,
     origin: Origin,
     /// The label of the map's tasks.
     label: Option<Arc<str>>,
@@ -137,7 +136,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             in_air: 0,
             pending,
             parted: 0,
-            results: Vec::new().into_iter(),
+            results: Rest::many(Vec::new()),
             origin: Origin { task: FutureId::new(), end: 0, is_one_of_several: false },
             label: options.tasks.as_ref().and_then(|tasks| tasks.get_label().cloned()),
         };
@@ -174,10 +173,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             }
             let known = self.input.size_hint().0;
             let Some(size) = self.sizes.next(self.in_air, known) else { return };
-            let items = self.gather(size, known);
-            if items.is_empty() {
-                return;
-            }
+            let Some(items) = self.gather(size, known) else { return };
             let weight = std::mem::take(&mut self.weight_gathered);
             let span = Span { start: self.submitted, len: items.len(), weight };
             self.submitted += items.len();
@@ -203,7 +199,10 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     }
 
     /// The next chunk: `size` items, or what is left of the input, or those that there is room for.
-    fn gather(&mut self, size: usize, known: usize) -> Vec<I::Item> {
+    fn gather(&mut self, size: usize, known: usize) -> Option<Items<I::Item>> {
+        if size == 1 && self.gathered.is_empty() {
+            return self.next_with_room().map(Items::One);
+        }
         while self.gathered.len() < size
             && let Some(item) = self.next_with_room()
         {
@@ -212,7 +211,8 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             }
             self.gathered.push(item);
         }
-        std::mem::take(&mut self.gathered)
+        let items = std::mem::take(&mut self.gathered);
+        (!items.is_empty()).then_some(Items::Many(items))
     }
 
     /// The next item of the input. None if that has ended, or if there is no room for what the item weighs; one always has room.
@@ -291,7 +291,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         first.len -= done.len();
         let end = self.origin.end + done.len();
         self.origin = Origin { task: first.future.id(), end, is_one_of_several: false };
-        self.results = done.into_iter();
+        self.results = Rest::many(done);
         self.results.len() > 0
     }
 
@@ -302,7 +302,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         let outcome = future.result();
         self.sizes.came_back(span.len, outcome.as_ref().ok().and_then(|chunk| chunk.time));
         let is_one_of_several = outcome.is_err() && span.len > 1;
-        self.results = expand(outcome, span.len).into_iter();
+        self.results = expand(outcome, span.len);
         self.origin = Origin { task, end: span.start + self.results.len(), is_one_of_several };
     }
 }

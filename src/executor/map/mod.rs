@@ -24,7 +24,9 @@ mod submit;
 mod timeout;
 mod weigh;
 
-pub(super) use chunk::{Chunk, ChunkResults, run_chunk};
+#[cfg(feature = "process")]
+pub(super) use chunk::Rest;
+pub(super) use chunk::{Chunk, ChunkResults, Items, run_chunk};
 pub use eager::Map;
 pub use lazy::MapWith;
 pub use options::MapOptions;

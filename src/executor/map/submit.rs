@@ -1,7 +1,7 @@
 //! [`Submit`]: the way of a lazy map's items to its executor.
 
 use super::batch::{Batch, shared};
-use super::chunk::{Chunk, run_chunk};
+use super::chunk::{Chunk, Items, run_chunk};
 use super::pace::Pace;
 use crate::error::TaskError;
 use crate::executor::local::Launch;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// One per map.
 pub(crate) trait Submit<A, R>: Send {
     /// Hands items to the executor, as one task.
-    fn submit(&mut self, items: Vec<A>, meter: Option<Meter>) -> Chunk<A, R>;
+    fn submit(&mut self, items: Items<A>, meter: Option<Meter>) -> Chunk<A, R>;
 
     /// Gives each item of the batch that has not begun a task of its own. The executor has accepted them with the batch,
     /// so they run or resolve as the batch itself would.
@@ -21,8 +21,8 @@ pub(crate) trait Submit<A, R>: Send {
     }
 }
 
-impl<A, R, F: FnMut(Vec<A>, Option<Meter>) -> Chunk<A, R> + Send> Submit<A, R> for F {
-    fn submit(&mut self, items: Vec<A>, meter: Option<Meter>) -> Chunk<A, R> {
+impl<A, R, F: FnMut(Items<A>, Option<Meter>) -> Chunk<A, R> + Send> Submit<A, R> for F {
+    fn submit(&mut self, items: Items<A>, meter: Option<Meter>) -> Chunk<A, R> {
         self(items, meter)
     }
 }
@@ -46,9 +46,9 @@ where
     F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
 {
     /// Nothing is encoded, so there is nothing to count.
-    fn submit(&mut self, items: Vec<A>, _: Option<Meter>) -> Chunk<A, R> {
+    fn submit(&mut self, items: Items<A>, _: Option<Meter>) -> Chunk<A, R> {
         if let Some(pace) = self.pace.as_ref().filter(|_| self.shares) {
-            let (chunk, entry) = shared(&self.f, pace, items);
+            let (chunk, entry) = shared(&self.f, pace, items.into_vec());
             self.pool.accept(entry);
             return chunk;
         }
