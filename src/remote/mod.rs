@@ -67,19 +67,34 @@ pub unsafe fn execute(parcel: &[u8]) -> Vec<u8> {
 pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mut Output) {
     let parts = Parts::read(parcel);
     outcome::begin(parts.as_ref().ok().map(|parts| &parts.header), reply);
-    let resolved = parts.and_then(|Parts { header, argument, blobs: (blobs, count) }| {
-        let resolve = |offset: Offset| offset.resolve().map_err(|Elsewhere| BadParcel::NoCode);
+    let read = parts.and_then(|Parts { header, argument, blobs: (blobs, count) }| {
         let held: Vec<Held> = read_blobs(blobs, count, &[])?.into_iter().map(blob::hold).collect();
-        Ok((resolve(header.route.runner)?, resolve(header.route.function)?, argument, held))
+        Ok((header.route, argument, held))
     });
+    match read {
+        // SAFETY: our caller promises that the parcel is one of this build's.
+        Ok((route, argument, _held)) => unsafe { execute_call(route, argument, reply) },
+        Err(why) => outcome::write_bad_parcel(why, reply),
+    }
+}
+
+/// Runs the call in a parcel, and writes its outcome behind what `reply` holds already: for who knows otherwise whose it is and
+/// that it comes from the same build.
+///
+/// # Safety
+///
+/// A process of the same build encoded the argument with this route.
+pub(crate) unsafe fn execute_call(route: Route, argument: Arrived<'_>, reply: &mut Output) {
+    let Route { runner, function } = route;
+    let resolved = runner.resolve().and_then(|runner| Ok((runner, function.resolve()?)));
     match resolved {
-        Ok((runner, function, argument, _held)) => {
-            // SAFETY: our caller promises that the parcel is one of this build's, whose runner is a `Runner`.
+        Ok((runner, function)) => {
+            // SAFETY: our caller promises that the route is one of this build's, whose runner is a `Runner`.
             let runner = unsafe { std::mem::transmute::<*const (), Runner>(runner) };
             // SAFETY: it was encoded with this runner, this function and an argument of its type.
             unsafe { runner(function, argument, reply) };
         }
-        Err(why) => outcome::write_bad_parcel(why, reply),
+        Err(Elsewhere) => outcome::write_bad_parcel(BadParcel::NoCode, reply),
     }
 }
 

@@ -4,6 +4,8 @@
 //! magic 4 | attempt 4 | nonce 8 | id 8 | outcome
 //! ```
 //!
+//! A pool's own replies are the outcome alone: it knows whose they are.
+//!
 //! An outcome is one byte that says which kind, and what belongs to it. A value that carries blobs has the value's length and the
 //! number of blobs before it and the blobs behind it, as in a parcel: what comes back comes by value. A chunk's is how long it
 //! took in nanoseconds, and a list of outcomes, each with its length before it, so that one item that can't be decoded costs

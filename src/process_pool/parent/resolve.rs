@@ -9,7 +9,6 @@ use crate::future::cell::Entry;
 use crate::future::publish::{Aftermath, publish};
 use crate::future::state::Phase;
 use crate::remote::codec::{Arrived, ReadApart};
-use crate::remote::{outcome, parcel};
 use crate::sync::plain::Ordering;
 use crate::sync::{channel, thread};
 use std::sync::Arc;
@@ -23,13 +22,7 @@ impl Pool {
     pub(crate) fn complete(self: &Arc<Self>, task: EncodedTask, reply: &[u8], apart: Option<ResultsOf<'_>>) {
         let entry = task.into_unresolved();
         let reply = Arrived::new(reply, apart.as_ref().map(|apart| apart as &dyn ReadApart));
-        let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
-            Ok(outcome) => entry.complete(outcome),
-            Err(error) => {
-                entry.fill(TaskError::Codec(error));
-                Phase::Failed
-            }
-        };
+        let phase = entry.complete(reply);
         drop(apart);
         self.count(phase);
         let after = publish(&**entry, Phase::Dispatched, phase);

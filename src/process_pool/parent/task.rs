@@ -10,7 +10,6 @@ use crate::process_pool::sys::SealedMemory;
 use crate::process_pool::wire::batch::{BATCH_BYTES, TaskBytes, TaskFlags};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::{Apart, Output, Plane};
-use crate::remote::parcel::Header;
 use crate::sync::thread;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
@@ -21,12 +20,17 @@ pub(crate) struct EncodedTask {
     pub(crate) entry: Unresolved,
     /// Made at submit: while a driver ships, it holds up every submitter.
     bytes: TaskBytes,
-    /// What the argument carries: here as long as the task may have to be sent.
-    blobs: Box<[Arc<Blob>]>,
     /// How many times it may be run again after a death.
     retries: u32,
     /// Whether its time is limited.
     pub(crate) is_limited: bool,
+    /// What belongs to the argument and lies elsewhere: here as long as the task may have to be sent. Most have nothing of it.
+    carried: Option<Box<Carried>>,
+}
+
+#[derive(Default)]
+struct Carried {
+    blobs: Vec<Arc<Blob>>,
     /// What of the argument lies in the pool's arena.
     apart: Apart,
 }
@@ -114,9 +118,8 @@ impl EncodedTask {
         let options = entry.options();
         let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
         let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere };
-        let header = Header::new(entry.header().id, 1, route);
         let bytes = if bytes.len() < BATCH_BYTES {
-            let small = TaskBytes::small(&header, flags, &bytes);
+            let small = TaskBytes::small(route, flags, &bytes);
             if bytes.capacity() <= 2 * BATCH_BYTES {
                 put_back(bytes);
             } else {
@@ -129,12 +132,14 @@ impl EncodedTask {
             if bytes.len() < bytes.capacity() / 2 {
                 bytes.shrink_to_fit();
             }
-            TaskBytes::large(&header, flags, PooledBuffer::of(bytes))
+            TaskBytes::large(route, flags, PooledBuffer::of(bytes))
         };
         // Those that came by value, in a parcel or a result, and are carried on.
         blobs.iter().for_each(|blob| blob.seal(SealedMemory::of_bytes));
-        let blobs = blobs.into_boxed_slice();
-        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blobs, retries, is_limited, apart })
+        // The plane is shared by all threads: what has nothing there doesn't count as one that holds it.
+        let carries = !blobs.is_empty() || !apart.is_empty();
+        let carried = carries.then(|| Box::new(Carried { blobs, apart }));
+        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, carried, retries, is_limited })
     }
 
     /// It is about to be resolved: its argument is freed first, so that a thread that waits for it finds a large one's
@@ -145,7 +150,7 @@ impl EncodedTask {
 
     /// The worker that runs it could not be ended and may read its argument at any time: that place is never used again.
     pub(crate) fn abandon_argument(&mut self) {
-        self.apart.abandon();
+        self.carried.iter_mut().for_each(|carried| carried.apart.abandon());
     }
 
     pub(crate) fn id(&self) -> FutureId {
@@ -163,7 +168,7 @@ impl EncodedTask {
 
     /// What the worker must have before it.
     pub(crate) fn blobs(&self) -> &[Arc<Blob>] {
-        &self.blobs
+        self.carried.as_ref().map_or(&[], |carried| &carried.blobs)
     }
 
     /// Bytes that it takes in a frame.
@@ -176,7 +181,6 @@ impl EncodedTask {
         let again = self.retries > 0;
         if again {
             self.retries -= 1;
-            self.bytes.try_again();
         }
         again
     }

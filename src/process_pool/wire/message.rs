@@ -10,7 +10,7 @@
 //! | `Welcome` | 2 | parent | 0, 0 | a [`Welcome`]; carries the shared segment's handle |
 //! | `Ready` | 3 | worker | 0, 0 | the initializer's reply |
 //! | `Batch` | 4 | parent | number, tasks | the tasks, see [`batch`](super::batch) |
-//! | `Reply` | 5 | worker | batch, index | the reply |
+//! | `Reply` | 5 | worker | batch, index | the outcome: batch and index say whose |
 //! | `Doorbell` | 6 | worker | 0, 0 | empty |
 //! | `CannotStart` | 7 | worker | 0, 0 | why, as text |
 //! | `Blob` | 8 | parent | children, 0 | a blob by value, see [`blob`](super::blob) |

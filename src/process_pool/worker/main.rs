@@ -19,8 +19,8 @@ use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::remote::codec::{Arrived, ReadApart};
-use crate::remote::execute_into;
 use crate::remote::function::Fingerprint;
+use crate::remote::{execute_call, execute_into};
 use crate::sync::{OnceLock, Patience, channel, thread};
 use std::io;
 use std::sync::Arc;
@@ -281,8 +281,9 @@ impl Batch<'_> {
             if task.flags.rings_when_begun {
                 ring_doorbell(stream)?;
             }
-            // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
-            unsafe { execute_into(task.parcel, reply.body(!task.flags.is_for_elsewhere)) };
+            let body = reply.body(!task.flags.is_for_elsewhere);
+            // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
+            unsafe { execute_call(task.route, task.argument, body) };
             let is_last = claim.load().is_through();
             if is_last {
                 // W3: the limit never rises, so this frame is done with; whoever reads the reply that follows finds that too.

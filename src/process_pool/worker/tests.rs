@@ -6,7 +6,6 @@ use crate::contain::Told;
 use crate::error::TaskError;
 use crate::executor::{Task, encode_call, encode_try_call};
 use crate::future::TaskOptions;
-use crate::id::FutureId;
 use crate::process_pool::parent::task::EncodedTask;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::last_words::LAST_WORDS;
@@ -37,7 +36,7 @@ impl Parent {
     }
 
     /// Ships a batch of calls, in pieces of `size` bytes.
-    fn ship(&mut self, f: fn(u64) -> u64, args: &[u64], options: &TaskOptions, size: usize) -> Vec<FutureId> {
+    fn ship(&mut self, f: fn(u64) -> u64, args: &[u64], options: &TaskOptions, size: usize) {
         let task = |arg: &u64| {
             let (task, future) = Task::new(f, *arg);
             future.detach();
@@ -53,7 +52,6 @@ impl Parent {
         assert!(outbox.flush(&wire).expect("it takes all"));
         self.stream.give(&wire.sent.borrow(), size);
         self.batches += 1;
-        tasks.iter().map(EncodedTask::id).collect()
     }
 
     fn serve(&self) -> std::io::Result<()> {
@@ -86,8 +84,8 @@ fn frames(bytes: &[u8]) -> Vec<(Message, Vec<u8>)> {
     }
 }
 
-fn value(reply: &[u8], id: FutureId) -> Result<u64, TaskError> {
-    outcome::open(reply, parcel::nonce(), id.get()).map_err(TaskError::Codec).and_then(outcome::read)
+fn value(reply: &[u8]) -> Result<u64, TaskError> {
+    outcome::read(reply)
 }
 
 fn square(n: u64) -> u64 {
@@ -98,15 +96,14 @@ fn square(n: u64) -> u64 {
 fn each_task_is_answered_in_its_turn() {
     for size in [1, 10, 1 << 20] {
         let mut parent = Parent::new();
-        let mut ids = parent.ship(square, &[2, 3, 4], &TaskOptions::new(), size);
-        ids.extend(parent.ship(square, &[5], &TaskOptions::new(), size));
+        parent.ship(square, &[2, 3, 4], &TaskOptions::new(), size);
+        parent.ship(square, &[5], &TaskOptions::new(), size);
         parent.serve().expect("the stream ended well");
         let received = parent.received();
         let order: Vec<_> = received.iter().map(|(message, _)| *message).collect();
         let reply = |batch, index| Message::Reply { batch, index };
         assert_eq!(order, [reply(0, 0), reply(0, 1), reply(0, 2), reply(1, 0)]);
-        let values: Vec<_> =
-            received.iter().zip(ids).map(|((_, body), id)| value(body, id).expect("a square")).collect();
+        let values: Vec<_> = received.iter().map(|(_, body)| value(body).expect("a square")).collect();
         assert_eq!(values, [4, 9, 16, 25]);
         assert_eq!(parent.segment.over(), 2);
     }
@@ -174,12 +171,12 @@ fn a_panic_is_a_reply_and_the_next_task_runs() {
         n
     }
     let mut parent = Parent::new();
-    let ids = parent.ship(explode, &[1, 2], &TaskOptions::new(), 1 << 20);
+    parent.ship(explode, &[1, 2], &TaskOptions::new(), 1 << 20);
     parent.serve().expect("the stream ended well");
     let received = parent.received();
-    let Err(TaskError::Panicked(panic)) = value(&received[0].1, ids[0]) else { panic!("it panicked") };
+    let Err(TaskError::Panicked(panic)) = value(&received[0].1) else { panic!("it panicked") };
     assert!(panic.message().contains("number 1") && panic.location().is_some());
-    assert_eq!(value(&received[1].1, ids[1]).expect("it went on"), 2);
+    assert_eq!(value(&received[1].1).expect("it went on"), 2);
 }
 
 #[test]
@@ -195,7 +192,7 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
         LOADED.load(Ordering::Relaxed)
     }
     let mut parent = Parent::new();
-    let ids = parent.ship(loaded, &[0], &TaskOptions::new(), 1 << 20);
+    parent.ship(loaded, &[0], &TaskOptions::new(), 1 << 20);
     let initializer = encode_call(load, 7).expect("can be encoded").into_bytes();
     let welcome = Welcome { initializer: initializer.clone(), ..Welcome::default() };
     serve(&parent.stream, &mut Held::default(), &parent.segment, &welcome).expect("the stream ended well");
@@ -206,7 +203,7 @@ fn the_initializer_runs_first_and_its_outcome_is_told() {
         .map_err(TaskError::Codec)
         .and_then(outcome::read::<()>);
     assert!(ready.is_ok());
-    assert_eq!(value(&received[1].1, ids[0]).expect("it ran"), 7);
+    assert_eq!(value(&received[1].1).expect("it ran"), 7);
 
     let parent = Parent::new();
     let initializer = encode_try_call(refuse, "no licence".to_owned()).expect("can be encoded").into_bytes();

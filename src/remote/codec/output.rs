@@ -44,6 +44,11 @@ impl Apart {
         Some(number)
     }
 
+    /// Whether nothing lies there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// It is never freed.
     pub(crate) fn abandon(&mut self) {
         self.places.clear();

@@ -14,7 +14,7 @@ use crate::process_pool::sys::{Child, Event, Segment, Socket, Standing};
 use crate::process_pool::wire::frames::{Blocking, Inbox, send_all};
 use crate::process_pool::wire::message::{Head, Message, get};
 use crate::remote::codec::Output;
-use crate::remote::{outcome, parcel};
+use crate::remote::outcome;
 use crate::sync::plain::Mutex;
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::{ExecutorExt, ProcessPoolExecutor};
@@ -97,10 +97,8 @@ impl Stage {
         };
         assert_eq!(frame.message, Message::Batch { number, tasks: 1 });
         assert_eq!(self.segment.claim(number).begin(), Some(0));
-        let task = get(&mut self.inbox.body(frame.body)).expect("a task");
-        let (header, _) = parcel::Header::read(&task[1..]).expect("a parcel, behind its flags");
+        assert!(get(&mut self.inbox.body(frame.body)).is_some(), "a task");
         let mut reply = Output::default();
-        outcome::begin(Some(&header), &mut reply);
         outcome::write(Ok(result), &mut reply);
         reply.to_vec()
     }

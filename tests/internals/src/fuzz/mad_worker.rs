@@ -26,7 +26,7 @@ use crate::process_pool::sys::{Event, Segment, Signal, Socket};
 use crate::process_pool::wire::message::ProtocolError;
 use crate::remote;
 use crate::sync::restless::{among, begin};
-use remote::{outcome, parcel};
+use remote::outcome;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -262,18 +262,7 @@ impl<'s> Office<'s> {
     fn work(&self, at: usize, how: u8) {
         let (seat, number) = (&self.seats[at], u32::from(how % 8));
         if let Some(index) = seat.segment.claim(number).begin() {
-            let id = self.futures.get(usize::from(how >> 3)).map_or(0, |future| future.id().get());
-            let header = parcel::Header {
-                attempt: 1,
-                id,
-                nonce: parcel::nonce(),
-                route: parcel::Route {
-                    runner: remote::function::Offset::from_raw(0),
-                    function: remote::function::Offset::from_raw(0),
-                },
-            };
             let mut reply = remote::codec::Output::default();
-            outcome::begin(Some(&header), &mut reply);
             outcome::write(Ok(7_u64), &mut reply);
             seat.segment.ring.put(number, index, &reply);
         }
@@ -413,13 +402,7 @@ impl<'s> Office<'s> {
 
     fn complete(&mut self, task: EncodedTask, reply: &[u8]) {
         let entry = task.into_unresolved().release();
-        let phase = match outcome::open(reply, parcel::nonce(), entry.header().id.get()) {
-            Ok(outcome) => entry.complete(outcome),
-            Err(error) => {
-                entry.fill(crate::error::TaskError::Codec(error));
-                Phase::Failed
-            }
-        };
+        let phase = entry.complete(reply.into());
         publish(&*entry, Phase::Dispatched, phase).run(&*entry);
         self.ended += 1;
     }

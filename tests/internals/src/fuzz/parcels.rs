@@ -89,6 +89,8 @@ fn one<T: DeserializeOwned + Serialize>(bytes: &[u8], at: usize, per_byte: usize
         }
         let all = in_proportion(bytes.len(), per_byte + 16, 4096, || outcome::read_all::<T>(bytes));
         assert!(all.is_err() || bytes.first() == Some(&5), "a chunk that says it is none");
+        let item = in_proportion(bytes.len(), per_byte, 4096, || outcome::read_item::<T>(bytes));
+        assert!(!matches!(item, Ok(Some(_))) || bytes.first() == Some(&13), "an item that says it is none");
     }
     let shown = |read: Result<T, TaskError>| {
         read.ok().map(|value| {
@@ -157,6 +159,11 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     outcome::write_all(shapes.iter().map(Ok), || TIME, &mut chunk);
     add("chunk".into(), [0, 0, 0], chunk.to_vec());
     add("chunk-reply".into(), [0, 0, 0], reply(&chunk));
+    let mut item = Output::default();
+    outcome::write_item(Ok(&shapes[1]), || TIME, &mut item);
+    add("item".into(), [0, 0, 0], item.to_vec());
+    add("item-reply".into(), [0, 0, 0], reply(&item));
+    add("item-cut".into(), [0, 0, 0], item[..8].to_vec());
     let mut numbers = Output::default();
     outcome::write_all((0..5_u32).map(u64::from).map(Ok), || TIME, &mut numbers);
     add("chunk-numbers".into(), [0, 0, 0], numbers.to_vec());
