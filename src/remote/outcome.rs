@@ -331,10 +331,13 @@ fn set_time(at: usize, time: Duration, reply: &mut Output) {
     reply[at..at + 8].copy_from_slice(&nanos.to_le_bytes());
 }
 
+/// What became of a chunk's only item, and how long it says that it took.
+pub(crate) type Item<R> = (Result<R, TaskError>, Duration);
+
 /// Reads the outcome of a chunk's only item, and how long it says that it took. `None` if it is none.
 pub(crate) fn read_item<'a, R: DeserializeOwned>(
     outcome: impl Into<Arrived<'a>>,
-) -> Result<Option<(Result<R, TaskError>, Duration)>, TaskError> {
+) -> Result<Option<Item<R>>, TaskError> {
     let Some((&[tag::ITEM], mut rest)) = outcome.into().front(1) else { return Ok(None) };
     let time = Duration::from_nanos(eight(&mut rest)?);
     Ok(Some((read(rest), time)))

@@ -199,10 +199,6 @@ impl Dispatcher {
 
     /// Takes a task into the place that was reserved for it; or gives it back, with the reason, if the pool is closed by
     /// now. Without a reason if it was cancelled meanwhile.
-    #[expect(
-        clippy::result_large_err,
-        reason = "it moves once; a box would be an allocation with the lock held"
-    )]
     pub(crate) fn enter(&mut self, task: EncodedTask) -> Result<Wake, (EncodedTask, Option<TaskError>)> {
         self.release();
         match self.refusal() {
