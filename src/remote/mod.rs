@@ -78,8 +78,8 @@ pub(crate) unsafe fn execute_into<'a>(parcel: impl Into<Arrived<'a>>, reply: &mu
     }
 }
 
-/// Runs the call in a parcel, and writes its outcome behind what `reply` holds already: for who knows otherwise whose it is and
-/// that it comes from the same build.
+/// Runs a call, and writes its outcome behind what `reply` holds already: for who knows otherwise whose it is and that it comes
+/// from the same build.
 ///
 /// # Safety
 ///
