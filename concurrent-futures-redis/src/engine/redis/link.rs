@@ -139,6 +139,23 @@ impl RedisLink {
         }
     }
 
+    /// The key of something that belongs to a client.
+    fn of_client(&self, life: &Life, kind: &str, client: &Name) -> String {
+        self.keys.own(&life.0, &format!("{kind}:{client}"))
+    }
+
+    /// What these commands read, in one trip, if the life is not over.
+    fn read_in(&mut self, life: &Life, reads: &[Cmd]) -> Result<Vec<Value>, Fault> {
+        let mut packed = cmd("GET").arg(&self.keys.life).get_packed_command();
+        reads.iter().for_each(|read| read.write_packed_command(&mut packed));
+        let mut answers = self.ask_all(&packed, 1 + reads.len())?.into_iter();
+        let current = self.check(answers.next().unwrap_or_default())?;
+        if value::text(current).as_deref() != Some(&*life.0) {
+            return Err(Fault::Over);
+        }
+        answers.map(|answer| self.check(answer)).collect()
+    }
+
     /// Puts a value into a hash of a client's. False if there is no such client.
     fn put(
         &mut self,
@@ -148,7 +165,7 @@ impl RedisLink {
         field: &str,
         bytes: &[u8],
     ) -> Result<bool, Fault> {
-        let key = self.keys.own(&life.0, &format!("{kind}:{client}"));
+        let key = self.of_client(life, kind, client);
         let mut put = call(&scripts::PUT, &self.keys, &life.0);
         put.arg(kind).arg(&**client).arg(field);
         // Room for the value and all around it, so that it is copied once. By the script alone, the server would copy it twice
@@ -174,19 +191,10 @@ impl RedisLink {
 
     /// A value of a hash of a client's, if the life is not over.
     fn get(&mut self, life: &Life, kind: &str, client: &Name, field: &str) -> Result<Option<Vec<u8>>, Fault> {
-        let (mut current, mut get) = (cmd("GET"), cmd("HGET"));
-        current.arg(&self.keys.life);
-        get.arg(self.keys.own(&life.0, &format!("{kind}:{client}"))).arg(field);
-        let mut packed = current.get_packed_command();
-        get.write_packed_command(&mut packed);
-        let mut answers = self.ask_all(&packed, 2)?.into_iter();
-        let mut next = || self.check(answers.next().unwrap_or_default());
-        let (current, found) = (next()?, next()?);
-        if value::text(current).as_deref() != Some(&*life.0) {
-            Err(Fault::Over)
-        } else {
-            Ok(value::bytes(found))
-        }
+        let mut get = cmd("HGET");
+        get.arg(self.of_client(life, kind, client)).arg(field);
+        let found = self.read_in(life, &[get])?.pop();
+        Ok(found.and_then(value::bytes))
     }
 
     /// Reads a page of a stream of the group.
@@ -325,24 +333,19 @@ impl Link for RedisLink {
     }
 
     fn measure_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<Vec<u64>, Fault> {
-        let key = self.keys.own(&life.0, &format!("blobs:{client}"));
-        let mut packed = cmd("GET").arg(&self.keys.life).get_packed_command();
-        for name in names {
-            cmd("HSTRLEN").arg(&key).arg(name.to_string()).write_packed_command(&mut packed);
-        }
-        let mut answers = self.ask_all(&packed, 1 + names.len())?.into_iter();
-        let current = self.check(answers.next().unwrap_or_default())?;
-        if value::text(current).as_deref() != Some(&*life.0) {
-            return Err(Fault::Over);
-        }
-        let number =
-            |link: &mut Self, answer| value::number(link.check(answer)?).ok_or_else(|| strange("a length"));
-        answers.map(|answer| number(self, answer)).collect()
+        let key = self.of_client(life, "blobs", client);
+        let measure = |name: &BlobName| {
+            let mut measure = cmd("HSTRLEN");
+            measure.arg(&key).arg(name.to_string());
+            measure
+        };
+        let lens = self.read_in(life, &names.iter().map(measure).collect::<Vec<_>>())?.into_iter();
+        lens.map(|len| value::number(len).ok_or_else(|| strange("a length"))).collect()
     }
 
     fn remove_blobs(&mut self, life: &Life, client: &Name, names: &[BlobName]) -> Result<(), Fault> {
         let mut remove = cmd("HDEL");
-        remove.arg(self.keys.own(&life.0, &format!("blobs:{client}")));
+        remove.arg(self.of_client(life, "blobs", client));
         for name in names {
             remove.arg(name.to_string());
         }
@@ -446,7 +449,7 @@ impl Link for RedisLink {
             self.run_with(&scripts::MARK, life, &[client, &after.to_string(), &after.next().to_string()])?;
             self.unmarked = 0;
         }
-        let key = self.keys.own(&life.0, &format!("replies:{client}"));
+        let key = self.of_client(life, "replies", client);
         let page = self.read_stream(&key, after, most, wait)?;
         let mut wakes = cmd("XDEL");
         wakes.arg(&key);
