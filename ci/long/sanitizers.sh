@@ -15,8 +15,9 @@
 # Of the packages that have the first three tests/delays depends on the least. `it` runs with its delays: more orders of
 # events to look at. `crash` starts thousands of processes, which is slow enough without.
 #
-# Left out are tests of two kinds: those that bound or weigh memory, of which a sanitizer takes terabytes for itself,
-# and those that measure the stack or go to its end, since its frames are several times as large.
+# Left out are tests of three kinds: those that bound or weigh memory, of which a sanitizer takes terabytes for itself;
+# those that measure the stack or go to its end, since its frames are several times as large; and one of a rule for items
+# that are short, which none is here.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
@@ -47,11 +48,13 @@ left_out=(
     contract:: a_panic_says_what_where_and_who
     # The address space, or the memory in use.
     too_much_memory a_worker_that_has_grown that_cannot_be_had memory_past_the_limit workers_that_cannot_start
-    eats_memory cancel_behind_a_long_task
+    eats_memory cancel_behind_a_long_task a_bounded_address_space values_that_find_no_shared_memory
     # The stack. Under AddressSanitizer the addresses of a function's own values aren't in it.
     stack::tests::
     a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow
-    small_stack stack_size room_runs_out stack_nearly_spent
+    small_stack stack_size room_runs_out stack_nearly_spent deep_chain_spares_run_out
+    # How short an item is.
+    short_items_share_tasks
 )
 skips=()
 for name in "${left_out[@]}"; do skips+=(--skip "$name"); done

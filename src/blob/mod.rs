@@ -17,7 +17,7 @@ mod attached;
 mod id;
 mod store;
 
-pub(crate) use attached::{attach, collect, is_collecting};
+pub(crate) use attached::{Attached, attach, collect, is_collecting};
 pub(crate) use id::BlobId;
 pub(crate) use store::{Held, find, hold, keep_value, value};
 

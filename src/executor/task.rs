@@ -220,7 +220,7 @@ impl Task {
         let (route, blobs) = blob::collect(|| cell.encode(kept, &mut argument));
         let header = Header::new(cell.header().id, self.attempts + 1, route?);
         self.attempts += 1;
-        Ok(Parcel::new(&header, &argument, blobs))
+        Ok(Parcel::new(&header, &argument, blobs.into_vec()))
     }
 
     /// Ends the task with the reply that [`remote::execute`] gave for its parcel, of whichever attempt. False if it was
@@ -345,7 +345,7 @@ fn encode_work<T>(work: impl Work<T>) -> Result<Parcel, TaskError> {
     if let Err(panic) = drop_contained(work) {
         logging::error(format_args!("the drop of an argument panicked: {}", panic.message()));
     }
-    Ok(Parcel::new(&Header::new(FutureId::new(), 1, route?), &argument, blobs))
+    Ok(Parcel::new(&Header::new(FutureId::new(), 1, route?), &argument, blobs.into_vec()))
 }
 
 /// A function and its argument: what can be encoded.

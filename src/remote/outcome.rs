@@ -91,7 +91,7 @@ pub(crate) fn write<R: Serialize>(outcome: Result<R, TaskError>, reply: &mut Out
                 encoded.map(|()| blobs)
             });
             let reason = match encoded {
-                Ok(Ok(blobs)) => return append_blobs(&blobs, start, reply),
+                Ok(Ok(blobs)) => return append_blobs(&blobs.into_vec(), start, reply),
                 Ok(Err(reason)) => reason,
                 Err(panic) => format!("`{}` panicked: {}", std::any::type_name::<R>(), panic.message()),
             };

@@ -143,7 +143,7 @@ impl<T: Serialize> Shared<T> {
         let mut output = codec::Output::default();
         let (encoded, children) = blob::collect(|| codec::encode_into(&self.0.value, &mut output));
         encoded?;
-        Ok(self.0.blob.get_or_init(|| Arc::new(blob_of(output.into_parts().0, children))))
+        Ok(self.0.blob.get_or_init(|| Arc::new(blob_of(output.into_parts().0, children.into_vec()))))
     }
 }
 
@@ -157,7 +157,9 @@ impl<T: Serialize> Serialize for Shared<T> {
         if !blob::is_collecting() {
             return Err(S::Error::custom(NOT_IN_A_TASK));
         }
-        let BlobId(one, other) = deeper(attach).map_err(S::Error::custom)?;
+        let is_known = self.0.blob.get().is_some();
+        let attached = if is_known { attach() } else { deeper(attach) };
+        let BlobId(one, other) = attached.map_err(S::Error::custom)?;
         // Not one number of 128 bits, which serde can't keep for `flatten` and `untagged`.
         (one, other).serialize(serializer)
     }

@@ -23,19 +23,20 @@ fn byte((bytes, at): (SharedBytes, usize)) -> u8 {
 }
 
 /// Counts how often it is encoded and decoded in this process.
-struct Counted(Vec<u64>);
+struct Counted<const TEST: usize>(Vec<u64>);
 
-static ENCODED: AtomicUsize = AtomicUsize::new(0);
+/// By test: they run at the same time, in one process.
+static ENCODED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 static DECODED: AtomicUsize = AtomicUsize::new(0);
 
-impl Serialize for Counted {
+impl<const TEST: usize> Serialize for Counted<TEST> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        ENCODED.fetch_add(1, Ordering::SeqCst);
+        ENCODED[TEST].fetch_add(1, Ordering::SeqCst);
         self.0.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Counted {
+impl<'de, const TEST: usize> Deserialize<'de> for Counted<TEST> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         DECODED.fetch_add(1, Ordering::SeqCst);
         Vec::deserialize(deserializer).map(Counted)
@@ -47,7 +48,7 @@ fn a_value_is_encoded_once_and_decoded_once_in_each_worker() {
     limit(LIMIT, || {
         let table = Shared::new(Counted((0..20_000).collect()));
         let pool = builder(2).build().unwrap();
-        let look_up = |(table, n): (Shared<Counted>, usize)| {
+        let look_up = |(table, n): (Shared<Counted<0>>, usize)| {
             (std::process::id(), DECODED.load(Ordering::SeqCst), table.0[n])
         };
         let tasks = (0..1000).map(|n| (table.clone(), n));
@@ -58,7 +59,7 @@ fn a_value_is_encoded_once_and_decoded_once_in_each_worker() {
             *workers.entry(pid).or_insert(0) += 1;
         }
         assert!((1..=2).contains(&workers.len()));
-        assert_eq!(ENCODED.load(Ordering::SeqCst), 1);
+        assert_eq!(ENCODED[0].load(Ordering::SeqCst), 1);
         // In chunks, and by the handles of a lazy map.
         let options = MapOptions::new().chunksize(10).buffersize(200);
         let tasks = (0..1000).map(|n| (table.clone(), n));
@@ -195,12 +196,12 @@ fn the_initializer_may_have_them_and_its_worker_keeps_what_it_decoded() {
     limit(LIMIT, || {
         static SUM: AtomicUsize = AtomicUsize::new(0);
         let (table, bytes) = (Shared::new(Counted((0..20_000).collect())), pattern(LARGE));
-        let prepare = |(table, bytes): (Shared<Counted>, SharedBytes)| {
+        let prepare = |(table, bytes): (Shared<Counted<1>>, SharedBytes)| {
             SUM.store(table.0.len() + usize::from(bytes[5]), Ordering::SeqCst);
         };
         let pool =
             builder(2).initializer(prepare, (table.clone(), bytes)).max_tasks_per_child(2).build().unwrap();
-        let look_up = |(table, n): (Shared<Counted>, usize)| {
+        let look_up = |(table, n): (Shared<Counted<1>>, usize)| {
             (SUM.load(Ordering::SeqCst), DECODED.load(Ordering::SeqCst), table.0[n])
         };
         // Workers come and go; each has them before its first task, also when nobody else has a handle any more.

@@ -23,8 +23,9 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Several times what a wake-up takes, also on a busy machine.
-    const TIME: Duration = Duration::from_micros(200);
+    /// Many times what a wake-up takes: where every core is busy, the consumer gets one only when a worker has used up what it
+    /// has, so what is in the air is also how much runs between two wake-ups.
+    const TIME: Duration = Duration::from_millis(1);
 
     /// For each worker: past that more of them save nothing.
     const ITEMS: usize = 2048;
@@ -80,15 +81,16 @@ mod tests {
     fn short_items_are_many_and_long_ones_are_few() {
         let mut ahead = Ahead::new(2, 8);
         assert_eq!(ahead.items(1, MANY), 8);
-        assert_eq!(settled(&mut ahead, micros(1), 8), 400);
-        assert_eq!(settled(&mut ahead, micros(10), 8), 40);
-        assert_eq!(settled(&mut ahead, micros(100), 8), 8);
+        assert_eq!(settled(&mut ahead, micros(1), 8), 2000);
+        assert_eq!(settled(&mut ahead, micros(10), 8), 200);
+        assert_eq!(settled(&mut ahead, micros(100), 8), 20);
+        assert_eq!(settled(&mut ahead, micros(250), 8), 8);
         assert_eq!(settled(&mut ahead, micros(1_000_000), 8), 8);
         assert_eq!(settled(&mut ahead, Some(Duration::MAX), 8), 8);
         assert_eq!(settled(&mut ahead, Some(Duration::ZERO), 8), 2 * Ahead::ITEMS);
         assert_eq!(settled(&mut ahead, micros(1), 4096), 256);
         assert_eq!(settled(&mut ahead, micros(1), MANY), 8);
-        assert_eq!(settled(&mut ahead, micros(1), 0), 400);
+        assert_eq!(settled(&mut ahead, micros(1), 0), 2000);
         ahead.forget();
         assert_eq!(ahead.items(1, MANY), 8);
     }
@@ -110,19 +112,19 @@ mod tests {
         assert_eq!(ahead.items(1, MANY), 9);
         ahead.note(9, micros(1), 8);
         assert_eq!(ahead.items(1, MANY), 18);
-        assert_eq!(settled(&mut ahead, micros(1), 8), 400);
+        assert_eq!(settled(&mut ahead, micros(1), 8), 2000);
         // One that was kept from running.
         ahead.note(1, micros(10_000), 8);
-        assert_eq!(ahead.items(1, MANY), 200);
+        assert_eq!(ahead.items(1, MANY), 1000);
         ahead.note(1, micros(1), 8);
-        assert_eq!(ahead.items(1, MANY), 201);
+        assert_eq!(ahead.items(1, MANY), 1001);
     }
 
     #[test]
     fn only_as_far_as_the_input_knows() {
         let mut ahead = Ahead::new(2, 80);
-        assert_eq!(settled(&mut ahead, micros(1), 8), 400);
-        assert_eq!((ahead.items(10, 0), ahead.items(10, 9), ahead.items(10, 10)), (80, 80, 400));
+        assert_eq!(settled(&mut ahead, micros(1), 8), 2000);
+        assert_eq!((ahead.items(10, 0), ahead.items(10, 9), ahead.items(10, 10)), (80, 80, 2000));
     }
 
     /// Whatever it is told, it keeps its bounds, and never more than doubles what comes back.

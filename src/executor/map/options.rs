@@ -54,7 +54,7 @@ impl MapOptions {
     /// How many items may be in the air at most: taken from the input and not yet yielded. Strictly so, where Python
     /// has one more.
     ///
-    /// By default four chunks for each worker, or more of short items: as many as take each worker 200 us, but no
+    /// By default four chunks for each worker, or more of short items: as many as take each worker 1 ms, but no
     /// more than 2048 for each worker, and than 1 MiB of arguments (as encoded for another process; on threads without what
     /// they point to). More than four chunks for each worker are taken only while the input says that it has as many
     /// ([`size_hint`](Iterator::size_hint)), and each result that is handed out takes two items from it at most. The

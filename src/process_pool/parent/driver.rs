@@ -169,8 +169,10 @@ struct Driver<'p> {
     give_up_at: Option<Instant>,
     /// The system refused a signal to it.
     signal_refused: bool,
-    /// Replies came several at a time, and as many tasks are still to begin.
+    /// Replies come so often that a doorbell for each would cost more than they do, and the worker has tasks for a [`NAP`].
     replies_are_frequent: bool,
+    /// When the last ones were taken out of the ring.
+    last_replies: Instant,
     /// Replies out of the ring, end to end.
     small_replies: Vec<u8>,
     /// Why it could not start, by its own words.
@@ -206,6 +208,7 @@ impl<'p> Driver<'p> {
             give_up_at: None,
             signal_refused: false,
             replies_are_frequent: false,
+            last_replies: Instant::now(),
             small_replies: Vec::new(),
             start_failure: None,
         }
@@ -367,9 +370,15 @@ impl<'p> Driver<'p> {
         if !small.is_empty() {
             failpoint("receives, with the dispatcher locked");
         }
-        // A nap must not let the worker run dry.
-        self.replies_are_frequent =
-            small.len() > 1 && dispatcher.has_more_waiting_than(self.lane, small.len());
+        if !small.is_empty() {
+            let now = Instant::now();
+            let each = now.saturating_duration_since(self.last_replies) / small.len() as u32;
+            self.last_replies = now;
+            // A nap must not let the worker run dry.
+            let in_a_nap = NAP.as_nanos() / each.as_nanos().max(1);
+            self.replies_are_frequent =
+                in_a_nap > 1 && dispatcher.has_more_waiting_than(self.lane, in_a_nap as usize);
+        }
         drop(dispatcher);
         if !small.is_empty() {
             failpoint("received");

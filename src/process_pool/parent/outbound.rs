@@ -84,7 +84,12 @@ impl Outbound {
         let mut sending = self.sending.lock();
         // First: one that is sent again must not be forgotten after that.
         sending.forget(forgotten);
+        // Many tasks carry the same one.
+        let mut last = None;
         for blob in blobs {
+            if last.replace(Arc::as_ptr(blob)) == Some(Arc::as_ptr(blob)) {
+                continue;
+            }
             if sending.blobs.insert(blob.id(), blob.serial()) != Some(blob.serial()) {
                 blob.tell(self.as_holder());
                 sending.push(blob::pieces(blob));

@@ -1,6 +1,6 @@
 //! [`EncodedTask`]: a task, encoded, as the pool keeps it until its future is resolved.
 
-use crate::blob::{self, Blob};
+use crate::blob::{self, Attached, Blob};
 use crate::error::TaskError;
 use crate::future::cell::{Entry, Kept};
 use crate::future::publish::publish_here;
@@ -24,12 +24,13 @@ pub(crate) struct EncodedTask {
     retries: u32,
     /// Whether its time is limited.
     pub(crate) is_limited: bool,
-    /// What belongs to the argument and lies elsewhere: here as long as the task may have to be sent. Most have nothing of it.
+    // What belongs to the argument and lies elsewhere: here as long as the task may have to be sent. Most have nothing of it.
+    blob: Option<Arc<Blob>>,
     carried: Option<Box<Carried>>,
 }
 
-#[derive(Default)]
 struct Carried {
+    /// Behind the first.
     blobs: Vec<Arc<Blob>>,
     /// What of the argument lies in the pool's arena.
     apart: Apart,
@@ -137,9 +138,10 @@ impl EncodedTask {
         // Those that came by value, in a parcel or a result, and are carried on.
         blobs.iter().for_each(|blob| blob.seal(SealedMemory::of_bytes));
         // The plane is shared by all threads: what has nothing there doesn't count as one that holds it.
+        let Attached { first: blob, others: blobs } = blobs;
         let carries = !blobs.is_empty() || !apart.is_empty();
         let carried = carries.then(|| Box::new(Carried { blobs, apart }));
-        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, carried, retries, is_limited })
+        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blob, carried, retries, is_limited })
     }
 
     /// It is about to be resolved: its argument is freed first, so that a thread that waits for it finds a large one's
@@ -167,8 +169,8 @@ impl EncodedTask {
     }
 
     /// What the worker must have before it.
-    pub(crate) fn blobs(&self) -> &[Arc<Blob>] {
-        self.carried.as_ref().map_or(&[], |carried| &carried.blobs)
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &Arc<Blob>> {
+        self.blob.iter().chain(self.carried.iter().flat_map(|carried| &carried.blobs))
     }
 
     /// Bytes that it takes in a frame.
