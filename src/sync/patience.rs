@@ -43,3 +43,32 @@ impl Patience {
         lucky
     }
 }
+
+#[cfg(all(test, not(concurrent_futures_loom)))]
+mod tests {
+    use super::Patience;
+    use std::time::Duration;
+
+    /// How many times it is left out until it is its turn.
+    fn left_out(patience: &Patience) -> usize {
+        std::iter::repeat_with(|| patience.is_left()).take_while(|is_left| !is_left).count()
+    }
+
+    #[test]
+    fn spins_in_vain_are_left_out_up_to_64_times_until_one_has_success() {
+        let patience = Patience::new();
+        assert_eq!(left_out(&patience), 0);
+        for expected in [2, 4, 8, 16, 32, 64, 64, 64] {
+            assert!(!patience.spin(Duration::ZERO, || false));
+            assert_eq!(left_out(&patience), expected);
+        }
+        let mut looks = 0;
+        assert!(patience.spin(Duration::MAX, || {
+            looks += 1;
+            looks == 3
+        }));
+        assert_eq!(left_out(&patience), 0);
+        assert!(!patience.spin(Duration::ZERO, || false));
+        assert_eq!(left_out(&patience), 2);
+    }
+}

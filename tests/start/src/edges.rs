@@ -43,17 +43,20 @@ fn summary(results: impl Iterator<Item = Result<u32, TaskError>>) -> String {
 
 /// What limits are numbered by.
 #[cfg(target_env = "gnu")]
-type Which = libc::__rlimit_resource_t;
+pub type Which = libc::__rlimit_resource_t;
 #[cfg(not(target_env = "gnu"))]
-type Which = libc::c_int;
+pub type Which = libc::c_int;
 
-fn set_limit(which: Which, to: u64) {
+/// Bounds what this process may have, and gives the bound that there was.
+pub fn set_limit(which: Which, to: u64) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid place for a limit.
     assert_eq!(unsafe { libc::getrlimit(which, &raw mut limit) }, 0);
+    let before = limit.rlim_cur;
     limit.rlim_cur = to.min(limit.rlim_max);
     // SAFETY: a valid limit.
     assert_eq!(unsafe { libc::setrlimit(which, &raw const limit) }, 0);
+    before
 }
 
 /// How many of the first descriptors are open. By asking for each: to list them takes one.

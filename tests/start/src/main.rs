@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         }
         ["refusal"] => refusal(),
         ["parcel"] => builds::print_parcel(),
+        ["parcel-without-descriptors"] => builds::parcel_without_descriptors(),
         ["execute", parcel] => builds::execute(parcel),
         ["name", ..] => name(),
         ["print", lines] => print(lines.parse().expect("a number")),
@@ -73,6 +74,13 @@ fn main() -> ExitCode {
         ["pass-on", name] => stranger::pass_on(name),
         ["nameless"] => stranger::become_nameless(),
         ["one-processor"] => sandbox::on_one_processor(),
+        ["one-processor-at-first"] => {
+            let all = sandbox::leave_one_processor();
+            start::check();
+            sandbox::run_on(&all);
+            start::check();
+            println!("checked");
+        }
         ["without", calls, "hold", "many"] => {
             sandbox::refuse(calls);
             life::hold_many();

@@ -13,6 +13,7 @@ pub fn refuse(calls: &str) {
         "pidfd_send_signal" => libc::SYS_pidfd_send_signal,
         "memfd_create" => libc::SYS_memfd_create,
         "eventfd" => libc::SYS_eventfd2,
+        "setsockopt" => libc::SYS_setsockopt,
         other => panic!("not known here: {other}"),
     };
     let mut filter = vec![LOAD_NUMBER];
@@ -36,23 +37,36 @@ pub fn refuse(calls: &str) {
 
 /// Lets this process run on the first of its processors alone, then asks how many workers there would be by default.
 pub fn on_one_processor() {
+    let all = leave_one_processor();
+    // SAFETY: within the set.
+    let count = unsafe { libc::CPU_COUNT(&all) };
+    let pool = ProcessPoolExecutor::builder().build().expect("a pool");
+    println!("{} of {count}", pool.max_workers());
+}
+
+/// Lets this process run on the first of its processors alone, and gives those that there were.
+pub fn leave_one_processor() -> libc::cpu_set_t {
     // SAFETY: a set may be any bits.
     let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: a valid place of that size; 0 is this thread, which is the only one so far.
     let got = unsafe { libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed) };
     // SAFETY: within the set.
     let has = |n: &usize| unsafe { libc::CPU_ISSET(*n, &allowed) };
-    let all: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(has).collect();
-    assert!(got == 0 && !all.is_empty(), "{}", std::io::Error::last_os_error());
+    let first = (0..libc::CPU_SETSIZE as usize).find(has);
+    assert!(got == 0 && first.is_some(), "{}", std::io::Error::last_os_error());
     // SAFETY: as above.
     let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: within the set.
-    unsafe { libc::CPU_SET(all[0], &mut one) };
+    unsafe { libc::CPU_SET(first.expect("one at least"), &mut one) };
+    run_on(&one);
+    allowed
+}
+
+/// Lets this thread, and those that it starts from now on, run on these processors.
+pub fn run_on(processors: &libc::cpu_set_t) {
     // SAFETY: a valid set of that size.
-    let set = unsafe { libc::sched_setaffinity(0, size_of_val(&one), &raw const one) };
+    let set = unsafe { libc::sched_setaffinity(0, size_of_val(processors), processors) };
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
-    let pool = ProcessPoolExecutor::builder().build().expect("a pool");
-    println!("{} of {}", pool.max_workers(), all.len());
 }
 
 /// Many workers that start at once, over and over.

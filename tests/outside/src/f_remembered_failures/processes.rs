@@ -22,6 +22,7 @@ pub(crate) const INSTANCES: &[Instance] = &[
         &[],
         a_pool_of_processes_outlives_a_moment_without_memory_files,
     ),
+    Instance::new("callbacks_run_without_their_thread", &[], callbacks_run_without_their_thread),
     Instance::new(
         "workers_refused_beside_others_are_started_later",
         &[],
@@ -96,6 +97,30 @@ fn a_pool_of_processes_outlives_a_moment_without_threads() {
         assert_eq!(future.result_timeout(SOON).expect("in time").expect("a worker"), 2, "{most}");
         lifts.join().expect("no panic");
     }
+}
+
+/// The driver calls a callback whose thread is refused; the next has it.
+fn callbacks_run_without_their_thread() {
+    let user = 1_200_000_000 + std::process::id();
+    // SAFETY: changes who this process is.
+    if unsafe { libc::setresuid(user, user, user) } != 0 {
+        eprintln!("SKIPPED: only root can become a user who has no other processes");
+        return;
+    }
+    let pool = ProcessPoolExecutor::builder().max_workers(1).name_prefix("f").build().expect("a pool");
+    pool.submit(|()| (), ()).result().expect("a worker");
+    let called_by = || {
+        let (send, receive) = std::sync::mpsc::channel();
+        let future = pool.submit(|()| std::thread::sleep(Duration::from_millis(100)), ());
+        future.add_done_callback(move |_| {
+            let _ = send.send(std::thread::current().name().map(str::to_owned));
+        });
+        receive.recv_timeout(SOON).expect("it is called").expect("a name")
+    };
+    let before = set_limit(libc::RLIMIT_NPROC, 1);
+    let by = called_by();
+    set_limit(libc::RLIMIT_NPROC, before);
+    assert_eq!((by.as_str(), called_by().as_str()), ("f_driver_0", "f_callbacks"));
 }
 
 fn a_pool_of_processes_outlives_a_moment_without_memory_files() {

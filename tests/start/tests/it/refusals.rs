@@ -227,6 +227,17 @@ fn without_a_build_id_a_copy_is_the_same_build_and_a_changed_one_is_not() {
     });
 }
 
+/// What can't be read for lack of a descriptor is read by the next task.
+#[test]
+fn without_a_build_id_and_without_descriptors_one_task_is_refused_and_the_next_runs() {
+    limit(|| {
+        let folder = Folder::new("no-descriptors");
+        let program = without_build_id(&folder, "program");
+        let said = run(Command::new(program).arg("parcel-without-descriptors"));
+        assert_eq!(said.lines().collect::<Vec<_>>(), ["another build", "executed"]);
+    });
+}
+
 /// Whoever may run a program need not be able to read it.
 #[test]
 fn without_a_build_id_a_program_that_may_not_be_read() {

@@ -23,6 +23,23 @@ fn all_is_well_without_pidfd_and_memfd() {
     });
 }
 
+/// Its buffer stays as it is.
+#[test]
+fn all_is_well_where_no_socket_can_be_widened() {
+    limit(|| {
+        let lines = lines(&["without", "setsockopt", "check"]);
+        if is_possible(&lines) {
+            assert_eq!(lines, ["checked"]);
+        }
+    });
+}
+
+/// That no thread is to spin is remembered; all else is as it is with several.
+#[test]
+fn all_is_well_with_one_processor_at_first_and_several_later() {
+    limit(|| assert_eq!(lines(&["one-processor-at-first"]), ["checked"]));
+}
+
 #[test]
 fn many_start_at_once_without_memfd() {
     limit(|| {
