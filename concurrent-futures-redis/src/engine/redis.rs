@@ -22,6 +22,7 @@
 //!
 //! All but `life`, `nodes` and `lease` run out after a day without a beat.
 
+mod connection;
 mod link;
 mod scripts;
 #[cfg(test)]
