@@ -148,6 +148,7 @@ impl Word {
     }
 
     fn leave(&self, from: &[Phase], to: Phase) -> bool {
+        // ORDERING: Release is what `unclaim` needs; AcqRel as every change of the phase.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 from.contains(&Snapshot(word).phase()).then_some(word & !PHASE | to as u8)

@@ -102,6 +102,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
                 door(source),
                 unsafe_places(source),
                 safety_comments(source),
+                ordering_comments(source),
                 catching(source),
                 instants(source),
                 logger(source),
@@ -248,16 +249,32 @@ fn safety_comments(source: &Source) -> Vec<Finding> {
     let instead = "name the fact it rests on and who guarantees it, right above";
     let all = &source.lexed.tokens;
     unsafe_tokens(source)
-        .filter(|(at, token)| !is_type(all, *at) && !has_safety(source, token.line))
+        .filter(|(at, token)| !is_type(all, *at) && !has_note(source, token.line, &["SAFETY:", "# Safety"]))
         .map(|(_, token)| finding(source, token.line, "safety", what.to_owned(), instead))
         .collect()
 }
 
+/// A relaxed operation orders nothing; of any other the reader has to know what it pairs with.
+fn ordering_comments(source: &Source) -> Vec<Finding> {
+    let what = "an atomic operation that is not relaxed, without an `ORDERING:` comment";
+    let instead = "say right above what it pairs with, or make it relaxed";
+    let stronger = ["Acquire", "Release", "AcqRel", "SeqCst"];
+    let mut lines: Vec<usize> = source
+        .code
+        .iter()
+        .filter(|token| stronger.contains(&token.text.as_str()))
+        .map(|token| token.line)
+        .collect();
+    lines.dedup();
+    lines.retain(|line| !has_note(source, *line, &["ORDERING:"]));
+    lines.into_iter().map(|line| finding(source, line, "ordering", what.to_owned(), instead)).collect()
+}
+
 /// In the comments on the line itself or above it, across attributes and the beginning of the same statement.
-fn has_safety(source: &Source, line: usize) -> bool {
+fn has_note(source: &Source, line: usize, marks: &[&str]) -> bool {
     const LINES_OF_A_STATEMENT: usize = 2;
     let lexed = &source.lexed;
-    let says = |line: usize| ["SAFETY:", "# Safety"].iter().any(|mark| lexed.comment(line).contains(mark));
+    let says = |line: usize| marks.iter().any(|mark| lexed.comment(line).contains(mark));
     let mut of_statement = 0;
     for above in (1..=line).rev() {
         if says(above) {
@@ -563,6 +580,15 @@ mod tests {
         passes(scope, "/// # Safety\n///\n/// Never twice.\n#[inline]\nunsafe fn f() {}");
         passes(scope, "unsafe { g() } // SAFETY: on the line.");
         passes(scope, "struct S { f: unsafe fn(u8) }");
+    }
+
+    #[test]
+    fn an_ordering_says_what_it_pairs_with() {
+        let meter = "src/future/meter.rs";
+        breaks("2:ordering", meter, "fn f() { N.load(Ordering::Acquire); }");
+        breaks("4:ordering", meter, "// ORDERING: pairs with g.\nfn f() {\nN.swap(1, AcqRel); }");
+        passes(meter, "// ORDERING: pairs with g.\nlet was = N\n.compare_exchange(1, 2, AcqRel, Acquire);");
+        passes(meter, "fn f() { N.load(Ordering::Relaxed); } // never Acquire");
     }
 
     #[test]

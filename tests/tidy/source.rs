@@ -21,8 +21,9 @@ pub(crate) struct Named {
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let lexed = lex(text);
-        // A file of tests is declared behind `cfg(test)` elsewhere; by convention it is called so.
-        let code = if path.ends_with("/tests.rs") { Vec::new() } else { without_tests(&lexed.tokens) };
+        // A file of tests is declared behind `cfg(test)` elsewhere; by convention it, or its folder, is called so.
+        let is_of_tests = path.ends_with("/tests.rs") || path.contains("/tests/");
+        let code = if is_of_tests { Vec::new() } else { without_tests(&lexed.tokens) };
         Self { path: path.to_owned(), lexed, code, text: text.to_owned() }
     }
 
@@ -233,5 +234,6 @@ mod tests {
             assert!(!paths.contains(&left.to_owned()), "{left} in {paths:?}");
         }
         assert!(named("src/a/tests.rs", "use c::d;").is_empty());
+        assert!(named("src/a/tests/b.rs", "use c::d;").is_empty());
     }
 }
