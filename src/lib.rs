@@ -34,12 +34,12 @@
 //! # What you may rely on
 //!
 //! - No future hangs because its pool died: a promise or a task that is dropped unresolved resolves its future.
-//! - A panic in a task, a callback, an initializer, a hook, a waker, the logger or a user's `Drop` is caught and costs
-//!   nobody a thread.
+//! - A panic in a task, a callback, an initializer, a hook, a waker, the logger or a user's `Drop` is caught and ends no
+//!   thread.
 //! - What a task did happens-before whoever sees it done.
 //! - No lock of the crate's is held while user code runs or is dropped.
 //! - A task may wait for tasks of its own pool of threads, on a single worker too.
-//! - A worker process that dies takes one task with it; nothing runs twice that was not asked to.
+//! - When a worker process dies, one task fails. No task runs twice unless retries were requested.
 //!
 //! # Layout
 //!
@@ -56,7 +56,7 @@
 //! | `auto-init` | yes | workers start by themselves; without it call [`init`] in the first line of `main` |
 //! | `json` | no | `Json<T>`, for what only serde_json can carry |
 //!
-//! Without any the crate is its threads, and no public item changes.
+//! Without any feature, futures and pools of threads remain, and their public items are the same.
 
 #![deny(unsafe_code)]
 // The library's own: examples and tests may print and unwrap.

@@ -14,7 +14,7 @@ pub enum BuildError {
     #[error("a bounded queue needs room for at least one task: queue_capacity is 0")]
     NoCapacity,
     /// `max_tasks_per_child(0)`.
-    #[error("a worker must be good for at least one task: max_tasks_per_child is 0")]
+    #[error("a worker must run at least one task: max_tasks_per_child is 0")]
     NoTasks,
     /// An option has a value that nothing can be done with.
     #[error("{option} can't be {value}: {why}")]

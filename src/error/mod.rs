@@ -76,7 +76,7 @@ pub enum TaskError {
     /// The worker process that ran the task died.
     #[error(transparent)]
     WorkerDied(WorkerDied),
-    /// The machine that had the task was not heard of any more: executors over several machines give it.
+    /// The machine that had the task is no longer heard from. Only executors over several machines return this.
     #[error(transparent)]
     WorkerLost(WorkerLost),
     /// An argument or a result could not be encoded or decoded on its way between processes.
@@ -88,8 +88,8 @@ pub enum TaskError {
     /// The executor did not take the task.
     #[error(transparent)]
     Rejected(Rejected),
-    /// The [`Promise`](crate::Promise) or [`Task`](crate::Task) that should have given the result was dropped; also
-    /// what a future says whose result has been taken already, by a `&mut future` that was awaited.
+    /// The [`Promise`](crate::Promise) or [`Task`](crate::Task) that should have produced the result was dropped. Also the
+    /// error of a future whose result was taken before, by awaiting `&mut future`.
     #[error("the task or its promise was dropped before it produced a result")]
     Abandoned,
 }

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// The task panicked. The worker caught it and lives on.
+/// The task panicked. The worker caught the panic and goes on.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! [`WorkerLost`]: the machine that had the task was not heard of any more.
+//! [`WorkerLost`]: the machine that had the task is no longer heard from.
 
 use super::whereabouts::{Item, Whereabouts};
 use crate::id::FutureId;
@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The machine that had begun the task, or may have, was not heard of any more: whether the task ran to its end is not known.
+/// The machine that had begun the task, or may have begun it, is no longer heard from. Whether the task ran to its end is
+/// not known.
 ///
-/// Only executors that run tasks on other machines give it. Where a worker process died and somebody saw it,
-/// that is [`WorkerDied`](crate::WorkerDied).
+/// Only executors that run tasks on other machines return this. The death of a worker process that was noticed there is
+/// [`WorkerDied`](crate::WorkerDied).
 ///
 /// # Examples
 ///
@@ -21,7 +22,7 @@ use std::time::Duration;
 /// let lost = WorkerLost::new("node-7").with_silence(Duration::from_secs(30));
 /// assert_eq!(
 ///     lost.to_string(),
-///     "node node-7, which had the task, was not heard of for 30s: whether the task ran to its end is not known"
+///     "node node-7, which had the task, was not heard from for 30s: whether the task ran to its end is not known"
 /// );
 /// ```
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ impl WorkerLost {
         WorkerLost(Arc::new(WorkerLostInner { node: node.into(), silent_for: None, cause: None, at }))
     }
 
-    /// Adds how long nothing had been heard of it.
+    /// Adds how long nothing had been heard from it.
     #[must_use]
     pub fn with_silence(mut self, silent_for: Duration) -> Self {
         Arc::make_mut(&mut self.0).silent_for = Some(silent_for);
@@ -74,7 +75,7 @@ impl WorkerLost {
         &self.0.node
     }
 
-    /// How long nothing had been heard of it, at least.
+    /// How long nothing had been heard from it, at least.
     pub fn silent_for(&self) -> Option<Duration> {
         self.0.silent_for
     }
@@ -109,7 +110,7 @@ impl fmt::Display for WorkerLost {
             None => f.write_str("the task")?,
         }
         match self.0.silent_for {
-            Some(silence) => write!(f, ", was not heard of for {silence:?}")?,
+            Some(silence) => write!(f, ", was not heard from for {silence:?}")?,
             None => f.write_str(", was lost")?,
         }
         f.write_str(": whether the task ran to its end is not known")?;

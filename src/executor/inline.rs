@@ -13,9 +13,8 @@ use crate::sync::plain::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// Runs each task at once, on the thread that submits it. For debugging: the same program, one step after the other,
-/// with a stack that shows who called. A task that submits another has it run inside itself; where those inside one
-/// another have nearly spent the thread's stack, the next fails with
-/// [`Rejected::StackSpent`]. Its verbs are those of [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
+/// with a stack that shows who called. A task that submits another runs it inside itself; when tasks inside one another
+/// have nearly spent the thread's stack, the next one fails with [`Rejected::StackSpent`]. Its verbs are those of [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
 ///
 /// # Examples
 ///
@@ -29,28 +28,28 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Default)]
 pub struct InlineExecutor {
-    door: Door,
+    inline: Inline,
 }
 
 #[derive(Debug, Default, Clone)]
-struct Door {
+struct Inline {
     closed: Arc<AtomicBool>,
 }
 
 impl InlineExecutor {
-    /// An open one.
+    /// An executor that takes tasks until it is shut down.
     pub fn new() -> Self {
         Self::default()
     }
 
-    fn local(&self) -> &Door {
-        &self.door
+    fn local(&self) -> &Inline {
+        &self.inline
     }
 }
 
 local_verbs!(InlineExecutor);
 
-impl Launch for Door {
+impl Launch for Inline {
     fn accept(&self, entry: Entry) {
         if entry.header().word.claim().is_none() {
             return;
@@ -74,12 +73,12 @@ impl Launch for Door {
 
 impl Executor for InlineExecutor {
     fn execute(&self, task: Task) {
-        self.door.accept(task.into_entry());
+        self.inline.accept(task.into_entry());
     }
 
     fn shutdown(&self, _: Shutdown) {
         // ORDERING: pairs with the load in `accept`.
-        self.door.closed.store(true, Ordering::Release);
+        self.inline.closed.store(true, Ordering::Release);
     }
 
     fn max_workers(&self) -> Option<usize> {

@@ -19,7 +19,7 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
     fn accept(&self, entry: Entry);
 
     /// Takes what is left of a task that it accepted before, as the tasks that `take` gives: nobody else knows of those
-    /// yet. They are not refused for want of room or because the door has been closed since. `take` is called once, maybe
+    /// yet. They are not refused for want of room or because the pool has been shut down since. `take` is called once, maybe
     /// with a lock held.
     fn accept_parts(&self, take: &mut dyn FnMut() -> Vec<Entry>) {
         take().into_iter().for_each(|entry| self.accept(entry));
@@ -108,10 +108,11 @@ where
 macro_rules! local_verbs {
     ($executor:ty) => {
         impl $executor {
-            /// Has `f` run; its result comes through the future. Python's `submit` of a function without arguments.
+            /// Submits the call `f()` and returns a future for its result: Python's `submit` of a function without
+            /// arguments.
             ///
-            /// A pool that is shut down or broken gives back a future that has failed already. Blocks only on a queue
-            /// that was bounded to block.
+            /// A pool that is shut down or broken returns a future that has already failed. Blocks only on a queue bounded
+            /// by [`WhenFull::Block`](crate::WhenFull::Block).
             pub fn spawn<R, F>(&self, f: F) -> Future<R>
             where
                 R: Send + 'static,
@@ -120,7 +121,7 @@ macro_rules! local_verbs {
                 self.local().launch(None, || Ok(f()))
             }
 
-            /// Has `f` run, which may fail: an `Err` is the task's failure,
+            /// Submits the call `f()`, which may fail: an `Err` becomes the task's failure,
             /// [`TaskError::Failed`](crate::TaskError::Failed). In a closure with `?`, end with `anyhow::Ok(x)` or name
             /// the error's type.
             pub fn try_spawn<T, E, F>(&self, f: F) -> Future<T>
@@ -132,7 +133,7 @@ macro_rules! local_verbs {
                 self.local().launch(None, crate::executor::local::fallible(|()| f(), ()))
             }
 
-            /// Has `f(arg)` run; its result comes through the future. Any closure and any `Send` type will do.
+            /// Submits the call `f(arg)` and returns a future for its result. Takes any closure and any `Send` type.
             pub fn submit<A, R, F>(&self, f: F, arg: A) -> Future<R>
             where
                 A: Send + 'static,
@@ -152,7 +153,7 @@ macro_rules! local_verbs {
                 self.local().launch(Some(options), || Ok(f(arg)))
             }
 
-            /// Has `f(arg)` run, which may fail: an `Err` is the task's failure,
+            /// Submits the call `f(arg)`, which may fail: an `Err` becomes the task's failure,
             /// [`TaskError::Failed`](crate::TaskError::Failed).
             pub fn try_submit<A, T, E, F>(&self, f: F, arg: A) -> Future<T>
             where
@@ -175,8 +176,8 @@ macro_rules! local_verbs {
                 self.local().launch(Some(options), crate::executor::local::fallible(f, arg))
             }
 
-            /// Has `f` run on each item, a task an item, all submitted at once; results come in the order of the input.
-            /// For input that is endless or large, `map_with`.
+            /// Calls `f` on each item, one task per item, all submitted at once; results come in the order of the input.
+            /// For input that is endless or large, use `map_with`.
             pub fn map<A, R, F, I>(&self, f: F, input: I) -> Map<R>
             where
                 A: Send + 'static,

@@ -60,19 +60,19 @@ use task::{MapCall, TryMapCall};
 /// # Ok::<(), concurrent_futures::TaskError>(())
 /// ```
 pub trait Executor: Send + Sync {
-    /// Sees to it that the task runs, some time and somewhere: calls [`Task::run`] on it, now or later. An executor that
-    /// can't take it gives the reason to [`Task::fail`].
+    /// Runs the task, now or later, by calling [`Task::run`]. An executor that can't take the task passes the reason to
+    /// [`Task::fail`].
     ///
     /// Each task given to an executor of this crate resolves its future, whatever was done to the task before and whatever
     /// state the executor is in. A task that it has accepted runs, unless it is cancelled or the pool breaks.
     fn execute(&self, task: Task);
 
-    /// Closes the door: what is submitted later is rejected. Returns at once. By default it does nothing.
+    /// Shuts the executor down: tasks that are submitted later are rejected. Returns at once. By default it does nothing.
     fn shutdown(&self, mode: Shutdown) {
         let _ = mode;
     }
 
-    /// How many tasks run at once at most, if there is such a number. 0 counts as 1.
+    /// The greatest number of tasks that run at once, if there is one. 0 counts as 1.
     fn max_workers(&self) -> Option<usize> {
         None
     }
@@ -108,12 +108,12 @@ impl Executor for Arc<dyn Executor + '_> {
 
 impl<E: Executor + ?Sized> ExecutorExt for E {}
 
-/// The verbs of every executor. Tasks are a `fn`, or a closure that captures nothing, and an argument that serde knows,
-/// so that they could run in another process; [`ThreadPoolExecutor`](crate::ThreadPoolExecutor) and [`InlineExecutor`]
+/// The verbs of every executor. A task is a `fn` or a closure that captures nothing, with an argument and a result of
+/// serde types, so that it can run in another process; [`ThreadPoolExecutor`](crate::ThreadPoolExecutor) and [`InlineExecutor`]
 /// have verbs of the same names for any closure and any `Send` type.
 ///
-/// No verb panics because of the executor's state, and none blocks except on a queue that was bounded to block: an
-/// executor that is shut down or broken gives back a future that has failed already.
+/// No verb panics because of the executor's state, and none blocks, except on a queue bounded by [`WhenFull::Block`]. An
+/// executor that is shut down or broken returns a future that has already failed.
 ///
 /// A closure that captures can't be sent:
 ///
@@ -126,7 +126,7 @@ impl<E: Executor + ?Sized> ExecutorExt for E {}
 /// }
 /// ```
 ///
-/// nor can a borrowed argument, or a result whose error knows no serde:
+/// Neither can a borrowed argument:
 ///
 /// ```compile_fail,E0277
 /// use concurrent_futures::prelude::*;
@@ -136,7 +136,7 @@ impl<E: Executor + ?Sized> ExecutorExt for E {}
 /// }
 /// ```
 pub trait ExecutorExt: Executor {
-    /// Has `f(arg)` run; its result comes through the future.
+    /// Submits the call `f(arg)` and returns a future for its result.
     fn submit<A: Portable, R: Portable>(&self, f: fn(A) -> R, arg: A) -> Future<R> {
         let (task, future) = Task::new(f, arg);
         self.execute(task);
@@ -155,7 +155,7 @@ pub trait ExecutorExt: Executor {
         future
     }
 
-    /// Has `f(arg)` run, which may fail: an `Err` is the task's failure, [`TaskError::Failed`].
+    /// Submits the call `f(arg)`, which may fail: an `Err` becomes the task's failure, [`TaskError::Failed`].
     ///
     /// # Examples
     ///
@@ -192,8 +192,8 @@ pub trait ExecutorExt: Executor {
         future
     }
 
-    /// Has `f` run on each item, a task an item, all submitted at once; the results come in the order of the input. For
-    /// input that is endless or large, [`map_with`](ExecutorExt::map_with).
+    /// Calls `f` on each item, one task per item, all submitted at once; the results come in the order of the input. For
+    /// input that is endless or large, use [`map_with`](ExecutorExt::map_with).
     fn map<A, R, I>(&self, f: fn(A) -> R, input: I) -> Map<R>
     where
         A: Portable,
@@ -245,7 +245,7 @@ pub trait ExecutorExt: Executor {
 pub(crate) fn refuse_unsupported(options: &TaskOptions) -> Option<TaskError> {
     options.get_timeout().map(|_| {
         TaskError::Rejected(Rejected::Unsupported(Unsupported::new(
-            "a time limit can't be kept on threads, since a running thread can't be ended; \
+            "a time limit can't be kept on threads, because a running thread can't be ended; \
              wait with `result_timeout`, or let the task look at the clock itself",
         )))
     })

@@ -48,7 +48,7 @@ use watchers::OWNER;
 /// `.await` needs no particular runtime, and the free functions [`wait`](crate::wait()) and
 /// [`as_completed`](crate::as_completed) take many.
 ///
-/// Dropping a future lets its task run unwatched, as [`detach`](Future::detach) does; it cancels nothing. A value that
+/// Dropping a future lets its task run, as [`detach`](Future::detach) does; it cancels nothing. A value that
 /// is there already is dropped with the future. Waits inside a pool's own worker don't deadlock: see
 /// [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
 ///
@@ -219,11 +219,11 @@ impl<T> Future<T> {
         }
     }
 
-    /// Gives the future up and lets the task run unwatched. Its result is dropped where it is made; if it fails, the
-    /// hook of [`set_unobserved_hook`] hears of it.
+    /// Drops the future and lets the task run. Its result is dropped where it is made; if the task fails, the hook of
+    /// [`set_unobserved_hook`] is called.
     pub fn detach(self) {}
 
-    /// The handle that can be cloned, with the same task behind it. One small allocation.
+    /// Turns this future into one that can be cloned. One small allocation.
     ///
     /// # Examples
     ///
@@ -242,7 +242,7 @@ impl<T> Future<T> {
         SharedFuture::new(self)
     }
 
-    /// Has `f` called once when the task is done, whatever its outcome, after every wait was told. It runs on the thread
+    /// Calls `f` once when the task is done, whatever its outcome, after every wait was told. It runs on the thread
     /// that ends the task: the worker, or the one that cancels; if the task is done already, here and now. Several run
     /// in the order in which they were added; one that is added while they run doesn't wait for them. A panic in one is
     /// logged; the others run. It may call the pool, and wait for its tasks.
@@ -326,8 +326,8 @@ impl<T: Send + 'static> Future<T> {
         Future::from_cell(Cell::resolved(outcome))
     }
 
-    /// Has `f` called once with the result, on the thread that ends the task, or here and now if it is done: a
-    /// [done-callback](Future::add_done_callback) that owns what it is told of. What it doesn't keep is dropped there.
+    /// Calls `f` once with the result, on the thread that ends the task, or here and now if it is done: a
+    /// [done-callback](Future::add_done_callback) that owns the result. What it doesn't keep is dropped there.
     ///
     /// # Examples
     ///
@@ -389,8 +389,8 @@ impl<T, E: TaskFailure> Future<Result<T, E>> {
     }
 }
 
-/// Awaiting needs no particular runtime. A future awaited by `&mut` has given its result away: it is done, and asked
-/// again it says [`Abandoned`](TaskError::Abandoned) unless the task failed. Dropping it while it is awaited detaches.
+/// Awaiting needs no particular runtime. A future awaited by `&mut` has given its result away: it is done, and from then on
+/// its error is [`Abandoned`](TaskError::Abandoned), unless the task failed. Dropping it while it is awaited detaches.
 ///
 /// # Panics
 ///

@@ -4,7 +4,7 @@ use super::meter::Meter;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What may be asked for one task, by the `_with` verbs.
+/// Options of one task, for the `_with` verbs.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ pub struct TaskOptions {
 }
 
 impl TaskOptions {
-    /// Nothing asked for.
+    /// No option set.
     pub fn new() -> Self {
         Self::default()
     }
@@ -63,17 +63,17 @@ impl TaskOptions {
         self.meter.as_ref()
     }
 
-    /// The limit asked for, if any.
+    /// The time limit, if one is set.
     pub fn get_timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// The number of retries asked for.
+    /// The number of retries.
     pub fn get_retries(&self) -> u32 {
         self.retries
     }
 
-    /// The name given, if any.
+    /// The label, if there is one.
     pub fn get_label(&self) -> Option<&Arc<str>> {
         self.label.as_ref()
     }

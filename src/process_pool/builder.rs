@@ -86,15 +86,15 @@ pub struct ProcessPoolBuilder {
 }
 
 impl ProcessPoolBuilder {
-    /// How many worker processes there are at most. By default as many as there are processors for this process, which
-    /// takes its affinity and its cgroup's quota into account. They are started as they are needed.
+    /// The greatest number of worker processes. By default as many as there are processors for this process, by its
+    /// affinity and its cgroup's quota. Workers are started as they are needed.
     pub fn max_workers(mut self, n: usize) -> Self {
         self.max_workers = Some(n);
         self
     }
 
-    /// Workers are called `{prefix}_{n}`, n from 0: so in errors, in `stats`, as the name of the thread that runs tasks
-    /// and, in 15 bytes, in `ps` and `top`. By default the program's name.
+    /// Workers are called `{prefix}_{n}`, n from 0. This name is in errors and in `stats`, is that of the thread that runs
+    /// tasks and, cut to 15 bytes, is shown by `ps` and `top`. By default the prefix is the program's name.
     pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.name_prefix = Some(prefix.into());
         self
@@ -175,16 +175,16 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Bounds each worker's address space, in bytes, as `ulimit -v` does. A task that asks for more is refused the
-    /// memory, which in Rust ends its worker and costs that one task.
+    /// Bounds each worker's address space, in bytes, as `ulimit -v` does. An allocation beyond it fails, which in Rust ends
+    /// the worker and fails that one task.
     pub fn address_space(mut self, bytes: u64) -> Self {
         self.address_space = Some(bytes);
         self
     }
 
-    /// Replaces a worker whose resident memory has grown by so many bytes since it came up; files and
-    /// [`SharedBytes`](crate::SharedBytes) that it maps don't count. Looked at between tasks, a
-    /// few times a second: a cure for tasks that leak, not a bound. It needs `/proc`.
+    /// Replaces a worker whose resident memory has grown by more than this many bytes since it started; files and
+    /// [`SharedBytes`](crate::SharedBytes) that it maps don't count. Checked between tasks, a few times a second: it
+    /// helps with tasks that leak, and is no hard limit. It needs `/proc`.
     pub fn memory_growth(mut self, bytes: u64) -> Self {
         self.memory_growth = Some(bytes);
         self
@@ -245,8 +245,8 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Says by what name the tasks of this pool come from elsewhere: a task finds out with
-    /// [`works_for`](crate::works_for). The node of a cluster says the queue that it serves, so that a task which submits to
+    /// Names where the tasks of this pool come from, if they come from elsewhere: a task asks for it with
+    /// [`works_for`](crate::works_for). The node of a cluster names the queue that it serves, so that a task which submits to
     /// that queue, and would wait for itself, can be refused.
     ///
     /// # Examples

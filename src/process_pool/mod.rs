@@ -54,19 +54,19 @@ use sys::{SealedMemory, Signal};
 
 /// A pool of worker processes: for computation that is to use every processor, and for code that may crash.
 ///
-/// The verbs are those of [`ExecutorExt`](crate::ExecutorExt), by the prelude: `submit`, `map` and their like, for a
-/// `fn` or a closure that captures nothing, an argument and a result that serde knows. There is nothing to set up in
+/// Its verbs are those of [`ExecutorExt`](crate::ExecutorExt), which the prelude imports: `submit`, `map` and so on, for a
+/// `fn` or a closure that captures nothing, with an argument and a result of serde types. There is nothing to set up in
 /// `main`: a worker is this same executable, started again.
 ///
 /// **A crash costs one task.** When a worker dies, only the task it was running fails, with
 /// [`WorkerDied`](crate::TaskError::WorkerDied). Tasks already sent to it run elsewhere, exactly once, and another worker
-/// takes its place. (In Python the pool breaks, and every future with it.) A crash that a thread left behind by an earlier
-/// task causes costs the task that runs by then.
+/// takes its place. (In Python the pool breaks, and every future with it.) If a thread that an earlier task left behind
+/// crashes the worker, the task that is running by then fails.
 ///
 /// **Small tasks need no `chunksize`.** Tasks travel in batches as large as the queue suggests; an idle worker takes
 /// over what waits behind a long task.
 ///
-/// **Order and state.** Tasks begin in the order of submission, nearly: a batch that is taken back goes to the front.
+/// **Order and state.** Tasks begin nearly in the order of submission: a batch that is taken back goes to the front.
 /// Workers start with the environment that this process had at `build`, and in the directory that it is in when they
 /// start. Each has its own statics; threads, files and locks of the parent are not there.
 ///
@@ -74,8 +74,8 @@ use sys::{SealedMemory, Signal};
 /// is queued is cancelled instead, and a callback that drops the pool doesn't wait. Workers never outlive the parent,
 /// however it ends, `exec` included; what they ran then is lost. What happens when, from every place and in every state: `docs/ends.md`.
 ///
-/// **Who runs your code here.** Arguments are written down and dropped by the thread that submits. A result is read by a
-/// thread of the pool's that serves one worker, so a `Deserialize` must not wait for a task of the same pool. Callbacks
+/// **Which thread runs your code.** The thread that submits encodes the argument and drops it. A result is decoded by the
+/// pool's thread that serves its worker, so a `Deserialize` must not wait for a task of the same pool. Callbacks
 /// and the destructors of results that nobody wants run on a thread of their own, where they may.
 ///
 /// # Examples
@@ -112,7 +112,7 @@ impl ProcessPoolExecutor {
         }
     }
 
-    /// Every option.
+    /// A builder, which has every option.
     pub fn builder() -> ProcessPoolBuilder {
         ProcessPoolBuilder::default()
     }
@@ -139,7 +139,7 @@ impl ProcessPoolExecutor {
         self.pool.stats()
     }
 
-    /// Closes the pool and returns at once: later submits are rejected. What has not begun still runs
+    /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
     /// begins any more. What runs is not interrupted. May be called again, and from anywhere: a callback, a destructor.
     pub fn shutdown(&self, mode: Shutdown) {
@@ -149,9 +149,9 @@ impl ProcessPoolExecutor {
         }
     }
 
-    /// Waits until the workers have ended; closes the pool first, draining, if that was not done. Blocks the thread. On
-    /// one of the pool's own threads (in a callback, or in a destructor of a result that nobody wanted) it closes the
-    /// pool and returns at once.
+    /// Waits until the workers have ended; first shuts the pool down with [`Drain`](Shutdown::Drain), unless that was done
+    /// before. Blocks the thread. On one of the pool's own threads (in a callback, or in the destructor of an unwanted
+    /// result) it shuts the pool down and returns at once.
     pub fn join(&self) {
         self.shutdown(Shutdown::Drain);
         if !self.pool.is_served_by_this_thread() {
@@ -163,7 +163,7 @@ impl ProcessPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`StillBusy`] says which workers are still at which tasks. On one of the pool's own threads, at once.
+    /// [`StillBusy`] names the workers that are still busy, and their tasks. On one of the pool's own threads, at once.
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
         let deadline = deadline_after(timeout);
         self.shutdown(Shutdown::Drain);
@@ -174,14 +174,15 @@ impl ProcessPoolExecutor {
         Err(StillBusy::new(busy, queued))
     }
 
-    /// Gives the pool up without waiting: what is queued still runs, then the workers leave. Should this process end
-    /// before that, they leave at once.
+    /// Drops the pool without waiting: queued tasks still run, then the workers end. If this process ends before that,
+    /// they end at once.
     pub fn detach(mut self) {
         self.detached = true;
     }
 
-    /// Shuts down, cancels what has not begun, and sends each worker SIGTERM, which ends it unless a task has set that
-    /// aside: what runs fails with [`WorkerDied`](crate::TaskError::WorkerDied). Returns at once. Python's method of this name, of 3.14.
+    /// Shuts the pool down, cancels what has not begun, and sends each worker SIGTERM, which ends it unless a task has
+    /// installed a handler of its own: running tasks fail with [`WorkerDied`](crate::TaskError::WorkerDied). Returns at once.
+    /// As Python's method of this name, since 3.14.
     pub fn terminate_workers(&self) {
         self.end_workers(Signal::TERM);
     }

@@ -62,13 +62,13 @@ pub struct WorkerStats {
 pub enum WorkerState {
     /// There is none at the moment; the next task that needs one starts it.
     Absent,
-    /// On its way: started, or in its initializer.
+    /// Starting, or in its initializer.
     Starting,
     /// Waits for a task.
     Idle,
     /// Has tasks.
     Busy,
-    /// Told to leave.
+    /// Told to end.
     Stopping,
 }
 

@@ -38,8 +38,8 @@ use std::time::Duration;
 
 /// A pool of threads that run tasks, first come, first served.
 ///
-/// Threads are started as they are needed and an idle one is reused before another starts. A task's panic is caught,
-/// comes back through its future, and costs nobody a thread.
+/// Threads are started as they are needed, and an idle one is reused before another starts. A panic in a task is caught
+/// and becomes the error of its future; the thread goes on.
 ///
 /// **Waiting inside a task.** A task may wait for tasks of its own pool, however few its workers: it never deadlocks. If
 /// it can't go on without a queued task it runs that task itself, in place, while its stack has room and rather than
@@ -58,8 +58,8 @@ use std::time::Duration;
 /// runtime with threads of its own) declares that by [`blocking`].
 ///
 /// **Threads that the system refuses.** The pool goes on with those it has, and tries again 10 ms later, then at longer
-/// intervals of up to a second: at the next submit, at the end of a task, or when a waiting worker looks again. If not
-/// one thread can be had, what is queued fails as [`Broken`](crate::TaskError::Broken), and so do submits until the next
+/// intervals of up to a second: at the next submit, at the end of a task, or when a waiting worker looks again. If no
+/// thread can be started at all, queued tasks fail as [`Broken`](crate::TaskError::Broken), and so do submits until the next
 /// try.
 ///
 /// **The end.** Dropping the pool runs what is queued and joins the threads, as Python's `with` block does; while its
@@ -99,7 +99,7 @@ impl ThreadPoolExecutor {
         }
     }
 
-    /// Every option.
+    /// A builder, which has every option.
     pub fn builder() -> ThreadPoolBuilder {
         ThreadPoolBuilder::default()
     }
@@ -126,17 +126,17 @@ impl ThreadPoolExecutor {
         self.queue.stats()
     }
 
-    /// Closes the door and returns at once: later submits are rejected. What is queued still runs
-    /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)); what runs is never
+    /// Shuts the pool down and returns at once: later submits are rejected. Queued tasks still run
+    /// ([`Drain`](Shutdown::Drain)) or are cancelled ([`CancelQueued`](Shutdown::CancelQueued)); running tasks are never
     /// interrupted. May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
-    /// destructor. What is cancelled is dropped, and its callbacks are called, before it returns.
+    /// destructor. Cancelled tasks are dropped, and their callbacks called, before `shutdown` returns.
     pub fn shutdown(&self, mode: Shutdown) {
         self.queue.shutdown(mode);
     }
 
-    /// Waits until the workers have ended; closes the door first, draining, if that was not done. Blocks the thread. On
-    /// one of the pool's own threads (in a task, in a callback or a destructor that runs there) it closes the door and
-    /// returns at once: a worker can't wait for its own end.
+    /// Waits until the workers have ended; first shuts the pool down with [`Drain`](Shutdown::Drain), unless that was done
+    /// before. Blocks the thread. On one of the pool's own threads (in a task, in a callback or a destructor that runs
+    /// there) it shuts the pool down and returns at once, because a worker can't wait for its own end.
     pub fn join(&self) {
         self.shutdown(Shutdown::Drain);
         if !self.is_own_worker() {
@@ -148,7 +148,7 @@ impl ThreadPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`StillBusy`] says which workers are still at which tasks. On one of the pool's own threads, at once.
+    /// [`StillBusy`] names the workers that are still busy, and their tasks. On one of the pool's own threads, at once.
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
         let deadline = deadline_after(timeout);
         self.shutdown(Shutdown::Drain);
@@ -159,8 +159,8 @@ impl ThreadPoolExecutor {
         Err(StillBusy::new(workers, self.queue.stats().queued))
     }
 
-    /// Gives the pool up without waiting: what is queued still runs, then the threads end. Should `main` return before
-    /// that, the rest is lost.
+    /// Drops the pool without waiting: queued tasks still run, then the threads end. If `main` returns before that, the
+    /// rest is lost.
     pub fn detach(mut self) {
         self.detached = true;
     }

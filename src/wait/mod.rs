@@ -14,9 +14,9 @@ use crate::future::{Future, SharedFuture};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What carries a future and can be waited for.
+/// A value with a future in it, which can be waited for.
 ///
-/// Open: a struct of your own hands on the watch of the future inside it, in one line. Implemented for [`Future`],
+/// A struct of your own implements it in one line, with the watch of the future inside. Implemented for [`Future`],
 /// [`SharedFuture`], references, `Box` and `Arc` of what is waitable, and for pairs with the future last: `(key, future)`.
 ///
 /// # Examples

@@ -495,13 +495,13 @@ fn of_missing(missing: &HashSet<Name>, lease: Duration) -> WorkerLost {
             .with_cause("the server started again, and a node can't tell what it had begun"),
         [node] => {
             let lost = WorkerLost::new(node).with_silence(lease);
-            lost.with_cause("the server started again, and the node was not heard of since")
+            lost.with_cause("the server started again, and the node was not heard from since")
         }
         _ => {
             let names = names.join(", ");
             WorkerLost::new(UNKNOWN)
                 .with_silence(lease)
-                .with_cause(format!("the server started again, and none of {names} was heard of since"))
+                .with_cause(format!("the server started again, and none of {names} was heard from since"))
         }
     }
 }

@@ -197,7 +197,7 @@ impl Keeper {
         client.notify();
         for buried in link.bury(&up.life)? {
             logging::warn(format_args!(
-                "{}: node {buried} was not heard of for its lease, and is given up",
+                "{}: node {buried} was not heard from for its lease, and is given up",
                 client.describe()
             ));
         }

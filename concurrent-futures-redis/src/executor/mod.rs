@@ -50,7 +50,7 @@ use std::time::{Duration, Instant};
 /// result that serde knows.
 ///
 /// **Nothing begins twice that was not asked to.** A task whose worker dies fails with
-/// [`WorkerDied`](concurrent_futures::TaskError::WorkerDied), one whose node is not heard of any more with
+/// [`WorkerDied`](concurrent_futures::TaskError::WorkerDied), one whose node is no longer heard from with
 /// [`WorkerLost`](concurrent_futures::TaskError::WorkerLost), unless it has
 /// [`retries`](concurrent_futures::TaskOptions::retries) left. What such a node had not begun runs elsewhere, exactly once. So it is
 /// when connections break, when the server starts again, and when its data is gone: `PROTOCOL.md` says why.

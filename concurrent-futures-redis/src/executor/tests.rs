@@ -301,7 +301,8 @@ fn a_loss_of_an_earlier_life_names_the_node_or_says_that_it_is_not_known() {
     let lost = error(future);
     assert!(lost.contains("node n, ") && lost.contains("lost the answer"), "{lost}");
 
-    for (names, wanted) in [(&["n"][..], "node n, "), (&["n", "m"][..], "none of m, n was heard of since")] {
+    for (names, wanted) in [(&["n"][..], "node n, "), (&["n", "m"][..], "none of m, n was heard from since")]
+    {
         let (mut book, future) = with_one(0);
         book.learn(names.iter().map(|name| Name::from(*name)));
         ship(&mut book, 1);
@@ -309,6 +310,6 @@ fn a_loss_of_an_earlier_life_names_the_node_or_says_that_it_is_not_known() {
         assert!(book.hear_witnesses(&[], LEASE, now + LEASE));
         resolve(book.settle_doubts(&[]));
         let lost = error(future);
-        assert!(lost.contains(wanted) && lost.contains("was not heard of for 10s"), "{lost}");
+        assert!(lost.contains(wanted) && lost.contains("was not heard from for 10s"), "{lost}");
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Ahead {
     workers: usize,
     /// Four chunks a worker.
     least: usize,
-    /// How many items may be in the air. At least `least`.
+    /// How many items may be in flight. At least `least`.
     now: usize,
 }
 
@@ -33,12 +33,12 @@ impl Ahead {
     /// Of arguments, in all.
     const BYTES: usize = 1 << 20;
 
-    /// `least` items are in the air at least.
+    /// `least` items are in flight at least.
     pub(super) fn new(workers: usize, least: usize) -> Self {
         Ahead { workers, least, now: least }
     }
 
-    /// How many items may be in the air, if a chunk of `size` comes next and at least `known` items are left.
+    /// How many items may be in flight, if a chunk of `size` comes next and at least `known` items are left.
     pub(super) fn items(&self, size: usize, known: usize) -> usize {
         if known < size { self.least } else { self.now }
     }
@@ -154,7 +154,7 @@ mod tests {
                     assert!(ahead.now <= workers.saturating_mul(Ahead::ITEMS));
                     assert!(ahead.now.saturating_mul(bytes) <= Ahead::BYTES);
                     let time = each.as_nanos() * (ahead.now / workers) as u128;
-                    assert!(time <= Ahead::TIME.as_nanos(), "{time} ns in the air");
+                    assert!(time <= Ahead::TIME.as_nanos(), "{time} ns in flight");
                 }
                 assert_eq!(ahead.items(2, 1), least);
                 if next() % 100 == 0 {

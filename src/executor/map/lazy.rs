@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
 /// until a result is there.
 ///
-/// At the call as many items are taken as may be in the air at first. Dropping the iterator cancels what has not begun. Should the
+/// At the call as many items are taken as may be in flight at first. Dropping the iterator cancels what has not begun. Should the
 /// input panic, `next` panics with it; no item is lost that the input gave before, and `next` can be called again.
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
@@ -35,7 +35,7 @@ pub struct MapWith<'e, I: Iterator, R> {
     gathered: Vec<I::Item>,
     /// An item for which there is no room yet.
     ahead: Option<I::Item>,
-    /// How much may be in the air, and how much is; what the next chunk weighs as far as it is there, and what the chunk that is
+    /// How much may be in flight, and how much is; what the next chunk weighs as far as it is there, and what the chunk that is
     /// being yielded does.
     scales: Option<Scales<I::Item>>,
     weight_in_air: usize,
@@ -164,7 +164,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         Ok(self.next_of_chunk())
     }
 
-    /// Takes input while whole chunks may still go into the air.
+    /// Takes input while whole chunks may still be in flight.
     fn fill(&mut self) {
         self.weight_in_air = self.weight_in_air.saturating_sub(std::mem::take(&mut self.weight_yielded));
         loop {
@@ -191,7 +191,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         }
     }
 
-    /// Whether the encoded bytes that are in the air are as many as may be; before the first result nobody knows, so no more
+    /// Whether the encoded bytes that are in flight are as many as may be; before the first result nobody knows, so no more
     /// items go than without options.
     fn has_enough_bytes(&self) -> bool {
         let Some((limit, total)) = self.bytes.as_ref().filter(|_| self.in_air > 0) else { return false };

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `eager.rs` | every item submitted at once |
 //! | `lazy.rs` | the loop that takes input, waits, and hands out results |
-//! | `chunk.rs`, `sizes.rs` | items that are one task, how many of them, and how many are in the air |
-//! | `ahead.rs` | how many are in the air where nobody gave a number |
+//! | `chunk.rs`, `sizes.rs` | items that are one task, how many of them, and how many are in flight |
+//! | `ahead.rs` | how many are in flight where nobody gave a number |
 //! | `submit.rs` | how a chunk gets to its executor |
 //! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
 //! | `weigh.rs` | how much items weigh, where they are bounded by that |

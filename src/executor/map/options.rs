@@ -12,7 +12,7 @@ use crate::future::TaskOptions;
 ///
 /// let pool = ThreadPoolExecutor::new(2);
 /// let options = MapOptions::new().chunksize(10).buffersize(100);
-/// let mut squares = pool.map_with(options, |n: u64| n * n, 0..); // endless: never more than 100 in the air
+/// let mut squares = pool.map_with(options, |n: u64| n * n, 0..); // endless: never more than 100 in flight
 /// assert_eq!(squares.nth(1000).unwrap()?, 1_000_000);
 /// # Ok::<(), concurrent_futures::TaskError>(())
 /// ```
@@ -28,7 +28,7 @@ pub struct MapOptions {
 }
 
 impl MapOptions {
-    /// One item a task, or more if they are short and nothing hinders it; some tasks a worker in the air; results in the
+    /// One item a task, or more if they are short and nothing hinders it; some tasks a worker in flight; results in the
     /// order of the input.
     pub fn new() -> Self {
         Self::default()
@@ -51,7 +51,7 @@ impl MapOptions {
         self
     }
 
-    /// How many items may be in the air at most: taken from the input and not yet yielded. Strictly so, where Python
+    /// How many items may be in flight at most: taken from the input and not yet yielded. Strictly so, where Python
     /// has one more.
     ///
     /// By default four chunks for each worker, or more of short items: as many as take each worker 1 ms, but no
@@ -71,11 +71,11 @@ impl MapOptions {
         self
     }
 
-    /// How many bytes may be in the air at most, of items that are encoded: a task counts with its encoded argument, then with
+    /// How many bytes may be in flight at most, of items that are encoded: a task counts with its encoded argument, then with
     /// its encoded result until that is yielded. What results will take is estimated by those that have come. Holds beside
     /// [`buffersize`](MapOptions::buffersize), be that given or not.
     ///
-    /// The next item is submitted while fewer bytes than this are in the air, so there may be one item more; and one always goes,
+    /// The next item is submitted while fewer bytes than this are in flight, so there may be one item more; and one always goes,
     /// however large it is. In a pool of threads, and wherever else items stay in this process, nothing is encoded and so
     /// nothing is bounded: say what they take, by [`weigh`](MapOptions::weigh).
     ///
@@ -102,7 +102,7 @@ impl MapOptions {
         self
     }
 
-    /// How much may be in the air at most, where an item weighs what `f` says: the bytes that it and its result take in memory, say.
+    /// How much may be in flight at most, where an item weighs what `f` says: the bytes that it and its result take in memory, say.
     /// On every executor. Holds beside [`buffersize`](MapOptions::buffersize), be that given or not.
     ///
     /// An item that weighs more than `limit` goes alone. One item that has no room yet may have been taken from the input besides. `f` is

@@ -1,4 +1,4 @@
-//! [`Sizes`]: how many items make a chunk, and how many may be in the air.
+//! [`Sizes`]: how many items make a chunk, and how many may be in flight.
 
 use super::ahead::Ahead;
 use super::options::MapOptions;
@@ -14,11 +14,11 @@ pub(crate) struct Sizes {
     /// Whether short items share tasks.
     shares: bool,
     buffer: Buffer,
-    /// How many chunks are to be in the air at least, however large they grow.
+    /// How many chunks are to be in flight at least, however large they grow.
     pub(super) least: usize,
 }
 
-/// How many items may be in the air.
+/// How many items may be in flight.
 enum Buffer {
     Given(usize),
     ByTime(Ahead),
@@ -40,7 +40,7 @@ impl Sizes {
         Sizes { size, pace: None, shares: shares && options.lets_items_share(), buffer, least }
     }
 
-    /// As many in the air from beginning to end, and each item by itself: where nobody gave a number, for executors that
+    /// As many in flight from beginning to end, and each item by itself: where nobody gave a number, for executors that
     /// run each task at once, and so gain nothing.
     pub(in crate::executor) fn fixed(options: &MapOptions, workers: usize) -> Self {
         let sizes = Self::new(options, workers, false);
@@ -65,7 +65,7 @@ impl Sizes {
         self.shares
     }
 
-    /// The size of the next chunk, if it may go into the air where `in_air` items are already; at least `known` more come.
+    /// The size of the next chunk, if it may be in flight where `in_air` items are already; at least `known` more come.
     pub(super) fn next(&mut self, in_air: usize, known: usize) -> Option<usize> {
         let mut size = self.size;
         if let Some(pace) = self.pace.as_ref().filter(|_| self.shares) {

@@ -53,7 +53,7 @@ impl Queue {
                 state.leave();
                 return NextStep::Run(entry);
             }
-            // A surplus worker has nothing to stay for once the door is closed: others are active.
+            // A surplus worker has nothing to stay for once the pool is shut down: others are active.
             if state.broken || (state.closed && (over || self.is_empty(&state))) {
                 return self.end(state, searcher, slot);
             }

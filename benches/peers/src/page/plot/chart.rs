@@ -10,7 +10,7 @@ use plotters::prelude::*;
 
 use super::style::{FONT, Look, Mark};
 
-const SIZE: (u32, u32) = (860, 460);
+const SIZE: (u32, u32) = (900, 460);
 /// Where the plot ends and the names begin: no name hides a line.
 const NAMES: u32 = 680;
 
