@@ -4,8 +4,8 @@
 //! One list for all of them, stamped by `local_verbs!`: a verb that were missing on one type would silently be the
 //! trait's there, and adding it later would change what programs mean.
 
+use super::call::failing;
 use super::map::{Map, MapOptions, MapWith, Sizes, ToPool};
-use super::task::failing;
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{Cell, Entry, Source};
 use crate::future::extra::Extra;

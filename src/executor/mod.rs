@@ -4,6 +4,7 @@
 //! of it, for every executor there is. Code written against them runs on threads, on processes or on an executor of
 //! one's own by changing one line.
 
+mod call;
 #[cfg(feature = "process")]
 mod carrier;
 #[cfg(feature = "process")]
@@ -21,23 +22,23 @@ mod task;
 mod when_full;
 
 #[cfg(feature = "process")]
+pub(crate) use call::{encode_call, encode_try_call};
+#[cfg(feature = "process")]
 pub use carrier::{Carrier, Registration};
 pub use inline::InlineExecutor;
 pub use map::{Map, MapOptions, MapTimeout, MapWith};
 pub use shutdown::Shutdown;
 pub use still_busy::{BusyWorker, StillBusy};
 pub use task::{Portable, Task};
-#[cfg(feature = "process")]
-pub(crate) use task::{encode_call, encode_try_call};
 pub use when_full::WhenFull;
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
 use crate::future::meter::Meter;
 use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
+use call::{MapCall, TryMapCall};
 use map::{Chunk, ChunkResults, Items, Pace, Sizes};
 use std::sync::Arc;
-use task::{MapCall, TryMapCall};
 
 /// Something that runs tasks. One method is required; a third party's executor is about thirty lines (see the example
 /// `custom_executor`).

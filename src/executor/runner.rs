@@ -2,7 +2,8 @@
 //!
 //! They are never called by name: their addresses travel in parcels.
 
-use super::task::{Portable, failing};
+use super::call::failing;
+use super::task::Portable;
 use crate::error::{TaskError, TaskFailure};
 use crate::remote::codec::{Arrived, Output};
 use crate::remote::{self, decode_argument, outcome};

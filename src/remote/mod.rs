@@ -4,16 +4,18 @@
 //! Task --encode--> Parcel ....any road.... execute(&parcel) --> reply ....any road.... Task::complete(&reply)
 //! ```
 //!
-//! `function.rs` names code, `codec` carries values, `parcel.rs` and `outcome.rs` are the two formats. Nothing in here
+//! `function.rs` names code, which lies in the `executable.rs` of the build that `fingerprint.rs` names; `codec` carries values, `parcel.rs` and `outcome.rs` are the two formats. Nothing in here
 //! knows who carries the bytes: the pool of processes on this machine and a cluster's transport are the same to it.
 
 pub(crate) mod codec;
+pub(crate) mod executable;
+pub(crate) mod fingerprint;
 pub(crate) mod function;
 pub(crate) mod outcome;
 pub(crate) mod parcel;
 pub(crate) mod reply;
 
-pub use function::{BuildId, build_id};
+pub use fingerprint::{BuildId, build_id};
 pub use reply::{Reply, ReturnAddress};
 
 use crate::blob::{self, Held};

@@ -12,7 +12,8 @@
 //! which sends blobs by themselves, puts none into its parcels, and another transport may take the large ones out.
 
 use super::codec::Arrived;
-use super::function::{Fingerprint, Offset};
+use super::fingerprint::Fingerprint;
+use super::function::Offset;
 use super::reply::ReturnAddress;
 use crate::blob::{Blob, BlobId, Content};
 use crate::error::{CodecError, Rejected, Stage, TaskError};

@@ -52,7 +52,7 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/process_pool/sys/unsupported.rs",
     "src/process_pool/worker/entry.rs",
     "src/process_pool/worker/main.rs",
-    "src/remote/function.rs",
+    "src/remote/executable.rs",
     "src/remote/mod.rs",
     "src/stack.rs",
     "src/thread_pool/scope.rs",

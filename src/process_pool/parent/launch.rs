@@ -15,7 +15,7 @@ use crate::process_pool::wire::blob;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Outbox, Piece};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::worker::entry;
-use crate::remote::function::Fingerprint;
+use crate::remote::fingerprint::Fingerprint;
 use crate::remote::{outcome, parcel};
 use std::ffi::OsString;
 use std::fmt;

@@ -10,7 +10,7 @@
 
 use super::main;
 use crate::process_pool::sys;
-use crate::remote::function;
+use crate::remote::executable;
 use crate::sync::plain::{AtomicBool, Ordering};
 use std::ffi::OsStr;
 #[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
@@ -60,7 +60,7 @@ extern "C" fn constructor() {
 #[cfg(all(feature = "auto-init", unix))]
 fn begin(told: LoaderArguments) {
     // In a shared library (a plug-in of a foreign program) a worker would be that program's executable.
-    if function::is_in_executable((&raw const CONSTRUCTOR).cast()) {
+    if executable::is_in_executable((&raw const CONSTRUCTOR).cast()) {
         enter(|| run_other_constructors(told));
     }
 }
@@ -85,7 +85,7 @@ fn begin(told: LoaderArguments) {
 /// }
 /// ```
 pub fn init() {
-    if function::is_in_executable((&raw const COPY).cast()) {
+    if executable::is_in_executable((&raw const COPY).cast()) {
         enter(|| {});
     }
 }
@@ -126,7 +126,7 @@ fn is_mark(name: &OsStr) -> bool {
 }
 
 fn copy() -> u64 {
-    function::distance((&raw const COPY).cast())
+    executable::distance((&raw const COPY).cast())
 }
 
 /// `argv[0]`. musl tells constructors nothing, so there the kernel is asked.

@@ -19,7 +19,7 @@ use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::remote::codec::{Arrived, ReadApart};
-use crate::remote::function::Fingerprint;
+use crate::remote::fingerprint::Fingerprint;
 use crate::remote::{execute_call, execute_into};
 use crate::sync::{OnceLock, Patience, channel, thread};
 use std::io;
