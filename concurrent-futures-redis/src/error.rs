@@ -32,14 +32,14 @@ pub enum ConnectError {
         /// The queue.
         queue: String,
     },
-    /// The system refuses something, a thread say.
+    /// The system refuses something, for example a thread.
     System(String),
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConnectError::Invalid { option, why } => write!(f, "`{option}` can't be so: {why}"),
+            ConnectError::Invalid { option, why } => write!(f, "`{option}` can't have this value: {why}"),
             ConnectError::Refused { server, why } => write!(f, "the server at {server} refuses: {why}"),
             ConnectError::Unreachable { server, why } => write!(
                 f,

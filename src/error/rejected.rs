@@ -22,7 +22,9 @@ pub enum Rejected {
     NotPortable,
     /// Its argument went into a parcel for good ([`Task::encode_once`](crate::Task::encode_once)), so that it can neither run in
     /// this process nor be encoded again.
-    #[error("the task was rejected: its argument has gone into a parcel, which alone can still be run")]
+    #[error(
+        "the task was rejected: its argument was moved into a parcel, and only the parcel can be run now"
+    )]
     Encoded,
     /// The parcel came from another build of the program.
     #[error(

@@ -29,13 +29,13 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What can go to another process. The same bound in every feature set, so that code which compiles without processes
-/// compiles with them; types that know no serde go through the inherent verbs of
+/// compiles with them; types without serde's traits go through the inherent verbs of
 /// [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to another process",
-    label = "must own its data and know serde",
+    label = "must own its data and implement serde's traits",
     note = "it must be `Serialize + DeserializeOwned + Send + 'static`: derive serde's traits; pass an owned value in place of a reference (`.cloned()`, or `|s: String| shout(&s)`)",
-    note = "a task that returns a `Result` whose error knows no serde, such as `anyhow::Result`, goes through `try_submit` and `try_map`",
+    note = "a task that returns a `Result` whose error implements none of serde's traits, such as `anyhow::Result`, goes through `try_submit` and `try_map`",
     note = "on a thread pool the inherent `submit` takes any `Send` type: call it on the `ThreadPoolExecutor` itself, not through the `Executor` trait"
 )]
 pub trait Portable: Serialize + DeserializeOwned + Send + 'static {}

@@ -67,7 +67,7 @@ use watchers::OWNER;
 /// assert_eq!(future.result()?, 144);
 /// # Ok::<(), concurrent_futures::TaskError>(())
 /// ```
-#[must_use = "dropping a future lets its task run unwatched; call `.detach()` to say that this is meant"]
+#[must_use = "dropping a future doesn't cancel its task; call `.detach()` to let it run on purpose"]
 pub struct Future<T> {
     /// `None` once the value was moved out by value: then there is nothing left to drop.
     cell: Option<Arc<dyn Source<T>>>,

@@ -291,17 +291,13 @@ impl ProcessPoolBuilder {
         }
         let name_prefix = self.name_prefix.clone().unwrap_or_else(program_name);
         if name_prefix.contains('\0') {
-            return Err(BuildError::invalid(
-                "name_prefix",
-                name_prefix,
-                "the system's names have no NUL in them",
-            ));
+            return Err(BuildError::invalid("name_prefix", name_prefix, "a name can't contain a NUL"));
         }
         if self.start_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(BuildError::invalid("start_timeout", Duration::ZERO, "no worker starts in no time"));
         }
         if self.address_space == Some(0) {
-            return Err(BuildError::invalid("address_space", 0, "no worker lives without memory"));
+            return Err(BuildError::invalid("address_space", 0, "a worker needs memory"));
         }
         self.environment.iter().try_for_each(check_variable)?;
         let program = check_platform().map_err(BuildError::Unsupported)?;
@@ -389,8 +385,8 @@ fn check_platform() -> Result<PathBuf, String> {
     #[cfg(unix)]
     if sys::is_secure_start() {
         return Err(
-            "the program runs with more rights than who started it has (a setuid bit, a setgid bit, file \
-                    capabilities): its arguments can't be believed, and by them a worker is known"
+            "the program has more rights than the user who started it (a setuid bit, a setgid bit, file \
+                    capabilities), so its arguments can't be trusted, and a worker is recognised by them"
                 .into(),
         );
     }
@@ -428,11 +424,11 @@ fn check_variable((name, value): &(OsString, Option<OsString>)) -> Result<(), Bu
         return invalid(name, "a variable needs a name");
     }
     if has(name, b'=') {
-        return invalid(name, "the name of a variable ends where a `=` is");
+        return invalid(name, "the name of a variable can't contain `=`");
     }
     if has(name, 0) || has(value, 0) {
         let which = if has(name, 0) { name } else { value };
-        return invalid(which, "names and values of variables have no NUL in them");
+        return invalid(which, "the name or value of a variable can't contain a NUL");
     }
     if cfg!(target_os = "linux") && name.len() + value.len() + 2 > LONGEST {
         let why = format!("a variable may have 128 KiB at most, and this one has {} bytes", value.len());

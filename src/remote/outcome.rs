@@ -375,5 +375,5 @@ fn eight(rest: &mut Arrived<'_>) -> Result<u64, TaskError> {
 }
 
 fn cut() -> TaskError {
-    TaskError::Codec(CodecError::new(Stage::DecodeResult, "the result arrived cut or grown"))
+    TaskError::Codec(CodecError::new(Stage::DecodeResult, "the result was cut short or grew on its way"))
 }

@@ -309,7 +309,7 @@ impl fmt::Display for BadParcel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             BadParcel::NoParcel => "these bytes are no parcel",
-            BadParcel::Cut => "the parcel arrived cut or grown",
+            BadParcel::Cut => "the parcel was cut short or grew on its way",
             BadParcel::Foreign => {
                 "the parcel comes from another build of the program; run the same executable at both ends"
             }

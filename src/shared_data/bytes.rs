@@ -165,7 +165,7 @@ impl fmt::Debug for SharedBytes {
 
 /// What another serializer is told.
 const NOT_IN_A_TASK: &str =
-    "`SharedBytes` cross only inside a task of a pool; serialize `&*bytes` to write them";
+    "`SharedBytes` can be sent only inside a task of a pool; serialize `&*bytes` to write them";
 
 impl Serialize for SharedBytes {
     #[cfg(feature = "process")]

@@ -130,7 +130,7 @@ impl<T: fmt::Debug> fmt::Debug for Shared<T> {
 
 /// What another serializer is told.
 const NOT_IN_A_TASK: &str =
-    "`Shared` crosses only inside a task of a pool; serialize `&*shared` to write its value";
+    "`Shared` can be sent only inside a task of a pool; serialize `&*shared` to write its value";
 
 #[cfg(feature = "process")]
 impl<T: Serialize> Shared<T> {

@@ -163,7 +163,7 @@ impl ThreadPoolBuilder {
             return Err(BuildError::Invalid {
                 option: "name_prefix",
                 value: format!("{name_prefix:?}"),
-                why: "no name of a thread can contain a NUL".into(),
+                why: "the name of a thread can't contain a NUL".into(),
             });
         }
         let config = Config {

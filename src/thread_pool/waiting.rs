@@ -146,8 +146,8 @@ impl Host for Worker {
 }
 
 /// Why a task ends for which an initializer waits, and nobody can run it.
-const INITIALIZER_WAITS: &str = "the initializer of a worker waits for this task of its own pool, and no other worker can \
-    be had to run it; let the initializer wait for nothing that only an initialized worker can do";
+const INITIALIZER_WAITS: &str = "the initializer of a worker waits for this task of its own pool, and no other worker is \
+    available to run it; let the initializer wait for nothing that only an initialized worker can do";
 
 /// A wait of a worker, counted while it lives.
 struct Blocked<'a> {

@@ -313,9 +313,9 @@ fn what_cannot_be_encoded_or_decoded_is_the_error_of_each_task_that_carries_it()
 fn another_serializer_is_told_that_it_cannot_carry_them() {
     limit(LIMIT, || {
         let error = serde_json::to_string(&Shared::new(1)).unwrap_err().to_string();
-        assert!(error.contains("crosses only inside a task") && error.contains("`&*shared`"), "{error}");
+        assert!(error.contains("can be sent only inside a task") && error.contains("`&*shared`"), "{error}");
         let error = serde_json::to_string(&SharedBytes::from(vec![1])).unwrap_err().to_string();
-        assert!(error.contains("cross only inside a task") && error.contains("`&*bytes`"), "{error}");
+        assert!(error.contains("can be sent only inside a task") && error.contains("`&*bytes`"), "{error}");
         assert_eq!(serde_json::to_string(&*Shared::new(1)).unwrap(), "1");
         // What names nothing is no handle either.
         assert!(serde_json::from_str::<Shared<u32>>("[1, 2]").is_err());

@@ -109,8 +109,8 @@ impl RedisServer {
         if !is_open {
             return Ok(());
         }
-        let why = "it is on another machine, and without TLS whoever is on the way could have any function of this program \
-                   run: use `rediss://`, or say `allow_plaintext()`, or `--allow-plaintext` for a node, if the network is trusted";
+        let why = "it is on another machine, and without TLS an attacker on the network could run any function of this \
+                   program: use `rediss://`, or say `allow_plaintext()`, or `--allow-plaintext` for a node, if the network is trusted";
         Err(ConnectError::Refused { server: self.address.clone(), why: why.to_owned() })
     }
 }

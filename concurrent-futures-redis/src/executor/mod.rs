@@ -46,17 +46,17 @@ use std::time::{Duration, Instant};
 /// [nodes](crate::RedisNode), which are the same program, take them.
 ///
 /// The verbs are those of [`ExecutorExt`](concurrent_futures::ExecutorExt), and what a task must be is the same as for
-/// [`ProcessPoolExecutor`](concurrent_futures::ProcessPoolExecutor): a `fn` or a closure that captures nothing, an argument and a
-/// result that serde knows.
+/// [`ProcessPoolExecutor`](concurrent_futures::ProcessPoolExecutor): a `fn` or a closure that captures nothing, with an argument
+/// and a result of serde types.
 ///
-/// **Nothing begins twice that was not asked to.** A task whose worker dies fails with
+/// **No task begins twice, unless it has retries.** A task whose worker dies fails with
 /// [`WorkerDied`](concurrent_futures::TaskError::WorkerDied), one whose node is no longer heard from with
 /// [`WorkerLost`](concurrent_futures::TaskError::WorkerLost), unless it has
-/// [`retries`](concurrent_futures::TaskOptions::retries) left. What such a node had not begun runs elsewhere, exactly once. So it is
-/// when connections break, when the server starts again, and when its data is gone: `PROTOCOL.md` says why.
+/// [`retries`](concurrent_futures::TaskOptions::retries) left. What such a node had not begun runs elsewhere, exactly once. The same
+/// holds when connections break, when the server starts again, and when its data is gone: `PROTOCOL.md` says why.
 ///
 /// **State.** A future's [`state`](concurrent_futures::Future::state) is `Queued` while the task waits here, and `Dispatched` from then on:
-/// it is on the server or with a node, and may run. It asks nobody. How many run, and where, is in [`stats`](RedisExecutor::stats).
+/// it is on the server or with a node, and may run. Reading it asks no server. How many run, and where, is in [`stats`](RedisExecutor::stats).
 ///
 /// **The end.** Dropping the executor runs what is queued and waits for it, for ever if there is no node; see
 /// [`join_timeout`](RedisExecutor::join_timeout), [`detach`](RedisExecutor::detach), and
@@ -140,14 +140,14 @@ impl RedisExecutorBuilder {
         self
     }
 
-    /// Breaks the executor when tasks have waited so long without any node of this build. By default they wait, and after a
+    /// Breaks the executor when tasks have waited this long without any node of this build. By default they wait, and after a
     /// minute the log says why.
     pub fn no_node_timeout(mut self, timeout: Duration) -> Self {
         self.options.no_node_timeout = Some(timeout);
         self
     }
 
-    /// Breaks the executor when the server has been away for so long. By default tasks wait for it.
+    /// Breaks the executor when the server has been unreachable for this long. By default tasks wait for it.
     pub fn coordinator_timeout(mut self, timeout: Duration) -> Self {
         self.options.coordinator_timeout = Some(timeout);
         self
@@ -161,8 +161,8 @@ impl RedisExecutorBuilder {
         self
     }
 
-    /// Lets this client talk to a server on another machine without TLS. Otherwise only `rediss://` is taken, but for servers on
-    /// this machine: whoever is on the way could have any function of the program run.
+    /// Lets this client talk to a server on another machine without TLS. Otherwise only `rediss://` is accepted, except for
+    /// servers on this machine: an attacker on the network could run any function of the program.
     pub fn allow_plaintext(mut self) -> Self {
         self.options.allow_plaintext = true;
         self
@@ -179,7 +179,7 @@ impl RedisExecutorBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] if an option can't be so, if the server can't be reached or refuses, and in a task of this queue.
+    /// [`ConnectError`] if an option has a value that it can't have, if the server can't be reached or refuses, and in a task of this queue.
     pub fn build(self) -> Result<RedisExecutor, ConnectError> {
         self.options.check()?;
         let build = remote::build_id().to_string();
@@ -200,7 +200,7 @@ impl fmt::Debug for RedisExecutorBuilder {
 }
 
 impl RedisExecutor {
-    /// Every option. `url` is `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS.
+    /// A builder, which has every option. `url` is `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS.
     pub fn builder(url: impl Into<String>) -> RedisExecutorBuilder {
         RedisExecutorBuilder { url: url.into(), options: Options::default() }
     }
@@ -241,14 +241,14 @@ impl RedisExecutor {
         self.client.stats()
     }
 
-    /// Closes the executor and returns at once: later submits are rejected. What has not begun still runs
+    /// Shuts the executor down and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)), what no node has at once, what lies
     /// in the stream within a beat. May be called again.
     pub fn shutdown(&self, mode: Shutdown) {
         self.client.close(mode);
     }
 
-    /// Closes the executor, draining, and waits until every task has ended. Blocks the thread. In a callback it returns at
+    /// Shuts the executor down with [`Drain`](Shutdown::Drain) and waits until every task has ended. Blocks the thread. In a callback it returns at
     /// once.
     pub fn join(&self) {
         self.client.close(Shutdown::Drain);
@@ -273,7 +273,7 @@ impl RedisExecutor {
         Err(StillBusy::new(busy.collect(), state.book.queued()))
     }
 
-    /// Gives the executor up without waiting: what is queued still runs, as long as this process lives.
+    /// Drops the executor without waiting: queued tasks still run, as long as this process lives.
     pub fn detach(mut self) {
         self.is_detached = true;
     }

@@ -23,7 +23,7 @@ pub struct RedisStats {
     pub lost: u64,
     /// How often a task was submitted again, by its `retries`.
     pub resubmitted: u64,
-    /// Answers that came when the task had its end already.
+    /// Answers that came after their task had ended.
     pub late_replies: u64,
     /// How often the connection was made anew.
     pub reconnects: u64,

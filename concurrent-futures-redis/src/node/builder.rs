@@ -80,31 +80,32 @@ impl RedisNodeBuilder {
         self
     }
 
-    /// After how long without a word from it the node counts as gone; 30 s by default. It beats 15 times as often, and at
-    /// least every 2 s.
+    /// How long the node may be silent before it counts as gone; 30 s by default. It reports to the server 15 times as often,
+    /// and at least every 2 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long a node that was told to end lets tasks run; 30 s by default. Then it ends them, and says so to their clients.
+    /// How long a node that was told to end waits for its running tasks; 30 s by default. Then it ends them, and their
+    /// clients are told.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
     }
 
-    /// How many tasks it has given to it ahead of its free slots, so that a slot need not wait for the server. By default as
-    /// many as it did in the last 5 ms, and none if that is not more than one a slot. Those that wait for a slot for
-    /// 50 ms go back to the queue then; of a number that is set here they stay. Those that it has not begun when it ends run
-    /// elsewhere in any case.
+    /// How many tasks the node takes ahead of its free slots, so that a slot need not wait for the server. By default as many
+    /// as it ran in the last 5 ms, and none if that is not more than one per slot; those that wait 50 ms for a slot then go
+    /// back to the queue. With a number set here they stay. Those that it has not begun when it ends run elsewhere in any
+    /// case.
     pub fn read_ahead(mut self, n: usize) -> Self {
         self.read_ahead = Some(n);
         self
     }
 
-    /// Whether it ends what it runs when it has not reached the server for a lease, by its own clock; it does by default.
-    /// By then the server may have answered its tasks as lost, and a caller may have them run elsewhere: so they don't
-    /// run twice at once. A machine that is frozen can't, and goes on later.
+    /// Whether the node ends its running tasks when, by its own clock, it has not reached the server for a lease; it does by
+    /// default. By then the server may have answered them as lost, and they may run elsewhere: so no task runs in two places
+    /// at once. A machine that is frozen can't do this, and goes on later.
     pub fn self_fence(mut self, is_on: bool) -> Self {
         self.self_fence = is_on;
         self
@@ -152,7 +153,8 @@ impl RedisNodeBuilder {
     ///
     /// # Errors
     ///
-    /// [`NodeError::Connect`] if an option can't be so, [`NodeError::Pool`] where pools of processes can't be had.
+    /// [`NodeError::Connect`] if an option has a value that it can't have, [`NodeError::Pool`] where pools of processes
+    /// can't run.
     #[track_caller]
     pub fn build(self) -> Result<RedisNode, NodeError> {
         self.check()?;

@@ -14,7 +14,7 @@ use std::io;
 ///
 /// let error = RedisNode::builder("redis://127.0.0.1").slots(0).build().unwrap_err();
 /// assert!(matches!(error, NodeError::Connect(_)));
-/// assert_eq!(error.to_string(), "`slots` can't be so: a node without slots runs nothing");
+/// assert_eq!(error.to_string(), "`slots` can't have this value: a node without slots runs nothing");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,7 +22,7 @@ pub enum NodeError {
     /// The program's arguments are not those of a node.
     #[error("{0}\nusage: PROGRAM redis-node URL [--queue NAME] [--slots N] [--lease SECONDS]")]
     Arguments(String),
-    /// An option can't be so, or the server can't be reached or refuses.
+    /// An option has a value that it can't have, or the server can't be reached or refuses.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The local pool of processes can't be built.

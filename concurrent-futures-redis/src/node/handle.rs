@@ -103,7 +103,7 @@ impl NodeHandle {
         self.shared.drain();
     }
 
-    /// Waits until the node has ended. It doesn't tell it to.
+    /// Waits until the node has ended, without telling it to end.
     ///
     /// # Errors
     ///

@@ -70,7 +70,7 @@ use std::sync::Arc;
 ///     if let Some(node) = RedisNode::from_args()? {
 ///         return Ok(node.serve()?);
 ///     }
-///     // Otherwise it is what it is.
+///     // Otherwise it does its own work.
 ///     Ok(())
 /// }
 /// ```
@@ -80,7 +80,7 @@ pub struct RedisNode {
 }
 
 impl RedisNode {
-    /// Every option. The URL is that of a Redis or Valkey server, as in `redis://user:password@host:6379/0`.
+    /// A builder, which has every option. The URL is that of a Redis or Valkey server, as in `redis://user:password@host:6379/0`.
     pub fn builder(url: &str) -> RedisNodeBuilder {
         RedisNodeBuilder::new(url)
     }
@@ -107,7 +107,7 @@ impl RedisNode {
 
     /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once.
     ///
-    /// The signals are the node's own meanwhile: what they did before they don't do.
+    /// Meanwhile the node alone handles these signals: handlers that were set before are not called.
     ///
     /// # Errors
     ///

@@ -222,7 +222,7 @@ pub(crate) fn start_failure(why: &[u8]) -> String {
     /// A worker out of control may send more.
     const MOST: usize = 500;
     let why = String::from_utf8_lossy(&why[..why.len().min(MOST)]);
-    format!("a worker could not come up: {why}")
+    format!("a worker could not start: {why}")
 }
 
 fn out_of_turn() -> LaunchError {
@@ -268,7 +268,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
                 }
                 Ok(Some(frame)) => return Ok(frame),
                 Err(error) => {
-                    return Err(LaunchError::Start(format!("a worker could not be understood: {error}")));
+                    return Err(LaunchError::Start(format!("a worker sent an invalid message: {error}")));
                 }
                 Ok(None) => {}
             }

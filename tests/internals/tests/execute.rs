@@ -75,7 +75,7 @@ fn another_tasks(outcome: Result<String, TaskError>) {
 }
 
 const NO_PARCEL: &str = "these bytes are no parcel";
-const CUT: &str = "the parcel arrived cut or grown";
+const CUT: &str = "the parcel was cut short or grew on its way";
 const FOREIGN: &str =
     "the parcel comes from another build of the program; run the same executable at both ends";
 const NO_CODE: &str = "the parcel names a function that this executable doesn't have";

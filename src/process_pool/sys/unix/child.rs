@@ -185,7 +185,7 @@ impl Exit {
             }
             Exit::Signal(libc::SIGSEGV | libc::SIGBUS) => "a memory error or a stack overflow",
             Exit::Signal(libc::SIGABRT) => {
-                "it aborted: a panic that can't unwind, or memory that could not be had"
+                "it aborted: a panic that can't unwind, or memory that could not be allocated"
             }
             Exit::Signal(libc::SIGILL | libc::SIGTRAP | libc::SIGFPE) => {
                 "it ran into an instruction that traps"

@@ -1,4 +1,4 @@
-//! `anyhow::Result` knows no serde; as a task's failure it may go everywhere, with `try_submit`.
+//! `anyhow::Result` implements none of serde's traits; as a task's failure it may go everywhere, with `try_submit`.
 use concurrent_futures::prelude::*;
 
 fn parse(text: String) -> anyhow::Result<u32> {
