@@ -30,6 +30,7 @@ const COFFEE: u32 = 5;
 /// How much longer it may take than expected: sleeping threads wake up late, especially on a busy machine.
 const LATE: f64 = 1.25;
 
+/// Prepares breakfast twice, in parallel and asynchronously, and draws what ran when.
 #[derive(Parser)]
 struct Arguments {
     /// How many milliseconds a minute lasts

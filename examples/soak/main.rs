@@ -83,7 +83,7 @@ use crate::progress::{INTERRUPTED, Telling};
 use crate::report::Report;
 use crate::say::say;
 
-/// Storms over executors: everything at once, for long, with counts at the end.
+/// Stress tests of the executors, called storms: everything at once, with counts at the end.
 ///
 /// Exit code: 0 when nothing was lost, doubled, leaked or hung; 1 otherwise; 2 for wrong arguments, and when the plot
 /// can't be written; 130 after Ctrl-C, if nothing was wrong until then; the counts so far are shown.
