@@ -279,27 +279,9 @@ impl ProcessPoolBuilder {
     /// in a plug-in of another program, under a setuid bit, without `/proc`, more than ten pools deep.
     #[track_caller]
     pub fn build(self) -> Result<ProcessPoolExecutor, BuildError> {
+        self.check_values()?;
         let max_workers = self.max_workers.unwrap_or_else(num_cpus::get);
-        if max_workers == 0 {
-            return Err(BuildError::NoWorkers);
-        }
-        if matches!(self.capacity, Some((0, _))) {
-            return Err(BuildError::NoCapacity);
-        }
-        if self.max_tasks_per_child == Some(0) {
-            return Err(BuildError::NoTasks);
-        }
         let name_prefix = self.name_prefix.clone().unwrap_or_else(program_name);
-        if name_prefix.contains('\0') {
-            return Err(BuildError::invalid("name_prefix", name_prefix, "a name can't contain a NUL"));
-        }
-        if self.start_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(BuildError::invalid("start_timeout", Duration::ZERO, "no worker starts in no time"));
-        }
-        if self.address_space == Some(0) {
-            return Err(BuildError::invalid("address_space", 0, "a worker needs memory"));
-        }
-        self.environment.iter().try_for_each(check_variable)?;
         let program = check_platform().map_err(BuildError::Unsupported)?;
         let directory = self.directory.as_deref().map(find_directory).transpose()?;
         let ancestry = self.nest(Location::caller())?;
@@ -347,6 +329,29 @@ impl ProcessPoolBuilder {
             launch,
         };
         Ok(ProcessPoolExecutor::from_pool(Pool::new(Dispatcher::new(max_workers, policy), config)))
+    }
+
+    /// Refuses values that no pool can have.
+    fn check_values(&self) -> Result<(), BuildError> {
+        if self.max_workers == Some(0) {
+            return Err(BuildError::NoWorkers);
+        }
+        if matches!(self.capacity, Some((0, _))) {
+            return Err(BuildError::NoCapacity);
+        }
+        if self.max_tasks_per_child == Some(0) {
+            return Err(BuildError::NoTasks);
+        }
+        if let Some(prefix) = self.name_prefix.as_ref().filter(|prefix| prefix.contains('\0')) {
+            return Err(BuildError::invalid("name_prefix", prefix, "a name can't contain a NUL"));
+        }
+        if self.start_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(BuildError::invalid("start_timeout", Duration::ZERO, "no worker starts in no time"));
+        }
+        if self.address_space == Some(0) {
+            return Err(BuildError::invalid("address_space", 0, "a worker needs memory"));
+        }
+        self.environment.iter().try_for_each(check_variable)
     }
 
     fn set_initializer(mut self, parcel: Result<Parcel, TaskError>) -> Self {

@@ -8,7 +8,7 @@
 //!                                                    +----- shared segment ------+   limit lowered | begun raised
 //! ```
 //!
-//! - `parent/`: tasks come in (`pool.rs`) and are encoded (`task.rs`); the dispatcher (`dispatch.rs`, `lane.rs`) decides
+//! - `parent/`: tasks come in (`pool.rs`) and are encoded (`task.rs`); the dispatcher (`dispatch/`, `lane.rs`) decides
 //!   which worker gets what; a driver (`driver.rs`, `launch.rs`, `limits.rs`, `death.rs`) is one worker seen from the
 //!   outside; futures are resolved (`resolve.rs`).
 //! - `worker/`: how a process becomes a worker (`entry.rs`), and its life as one (`main.rs`).

@@ -66,6 +66,12 @@ const DOOR: &str = "src/sync/";
 /// What of `std::sync` blocks nobody and is no part of a protocol that loom must see.
 const HARMLESS: &[&str] = &["Arc", "Weak", "Once", "OnceLock", "LazyLock"];
 
+/// How long a file may be: one that is longer has a second noun.
+const LINES: usize = 600;
+
+/// Those that may be longer: what is one implementation of one trait can't be parted.
+const LONG: &[&str] = &["src/remote/codec/decode.rs"];
+
 /// The one door to `catch_unwind`.
 const CONTAIN: &str = "src/contain.rs";
 
@@ -98,6 +104,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
         .flat_map(|source| {
             let rules = [
                 module_doc(source),
+                length(source),
                 layers(source, &exported),
                 door(source),
                 unsafe_places(source),
@@ -141,6 +148,15 @@ fn module_doc(source: &Source) -> Vec<Finding> {
         "the file doesn't begin with `//!`".to_owned(),
         "say in one line what it is",
     )]
+}
+
+fn length(source: &Source) -> Vec<Finding> {
+    let lines = source.text.lines().count();
+    if lines <= LINES || LONG.contains(&source.path.as_str()) {
+        return Vec::new();
+    }
+    let instead = "give its second noun a file, or list it in LONG, in tests/tidy/rules.rs, with the reason";
+    vec![finding(source, LINES + 1, "length", format!("the file has {lines} lines"), instead)]
 }
 
 fn layers(source: &Source, exported: &HashMap<String, String>) -> Vec<Finding> {
@@ -504,6 +520,13 @@ mod tests {
             found[0].to_string(),
             "src/wait/mod.rs:1: module doc: the file doesn't begin with `//!`; say in one line what it is"
         );
+    }
+
+    #[test]
+    fn a_file_has_one_noun_and_its_length() {
+        breaks("601:length", "src/wait/mod.rs", &"\n".repeat(600));
+        passes("src/wait/mod.rs", &"\n".repeat(599));
+        passes("src/remote/codec/decode.rs", &"\n".repeat(700));
     }
 
     #[test]
