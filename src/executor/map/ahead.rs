@@ -24,7 +24,7 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// Many times what a wake-up takes: where every core is busy, the consumer gets one only when a worker has used up what it
-    /// has, so what is in the air is also how much runs between two wake-ups.
+    /// has, so what is in flight is also how much runs between two wake-ups.
     const TIME: Duration = Duration::from_millis(1);
 
     /// For each worker: past that more of them save nothing.
