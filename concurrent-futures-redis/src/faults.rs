@@ -1,9 +1,11 @@
 //! Faults on purpose, against real servers, with nodes that are processes: what is promised under each, counted.
 //!
 //! Each test is ignored by `cargo test`, since it needs a server. `ci/cluster.sh` runs each once, `ci/long/cluster.sh` twenty
-//! times over each server (`CLUSTER_ROUNDS`). What a run counted is printed. Networks that part are in `partitions.rs`.
+//! times over each server (`CLUSTER_ROUNDS`). What a run counted is printed. Networks that part are in `partitions.rs`, tasks
+//! that share data in `sharing.rs`.
 
 mod partitions;
+mod sharing;
 
 use crate::RedisExecutor;
 use crate::engine::conformance::Harness as _;
@@ -91,7 +93,7 @@ impl Rig {
         let executor = RedisExecutor::builder(server.url("")).queue("q").lease(LEASE).build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let rig = Rig { server, nodes, links, folder, executor: Some(executor) };
-        rig.await_nodes(NODES);
+        rig.await_nodes(rig.nodes.len());
         rig
     }
 
@@ -122,7 +124,11 @@ impl Rig {
 
     /// Runs all tasks; when a quarter has ended, `fault` happens.
     fn run(&mut self, retries: u32, fault: fn(&mut Rig)) -> Counted {
-        let futures = submit_all(self.executor(), retries, &self.log());
+        self.follow(submit_all(self.executor(), retries, &self.log()), fault)
+    }
+
+    /// To the end of these, which are all tasks.
+    fn follow(&mut self, futures: Vec<Future<u32>>, fault: fn(&mut Rig)) -> Counted {
         let mut counted = Counted::default();
         for (done, future) in (1..).zip(as_completed(futures).timeout(LIMIT)) {
             let Ok(future) = future else { panic!("tasks hang: {counted:?}, {:?}", self.executor().stats()) };

@@ -45,6 +45,8 @@ mod executor;
 mod executors;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod gate;
 mod identity;
 mod logging;
 mod node;

@@ -1,6 +1,8 @@
 //! Data that tasks share: it goes to the server once and to each node once, and what becomes of it when servers, nodes and people
 //! don't keep to that.
 
+mod missing;
+
 use crate::RedisExecutor;
 use crate::engine::Engine;
 use crate::engine::conformance::{HARD_LIMIT, Harness, in_time, over_servers};
@@ -8,9 +10,7 @@ use crate::engine::memory::MemoryServer;
 use crate::engine::redis::server::TestServer;
 use crate::executor::options::{Hidden, Options};
 use crate::node::{NodeHandle, RedisNode, RedisNodeBuilder};
-use concurrent_futures::{
-    ExecutorExt as _, Future, Json, Shared, SharedBytes, Stage, TaskError, is_worker, remote,
-};
+use concurrent_futures::{ExecutorExt as _, Future, Json, Shared, SharedBytes, TaskError, is_worker, remote};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::thread;
@@ -280,45 +280,6 @@ fn a_server_that_has_forgotten_it_is_sent_it_again() {
 #[test]
 fn a_server_that_has_forgotten_it_is_sent_it_again_on_servers() {
     over_servers(|server| forget_everything(server, |it| it.restart_empty()));
-}
-
-#[test]
-fn what_somebody_removes_or_cuts_is_put_there_again() {
-    in_time(|| {
-        let server = MemoryServer::new();
-        let (executor, table) = (client(&server), table());
-        let held: Vec<Future<(u64, u32)>> =
-            (0..3).map(|at| executor.submit(look_up, (table.clone(), at))).collect();
-        until("it is on the server", || kept(&server) == 1);
-        server.change_blobs(|blobs| blobs.clear());
-        until("it is again", || kept(&server) == 1);
-        server.change_blobs(|blobs| blobs.values_mut().for_each(|bytes| bytes.truncate(1000)));
-        until("it is whole again", || server.blobs().0 == 3);
-        let _node = node(&server);
-        assert!(held.into_iter().all(|future| future.result().is_ok()));
-    });
-}
-
-#[test]
-fn what_somebody_has_changed_is_the_error_of_the_tasks_that_carry_it() {
-    in_time(|| {
-        let server = MemoryServer::new();
-        let (executor, table) = (client(&server), table());
-        let futures: Vec<Future<(u64, u32)>> =
-            (0..3).map(|at| executor.submit(look_up, (table.clone(), at))).collect();
-        until("it is on the server", || kept(&server) == 1);
-        // Of the same length, a number is another.
-        server.change_blobs(|blobs| blobs.values_mut().for_each(|bytes| bytes[5000] ^= 1));
-        let _node = node(&server);
-        for future in futures {
-            let error = future.result().unwrap_err();
-            let TaskError::Codec(codec) = &error else { panic!("{error:?}") };
-            assert_eq!(codec.stage(), Stage::DecodeArgument);
-            assert!(codec.reason().contains("somebody has changed it"), "{error}");
-        }
-        // Others are not concerned.
-        look_up_all(&executor, &self::table(), 5);
-    });
 }
 
 #[test]

@@ -180,6 +180,11 @@ impl MemoryServer {
             .fold((0, 0), |(put, got), (_, _, world)| (put + world.blobs_put, got + world.blobs_got))
     }
 
+    /// How many entries its streams hold, delivered or not.
+    pub(crate) fn entries(&self) -> usize {
+        self.lock().worlds.values().map(|(_, _, world)| world.entries()).sum()
+    }
+
     /// Somebody writes to the shared data of all clients by hand.
     pub(crate) fn change_blobs(&self, change: impl Fn(&mut HashMap<BlobName, Vec<u8>>)) {
         self.fault(|state| state.worlds.values_mut().for_each(|(_, _, world)| world.change_blobs(&change)));

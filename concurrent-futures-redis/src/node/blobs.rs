@@ -75,9 +75,13 @@ pub(super) fn read(name: BlobName, bytes: &[u8], children: &[SharedBlob]) -> Res
 /// Why shared data can't be used, and the tasks that carry it fail.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    #[error("is not on the server any more: somebody has removed it")]
+    #[error(
+        "is not on the server any more: somebody has removed it; its client puts it there again at its next beat: submit the task again"
+    )]
     Gone,
-    #[error("is not on the server as it was put there: somebody has changed it")]
+    #[error(
+        "is not on the server as it was put there: somebody has changed it; submit the task again with a new `Shared` of the same data"
+    )]
     Changed,
     #[error("can't be read: {0}")]
     Unread(TaskError),

@@ -1,7 +1,6 @@
 //! A node over the server inside this process, some cases over server programs too, and a client that is driven by hand.
 
 mod client;
-mod gate;
 mod hostile;
 
 use super::{NodeHandle, RedisNode};
@@ -10,10 +9,10 @@ use crate::engine::conformance::{HARD_LIMIT, Harness, in_time};
 use crate::engine::memory::MemoryServer;
 use crate::engine::redis::server::{TestServer, programs};
 use crate::error::ConnectError;
+use crate::gate::{Gate, hold};
 use crate::wire::{AttemptId, Kind, Name, Payload};
 use client::Client;
 use concurrent_futures::{Task, TaskError, remote};
-use gate::{Gate, hold};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -133,6 +133,10 @@ impl World {
     }
 
     /// Changes each client's shared data.
+    pub(super) fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn change_blobs(&mut self, change: impl Fn(&mut HashMap<BlobName, Vec<u8>>)) {
         self.clients.values_mut().for_each(|client| change(&mut client.blobs));
     }

@@ -2,13 +2,13 @@
 //! all, with a secret or without.
 
 use super::client::Client;
-use super::gate::{Gate, hold};
 use super::{LEASE, LONG, MANY, in_time, node_of, over_memory, over_servers, until};
 use crate::RedisExecutor;
 use crate::engine::conformance::{Harness, over_servers as over_each_server};
 use crate::engine::redis::server::TestServer;
 use crate::engine::{Link, Step};
 use crate::executor::options::{Hidden, Options};
+use crate::gate::{Gate, hold};
 use crate::node::{NodeHandle, RedisNode};
 use crate::secret::Secret;
 use crate::wire::{Answer, Attempt, AttemptId, Kind, Life, NodeInfo, Payload, Testimony};

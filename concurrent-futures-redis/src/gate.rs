@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Runs until the file is there.
-pub(super) fn hold(path: String) -> String {
+pub(crate) fn hold(path: String) -> String {
     while !Path::new(&path).exists() {
         thread::sleep(Duration::from_millis(5));
     }
@@ -14,21 +14,21 @@ pub(super) fn hold(path: String) -> String {
 }
 
 /// A file that is not there, and lets [`hold`] go once it is.
-pub(super) struct Gate(pub(super) PathBuf);
+pub(crate) struct Gate(pub(super) PathBuf);
 
 impl Gate {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         static GATES: AtomicU64 = AtomicU64::new(0);
         let number = GATES.fetch_add(1, Ordering::Relaxed);
         let file = format!("concurrent-futures-node-{}-{name}-{number}", std::process::id());
         Gate(std::env::temp_dir().join(file))
     }
 
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.0.display().to_string()
     }
 
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         std::fs::write(&self.0, "").unwrap();
     }
 }
