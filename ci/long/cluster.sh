@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Faults on purpose under the executor over machines: nodes killed and frozen, servers that start again with and without their
-# data, connections cut, memory full, clients that die, networks that part. And the recipe of docs/cluster.md for TLS and rights.
+# data and with a log that is cut, connections cut, memory full, clients that die, networks that part. And the recipe of docs/cluster.md for TLS and rights.
 #
 # ci/long/cluster.sh [rounds] [filter]
 #

@@ -244,6 +244,16 @@ fn flush(rig: &mut Rig) {
     rig.server.flush();
 }
 
+fn with_log(program: &Path) -> Rig {
+    let rig = Rig::new(program);
+    rig.server.keep_log();
+    rig
+}
+
+fn restart_with_cut_log(rig: &mut Rig) {
+    rig.server.restart_with_cut_log();
+}
+
 fn cut_connections(rig: &mut Rig) {
     for _ in 0..10 {
         rig.server.cut_connections();
@@ -297,6 +307,34 @@ fn the_server_starts_again_with_nothing_and_tasks_have_retries() {
 #[ignore = "needs a server: ci/cluster.sh"]
 fn the_server_starts_again_with_its_data() {
     exact("the server starts again with its data", TASKS as usize / 4, restart_with_data);
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn the_server_is_killed_and_its_log_is_cut() {
+    rounds_in(with_log, "the server is killed, its log is cut", |rig| {
+        rig.run(0, restart_with_cut_log).check(TASKS as usize / 4)
+    });
+}
+
+#[test]
+#[ignore = "needs a server: ci/cluster.sh"]
+fn nodes_are_told_to_end_without_their_server() {
+    rounds("nodes are told to end without their server", |rig| {
+        rig.executor().submit(record, (rig.log(), 1, 3)).result().unwrap();
+        drop(rig.executor.take());
+        rig.server.end();
+        (0..NODES).for_each(|node| rig.signal(node, "-TERM"));
+        // Far less than a drain may take.
+        let deadline = Instant::now() + Duration::from_secs(15);
+        for node in &mut rig.nodes {
+            while node.try_wait().unwrap().is_none() {
+                assert!(Instant::now() < deadline, "a node waits for a server that is gone");
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Counted::default()
+    });
 }
 
 #[test]

@@ -39,12 +39,12 @@ impl TestServer {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = env::temp_dir().join(format!("concurrent-futures-redis-{}-{number}", process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let running = Mutex::new(Self::run(program, &directory, None));
+        let running = Mutex::new(Self::run(program, &directory, None, false));
         TestServer { program: program.to_owned(), directory, running }
     }
 
     /// Runs the program until it answers; on another port if somebody else has taken it meanwhile.
-    fn run(program: &Path, directory: &Path, port: Option<u16>) -> (Child, u16) {
+    fn run(program: &Path, directory: &Path, port: Option<u16>, has_log: bool) -> (Child, u16) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             let port = port
@@ -58,7 +58,7 @@ impl TestServer {
                     "--save",
                     "",
                     "--appendonly",
-                    "no",
+                    if has_log { "yes" } else { "no" },
                 ])
                 .args(["--daemonize", "no", "--dir"])
                 .arg(directory)
@@ -88,10 +88,55 @@ impl TestServer {
     }
 
     fn restart(&self) {
+        self.restart_when(false, || {});
+    }
+
+    fn restart_when(&self, has_log: bool, is_down: impl FnOnce()) {
         let mut running = self.running.lock();
         running.0.kill().unwrap();
         running.0.wait().unwrap();
-        *running = Self::run(&self.program, &self.directory, Some(running.1));
+        is_down();
+        *running = Self::run(&self.program, &self.directory, Some(running.1), has_log);
+    }
+
+    /// From here on it writes a log of all that changes.
+    pub(crate) fn keep_log(&self) {
+        self.set("appendonly", "yes");
+        let is_so = |info: &str| info.contains("aof_enabled:1") && info.contains("aof_rewrite_in_progress:0");
+        let is_due = |info: &str| info.contains("aof_rewrite_scheduled:1");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut info: String = self.query(&["INFO", "persistence"]);
+        while !is_so(&info) || is_due(&info) {
+            assert!(Instant::now() < deadline, "{info}");
+            thread::sleep(Duration::from_millis(5));
+            info = self.query(&["INFO", "persistence"]);
+        }
+    }
+
+    /// It is killed, and starts again with what its log has but for the end: somewhere in the last half of it, and not between
+    /// two commands.
+    pub(crate) fn restart_with_cut_log(&self) {
+        static CUTS: AtomicU32 = AtomicU32::new(0);
+        self.restart_when(true, || {
+            let parts = fs::read_dir(self.directory.join("appendonlydir")).unwrap();
+            let of_changes = parts
+                .map(|part| part.unwrap().path())
+                .filter(|path| path.to_string_lossy().ends_with(".incr.aof"));
+            let last = of_changes.max().unwrap();
+            let log = fs::File::options().write(true).open(last).unwrap();
+            let len = log.metadata().unwrap().len();
+            let cut = 2 + u64::from(CUTS.fetch_add(1, Ordering::Relaxed) % 20);
+            assert!(len > 1000, "nothing was logged: {len}");
+            log.set_len(len - len / cut - 1).unwrap();
+        });
+        assert!(self.query::<u64>(&["DBSIZE"]) > 0, "nothing was kept");
+    }
+
+    /// It is killed, and nobody is there any more.
+    pub(crate) fn end(&self) {
+        let mut running = self.running.lock();
+        running.0.kill().unwrap();
+        running.0.wait().unwrap();
     }
 
     fn set(&self, name: &str, value: &str) {
