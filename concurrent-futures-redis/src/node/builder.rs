@@ -89,6 +89,10 @@ impl RedisNodeBuilder {
 
     /// How long a node that was told to end waits for its running tasks; 30 s by default. Then it ends them, and their
     /// clients are told.
+    ///
+    /// For a server that does not answer it waits 5 s from the end of what runs, if it has something to tell; with nothing to
+    /// tell it ends as soon as the server has been silent for 5 s, which may be at once. What it could not answer, its
+    /// clients learn as lost when its lease has run out.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self

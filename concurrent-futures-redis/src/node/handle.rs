@@ -98,7 +98,7 @@ impl NodeHandle {
     }
 
     /// Tells the node to drain and returns at once: nothing more begins, what has not begun is given back, and what runs may
-    /// end within the drain timeout. May be called again.
+    /// end within the [drain timeout](super::RedisNodeBuilder::drain_timeout). May be called again.
     pub fn stop(&self) {
         self.shared.drain();
     }
@@ -114,7 +114,7 @@ impl NodeHandle {
         let mut state = self.shared.lock();
         match (state.broken.take(), state.phase) {
             (Some(why), _) => Err(NodeError::Broken(why)),
-            (None, Phase::Aborted) => Err(NodeError::Interrupted),
+            (None, Phase::Aborted) if !state.has_told_all => Err(NodeError::Interrupted),
             (None, _) => Ok(()),
         }
     }

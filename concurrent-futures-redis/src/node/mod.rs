@@ -58,7 +58,8 @@ use std::sync::Arc;
 /// [`self_fence`](RedisNodeBuilder::self_fence).
 ///
 /// **The end.** SIGTERM and SIGINT, or [`NodeHandle::stop`], have it drain: nothing more begins, what it has not begun is
-/// given back, and what runs may end within [`drain_timeout`](RedisNodeBuilder::drain_timeout).
+/// given back, and what runs may end within [`drain_timeout`](RedisNodeBuilder::drain_timeout). A server that does not answer is
+/// not waited for beyond 5 s.
 ///
 /// # Examples
 ///

@@ -26,7 +26,8 @@ pub(super) const WAIT: Duration = Duration::from_secs(1);
 /// A beat comes early for a client that is not known, but not more often than this.
 const EARLY: Duration = Duration::from_millis(50);
 
-/// How long a node that is to end tries to tell its last answers.
+/// How long a node that is to end tries to tell its last answers, and after how long without a word from the server it gives up.
+/// Beats come more than twice as often.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How long the end of a node that ends at once may take.
@@ -126,6 +127,10 @@ pub(super) struct State {
     pub(super) is_beat_wanted: bool,
     is_fenced: bool,
     is_over_time: bool,
+    /// Of a drain: since when nothing runs.
+    quiet: Option<Instant>,
+    /// It ended at once, and there was nothing that it had to tell.
+    pub(super) has_told_all: bool,
     pub(super) joined: Instant,
     pub(super) finished: u64,
     pub(super) lost_names: u64,
@@ -152,6 +157,8 @@ impl Shared {
             is_beat_wanted: false,
             is_fenced: false,
             is_over_time: false,
+            quiet: None,
+            has_told_all: false,
             joined: Instant::now(),
             finished: 0,
             lost_names: 0,
@@ -254,6 +261,9 @@ impl Shared {
         if state.work.end(token, outcome) {
             state.pace.note(Instant::now());
             self.bells.stepper.notify_all();
+            if state.is_draining() {
+                self.bells.warden.notify_all();
+            }
         }
     }
 
@@ -373,8 +383,27 @@ impl State {
                 self.phase = Phase::Aborted;
             }
             next.push(if now < deadline { deadline } else { deadline + LAST_WORDS });
+            if let Some(end) = self.unheard(now) {
+                if now >= end {
+                    (self.phase, self.has_told_all) = (Phase::Aborted, self.work.is_empty());
+                }
+                next.push(end);
+            }
         }
         (killed, next.into_iter().min())
+    }
+
+    /// Of a drain: when the node ends without a server that says nothing. What it was to answer or give back it tries to tell for
+    /// a while; what else there is to say does the end of its lease. None while anything runs.
+    fn unheard(&mut self, now: Instant) -> Option<Instant> {
+        if self.work.is_any_in_pool() {
+            self.quiet = None;
+            return None;
+        }
+        let quiet = *self.quiet.get_or_insert(now);
+        let silent = self.beat? + LAST_WORDS;
+        let has_words = !self.work.is_empty() || !self.ahead.is_empty();
+        Some(if has_words { silent.max(quiet + LAST_WORDS) } else { silent })
     }
 
     /// Notes that an attempt is to end. Gives what runs of it.

@@ -1,6 +1,7 @@
 //! A node over the server inside this process, some cases over server programs too, and a client that is driven by hand.
 
 mod client;
+mod drain;
 mod hostile;
 
 use super::{NodeHandle, RedisNode};
@@ -381,73 +382,6 @@ fn with_connections_cut_each_task_begins_once() {
 #[test]
 fn with_connections_cut_each_task_begins_once_on_servers() {
     over_servers(cut_connections);
-}
-
-fn drain_while_others_wait(server: &dyn Harness) {
-    let builder = RedisNode::builder("redis://nowhere").slots(1).lease(LEASE).read_ahead(5);
-    let first_node = node_of(server, builder);
-    let mut client = Client::new(server, "c");
-    let gate = Gate::new("drain");
-    let (_, held) = client.submit(hold, vec![gate.path()]);
-    until("it runs", || first_node.stats().running == 1);
-    let (_, futures) = client.submit(double, vec![1, 2, 3]);
-    until("they are ready", || first_node.stats().ready == 3);
-    first_node.stop();
-    until("none is ready", || first_node.stats().ready == 0);
-    assert_eq!(first_node.stats().running, 1);
-    let other = node(server, LEASE);
-    until("the other has run them", || {
-        client.read();
-        client.tasks.len() == 1
-    });
-    gate.open();
-    client.resolve();
-    first_node.join().unwrap();
-    assert!(client.answers.iter().all(|answer| answer.kind == Kind::Done));
-    assert!(futures.into_iter().all(|future| future.result().is_ok()));
-    assert_eq!(held.into_iter().next().unwrap().result().unwrap(), gate.path());
-    assert_eq!(other.stats().finished, 3);
-    // It is off the list.
-    let beat = client.ask(|link, life| link.beat_client(life, &"c".into(), LONG));
-    assert_eq!(beat.nodes.len(), 1);
-}
-
-#[test]
-fn a_drain_gives_back_what_has_not_begun() {
-    over_memory(drain_while_others_wait);
-}
-
-#[test]
-fn a_drain_gives_back_what_has_not_begun_on_servers() {
-    over_servers(drain_while_others_wait);
-}
-
-#[test]
-fn a_drain_that_takes_too_long_ends_what_runs() {
-    in_time(|| {
-        let server = MemoryServer::new();
-        let limit = Duration::from_millis(100);
-        let builder = RedisNode::builder("redis://nowhere").slots(1).lease(LEASE).drain_timeout(limit);
-        let node = node_of(&server, builder);
-        let mut client = Client::new(&server, "c");
-        let (_, mut futures) = client.submit(endless, vec![1]);
-        until("it runs", || node.stats().running == 1);
-        node.stop();
-        node.join().unwrap();
-        client.resolve();
-        let error = futures.remove(0).result().unwrap_err().to_string();
-        assert!(error.contains("its node ended it, because the node was to end"), "{error}");
-    });
-}
-
-#[test]
-fn an_idle_node_ends_at_once() {
-    in_time(|| {
-        let server = MemoryServer::new();
-        let node = node(&server, LEASE);
-        node.stop();
-        node.join().unwrap();
-    });
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! [`Warden`]: the thread that ends what runs by the clock alone, whatever the server does: at the end of a lease that was not
-//! renewed, and at the end of a drain.
+//! renewed, at the end of a drain, and where nobody hears the last words.
 
 use super::shared::{Phase, Shared};
+use crate::logging;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,14 @@ impl Warden {
                 }
                 let (killed, next) = state.overdue(&self.shared.settings, Instant::now());
                 if state.phase == Phase::Aborted {
+                    let told = if state.has_told_all {
+                        "it had nothing to tell"
+                    } else {
+                        "what it had to answer is lost"
+                    };
+                    logging::warn(format_args!(
+                        "the node ends without its server, which does not answer: {told}"
+                    ));
                     break;
                 }
                 if killed.is_empty() {

@@ -299,6 +299,11 @@ impl Work {
         self.running
     }
 
+    /// Something is in the pool and has not ended. What is on its way there may wait for the server.
+    pub(super) fn is_any_in_pool(&self) -> bool {
+        self.held.values().any(|held| matches!(held.stage, Stage::Running(_)))
+    }
+
     /// There is something to answer.
     pub(super) fn has_ended(&self) -> bool {
         !self.outbox.is_empty()
