@@ -68,10 +68,12 @@ impl TestServer {
                 .spawn()
                 .unwrap();
             while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
-                // Another server on the port would answer as well: this one must be alive and be the one that answers.
+                // Another server on the port would answer as well: this one must be alive and be the one that answers. Of what
+                // it has kept it may still read.
                 if let Ok(mut connection) = connect(port)
-                    && let Ok(info) = cmd("INFO").arg("server").query::<String>(&mut connection)
+                    && let Ok(info) = cmd("INFO").query::<String>(&mut connection)
                     && info.contains(&format!("process_id:{}\r", child.id()))
+                    && info.contains("loading:0\r")
                 {
                     return (child, port);
                 }

@@ -80,8 +80,38 @@ fn submit(steps: &mut Steps<'_>) {
             });
         }
     }
+    if scope.shared {
+        share(steps, !batches.is_empty());
+    }
     if scope.beside && scope.lacks(Rule::ArgumentFirst) {
         steps.go("the argument is put beside, late", State::put_argument);
+    }
+}
+
+/// What both tasks share goes there before what carries it, and is removed when nothing that is out does: to make room, or since
+/// all is resolved.
+fn share(steps: &mut Steps<'_>, is_needed: bool) {
+    let State { client, budget, .. } = *steps.from;
+    let scope = steps.scope;
+    if !client.has_put && is_needed && budget.breaks > 0 {
+        steps.fault("shared data is put there, the answer is lost", |state| {
+            state.server.put_blob(client.number, scope);
+            state.disconnect();
+        });
+        steps.fault("shared data is put there, on its way for long", |state| {
+            state.late.push(state.blob_request());
+            state.disconnect();
+        });
+    }
+    if !client.has_put && scope.lacks(Rule::BlobFirst) {
+        steps.go("shared data is put there, late", |state| state.put_blob(scope));
+    }
+    let is_out = client.tasks.iter().any(|task| task.at.is_out());
+    if client.has_put && (!is_out || scope.lacks(Rule::BlobWhileOut)) {
+        steps.go("shared data is removed", |state| {
+            state.client.has_put = false;
+            state.server.blob = None;
+        });
     }
 }
 
@@ -215,7 +245,7 @@ impl State {
     fn request_of(&self, attempt: Attempt) -> Late {
         let mut attempts = List::default();
         attempts.push(attempt);
-        Late { attempts, cancels: false, session: self.client.session, life: self.client.life }
+        Late { attempts, session: self.client.session, life: self.client.life, ..Late::default() }
     }
 
     /// The request that submits these tasks, each for another try.
@@ -230,7 +260,19 @@ impl State {
         if scope.beside && scope.keeps(Rule::ArgumentFirst) && batch.contains(&0) {
             self.put_argument();
         }
-        Late { attempts, cancels: false, session: self.client.session, life: self.client.life }
+        if scope.shared && scope.keeps(Rule::BlobFirst) && !self.client.has_put {
+            self.put_blob(scope);
+        }
+        Late { attempts, cancels: false, blob: None, session: self.client.session, life: self.client.life }
+    }
+
+    fn put_blob(&mut self, scope: &Scope) {
+        self.server.put_blob(self.client.number, scope);
+        self.client.has_put = true;
+    }
+
+    pub(crate) fn blob_request(&self) -> Late {
+        Late { blob: Some(self.client.number), life: self.client.life, ..Late::default() }
     }
 
     /// The first task's, for its present try.
@@ -341,6 +383,7 @@ impl State {
             self.client.awaited = Set::default();
         }
         self.client.life = self.server.life;
+        self.client.has_put &= scope.lacks(Rule::BlobByPlace);
         self.client.up = true;
         self.client.scanned = None;
         self.client.heard = None;
@@ -410,6 +453,7 @@ impl State {
         }
         let tasks = self.client.tasks;
         self.client.number += 1;
+        self.client.has_put &= scope.lacks(Rule::BlobByPlace);
         self.open_session();
         self.client.up = true;
         self.client.scanned = None;

@@ -62,19 +62,26 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
     if server.client.is_some() {
         if budget.forgets > 0 && !client.dead {
             steps.fault("the client's keys run out", |state| {
-                state.server.forget_client();
+                state.server.forget_client(scope);
                 state.budget.forgets -= 1;
             });
         }
         if client.dead {
-            steps.go("the dead client's keys run out", |state| state.server.forget_client());
+            steps.go("the dead client's keys run out", |state| state.server.forget_client(scope));
         }
     }
     if budget.client_deaths > 0 && !client.dead {
-        steps.fault("the client dies", |state| {
+        let die = |state: &mut State| {
             state.client.dead = true;
             state.client.up = false;
             state.budget.client_deaths -= 1;
-        });
+        };
+        steps.fault("the client dies", die);
+        if scope.shared && client.up && !client.has_put {
+            steps.fault("the client dies, its shared data is on its way", |state| {
+                state.late.push(state.blob_request());
+                die(state);
+            });
+        }
     }
 }

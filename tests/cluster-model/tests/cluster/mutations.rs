@@ -76,6 +76,13 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(R::KillOnlySeen, P::KilledAlive, Scope { restarts: 1, ..CLIENT }),
         breaks(R::ArgumentFirst, P::ArgumentGone, Scope { beside: true, ..NO }),
         breaks(R::ArgumentByAttempt, P::ArgumentGone, Scope { beside: true, retries: ONCE, ..LAPSE }),
+        breaks(R::BlobFirst, P::BlobGone, Scope { shared: true, ..NO }),
+        breaks(R::BlobByPlace, P::BlobGone, Scope { shared: true, ..RESTART }),
+        breaks(R::BlobWhileOut, P::BlobGone, Scope { shared: true, ..NO }),
+        breaks(R::BlobEndsWithClient, P::BlobLeft, Scope { shared: true, ..CLIENT }),
+        breaks(R::BlobNeedsClient, P::BlobLeft, Scope { shared: true, ..CLIENT }),
+        breaks(R::WaitingNotHeld, P::BlobGone, Scope { shared: true, ..RESTART }),
+        breaks(R::BackOnceCertain, P::BegunTwice, Scope { pooled: true, ..NO }),
     ]
 };
 

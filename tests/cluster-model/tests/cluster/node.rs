@@ -4,7 +4,7 @@ use super::list::List;
 use super::properties::Property;
 use super::rules::{Rule, Scope};
 use super::state::{
-    Attempt, Entry, Limit, NODES, Node, Registered, Stage, State, Step, Stepped, Stray, Testimony, Work,
+    Attempt, Entry, Id, Limit, NODES, Node, Registered, Stage, State, Step, Stepped, Stray, Testimony, Work,
 };
 use super::steps::Steps;
 
@@ -91,7 +91,16 @@ fn work(steps: &mut Steps<'_>, at: usize) {
             steps.go("an old life's answer to FETCH is lost", |state| state.nodes[at].fetched = None);
         }
     }
-    for (index, _) in node.work.iter().enumerate().filter(|(_, work)| work.stage == Stage::Begun) {
+    let begun = |work: &Work| work.stage == Stage::Begun;
+    let running = node.work.iter().filter(|work| begun(work) && !work.waits).count();
+    for (index, work) in node.work.iter().enumerate().filter(|(_, work)| begun(work)) {
+        if work.waits {
+            let is_there = !scope.shared || node.life == steps.from.server.life;
+            if is_there && running < usize::from(scope.slots) {
+                steps.go("a worker takes it, with what it shares", |state| state.run(at, index, scope));
+            }
+            continue;
+        }
         steps.go("a task ends", |state| state.nodes[at].work[index].stage = Stage::Done);
         if steps.from.budget.crashes > 0 {
             steps.fault("a worker dies", |state| {
@@ -113,11 +122,11 @@ fn beat(steps: &mut Steps<'_>, at: usize) {
 
 /// A STEP: leave for the first that is ready, or credit for what comes; and all answers.
 fn send(steps: &mut Steps<'_>, at: usize) {
-    let node = steps.from.nodes[at];
+    let (node, scope) = (steps.from.nodes[at], steps.scope);
     let mut answers = List::default();
     node.work.iter().filter(|work| work.stage == Stage::Done).for_each(|work| answers.push(*work));
     let busy = node.work.iter().filter(|work| work.stage == Stage::Begun).count() as u8;
-    let free = steps.scope.slots.saturating_sub(busy);
+    let free = (steps.scope.slots + u8::from(steps.scope.pooled)).saturating_sub(busy);
     let ready = node.work.iter().find(|work| work.stage == Stage::Ready);
     let credit = node.limit.credit;
     let usable = credit > 0 && ready.is_none_or(|work| node.credits(work.attempt, steps.scope));
@@ -130,9 +139,14 @@ fn send(steps: &mut Steps<'_>, at: usize) {
         steps.go("a STEP is sent", |state| state.nodes[at].send(step));
     }
     let last = node.work.iter().rfind(|work| work.stage == Stage::Ready && steps.scope.backs);
+    let waiting = |work: &&Work| work.stage == Stage::Begun && work.waits && work.id > 0;
+    let last = last.or_else(|| node.work.iter().rfind(waiting).filter(|_| steps.scope.pooled));
     if let Some(work) = last {
         let step = Step { begin: None, back: Some(work.id), limit: node.limit, extra: 0, ..step };
-        steps.go("a STEP that gives back is sent", |state| state.nodes[at].send(step));
+        steps.go("a STEP that gives back is sent", |state| {
+            state.nodes[at].send(step);
+            state.nodes[at].call_back(work.id, scope);
+        });
     }
 }
 
@@ -205,6 +219,15 @@ impl Node {
         self.step = Some(step);
     }
 
+    /// No worker takes it any more.
+    fn call_back(&mut self, id: Id, scope: &Scope) {
+        for work in self.work.iter_mut().filter(|work| work.id == id && work.waits) {
+            if scope.keeps(Rule::BackOnceCertain) {
+                work.stage = Stage::Returned;
+            }
+        }
+    }
+
     fn add_work(&mut self, work: Work) {
         self.work.push(work);
         self.work.sort_unstable();
@@ -231,7 +254,7 @@ impl State {
     /// What was given is ready.
     fn take(&mut self, at: usize, entry: Entry) {
         let Entry { id, attempt, .. } = entry;
-        self.nodes[at].add_work(Work { id, attempt, stage: Stage::Ready, died: false });
+        self.nodes[at].add_work(Work { id, attempt, stage: Stage::Ready, ..Work::default() });
     }
 
     fn read_history(&mut self, at: usize, scope: &Scope) {
@@ -263,17 +286,35 @@ impl State {
             {
                 self.violate(Property::DeadClientBegun);
             }
-            self.begin(at, index);
+            self.begin(at, index, scope);
         }
     }
 
-    fn begin(&mut self, at: usize, index: usize) {
+    fn begin(&mut self, at: usize, index: usize, scope: &Scope) {
         let node = &mut self.nodes[at];
         let work = &mut node.work[index];
         work.stage = Stage::Begun;
-        let attempt = work.attempt;
+        work.waits = scope.shared || scope.pooled;
+        let (attempt, waits) = (work.attempt, work.waits);
         node.limit.up_to = node.limit.up_to.max(work.id);
-        self.check_begin(attempt);
+        if !waits {
+            self.check_begin(attempt);
+        }
+    }
+
+    /// What has begun for the server begins to run, if what it shares is there; else that is its verdict.
+    fn run(&mut self, at: usize, index: usize, scope: &Scope) {
+        let attempt = self.nodes[at].work[index].attempt;
+        let is_bare = scope.shared && !self.has_blob(attempt);
+        let work = &mut self.nodes[at].work[index];
+        work.waits = false;
+        if !is_bare {
+            return self.check_begin(attempt);
+        }
+        (work.stage, work.died) = (Stage::Done, true);
+        if self.is_awaited(attempt) {
+            self.violate(Property::BlobGone);
+        }
     }
 
     fn take_answer(&mut self, at: usize, step: &Step, done: Stepped, scope: &Scope) {
@@ -288,7 +329,7 @@ impl State {
         let asked = node.work.iter().position(|work| work.stage == Stage::Asked);
         if let Some(index) = asked {
             if done.leased && done.granted {
-                self.begin(at, index);
+                self.begin(at, index, scope);
             } else {
                 node.work.remove(index);
             }
@@ -314,6 +355,9 @@ impl State {
         }
         if node.life != life {
             testimony.was = Some(node.name);
+            if scope.keeps(Rule::WaitingNotHeld) {
+                node.work.retain(|work| !work.waits);
+            }
             let held = node.work.iter().filter(|work| matches!(work.stage, Stage::Begun | Stage::Done));
             held.for_each(|work| testimony.held.push(work.attempt));
             if scope.keeps(Rule::RecentTestified) {

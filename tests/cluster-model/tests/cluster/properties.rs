@@ -22,6 +22,9 @@ pub(crate) enum Property {
     KilledAlive,
     /// I7.
     ArgumentGone,
+    BlobGone,
+    /// I8.
+    BlobLeft,
 }
 
 impl fmt::Display for Property {
@@ -35,6 +38,8 @@ impl fmt::Display for Property {
             Property::DeadClientBegun => "a task of a client that is gone begins",
             Property::KilledAlive => "a task is killed whose client lives",
             Property::ArgumentGone => "an entry's argument is gone",
+            Property::BlobGone => "shared data is gone that a task carries",
+            Property::BlobLeft => "shared data outlives its client",
         })
     }
 }
@@ -76,6 +81,17 @@ impl State {
         }
     }
 
+    /// Its client is there, and waits for this attempt.
+    pub(crate) fn is_awaited(&self, attempt: Attempt) -> bool {
+        let task = &self.client.tasks[usize::from(attempt.task)];
+        let is_present = attempt.client == self.client.number && attempt.number == task.attempt;
+        self.server.client == Some(attempt.client) && is_present && task.at.is_out()
+    }
+
+    pub(crate) fn has_blob(&self, attempt: Attempt) -> bool {
+        self.server.blob == Some(attempt.client)
+    }
+
     /// In each state.
     pub(crate) fn check(&mut self, scope: &Scope) {
         let server = &self.server;
@@ -84,8 +100,14 @@ impl State {
             let lies_there = server.arguments[usize::from(attempt.task)].has(attempt.number);
             scope.beside && attempt.task == 0 && server.client == Some(attempt.client) && !lies_there
         });
+        let bare = |attempt: Attempt| scope.shared && self.is_awaited(attempt) && !self.has_blob(attempt);
+        let bare = server.entries.iter().any(|entry| bare(entry.attempt));
         if gone {
             self.violate(Property::ArgumentGone);
+        } else if bare {
+            self.violate(Property::BlobGone);
+        } else if server.blob.is_some() && server.blob != server.client {
+            self.violate(Property::BlobLeft);
         }
     }
 

@@ -95,6 +95,20 @@ rules! {
     ArgumentFirst,
     /// It is removed with its attempt. Without: with any attempt of the task.
     ArgumentByAttempt,
+    /// Shared data lies there before the first entry that names it.
+    BlobFirst,
+    /// In a new life, or under a new name, the client puts it there again.
+    BlobByPlace,
+    /// The client removes it only when no task that is unsure, shipped or in doubt carries it. Without: at any time.
+    BlobWhileOut,
+    /// It ends with the client's other keys.
+    BlobEndsWithClient,
+    /// It is not put there for a client that is gone.
+    BlobNeedsClient,
+    /// What still waits for it, or for a worker, when a life ends has not begun, and no testimony names it.
+    WaitingNotHeld,
+    /// What has begun is given back only once no worker can take it.
+    BackOnceCertain,
 }
 
 /// How much of everything there is.
@@ -122,6 +136,10 @@ pub(crate) struct Scope {
     pub(crate) cancels: bool,
     /// The first task's argument lies beside the stream.
     pub(crate) beside: bool,
+    /// Both tasks carry the same shared data, which a node fetches before anything of one runs.
+    pub(crate) shared: bool,
+    /// A node begins one more than it has slots. It waits in the node's own pool, and may be given back.
+    pub(crate) pooled: bool,
     /// Both tasks may go in one SUBMIT, or in two that are on their way at once.
     pub(crate) batches: bool,
     /// How many tasks a node runs at once: 1 or 2.
@@ -149,6 +167,8 @@ impl Scope {
             crashes: 0,
             cancels: false,
             beside: false,
+            shared: false,
+            pooled: false,
             batches: false,
             slots: 1,
             backs: false,
@@ -185,6 +205,8 @@ impl fmt::Display for Scope {
             (self.client_deaths, "client dies"),
             (u8::from(self.cancels), "cancel"),
             (u8::from(self.beside), "payload beside"),
+            (u8::from(self.shared), "shared data"),
+            (u8::from(self.pooled), "pool"),
             (u8::from(self.batches), "batches"),
             (u8::from(self.backs), "backs"),
             (u8::from(self.slots == 2), "2 slots"),

@@ -20,6 +20,12 @@ pub(crate) fn quick() -> Vec<Scope> {
         Scope { forgets: 1, ..new() },
         Scope { restarts: 1, client_deaths: 1, tasks: 1, ..new() },
         Scope { restarts: 2, breaks: 1, tasks: 1, ..new() },
+        Scope { breaks: 1, shared: true, ..new() },
+        Scope { restarts: 1, shared: true, ..new() },
+        Scope { client_deaths: 1, shared: true, ..new() },
+        Scope { forgets: 1, shared: true, tasks: 1, ..new() },
+        Scope { deaths: 1, pooled: true, tasks: 1, ..new() },
+        Scope { lapses: 1, pooled: true, tasks: 1, ..new() },
     ]
 }
 
@@ -61,6 +67,17 @@ pub(crate) fn long() -> Vec<Scope> {
         Scope { tasks: 1, restarts: 1, deaths: 1, breaks: 1, lapses: 1, ..new() },
         Scope { tasks: 1, restarts: 2, forgets: 1, ..new() },
         Scope { tasks: 1, restarts: 3, ..new() },
+        Scope { shared: true, lapses: 1, retries: once, ..new() },
+        Scope { shared: true, breaks: 1, deaths: 1, ..new() },
+        Scope { shared: true, restarts: 1, breaks: 1, ..new() },
+        Scope { shared: true, forgets: 1, breaks: 1, ..new() },
+        Scope { shared: true, client_deaths: 1, restarts: 1, ..new() },
+        Scope { shared: true, pooled: true, restarts: 1, lapses: 1, tasks: 1, ..new() },
+        Scope { pooled: true, deaths: 1, ..new() },
+        Scope { pooled: true, lapses: 1, retries: once, tasks: 1, ..new() },
+        Scope { pooled: true, breaks: 1, deaths: 1, tasks: 1, ..new() },
+        Scope { pooled: true, restarts: 1, breaks: 1, tasks: 1, ..new() },
+        Scope { pooled: true, lapses: 1, breaks: 1, tasks: 1, ..new() },
         Scope { one_node: true, tasks: 1, restarts: 2, lapses: 2, breaks: 1, retries: once, ..new() },
         Scope { one_node: true, restarts: 1, lapses: 1, crashes: 1, breaks: 1, retries: once, ..new() },
     ]

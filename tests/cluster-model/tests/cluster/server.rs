@@ -66,11 +66,21 @@ impl Server {
     }
 
     /// The client's keys run out.
-    pub(crate) fn forget_client(&mut self) {
+    pub(crate) fn forget_client(&mut self, scope: &Scope) {
         self.client = None;
         self.session = 0;
         self.replies.clear();
         self.arguments = Default::default();
+        if scope.keeps(Rule::BlobEndsWithClient) {
+            self.blob = None;
+        }
+    }
+
+    /// Takes shared data.
+    pub(crate) fn put_blob(&mut self, client: u8, scope: &Scope) {
+        if self.client == Some(client) || scope.lacks(Rule::BlobNeedsClient) {
+            self.blob = Some(client);
+        }
     }
 }
 
@@ -83,6 +93,12 @@ impl State {
 
     /// SUBMIT or CANCEL, by whichever connection.
     pub(crate) fn request(&mut self, request: Late, scope: &Scope) {
+        if let Some(client) = request.blob {
+            if request.life == self.server.life {
+                self.server.put_blob(client, scope);
+            }
+            return;
+        }
         let rule = if request.cancels { Rule::CancelFenced } else { Rule::SubmitFenced };
         let fenced = request.session != self.server.session && scope.keeps(rule);
         if fenced || request.life != self.server.life || self.server.client.is_none() {

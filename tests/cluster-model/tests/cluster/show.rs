@@ -33,6 +33,7 @@ impl fmt::Display for Server {
             entry.given.iter().try_for_each(|name| write!(f, ">n{name}"))?;
         }
         write!(f, " ]")?;
+        self.blob.iter().try_for_each(|client| write!(f, " shared by {client}"))?;
         for name in self.names.iter() {
             let lease = if name.leased { "" } else { "(out)" };
             write!(f, " n{}{lease} {}+{}", name.name, name.limit.up_to, name.limit.credit)?;
@@ -47,6 +48,7 @@ impl fmt::Display for Node {
         write!(f, "n{} in {} {}+{}", self.name, self.life, self.limit.up_to, self.limit.credit)?;
         for work in self.work.iter() {
             write!(f, " {}:{} {:?}", work.id, work.attempt, work.stage)?;
+            f.write_str(if work.waits { "(waits)" } else { "" })?;
         }
         if let Some(entry) = self.fetched {
             write!(f, " gets {}:{}", entry.id, entry.attempt)?;

@@ -111,6 +111,8 @@ pub(crate) struct Server {
     pub(crate) client: Option<u8>,
     /// Of each task, the attempts whose argument lies there.
     pub(crate) arguments: [Set; TASKS],
+    /// The client whose shared data lies there.
+    pub(crate) blob: Option<u8>,
 }
 
 /// How far a node is with an entry.
@@ -133,8 +135,10 @@ pub(crate) struct Work {
     pub(crate) id: Id,
     pub(crate) attempt: Attempt,
     pub(crate) stage: Stage,
-    /// Its worker died.
+    /// Its worker died, or what it shares was not there.
     pub(crate) died: bool,
+    /// Begun, and nothing of it runs: it waits for what it shares, or for a worker.
+    pub(crate) waits: bool,
 }
 
 /// What the server said to a STEP.
@@ -233,6 +237,8 @@ pub(crate) struct Client {
     pub(crate) scanned: Option<Set>,
     /// In a new life: what the testimonies say.
     pub(crate) heard: Option<Heard>,
+    /// It has put there what its tasks share.
+    pub(crate) has_put: bool,
     /// Names of the nodes of this life.
     pub(crate) known: Set,
     /// ... and of the last one, of which it waits for word.
@@ -254,6 +260,8 @@ pub(crate) struct Late {
     pub(crate) attempts: List<Attempt, TASKS>,
     /// It is a CANCEL, not a SUBMIT.
     pub(crate) cancels: bool,
+    /// It brings shared data, of the client of this number.
+    pub(crate) blob: Option<u8>,
     pub(crate) session: u8,
     pub(crate) life: u8,
 }
