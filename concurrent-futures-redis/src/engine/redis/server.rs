@@ -73,7 +73,7 @@ impl TestServer {
                 if let Ok(mut connection) = connect(port)
                     && let Ok(info) = cmd("INFO").query::<String>(&mut connection)
                     && info.contains(&format!("process_id:{}\r", child.id()))
-                    && info.contains("loading:0\r")
+                    && info.contains("\nloading:0\r")
                 {
                     return (child, port);
                 }
