@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Faults on purpose under the executor over machines: nodes killed and frozen, servers that start again with and without their
-# data and with a log that is cut, connections cut, memory full, clients that die, networks that part. And the recipe of docs/cluster.md for TLS and rights.
+# Faults on purpose under the executor over machines: nodes killed and frozen, servers that start again with their data, with a
+# log that is cut, and without, connections cut, memory full, clients that die, tasks that share data under each, networks that
+# part. And the recipe of docs/cluster.md for TLS and rights.
 #
 # ci/long/cluster.sh [rounds] [filter]
 #
-# Each fault twenty times over each server, about three quarters of an hour for all; one line a fault says how many tasks were
+# Each fault twenty times over each server, about an hour and a quarter for all; one line a fault says how many tasks were
 # lost.
 # None may begin twice without retries, and none may hang.
 set -euo pipefail

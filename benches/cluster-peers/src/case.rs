@@ -12,6 +12,8 @@ pub(crate) enum Case {
     Mib,
     /// Small tasks, all submitted at once.
     Many,
+    /// Tasks that all need the same 16 MiB.
+    Shared,
     /// A folder of pictures.
     Xray,
     /// A million tasks: what the client and the server take.
@@ -30,6 +32,7 @@ impl Case {
             Case::Trip => "round trip of a small task",
             Case::Mib => "a MiB there and back",
             Case::Many => "small tasks, all at once",
+            Case::Shared => "a task that needs 16 MiB",
             Case::Xray => "pictures, made small",
             Case::Memory => "memory for many tasks",
             Case::Future => "a task that waits, in the client",
@@ -38,7 +41,7 @@ impl Case {
 
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Case::Trip | Case::Mib => "us",
+            Case::Trip | Case::Mib | Case::Shared => "us",
             Case::Many | Case::Xray => "1/s",
             Case::Memory => "MiB",
             Case::Future => "B",

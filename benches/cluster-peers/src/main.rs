@@ -11,6 +11,7 @@
 //!     ▼
 //!   readings  round by round: each case, of each subject in turn ──▶  table: medians, goals, verdicts
 //!   memory    a million tasks, in a process of its own
+//!   shared    tasks that need the same 16 MiB, as shared data and by value
 //!   xray      two nodes of one slot against a local pool of two workers
 //! ```
 
@@ -28,6 +29,7 @@ mod python;
 mod readings;
 #[path = "../../../concurrent-futures-redis/examples/xray_cluster/server.rs"]
 mod server;
+mod shared;
 mod stage;
 mod table;
 #[path = "../../../examples/xray_resize/thumbnail.rs"]
@@ -120,6 +122,9 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
         for round in 0..arguments.rounds {
             stage.read(round, &cases, arguments.quick, &mut readings)?;
         }
+    }
+    if chosen(case::Case::Shared) {
+        shared::read(&server.url, arguments, &mut readings)?;
     }
     if chosen(case::Case::Xray) {
         xray::read(&server.url, arguments, &mut readings)?;

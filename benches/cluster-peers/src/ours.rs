@@ -53,7 +53,7 @@ impl Subject for Ours {
             Case::Trip => median_of(times, || 7, trip).map(Some),
             Case::Mib => median_of(times, || ByteBuf::from(vec![7; MIB]), large).map(Some),
             Case::Many => self.many(times).map(Some),
-            Case::Xray | Case::Memory | Case::Future => Ok(None),
+            Case::Shared | Case::Xray | Case::Memory | Case::Future => Ok(None),
         }
     }
 }

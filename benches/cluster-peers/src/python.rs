@@ -71,7 +71,7 @@ impl Subject for Peer {
             Case::Trip => "trip",
             Case::Mib => "mib",
             Case::Many => "many",
-            Case::Xray | Case::Memory | Case::Future => return Ok(None),
+            Case::Shared | Case::Xray | Case::Memory | Case::Future => return Ok(None),
         };
         let asks = self.asks.as_mut().ok_or("no pipe")?;
         writeln!(asks, "{word} {times}")?;
