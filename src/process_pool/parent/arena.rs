@@ -1,6 +1,6 @@
 //! [`Arena`]: the memory for large arguments on their way, one for each pool.
 //!
-//! The thread that submits copies a long string once into an extent of it, and the workers read it where it lies: what goes
+//! The thread that submits copies a long string or run once into an extent of it, and the workers read it where it lies: what goes
 //! through the socket stays small. The encoded task holds its extents until its future is resolved, so whatever becomes of the
 //! task on its way, they are there for the worker that begins it.
 //!
@@ -165,13 +165,23 @@ impl Space {
 }
 
 impl Plane for Arena {
-    fn put(&self, bytes: &[u8], places: &mut Vec<Place>) -> Option<u64> {
-        let memory = self.memory()?;
-        let place = self.take(bytes.len())?;
-        // SAFETY: no two extents overlap, and this one is ours until it is freed.
-        unsafe { memory.write_part(place.at, bytes) };
+    fn hold(&self, len: usize, places: &mut Vec<Place>) -> Option<u64> {
+        self.memory()?;
+        let place = self.take(len)?;
         places.push(place);
         Some(place.at as u64)
+    }
+
+    fn write(&self, number: u64, at: usize, bytes: &[u8], places: &[Place]) {
+        let Some(memory) = self.memory() else { return };
+        let place = places.iter().rfind(|place| place.at as u64 == number).expect("it is held");
+        assert!(at <= place.len && bytes.len() <= place.len - at, "more than was held");
+        // SAFETY: no two extents overlap, and this one is our caller's until it is freed.
+        unsafe { memory.write_part(place.at + at, bytes) };
+    }
+
+    fn read_back(&self, number: u64, len: usize, _: &[Place]) -> Option<Vec<u8>> {
+        self.file()?.read(usize::try_from(number).ok()?, len)
     }
 
     fn free(&self, place: Place) {

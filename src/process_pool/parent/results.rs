@@ -6,7 +6,7 @@
 use super::lane::Position;
 use crate::process_pool::shared::results::{KEPT, RESULT_SLOTS};
 use crate::process_pool::sys::{ForeignMemory, GRAIN, MemoryFile, Segment, longest_memory};
-use crate::remote::codec::ReadApart;
+use crate::remote::codec::{Looked, ReadApart};
 use crate::sync::Mutex;
 use crate::sync::plain::{AtomicBool, Ordering};
 use std::borrow::Cow;
@@ -53,7 +53,14 @@ impl Results {
         self.file.len() / RESULT_SLOTS
     }
 
-    fn copy(&self, slot: usize, at: usize, len: usize) -> Option<Vec<u8>> {
+    /// Calls `read` with a mapping of that part at least.
+    fn with<R>(
+        &self,
+        slot: usize,
+        at: usize,
+        len: usize,
+        read: impl FnOnce(&ForeignMemory) -> Option<R>,
+    ) -> Option<R> {
         let end = at.checked_add(len).filter(|end| *end <= self.room())?;
         let mut mapping = self.mappings[slot].lock();
         if mapping.as_ref().is_none_or(|mapping| mapping.len() < end) {
@@ -62,7 +69,7 @@ impl Results {
             *mapping = None;
             *mapping = Some(self.file.map_foreign(slot * self.room(), len).ok()?);
         }
-        mapping.as_ref()?.copy(at, len)
+        read(mapping.as_ref()?)
     }
 
     /// The worker is idle: gives back memory that it has used, but for 32 MiB.
@@ -93,9 +100,15 @@ pub(crate) struct ResultsOf<'a> {
 impl ReadApart for ResultsOf<'_> {
     fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>> {
         let at = usize::try_from(number).ok().filter(|at| *at >= self.read.get())?;
-        let bytes = self.results.copy(self.slot, at, len)?;
+        let bytes = self.results.with(self.slot, at, len, |memory| memory.copy(at, len))?;
         self.read.set(at + len);
         Some(Cow::Owned(bytes))
+    }
+
+    /// All of it is mapped at once.
+    fn look(&self, number: u64, len: usize) -> Option<Looked<'_>> {
+        let at = usize::try_from(number).ok().filter(|at| *at >= self.read.get())?;
+        self.results.with(self.slot, at, len, |_| Some(Looked::InParts))
     }
 }
 

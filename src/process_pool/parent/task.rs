@@ -91,7 +91,7 @@ impl Drop for Unresolved {
 }
 
 impl EncodedTask {
-    /// Encodes a task; its work is dropped. Long strings of the argument go to the `plane`, if there is one.
+    /// Encodes a task; its work is dropped. Long strings and runs of the argument go to the `plane`, if there is one.
     pub(crate) fn new(entry: Entry, plane: Option<Arc<dyn Plane>>) -> Result<Self, (Entry, TaskError)> {
         thread_local! {
             /// Arguments are encoded here first, so that each then takes just the bytes it needs.

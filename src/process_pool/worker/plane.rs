@@ -2,7 +2,7 @@
 
 use crate::process_pool::shared::results::{KEPT, RESULT_SLOTS};
 use crate::process_pool::sys::{MemoryFile, ParentMemory, Segment, WritableMemory, is_address_space_bounded};
-use crate::remote::codec::{Place, Plane, ReadApart};
+use crate::remote::codec::{Looked, Place, Plane, ReadApart};
 use crate::sync::{Mutex, OnceLock};
 use std::borrow::Cow;
 use std::io;
@@ -23,19 +23,31 @@ impl Arguments {
     pub(crate) fn new(file: MemoryFile) -> Self {
         Arguments { file, memory: OnceLock::new() }
     }
+
+    fn memory(&self) -> Option<&ParentMemory> {
+        let memory = self.memory.get_or_init(|| {
+            // It would take from the bound what the program needs.
+            if is_address_space_bounded() { None } else { self.file.map_of_parent().ok() }
+        });
+        memory.as_ref()
+    }
 }
 
 impl ReadApart for Arguments {
     fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>> {
         let at = usize::try_from(number).ok()?;
-        let memory = self.memory.get_or_init(|| {
-            // It would take from the bound what the program needs.
-            if is_address_space_bounded() { None } else { self.file.map_of_parent().ok() }
-        });
-        match memory {
+        match self.memory() {
             Some(memory) if len >= OWNED_AT => memory.copy(at, len).map(Cow::Owned),
             Some(memory) => memory.part(at, len).map(Cow::Borrowed),
             None => self.file.read(at, len).map(Cow::Owned),
+        }
+    }
+
+    fn look(&self, number: u64, len: usize) -> Option<Looked<'_>> {
+        let at = usize::try_from(number).ok()?;
+        match self.memory() {
+            Some(memory) => memory.part(at, len).map(Looked::Here),
+            None => at.checked_add(len).filter(|end| *end <= self.file.len()).map(|_| Looked::InParts),
         }
     }
 }
@@ -69,7 +81,7 @@ impl ResultMemory {
     }
 
     /// Holds a free slot for a reply.
-    fn hold(&self, slots: &mut [Slot; RESULT_SLOTS]) -> Option<usize> {
+    fn hold_slot(&self, slots: &mut [Slot; RESULT_SLOTS]) -> Option<usize> {
         let words = &self.segment.result_slots;
         let held = (0..RESULT_SLOTS).find(|slot| words.hold(*slot))?;
         let trims = words.trims();
@@ -86,19 +98,19 @@ impl ResultMemory {
 
 impl Plane for ResultMemory {
     /// The first place is the slot that the reply holds: its number, and how much is written to it.
-    fn put(&self, bytes: &[u8], places: &mut Vec<Place>) -> Option<u64> {
+    fn hold(&self, len: usize, places: &mut Vec<Place>) -> Option<u64> {
         /// Values begin at whole cache lines.
         const LINE: usize = 64;
         let mut slots = self.slots.lock();
-        if bytes.len() > self.room() {
+        if len > self.room() {
             return None;
         }
         if places.is_empty() {
-            places.push(Place { at: self.hold(&mut slots)?, len: 0 });
+            places.push(Place { at: self.hold_slot(&mut slots)?, len: 0 });
         }
         let place = &mut places[0];
         let at = place.len.next_multiple_of(LINE);
-        let end = at.checked_add(bytes.len()).filter(|end| *end <= self.room())?;
+        let end = at.checked_add(len).filter(|end| *end <= self.room())?;
         let words = &self.segment.result_slots;
         let others = (0..RESULT_SLOTS).filter(|other| *other != place.at && words.is_in_use(*other));
         let others: usize = others.map(|other| slots[other].used).sum();
@@ -106,10 +118,19 @@ impl Plane for ResultMemory {
             return None;
         }
         slots[place.at].fit(&self.file, place.at * self.room(), end, self.room()).ok()?;
-        let slot = &mut slots[place.at];
-        slot.memory.as_mut()?.write(at, bytes);
-        (place.len, slot.used) = (end, end);
+        (place.len, slots[place.at].used) = (end, end);
         Some(at as u64)
+    }
+
+    fn write(&self, number: u64, at: usize, bytes: &[u8], places: &[Place]) {
+        let mut slots = self.slots.lock();
+        let memory = places.first().and_then(|place| slots[place.at].memory.as_mut());
+        memory.expect("it is held").write(number as usize + at, bytes);
+    }
+
+    fn read_back(&self, number: u64, len: usize, places: &[Place]) -> Option<Vec<u8>> {
+        let start = places.first()?.at * self.room();
+        self.file.read(start + usize::try_from(number).ok()?, len)
     }
 
     /// Nobody was told of what it holds.

@@ -1,12 +1,24 @@
-//! [`Arrived`]: bytes that came, of which long strings may lie apart.
+//! [`Arrived`]: bytes that came, of which long strings and runs may lie apart.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 
-/// Where strings lie that are not among the bytes. What asks for one was written by another process: any numbers may come.
+/// Where strings and runs lie that are not among the bytes. What asks for one was written by another process: any numbers may come.
 pub(crate) trait ReadApart {
     /// The string that the writer's plane called `number`. `None` if there is none of that length.
     fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>>;
+
+    /// Where the bytes of that number are, for one who reads them once, from the first to the last. `None` if there are not
+    /// so many.
+    fn look(&self, number: u64, len: usize) -> Option<Looked<'_>>;
+}
+
+/// What a look finds.
+pub(crate) enum Looked<'a> {
+    /// They can be read where they lie.
+    Here(&'a [u8]),
+    /// They can be copied, part by part: [`read`](ReadApart::read) has each.
+    InParts,
 }
 
 /// Counts what is read of strings that lie apart.
@@ -25,6 +37,10 @@ impl<'a> Counted<'a> {
         Arrived { bytes: self.arrived.bytes, apart: self.arrived.apart.map(|_| self as &dyn ReadApart) }
     }
 
+    fn count(&self, len: usize) {
+        self.read.set(self.read.get().saturating_add(len));
+    }
+
     /// All bytes that were read, those that lie apart too.
     pub(crate) fn whole_len(&self) -> usize {
         self.arrived.len() + self.read.get()
@@ -34,8 +50,16 @@ impl<'a> Counted<'a> {
 impl ReadApart for Counted<'_> {
     fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>> {
         let text = self.arrived.apart?.read(number, len)?;
-        self.read.set(self.read.get().saturating_add(len));
+        self.count(len);
         Some(text)
+    }
+
+    fn look(&self, number: u64, len: usize) -> Option<Looked<'_>> {
+        let looked = self.arrived.apart?.look(number, len)?;
+        if let Looked::Here(bytes) = &looked {
+            self.count(bytes.len());
+        }
+        Some(looked)
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod scalars;
 
-use super::arrived::{Arrived, ReadApart};
+use super::arrived::{Arrived, Looked, ReadApart};
 use super::error::Error;
-use super::wire::{MAX_DEPTH, read_varint, tag, width};
-use scalars::{Left, Scalars};
+use super::wire::{MAX_DEPTH, is_bulk, read_varint, tag, width};
+use scalars::{Left, Parts, Scalars};
 use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
 use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 pub(super) struct Decoder<'de> {
     /// What is not read yet.
     input: &'de [u8],
-    /// Where long strings lie, if not in the input.
+    /// Where long strings and runs lie, if not in the input.
     apart: Option<&'de dyn ReadApart>,
     names: Vec<&'de str>,
     /// The tag that the elements of the run being read leave out, else zero.
@@ -225,15 +225,54 @@ impl<'de> Decoder<'de> {
         count: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        if !scalars::is_fast(kind) {
+        // For bytes it is no faster.
+        if !is_bulk(kind) || kind == tag::U8 {
             return self.seq(kind, count, visitor);
         }
+        let bytes = self.bytes(count * width)?;
+        self.lying(kind, width, Looked::Here(bytes), 0, count, visitor)
+    }
+
+    /// The same, elsewhere. What is there was looked at before anybody allocates.
+    fn apart_run<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        let (count, [kind], number) = (self.number()?, self.array()?, self.number()?);
+        let Some(width) = width(kind).filter(|_| is_bulk(kind)) else {
+            return Err(self.fail("a run that lies apart is not of numbers"));
+        };
+        let len = count.checked_mul(width);
+        let Some(looked) = len.and_then(|len| self.apart?.look(number as u64, len)) else {
+            return Err(self.fail("a run that lies apart is not there"));
+        };
+        self.lying(kind, width, looked, number as u64, count, visitor)
+    }
+
+    fn lying<V: Visitor<'de>>(
+        &mut self,
+        kind: u8,
+        width: usize,
+        looked: Looked<'de>,
+        number: u64,
+        count: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         self.inside(|decoder| {
-            let (bytes, depth) = (decoder.bytes(count * width)?, decoder.depth);
+            let depth = decoder.depth;
             let mut left = Left::default();
-            let value = match width {
-                4 => visitor.visit_seq(Scalars::<4>::new(kind, bytes, depth, &mut left)),
-                _ => visitor.visit_seq(Scalars::<8>::new(kind, bytes, depth, &mut left)),
+            let value = match (looked, decoder.apart) {
+                (Looked::Here(bytes), _) => match width {
+                    1 => visitor.visit_seq(Scalars::<_, 1>::of_bytes(kind, bytes, depth, &mut left)),
+                    4 => visitor.visit_seq(Scalars::<_, 4>::of_bytes(kind, bytes, depth, &mut left)),
+                    _ => visitor.visit_seq(Scalars::<_, 8>::of_bytes(kind, bytes, depth, &mut left)),
+                },
+                (Looked::InParts, Some(apart)) => {
+                    let parts = Parts::new(apart, number, count * width);
+                    match width {
+                        1 => visitor.visit_seq(Scalars::<_, 1>::of_parts(kind, parts, depth, &mut left)),
+                        4 => visitor.visit_seq(Scalars::<_, 4>::of_parts(kind, parts, depth, &mut left)),
+                        _ => visitor.visit_seq(Scalars::<_, 8>::of_parts(kind, parts, depth, &mut left)),
+                    }
+                }
+                (Looked::InParts, None) => Err(scalars::lost()),
             }?;
             all_read(left.elements, count)?;
             if left.unread { Err(Error::new("an element was not read")) } else { Ok(value) }
@@ -320,6 +359,7 @@ impl<'de> Decoder<'de> {
                 self.fits(count, width)?;
                 self.run(kind, width, count, visitor)
             }
+            tag::APART_RUN => self.apart_run(visitor),
             tag::MAP => self.map(false, visitor),
             tag::STRUCT => self.map(true, visitor),
             tag::UNIT_VARIANT => visitor.visit_borrowed_str(self.name()?),

@@ -1,11 +1,13 @@
 //! Value to bytes.
 
+mod lying;
 mod scalars;
 
 use super::error::Error;
 use super::names::Names;
 use super::output::{Apart, LEAST_APART};
 use super::wire::{MAX_DEPTH, MAX_TUPLE, tag, width, write_varint};
+use lying::Front;
 use serde_core::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -24,6 +26,7 @@ pub(super) struct Encoder {
 }
 
 /// The run that is being written. Nothing but scalars of its kind is: whatever else comes ends it first.
+#[derive(Default)]
 struct Run {
     /// Zero when none is.
     kind: u8,
@@ -31,12 +34,14 @@ struct Run {
     tag_at: usize,
     /// Where the scalars' tag stands.
     kind_at: usize,
+    /// Where its first scalars lie, if not there.
+    apart: Option<Front>,
 }
 
 impl Encoder {
     pub(super) fn new(out: Vec<u8>, apart: Apart) -> Self {
-        let run = Run { kind: 0, tag_at: 0, kind_at: 0 };
-        Encoder { out, apart, names: Names::new(), run, broken_runs: Vec::new(), depth: 0, failed: false }
+        let (names, run) = (Names::new(), Run::default());
+        Encoder { out, apart, names, run, broken_runs: Vec::new(), depth: 0, failed: false }
     }
 
     /// An impl that swallows the error of one of its parts must not pass: half of that part is written.
@@ -142,17 +147,24 @@ impl Encoder {
         let kind = self.out[at];
         if width(kind).is_some() {
             self.out[tag_at] = tag::RUN;
-            self.run = Run { kind, tag_at, kind_at: at };
+            self.run = Run { kind, tag_at, kind_at: at, apart: None };
         }
     }
 
+    /// How many bytes of the run lie in the buffer.
+    fn run_len(&self) -> usize {
+        self.out.len() - self.run.kind_at - 1
+    }
+
+    /// All of the run lies in the buffer.
     fn run_count(&self) -> usize {
-        (self.out.len() - self.run.kind_at - 1) / width(self.run.kind).unwrap_or(1)
+        self.run_len() / width(self.run.kind).unwrap_or(1)
     }
 
     /// Gives each scalar its tag after all, since the next element is of another kind.
     #[cold]
     fn end_run(&mut self) {
+        self.fetch_front();
         // The first element of the run was counted by its sequence; the one that ends it wasn't.
         self.broken_runs.push((self.run.tag_at, self.run_count()));
         let kind = std::mem::take(&mut self.run.kind);
@@ -220,7 +232,12 @@ impl Compound<'_> {
         let encoder = &mut *self.encoder;
         encoder.depth -= self.levels;
         if encoder.run.kind != 0 {
-            self.count = encoder.run_count();
+            if encoder.run_len() >= LEAST_APART || encoder.run.apart.is_some() {
+                let Some(count) = encoder.finish_run() else { return Ok(()) };
+                self.count = count;
+            } else {
+                self.count = encoder.run_count();
+            }
             encoder.run.kind = 0;
         } else if let Some((tag_at, count)) = encoder.broken_runs.last()
             && *tag_at + 1 == self.count_at
@@ -365,10 +382,9 @@ impl<'e> Serializer for &'e mut Encoder {
         if let Some(first) = elements.next() {
             seq.count = 1;
             seq.first(&first)?;
-            seq.rest_of_run(&mut elements)?;
-        }
-        for element in elements {
-            seq.another(&element)?;
+            if !seq.rest_of_run(&mut elements)? {
+                elements.try_for_each(|element| seq.another(&element))?;
+            }
         }
         seq.close()
     }

@@ -20,7 +20,7 @@
 //! |---|---|
 //! | tags, numbers, limits | `wire.rs` |
 //! | bytes of which some lie apart | `output.rs`, `arrived.rs` |
-//! | value to bytes | `encode.rs`, many numbers at a time in `encode/scalars.rs`, names to numbers in `names.rs` |
+//! | value to bytes | `encode.rs`, many numbers at a time in `encode/scalars.rs`, to where they lie apart in `encode/lying.rs`, names to numbers in `names.rs` |
 //! | bytes to value | `decode.rs`, many numbers at a time in `decode/scalars.rs` |
 //! | the wrapper for what only `serde_json` can carry | `json.rs` |
 
@@ -34,7 +34,7 @@ mod names;
 mod output;
 mod wire;
 
-pub(crate) use arrived::{Arrived, Counted, ReadApart};
+pub(crate) use arrived::{Arrived, Counted, Looked, ReadApart};
 use decode::Decoder;
 use encode::Encoder;
 pub(crate) use output::{Apart, Output, Place, Plane};

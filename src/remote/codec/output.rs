@@ -1,17 +1,31 @@
-//! [`Output`]: bytes that are being written, and where long strings go that are not to lie among them.
+//! [`Output`]: bytes that are being written, and where long strings and runs of numbers go that are not to lie among them.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// Strings from this length on lie apart, where there is a place for them. A shorter one is copied as quickly as it is found.
+/// Strings and runs from this length on lie apart, where there is a place for them. A shorter one is copied as quickly as it
+/// is found.
 pub(crate) const LEAST_APART: usize = 4 << 10;
 
 /// Memory that the reader of the bytes reaches as well.
 pub(crate) trait Plane: Send + Sync {
-    /// Copies `bytes` there, notes in `places` what that takes, and returns the number by which the reader finds them. `None`
-    /// if there is no room: then they stay among the others.
-    fn put(&self, bytes: &[u8], places: &mut Vec<Place>) -> Option<u64>;
+    /// Holds room for `len` bytes, notes in `places` what that takes, and returns the number by which the reader finds them.
+    /// `None` if there is no room: then they stay among the others.
+    fn hold(&self, len: usize, places: &mut Vec<Place>) -> Option<u64>;
+
+    /// Copies `bytes` to the room of that number, which was held last; they are those from `at` on.
+    fn write(&self, number: u64, at: usize, bytes: &[u8], places: &[Place]);
+
+    /// The first `len` bytes that were written to it. `None` if they can't be read any more.
+    fn read_back(&self, number: u64, len: usize, places: &[Place]) -> Option<Vec<u8>>;
+
+    /// Both at once.
+    fn put(&self, bytes: &[u8], places: &mut Vec<Place>) -> Option<u64> {
+        let number = self.hold(bytes.len(), places)?;
+        self.write(number, 0, bytes, places);
+        Some(number)
+    }
 
     /// What was noted is not needed any more.
     fn free(&self, place: Place);
@@ -47,6 +61,30 @@ impl Apart {
     /// Whether nothing lies there.
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Whether anything may lie there.
+    pub(super) fn has_plane(&self) -> bool {
+        self.plane.is_some()
+    }
+
+    /// Room for what is then written to it, part by part.
+    pub(super) fn hold(&mut self, len: usize) -> Option<u64> {
+        let number = self.plane.as_ref()?.hold(len, &mut self.places)?;
+        self.size += len;
+        Some(number)
+    }
+
+    pub(super) fn write(&mut self, number: u64, at: usize, bytes: &[u8]) {
+        if let Some(plane) = &self.plane {
+            plane.write(number, at, bytes, &self.places);
+        }
+    }
+
+    /// Of `held` bytes those that were written, for they are to lie elsewhere. The room is freed with the rest.
+    pub(super) fn read_back(&mut self, number: u64, len: usize, held: usize) -> Option<Vec<u8>> {
+        self.size -= held;
+        self.plane.as_ref()?.read_back(number, len, &self.places)
     }
 
     /// It is never freed.

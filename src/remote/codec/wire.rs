@@ -8,6 +8,7 @@
 //! APART_STR, APART_BYTES  tag, length, the number by which the reader finds the bytes elsewhere
 //! SEQ            tag, count, values                                (also tuples)
 //! RUN            tag, count, tag of a scalar, scalars without tags
+//! APART_RUN      tag, count, tag of a number, the number by which the reader finds the scalars elsewhere
 //! MAP            tag, count, (key, value)s
 //! STRUCT         tag, count, (name, value)s
 //! UNIT_VARIANT   tag, name
@@ -55,6 +56,7 @@ pub(super) mod tag {
     pub(crate) const VARIANT: u8 = 25;
     pub(crate) const APART_STR: u8 = 26;
     pub(crate) const APART_BYTES: u8 = 27;
+    pub(crate) const APART_RUN: u8 = 28;
 }
 
 /// The bytes of a scalar behind its tag; `None` for every other tag.
@@ -67,6 +69,12 @@ pub(super) fn width(tag: u8) -> Option<usize> {
         tag::U128 | tag::I128 => Some(16),
         _ => None,
     }
+}
+
+/// Whether runs of these are written and read many at a time, and may lie apart. Other kinds are rare in bulk, and each
+/// costs code for each type of element.
+pub(super) fn is_bulk(kind: u8) -> bool {
+    matches!(kind, tag::U8 | tag::I32 | tag::U32 | tag::F32 | tag::I64 | tag::U64 | tag::F64)
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! The codec.
 
-use crate::remote::codec::{self, Arrived, Output, Place, Plane, ReadApart};
+use crate::remote::codec::{self, Arrived, Looked, Output, Place, Plane, ReadApart};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -35,14 +35,25 @@ struct Room {
 }
 
 impl Plane for Room {
-    fn put(&self, bytes: &[u8], places: &mut Vec<Place>) -> Option<u64> {
+    fn hold(&self, len: usize, places: &mut Vec<Place>) -> Option<u64> {
         let mut room = self.bytes.lock().expect("nobody panics with it");
         let at = room.len();
-        (at + bytes.len() <= self.most).then(|| {
-            room.extend_from_slice(bytes);
-            places.push(Place { at, len: bytes.len() });
-            at as u64
-        })
+        at.checked_add(len).filter(|end| *end <= self.most)?;
+        room.try_reserve(len).ok()?;
+        room.resize(at + len, 0);
+        places.push(Place { at, len });
+        Some(at as u64)
+    }
+
+    fn write(&self, number: u64, at: usize, bytes: &[u8], places: &[Place]) {
+        assert!(places.iter().any(|place| place.at as u64 == number && at + bytes.len() <= place.len));
+        let mut room = self.bytes.lock().expect("nobody panics with it");
+        room[number as usize + at..][..bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn read_back(&self, number: u64, len: usize, _: &[Place]) -> Option<Vec<u8>> {
+        let room = self.bytes.lock().expect("nobody panics with it");
+        Some(room[number as usize..][..len].to_vec())
     }
 
     fn free(&self, place: Place) {
@@ -63,6 +74,14 @@ pub fn encode_apart<T: Serialize + ?Sized>(value: &T, most: usize) -> Result<(Ve
     Ok((bytes, memory))
 }
 
+impl Lying<'_> {
+    fn part(&self, number: u64, len: usize) -> Option<(usize, &[u8])> {
+        let at = usize::try_from(number).ok().filter(|at| *at >= self.read.get())?;
+        let end = at.checked_add(len)?;
+        Some((end, self.memory.get(at..end)?))
+    }
+}
+
 /// Gives what lies there, none of it twice: owned, or where it lies.
 struct Lying<'a> {
     memory: &'a [u8],
@@ -72,10 +91,18 @@ struct Lying<'a> {
 
 impl ReadApart for Lying<'_> {
     fn read(&self, number: u64, len: usize) -> Option<Cow<'_, [u8]>> {
-        let at = usize::try_from(number).ok().filter(|at| *at >= self.read.get())?;
-        let part = self.memory.get(at..at.checked_add(len)?)?;
-        self.read.set(at + len);
+        let (end, part) = self.part(number, len)?;
+        self.read.set(end);
         Some(if self.is_owned { Cow::Owned(part.to_vec()) } else { Cow::Borrowed(part) })
+    }
+
+    fn look(&self, number: u64, len: usize) -> Option<Looked<'_>> {
+        let (end, part) = self.part(number, len)?;
+        if self.is_owned {
+            return Some(Looked::InParts);
+        }
+        self.read.set(end);
+        Some(Looked::Here(part))
     }
 }
 

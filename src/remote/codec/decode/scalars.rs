@@ -1,17 +1,19 @@
 //! [`Scalars`]: the elements of a run of numbers, read from where they lie side by side.
 
-use super::{Error, signed, widened};
+use super::{Error, ReadApart, signed, widened};
 use crate::remote::codec::wire::{MAX_DEPTH, tag};
 use serde_core::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_core::forward_to_deserialize_any;
+use std::borrow::Cow;
+use std::iter::Copied;
 use std::slice;
 
 /// What is left of a run of numbers that have `W` bytes each. The decoder's own way of reading elements moves its whole state
 /// for each; this has nothing but the bytes.
 ///
 /// A visitor gets it by value, so that it lies in registers.
-pub(super) struct Scalars<'r, 'de, const W: usize> {
-    numbers: slice::Iter<'de, [u8; W]>,
+pub(super) struct Scalars<'r, I: ExactSizeIterator<Item = [u8; W]>, const W: usize> {
+    numbers: I,
     kind: u8,
     /// How deep an element may go.
     depth: u8,
@@ -29,38 +31,109 @@ pub(super) struct Left {
     pub(super) unread: bool,
 }
 
-impl<'r, 'de, const W: usize> Scalars<'r, 'de, W> {
+impl<'r, 'de, const W: usize> Scalars<'r, Copied<slice::Iter<'de, [u8; W]>>, W> {
     /// `bytes` are those of the numbers.
-    pub(super) fn new(kind: u8, bytes: &'de [u8], depth: u8, left: &'r mut Left) -> Self {
-        Scalars { numbers: bytes.as_chunks().0.iter(), kind, depth, unread: false, left }
+    pub(super) fn of_bytes(kind: u8, bytes: &'de [u8], depth: u8, left: &'r mut Left) -> Self {
+        let numbers = bytes.as_chunks().0.iter().copied();
+        Scalars { numbers, kind, depth, unread: false, left }
     }
 }
 
-impl<const W: usize> Drop for Scalars<'_, '_, W> {
+impl<'r, 'de, const W: usize> Scalars<'r, Copying<'de, W>, W> {
+    /// `parts` have those of the numbers.
+    pub(super) fn of_parts(kind: u8, parts: Parts<'de>, depth: u8, left: &'r mut Left) -> Self {
+        Scalars {
+            numbers: Copying { part: Cow::Borrowed(&[]), at: 0, parts },
+            kind,
+            depth,
+            unread: false,
+            left,
+        }
+    }
+}
+
+impl<I: ExactSizeIterator<Item = [u8; W]>, const W: usize> Drop for Scalars<'_, I, W> {
     #[inline(always)]
     fn drop(&mut self) {
         *self.left = Left { elements: self.numbers.len(), unread: self.unread };
     }
 }
 
-/// Whether a run of this kind is read so: others are rare in bulk, and for bytes it is no faster.
-pub(super) fn is_fast(kind: u8) -> bool {
-    matches!(kind, tag::I32 | tag::U32 | tag::F32 | tag::I64 | tag::U64 | tag::F64)
+/// Bytes that lie apart, copied part by part.
+pub(super) struct Parts<'de> {
+    apart: &'de dyn ReadApart,
+    number: u64,
+    /// How many were not copied yet.
+    left: usize,
 }
 
-impl<'de, const W: usize> SeqAccess<'de> for Scalars<'_, 'de, W> {
+impl<'de> Parts<'de> {
+    pub(super) fn new(apart: &'de dyn ReadApart, number: u64, len: usize) -> Self {
+        Parts { apart, number, left: len }
+    }
+
+    /// The next ones. None if there are no more, or they can't be read.
+    #[inline(never)]
+    fn next(&mut self) -> Option<Cow<'de, [u8]>> {
+        /// Near the processor from being copied to being read.
+        const PART: usize = 64 << 10;
+        let len = self.left.min(PART);
+        let part = self.apart.read(self.number, len).filter(|_| len > 0)?;
+        self.number += len as u64;
+        self.left -= len;
+        Some(part)
+    }
+}
+
+/// Numbers out of them.
+pub(super) struct Copying<'de, const W: usize> {
+    part: Cow<'de, [u8]>,
+    /// What was read of the part.
+    at: usize,
+    parts: Parts<'de>,
+}
+
+impl<const W: usize> Iterator for Copying<'_, W> {
+    type Item = [u8; W];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<[u8; W]> {
+        if self.at == self.part.len() {
+            self.part = self.parts.next()?;
+            self.at = 0;
+        }
+        let number = self.part.get(self.at..)?.first_chunk().copied()?;
+        self.at += W;
+        Some(number)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.part.len() - self.at + self.parts.left) / W;
+        (left, Some(left))
+    }
+}
+
+impl<const W: usize> ExactSizeIterator for Copying<'_, W> {}
+
+/// Looked at, it was there.
+#[cold]
+#[inline(never)]
+pub(super) fn lost() -> Error {
+    Error::new("a run that lies apart is not there")
+}
+
+impl<'de, I: ExactSizeIterator<Item = [u8; W]>, const W: usize> SeqAccess<'de> for Scalars<'_, I, W> {
     type Error = Error;
 
     #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let Some(bytes) = self.numbers.next() else { return Ok(None) };
+        let Some(bytes) = self.numbers.next() else {
+            return if self.numbers.len() == 0 { Ok(None) } else { Err(lost()) };
+        };
         let mut is_read = false;
-        let value = seed.deserialize(Element {
-            bytes: *bytes,
-            kind: self.kind,
-            depth: self.depth,
-            is_read: &mut is_read,
-        })?;
+        let value =
+            seed.deserialize(Element { bytes, kind: self.kind, depth: self.depth, is_read: &mut is_read })?;
         if !is_read {
             self.unread = true;
         }
@@ -94,6 +167,7 @@ impl<const W: usize> Element<'_, W> {
     #[inline(never)]
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.kind {
+            tag::U8 => visitor.visit_u64(u8::from_le_bytes(self.number()).into()),
             tag::U32 => visitor.visit_u64(u32::from_le_bytes(self.number()).into()),
             tag::U64 => visitor.visit_u64(u64::from_le_bytes(self.number())),
             tag::I32 => signed(i32::from_le_bytes(self.number()).into(), visitor),
@@ -133,6 +207,7 @@ impl<'de, const W: usize> Deserializer<'de> for Element<'_, W> {
     type Error = Error;
 
     exact! {
+        deserialize_u8 U8 visit_u8 u8;
         deserialize_i32 I32 visit_i32 i32;
         deserialize_u32 U32 visit_u32 u32;
         deserialize_f32 F32 visit_f32 f32;
@@ -142,7 +217,7 @@ impl<'de, const W: usize> Deserializer<'de> for Element<'_, W> {
     }
 
     forward_to_deserialize_any! {
-        bool u8 i8 i16 u16 i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum
+        bool i8 i16 u16 i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum
         identifier ignored_any
     }
 

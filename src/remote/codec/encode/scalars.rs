@@ -7,8 +7,8 @@
 //! Only [`Serializer::collect_seq`] shows the whole sequence: lists and sets come that way, arrays and impls written by
 //! hand come element by element.
 
-use super::{Compound, Encoder, Error, tag};
-use crate::remote::codec::wire::MAX_DEPTH;
+use super::{Compound, Encoder, Error, LEAST_APART, tag, width};
+use crate::remote::codec::wire::{MAX_DEPTH, is_bulk};
 use serde_core::ser::{Serialize, Serializer};
 
 /// How many bytes of a run are copied at once: what it costs to begin a copy is small then, and so is what a short sequence
@@ -30,31 +30,26 @@ enum Taken {
     Encoded,
 }
 
-/// Whether runs of these are written many at a time. Other kinds are rare in bulk, and each costs code for each type of
-/// element.
-fn is_fast(kind: u8) -> bool {
-    matches!(kind, tag::U8 | tag::I32 | tag::U32 | tag::F32 | tag::I64 | tag::U64 | tag::F64)
-}
-
 impl Compound<'_> {
-    /// Writes what is left of a sequence whose first element was written, up to the first element that ends its run.
+    /// Writes what is left of a sequence whose first element was written, up to the first element that ends its run. Says
+    /// whether there is none left.
     #[inline]
-    pub(super) fn rest_of_run<I>(&mut self, elements: &mut I) -> Result<(), Error>
+    pub(super) fn rest_of_run<I>(&mut self, elements: &mut I) -> Result<bool, Error>
     where
         I: Iterator<Item: Serialize>,
     {
         let kind = self.encoder.run.kind;
-        if !is_fast(kind) || self.encoder.depth > MAX_DEPTH - LOOKED_THROUGH {
-            return Ok(());
+        if !is_bulk(kind) || self.encoder.depth > MAX_DEPTH - LOOKED_THROUGH {
+            return Ok(false);
         }
-        self.encoder.expect(elements.size_hint().0);
+        let mut whole = self.encoder.expect(elements.size_hint());
         let mut staged = [0; STAGED + WIDEST];
         loop {
             let mut len = 0;
             while len < STAGED {
                 let Some(element) = elements.next() else {
                     self.encoder.out.extend_from_slice(&staged[..len]);
-                    return Ok(());
+                    return Ok(true);
                 };
                 let mut taken = Taken::Encoded;
                 let done = element.serialize(Element {
@@ -72,11 +67,12 @@ impl Compound<'_> {
                     Taken::Four(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
                     Taken::Eight(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
                     Taken::Encoded if self.encoder.run.kind == kind => len = 0,
-                    Taken::Encoded => return Ok(()),
-                    other => return self.encoder.end_run_with(&staged[..len], other),
+                    Taken::Encoded => return Ok(false),
+                    other => return self.encoder.end_run_with(&staged[..len], other).map(|()| false),
                 }
             }
             self.encoder.out.extend_from_slice(&staged[..len]);
+            self.encoder.move_front(&mut whole);
         }
     }
 }
@@ -88,14 +84,18 @@ fn put<const N: usize>(staged: &mut [u8; STAGED + WIDEST], at: usize, bytes: [u8
 }
 
 impl Encoder {
-    /// Makes room for at least that many more elements of the run. The number is what an iterator says: a wrong one costs
-    /// time or an address range.
+    /// Makes room for at least that many more elements of the run. If they may lie apart, it says how many bytes the run
+    /// is going to have. The numbers are what an iterator says: wrong ones cost time or an address range.
     #[inline(never)]
-    fn expect(&mut self, elements: usize) {
+    fn expect(&mut self, (least, most): (usize, Option<usize>)) -> usize {
         const MOST: usize = 64 << 20;
-        let bytes = elements.saturating_mul(super::width(self.run.kind).unwrap_or(1));
+        let bytes = least.saturating_mul(width(self.run.kind).unwrap_or(1));
+        if bytes >= LEAST_APART && most == Some(least) && self.apart.has_plane() {
+            return bytes.saturating_add(self.run_len());
+        }
         // Without it, the buffer grows as it is written to.
         let _ = self.out.try_reserve(bytes.min(MOST));
+        0
     }
 
     /// Writes what is staged, and then a number of another kind than the run's.

@@ -1,5 +1,5 @@
 //! Any bytes in the place of a value: an error or a value, never much memory; what was read can be written and is the same;
-//! also where long strings lie elsewhere.
+//! also where long strings and runs lie elsewhere.
 //!
 //! ```text
 //! where the memory for long strings begins 2 | value, with the memory at its end
@@ -94,6 +94,8 @@ fn body(data: &[u8]) {
     in_two_parts::<String>(bytes, at);
     in_two_parts::<ByteBuf>(bytes, at);
     in_two_parts::<Vec<u8>>(bytes, at);
+    in_two_parts::<Vec<f64>>(bytes, at);
+    in_two_parts::<Vec<Vec<u32>>>(bytes, at);
     in_two_parts::<serde_json::Value>(bytes, at);
     in_two_parts::<Tagged>(bytes, at);
     in_two_parts::<Picture>(bytes, at);
@@ -178,6 +180,14 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     add("text-apart", [3, 0], Some([&[26, 4, 1][..], b"!text"].concat()));
     add("apart-beyond", [3, 0], Some([&[26, 5, 1][..], b"!text"].concat()));
     add("apart-twice", [8, 0], Some([&[20, 2, 27, 4, 0, 27, 4, 0][..], b"text"].concat()));
+    add(
+        "run-apart",
+        [4, 0],
+        Some([&[28, 2, 12, 0][..], &1.5_f64.to_le_bytes(), &2.5_f64.to_le_bytes()].concat()),
+    );
+    add("run-apart-of-bytes", [4, 0], Some([&[28, 4, 2, 1][..], b"!four"].concat()));
+    add("run-apart-beyond", [4, 0], Some([&[28, 3, 6, 0][..], &[1; 11]].concat()));
+    add("runs-apart", [10, 0], Some([&[20, 2, 28, 1, 6, 0, 28, 1, 6, 4][..], &[1; 8]].concat()));
     add("tagged", [0, 0], written(&Tagged::One { pixels: ByteBuf::from(vec![1; 9]), note: "n".into() }));
     add("tagged-two", [0, 0], written(&Tagged::Two));
     add("address", [0, 0], written(&std::net::SocketAddr::from(([127, 0, 0, 1], 80))));
@@ -195,7 +205,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     claims.resize(claims.len() + padding, 0);
     add("claims-together", [0, 0], Some(claims));
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
-    for tag in 18..=27_u8 {
+    for tag in 18..=28_u8 {
         add(&format!("claims-much-{tag}"), [0, 0], Some([&[tag][..], &huge, &[0; 9]].concat()));
         add(&format!("claims-inside-claims-{tag}"), [0, 0], Some([tag, 0x7f].repeat(100)));
     }
