@@ -18,6 +18,7 @@ pub(crate) enum Property {
     ArgumentGone,
     WrongFuture,
     NotInFrame,
+    WrongValues,
     Sleeps,
     Livelock,
     KillIgnored,
@@ -41,6 +42,7 @@ impl fmt::Display for Property {
             Property::ArgumentGone => "a task is shipped and its argument is gone",
             Property::WrongFuture => "a result reaches another future",
             Property::NotInFrame => "a worker begins what its frame doesn't hold",
+            Property::WrongValues => "a result is read and its large values are not there",
             Property::Sleeps => "work is there and all who could do it sleep",
             Property::Livelock => "steps without end that get nowhere",
             Property::KillIgnored => "a kill of a running task has no effect",
@@ -87,7 +89,8 @@ pub(crate) fn at_rest(scope: &Scope, state: &State) -> Result<(), Property> {
         return Err(Property::NeverEnds);
     }
     let open = |task| state.outcome[task as usize] == Outcome::Open;
-    if (1..=state.submitted).any(|task| state.killed.has(task) && open(task)) {
+    let in_hand = |task| state.waiters.iter().any(|waiter| waiter.has && waiter.task == task);
+    if (1..=state.submitted).any(|task| state.killed.has(task) && open(task) && !in_hand(task)) {
         return Err(Property::KillIgnored);
     }
     Ok(())

@@ -3,8 +3,8 @@
 use super::checks::Property;
 use super::rules::{Rule, Scope};
 use super::state::{
-    Batch, Claim, Driver, DriverAt, Frame, Item, LANES, Lane, Life, NONE, Outcome, Process, Reply, SLOTS,
-    Shutdown, State, TASKS, Task,
+    Apart, Batch, Claim, Driver, DriverAt, Frame, Item, LANES, Lane, Life, NONE, Outcome, Process, Reply, SLOTS,
+    Shutdown, SlotWord, State, TASKS, Task,
 };
 
 impl State {
@@ -110,6 +110,7 @@ impl State {
     pub(crate) fn collect(&mut self, lane: usize, reply: Reply, scope: &Scope) {
         self.empty(lane, reply, scope);
         self.lanes[lane].driver.collected = reply.task;
+        self.lanes[lane].driver.apart = Apart::of(reply);
     }
 
     /// What a collect does in the dispatcher, whoever collects.
@@ -146,6 +147,23 @@ impl State {
     pub(crate) fn collect_ring(&mut self, lane: usize, scope: &Scope) -> bool {
         let reply = self.lanes[lane].segment.take();
         reply.map(|reply| self.collect(lane, reply, scope)).is_some()
+    }
+
+    /// Outside the lock, one access to the result slot of a reply that was taken: what lies there is copied, the slot freed.
+    pub(crate) fn access_slot(&mut self, lane: usize, mut apart: Apart, scope: &Scope) -> Apart {
+        let segment = &mut self.lanes[lane].segment;
+        if apart.is_copied || !apart.is_freed && scope.lacks(Rule::SlotFreedAfterCopy) {
+            segment.result_slot = SlotWord::Free;
+            apart.is_freed = true;
+            return apart;
+        }
+        let Reply { slot, index, task, .. } = apart.reply;
+        let is_found = apart.is_freed || segment.result_slot == SlotWord::Of(slot, index);
+        if !is_found || segment.values != task {
+            self.violate(Property::WrongValues);
+        }
+        apart.is_copied = true;
+        apart
     }
 
     /// Settles what a dead worker had, socket and ring being drained; then its successor, if there is to be one.

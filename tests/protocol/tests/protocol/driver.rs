@@ -2,14 +2,20 @@
 
 use super::dispatcher;
 use super::rules::{Rule, Scope};
-use super::state::{Batch, Call, DriverAt, Item, Lane, Life, NONE, Outcome, Shutdown, State};
+use super::state::{Apart, Batch, Call, DriverAt, Item, Lane, Life, NONE, Outcome, Shutdown, State};
 use super::steps::{Steps, Who};
 
 pub(crate) fn steps(scope: &Scope, state: &State, lane: usize, steps: &mut Steps<'_>) {
     let mut next = *state;
     let who = Who::Driver(lane);
     let driver = &mut next.lanes[lane].driver;
+    if driver.collected != NONE && !driver.apart.is_done() {
+        let apart = driver.apart;
+        next.lanes[lane].driver.apart = next.access_slot(lane, apart, scope);
+        return steps.must(next, who, "copies from a result slot, and frees it");
+    }
     if driver.collected != NONE {
+        driver.apart = Apart::default();
         // Outside the lock: decode, publish, the user's callbacks.
         let task = std::mem::take(&mut driver.collected);
         next.resolve(task, Outcome::Done);

@@ -38,6 +38,12 @@ rules! {
     ThroughIsFinal,
     /// The worker looks at `doorbell` after it put a reply in the ring, and sends a doorbell frame if it was 1. Without: it doesn't.
     ReplyRings,
+    /// The worker notes whose a result slot is before it gives the reply. Without: after it.
+    SlotBeforeTail,
+    /// A result that finds no free slot is part of its reply. Without: the worker waits for a slot.
+    NoWaitForSlot,
+    /// The parent frees a slot when it has copied what lies there. Without: before.
+    SlotFreedAfterCopy,
     /// The worker rings when it begins a task with a time limit.
     LimitedRings,
     /// Pop, table, claim and `sent` are one critical section.
@@ -131,6 +137,8 @@ pub(crate) struct Scope {
     pub(crate) any_batch: bool,
     /// Their replies come in two parts.
     pub(crate) large: Set,
+    /// Their results lie in a result slot, if one is free.
+    pub(crate) apart: Set,
     /// They have a time limit.
     pub(crate) limited: Set,
     /// They end their worker.
@@ -171,6 +179,7 @@ impl Scope {
             queued,
             any_batch: false,
             large: Set::of(&[]),
+            apart: Set::of(&[]),
             limited: Set::of(&[]),
             crashing: Set::of(&[]),
             retried: Set::of(&[]),

@@ -39,6 +39,8 @@ pub(crate) fn quick() -> Vec<Scope> {
         ring(Scope { cancels: 1, ..new("ring, cancel", 2, 1) }),
         ring(Scope { max_tasks: 1, ..new("ring, max_tasks 1", 3, 1) }),
         ring(Scope { may_cancel_all: true, ..new("ring, shutdown(cancel)", 2, 1) }),
+        ring(Scope { apart: some(&[1, 2]), ..new("result slot, ring", 2, 1) }),
+        ring(Scope { apart: Set::ALL, large: some(&[2]), sigkills: 1, ..new("result slot, SIGKILL", 2, 2) }),
     ]
 }
 
@@ -91,6 +93,9 @@ pub(crate) fn long() -> Vec<Scope> {
         ring(Scope { idle_ends: true, sigkills: 1, ..new("ring, idle ends, SIGKILL", 2, 1) }),
         ring(Scope { limited: some(&[1]), ..new("ring, time limit", 3, 1) }),
         ring(Scope { buffer: 1, ..new("ring, larger frames", 2, 0) }),
+        ring(Scope { apart: Set::ALL, direct_waits: 2, ..new("result slot, 2 wait", 2, 0) }),
+        ring(Scope { apart: Set::ALL, kills: 1, retried: Set::ALL, ..new("result slot, kill", 3, 3) }),
+        ring(Scope { apart: Set::ALL, sigkills: 1, retried: Set::ALL, ..new("result slot, retry", 3, 3) }),
         rings(new("two rings, submit", 2, 0)),
         rings(Scope { cancels: 1, ..new("two rings, cancel", 2, 2) }),
         rings(Scope { kills: 1, ..new("two rings, kill", 2, 2) }),

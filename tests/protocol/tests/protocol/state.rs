@@ -63,6 +63,16 @@ impl Claim {
     }
 }
 
+/// The word of a result slot, of which the model has one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub(crate) enum SlotWord {
+    #[default]
+    Free,
+    Held,
+    /// Of the reply with this slot and index of a frame.
+    Of(u8, u8),
+}
+
 /// What both sides map.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct Segment {
@@ -73,6 +83,9 @@ pub(crate) struct Segment {
     pub(crate) doorbell: bool,
     /// What lies between `head` and `tail`, the oldest first.
     pub(crate) ring: [Reply; 2],
+    pub(crate) result_slot: SlotWord,
+    /// Whose values lie in it.
+    pub(crate) values: Task,
 }
 
 impl Segment {
@@ -114,6 +127,8 @@ pub(crate) struct Reply {
     pub(crate) slot: u8,
     pub(crate) index: u8,
     pub(crate) task: Task,
+    /// Its large values lie in a result slot, it says.
+    pub(crate) apart: bool,
 }
 
 /// What comes up the socket. A small reply comes by the ring, while that has room.
@@ -193,10 +208,14 @@ pub(crate) enum WorkerAt {
     Clock,
     /// The user's function.
     Run,
+    /// The result is encoded: hold a result slot, and write there.
+    Hold,
     /// W3: is the frame through?
     Look,
     /// It is.
     Over,
+    /// W4: whose the result slot is.
+    Note,
     /// W4: the reply, or its first part.
     Reply,
     /// Its end.
@@ -205,6 +224,8 @@ pub(crate) enum WorkerAt {
     Doorbell,
     Swap,
     Ring,
+    /// Without `SlotBeforeTail`: the note after the reply.
+    NoteLate,
 }
 
 /// The worker process.
@@ -218,6 +239,8 @@ pub(crate) struct Process {
     pub(crate) index: u8,
     /// `over` counts the frame in hand already.
     pub(crate) through: bool,
+    /// Its result lies in a result slot.
+    pub(crate) holds: bool,
     /// `over` has moved and nothing was written since.
     pub(crate) unannounced: bool,
     /// The driver's SIGKILL is on its way; meant for this task.
@@ -294,6 +317,8 @@ pub(crate) struct Driver {
     pub(crate) partial: Reply,
     /// Out of the table, its outcome not yet published.
     pub(crate) collected: Task,
+    /// What of it lies in a result slot is not freed yet.
+    pub(crate) apart: Apart,
     /// To be killed.
     pub(crate) kill: Set,
     /// The signal was sent.
@@ -304,6 +329,26 @@ pub(crate) struct Driver {
     pub(crate) clocked: Set,
     /// What some broken rules remember between two sections that should be one.
     pub(crate) stale: [Batch; SLOTS],
+}
+
+/// What is left to do in the parent with a result slot: it copies and it frees.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub(crate) struct Apart {
+    /// The reply whose values lie there.
+    pub(crate) reply: Reply,
+    pub(crate) is_copied: bool,
+    pub(crate) is_freed: bool,
+}
+
+impl Apart {
+    /// Of a reply that was taken.
+    pub(crate) fn of(reply: Reply) -> Apart {
+        Apart { reply: if reply.apart { reply } else { Reply::default() }, ..Apart::default() }
+    }
+
+    pub(crate) fn is_done(self) -> bool {
+        self.reply.task == NONE || self.is_copied && self.is_freed
+    }
 }
 
 /// One driver, its worker, and what is between them.
@@ -395,6 +440,8 @@ pub(crate) enum WaiterAt {
     Enable,
     Look,
     Wake,
+    /// The ring is the driver's again: it decodes, which is the user's code.
+    Decode,
     /// Its worker was reaped: what it took it has.
     CutOff,
 }
@@ -409,6 +456,7 @@ pub(crate) struct Waiter {
     pub(crate) has: bool,
     /// It decided that the driver is to be woken.
     pub(crate) wakes: bool,
+    pub(crate) apart: Apart,
 }
 
 /// Everything.

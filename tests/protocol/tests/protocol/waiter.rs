@@ -3,7 +3,7 @@
 
 use super::driver::{may_take, stealable};
 use super::rules::{Rule, Scope};
-use super::state::{DriverAt, NONE, Outcome, Shutdown, State, Waiter, WaiterAt};
+use super::state::{Apart, DriverAt, NONE, Outcome, Shutdown, State, Waiter, WaiterAt};
 use super::steps::{Steps, Who};
 
 pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
@@ -92,6 +92,15 @@ fn program(scope: &Scope, mut next: State, i: usize, steps: &mut Steps<'_>) {
             resolve(&mut next, i);
             steps.must(next, who, "wakes the driver");
         }
+        WaiterAt::Decode => {
+            let apart = waiter.apart;
+            next.waiters[i].apart = next.access_slot(lane, apart, scope);
+            if next.waiters[i].apart.is_done() {
+                resolve(&mut next, i);
+            }
+            // For ever, if what it decodes waits for another task.
+            steps.may(next, who, "copies from a result slot, and frees it");
+        }
         WaiterAt::CutOff => {
             resolve(&mut next, i);
             steps.must(next, who, "leaves a segment that no driver serves");
@@ -101,6 +110,10 @@ fn program(scope: &Scope, mut next: State, i: usize, steps: &mut Steps<'_>) {
 
 /// It leaves, with the result or without.
 fn resolve(next: &mut State, i: usize) {
+    if !next.waiters[i].apart.is_done() && next.waiters[i].at != WaiterAt::CutOff {
+        next.waiters[i].at = WaiterAt::Decode;
+        return;
+    }
     let Waiter { task, has, .. } = std::mem::take(&mut next.waiters[i]);
     if has {
         next.resolve(task, Outcome::Done);
@@ -111,6 +124,7 @@ fn take(scope: &Scope, next: &mut State, i: usize) {
     let lane = next.waiters[i].lane as usize;
     next.waiters[i].has = true;
     let Some(reply) = next.lanes[lane].segment.take() else { return };
+    next.waiters[i].apart = Apart::of(reply);
     if scope.lacks(Rule::HeadWithEntry) {
         next.waiters[i].at = WaiterAt::Late;
         return;
@@ -143,9 +157,10 @@ fn decide(scope: &Scope, next: &mut State, i: usize) {
 impl State {
     /// The worker of `lane` is reaped: its segment is nobody's now, and who direct_waits to it hears nothing more.
     pub(crate) fn cut_off(&mut self, lane: usize) {
+        // What lies in its result slot is there as long as somebody maps it, and nobody writes there any more.
         for waiter in self.waiters.iter_mut().filter(|waiter| waiter.lane as usize == lane) {
             *waiter = match waiter.has {
-                true => Waiter { at: WaiterAt::CutOff, lane: 0, wakes: false, ..*waiter },
+                true => Waiter { at: WaiterAt::CutOff, lane: 0, wakes: false, apart: Apart::default(), ..*waiter },
                 false => Waiter::default(),
             };
         }

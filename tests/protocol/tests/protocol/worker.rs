@@ -1,7 +1,7 @@
 //! The worker: rules W1 to W4. One step is one access to the segment or the socket.
 
 use super::rules::{Rule, Scope};
-use super::state::{DriverAt, Frame, Item, Life, NONE, Reply, State, WorkerAt};
+use super::state::{DriverAt, Frame, Item, Life, NONE, Reply, SlotWord, State, WorkerAt};
 use super::steps::{Steps, Who};
 
 pub(crate) fn steps(scope: &Scope, state: &State, lane: usize, steps: &mut Steps<'_>) {
@@ -57,10 +57,25 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
                 next.lanes[lane].die();
                 steps.may(next, who, "crashes in its task");
             } else {
-                let looks = scope.keeps(Rule::LookBeforeReply);
-                next.lanes[lane].process.at = if looks { WorkerAt::Look } else { WorkerAt::Reply };
+                let process = &mut next.lanes[lane].process;
+                process.at = WorkerAt::Hold;
+                if !scope.apart.has(process.task()) {
+                    is_encoded(scope, &mut next, lane);
+                }
                 steps.may(next, who, "returns from its task");
             }
+        }
+        WorkerAt::Hold => {
+            let l = &mut next.lanes[lane];
+            if l.segment.result_slot == SlotWord::Free {
+                l.segment.result_slot = SlotWord::Held;
+                l.segment.values = l.process.task();
+                l.process.holds = true;
+            } else if scope.lacks(Rule::NoWaitForSlot) {
+                return;
+            }
+            is_encoded(scope, &mut next, lane);
+            steps.must(next, who, "looks for a free result slot");
         }
         WorkerAt::Look => {
             let l = &mut next.lanes[lane];
@@ -68,24 +83,40 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
             // `limit` only falls and nobody else moves `begun`: once equal, they stay so.
             let through =
                 claim.begun == claim.limit || scope.lacks(Rule::OverOnlyAtLimit) && !l.process.through;
-            l.process.at = if through { WorkerAt::Over } else { WorkerAt::Reply };
+            l.process.at = WorkerAt::Over;
+            if !through {
+                replies(scope, &mut next, lane);
+            }
             steps.must(next, who, "looks whether the frame is through");
         }
         WorkerAt::Over => {
             let l = &mut next.lanes[lane];
             l.segment.unfinished = l.segment.unfinished.saturating_sub(1);
             l.process.through = true;
-            l.process.at = WorkerAt::Reply;
+            replies(scope, &mut next, lane);
             steps.must(next, who, "moves over before the last reply");
+        }
+        WorkerAt::Note => {
+            note(&mut next, lane);
+            next.lanes[lane].process.at = WorkerAt::Reply;
+            steps.must(next, who, "notes whose the result slot is");
+        }
+        WorkerAt::NoteLate => {
+            note(&mut next, lane);
+            next.lanes[lane].process.at = WorkerAt::Doorbell;
+            steps.must(next, who, "notes whose the result slot is, late");
         }
         WorkerAt::Reply => {
             let reply = reply(&next, lane);
-            let large = scope.large.has(reply.task);
-            if !large && next.lanes[lane].segment.put(reply, scope.ring) {
+            let large = scope.large.has(reply.task) && !reply.apart;
+            let small = !large && (reply.apart || !scope.apart.has(reply.task));
+            if small && next.lanes[lane].segment.put(reply, scope.ring) {
                 // Who direct_waits finds `over` moved as well.
                 next.lanes[lane].process.unannounced = false;
                 next.replied.add(reply.task);
-                if scope.keeps(Rule::ReplyRings) {
+                if reply.apart && scope.lacks(Rule::SlotBeforeTail) {
+                    next.lanes[lane].process.at = WorkerAt::NoteLate;
+                } else if scope.keeps(Rule::ReplyRings) {
                     let at = if scope.coarse { WorkerAt::Swap } else { WorkerAt::Doorbell };
                     next.lanes[lane].process.at = at;
                 } else {
@@ -99,6 +130,9 @@ fn program(scope: &Scope, mut next: State, lane: usize, steps: &mut Steps<'_>) {
                 } else {
                     next.replied.add(reply.task);
                     has_replied(scope, &mut next, lane);
+                    if reply.apart && scope.lacks(Rule::SlotBeforeTail) {
+                        note(&mut next, lane);
+                    }
                 }
                 steps.must(next, who, if large { "writes half a reply" } else { "writes a reply" });
             }
@@ -198,10 +232,33 @@ fn begun(scope: &Scope, next: &mut State, lane: usize) {
     next.check_begin(task);
 }
 
+/// The result is encoded.
+fn is_encoded(scope: &Scope, next: &mut State, lane: usize) {
+    if scope.keeps(Rule::LookBeforeReply) {
+        next.lanes[lane].process.at = WorkerAt::Look;
+    } else {
+        replies(scope, next, lane);
+    }
+}
+
+/// W3 is over.
+fn replies(scope: &Scope, next: &mut State, lane: usize) {
+    let process = &mut next.lanes[lane].process;
+    let notes = process.holds && scope.keeps(Rule::SlotBeforeTail);
+    process.at = if notes { WorkerAt::Note } else { WorkerAt::Reply };
+}
+
+/// Whose the slot is that it holds.
+fn note(next: &mut State, lane: usize) {
+    let l = &mut next.lanes[lane];
+    l.segment.result_slot = SlotWord::Of(l.process.frame.slot, l.process.index);
+}
+
 /// W4 is over.
 fn has_replied(scope: &Scope, next: &mut State, lane: usize) {
     let l = &mut next.lanes[lane];
     l.process.at = WorkerAt::Begin;
+    l.process.holds = false;
     if l.process.through && scope.keeps(Rule::ThroughIsFinal) && scope.keeps(Rule::OverOnlyAtLimit) {
         drop_frame(next, lane);
     }
@@ -225,5 +282,5 @@ fn write(next: &mut State, lane: usize, item: Item) -> bool {
 
 fn reply(state: &State, lane: usize) -> Reply {
     let process = &state.lanes[lane].process;
-    Reply { slot: process.frame.slot, index: process.index, task: process.task() }
+    Reply { slot: process.frame.slot, index: process.index, task: process.task(), apart: process.holds }
 }
