@@ -3,6 +3,7 @@
 use crate::house::{NAME, alone, scale, signal};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, TaskError, TimedOut, WorkerOutput, WorkerState};
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -143,17 +144,29 @@ fn round(path: &Path, target: u32, dice: &mut Dice, count: &mut Count) {
     pool.join_timeout(Duration::from_secs(20)).unwrap();
 }
 
-fn echo(bytes: ByteBuf) -> ByteBuf {
-    bytes
+/// Each lies in shared memory in its own way: copied whole, or written part by part and read where it lies.
+#[derive(Serialize, Deserialize, PartialEq)]
+enum Payload {
+    Bytes(ByteBuf),
+    Numbers(Vec<u32>),
+    Samples(Vec<i16>),
+}
+
+fn echo(payload: Payload) -> Payload {
+    payload
 }
 
 /// What the task with this number sends: a size for each way that a value may go, with its neighbours.
-fn payload(number: u32) -> ByteBuf {
+fn payload(number: u32) -> Payload {
     const SIZES: [usize; 8] = [0, 100, (4 << 10) - 1, 4 << 10, (4 << 10) + 1, 64 << 10, 300_001, 1 << 20];
     let size = if number.is_multiple_of(50) { 16 << 20 } else { SIZES[number as usize % SIZES.len()] };
     let mut bytes: Vec<u8> = number.to_le_bytes().repeat(size / 4 + 1);
     bytes.truncate(size);
-    ByteBuf::from(bytes)
+    match number / SIZES.len() as u32 % 3 {
+        0 => Payload::Bytes(ByteBuf::from(bytes)),
+        1 => Payload::Numbers((0..size as u32 / 4).map(|n| n ^ number).collect()),
+        _ => Payload::Samples((0..size as u32 / 2).map(|n| (n ^ number) as i16).collect()),
+    }
 }
 
 /// Each answer is right to the byte, or its worker has died; and all that the large ones took is given back.
@@ -196,7 +209,7 @@ fn kills_while_values_of_every_size_are_on_their_way() {
 }
 
 /// False if its worker died.
-fn is_right(number: u32, future: Future<ByteBuf>) -> bool {
+fn is_right(number: u32, future: Future<Payload>) -> bool {
     match future.result_timeout(Duration::from_secs(30)) {
         Ok(Ok(answer)) => {
             assert!(answer == payload(number), "another answer of task {number}");

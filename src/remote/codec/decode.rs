@@ -1,16 +1,14 @@
 //! Bytes to value. The bytes are input, not trust.
 
+mod access;
 mod scalars;
 
-use super::arrived::{Arrived, Looked, ReadApart};
+use super::arrived::{Arrived, ReadApart};
 use super::error::Error;
-use super::wire::{MAX_DEPTH, is_bulk, read_varint, tag, width};
-use scalars::{Left, Parts, Scalars};
-use serde_core::de::value::{BorrowedStrDeserializer, SeqDeserializer};
-use serde_core::de::{
-    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
-};
+use super::wire::{MAX_DEPTH, read_varint, tag, width};
+use access::{Elements, Entries, OneEntry, Variant};
+use serde_core::de::value::SeqDeserializer;
+use serde_core::de::{Deserializer, Visitor};
 use serde_core::forward_to_deserialize_any;
 use std::borrow::Cow;
 
@@ -214,68 +212,6 @@ impl<'de> Decoder<'de> {
             decoder.run = 0;
             all_read(left, count)?;
             Ok(value)
-        })
-    }
-
-    /// `count` scalars of one kind, which fit into what is left.
-    fn run<V: Visitor<'de>>(
-        &mut self,
-        kind: u8,
-        width: usize,
-        count: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        // For bytes it is no faster.
-        if !is_bulk(kind) || kind == tag::U8 {
-            return self.seq(kind, count, visitor);
-        }
-        let bytes = self.bytes(count * width)?;
-        self.lying(kind, width, Looked::Here(bytes), 0, count, visitor)
-    }
-
-    /// The same, elsewhere. What is there was looked at before anybody allocates.
-    fn apart_run<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
-        let (count, [kind], number) = (self.number()?, self.array()?, self.number()?);
-        let Some(width) = width(kind).filter(|_| is_bulk(kind)) else {
-            return Err(self.fail("a run that lies apart is not of numbers"));
-        };
-        let len = count.checked_mul(width);
-        let Some(looked) = len.and_then(|len| self.apart?.look(number as u64, len)) else {
-            return Err(self.fail("a run that lies apart is not there"));
-        };
-        self.lying(kind, width, looked, number as u64, count, visitor)
-    }
-
-    fn lying<V: Visitor<'de>>(
-        &mut self,
-        kind: u8,
-        width: usize,
-        looked: Looked<'de>,
-        number: u64,
-        count: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.inside(|decoder| {
-            let depth = decoder.depth;
-            let mut left = Left::default();
-            let value = match (looked, decoder.apart) {
-                (Looked::Here(bytes), _) => match width {
-                    1 => visitor.visit_seq(Scalars::<_, 1>::of_bytes(kind, bytes, depth, &mut left)),
-                    4 => visitor.visit_seq(Scalars::<_, 4>::of_bytes(kind, bytes, depth, &mut left)),
-                    _ => visitor.visit_seq(Scalars::<_, 8>::of_bytes(kind, bytes, depth, &mut left)),
-                },
-                (Looked::InParts, Some(apart)) => {
-                    let parts = Parts::new(apart, number, count * width);
-                    match width {
-                        1 => visitor.visit_seq(Scalars::<_, 1>::of_parts(kind, parts, depth, &mut left)),
-                        4 => visitor.visit_seq(Scalars::<_, 4>::of_parts(kind, parts, depth, &mut left)),
-                        _ => visitor.visit_seq(Scalars::<_, 8>::of_parts(kind, parts, depth, &mut left)),
-                    }
-                }
-                (Looked::InParts, None) => Err(scalars::lost()),
-            }?;
-            all_read(left.elements, count)?;
-            if left.unread { Err(Error::new("an element was not read")) } else { Ok(value) }
         })
     }
 
@@ -515,140 +451,5 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             return self.other(visitor);
         };
         self.inside(|decoder| visitor.visit_enum(Variant { decoder, name, holds }))
-    }
-}
-
-struct Elements<'d, 'de> {
-    decoder: &'d mut Decoder<'de>,
-    left: usize,
-}
-
-impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = Error;
-
-    #[inline]
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        if self.decoder.run == 0 {
-            self.decoder.owed -= 1;
-        }
-        seed.deserialize(&mut *self.decoder).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// Of a map, whose keys are values, or of a struct, whose keys are names.
-struct Entries<'d, 'de> {
-    decoder: &'d mut Decoder<'de>,
-    left: usize,
-    named: bool,
-    open_key: bool,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, 'de> {
-    type Error = Error;
-
-    #[inline]
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        if self.open_key {
-            return Err(Error::new("a map's value was not read"));
-        }
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        self.decoder.owed -= 1;
-        self.open_key = true;
-        if self.named {
-            let name = self.decoder.name()?;
-            return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some);
-        }
-        seed.deserialize(&mut *self.decoder).map(Some)
-    }
-
-    #[inline]
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        if !self.open_key {
-            return Err(Error::new("a map's value was asked for before its key"));
-        }
-        self.decoder.owed -= 1;
-        self.open_key = false;
-        seed.deserialize(&mut *self.decoder)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// A variant that holds something, as JSON shows it to who doesn't know that it is one: `{"Name": value}`.
-struct OneEntry<'d, 'de> {
-    decoder: &'d mut Decoder<'de>,
-    name: Option<&'de str>,
-}
-
-impl<'de> MapAccess<'de> for OneEntry<'_, 'de> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let name = self.name.take();
-        name.map(|name| seed.deserialize(BorrowedStrDeserializer::new(name))).transpose()
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(&mut *self.decoder)
-    }
-}
-
-struct Variant<'d, 'de> {
-    decoder: &'d mut Decoder<'de>,
-    name: &'de str,
-    /// Whether a value follows the name.
-    holds: bool,
-}
-
-impl<'d, 'de> Variant<'d, 'de> {
-    fn held(self, wanted: &'static str) -> Result<&'d mut Decoder<'de>, Error> {
-        if self.holds { Ok(self.decoder) } else { Err(Error::invalid_type(Unexpected::UnitVariant, &wanted)) }
-    }
-}
-
-impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
-    type Error = Error;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
-        let name = seed.deserialize(BorrowedStrDeserializer::<Error>::new(self.name))?;
-        Ok((name, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
-    type Error = Error;
-
-    fn unit_variant(self) -> Result<(), Error> {
-        if self.holds { Deserialize::deserialize(self.decoder) } else { Ok(()) }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.held("newtype variant")?)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
-        self.held("tuple variant")?.any(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.held("struct variant")?.any(visitor)
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Encoder {
     broken_runs: Vec<(usize, usize)>,
     depth: u8,
     failed: bool,
+    /// A part that had gone to the plane can't be fetched back.
+    lost: bool,
 }
 
 /// The run that is being written. Nothing but scalars of its kind is: whatever else comes ends it first.
@@ -41,11 +43,14 @@ struct Run {
 impl Encoder {
     pub(super) fn new(out: Vec<u8>, apart: Apart) -> Self {
         let (names, run) = (Names::new(), Run::default());
-        Encoder { out, apart, names, run, broken_runs: Vec::new(), depth: 0, failed: false }
+        Encoder { out, apart, names, run, broken_runs: Vec::new(), depth: 0, failed: false, lost: false }
     }
 
     /// An impl that swallows the error of one of its parts must not pass: half of that part is written.
     pub(super) fn finish(&self) -> Result<(), Error> {
+        if self.lost {
+            return Err(Error::new("shared memory that held a part of it can't be read any more"));
+        }
         if self.failed { Err(Error::new("a part of it failed, and its `Serialize` went on")) } else { Ok(()) }
     }
 

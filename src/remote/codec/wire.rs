@@ -8,7 +8,7 @@
 //! APART_STR, APART_BYTES  tag, length, the number by which the reader finds the bytes elsewhere
 //! SEQ            tag, count, values                                (also tuples)
 //! RUN            tag, count, tag of a scalar, scalars without tags
-//! APART_RUN      tag, count, tag of a number, the number by which the reader finds the scalars elsewhere
+//! APART_RUN      tag, count, tag of a scalar (`is_bulk`), the number by which the reader finds the scalars elsewhere
 //! MAP            tag, count, (key, value)s
 //! STRUCT         tag, count, (name, value)s
 //! UNIT_VARIANT   tag, name
@@ -71,10 +71,9 @@ pub(super) fn width(tag: u8) -> Option<usize> {
     }
 }
 
-/// Whether runs of these are written and read many at a time, and may lie apart. Other kinds are rare in bulk, and each
-/// costs code for each type of element.
+/// Whether runs of these are written and read many at a time, and may lie apart. The others are rare in bulk.
 pub(super) fn is_bulk(kind: u8) -> bool {
-    matches!(kind, tag::U8 | tag::I32 | tag::U32 | tag::F32 | tag::I64 | tag::U64 | tag::F64)
+    width(kind).is_some_and(|width| width <= 8) && kind != tag::CHAR
 }
 
 #[inline]

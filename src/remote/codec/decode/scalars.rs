@@ -1,18 +1,76 @@
-//! [`Scalars`]: the elements of a run of numbers, read from where they lie side by side.
+//! [`Scalars`]: the elements of a run, read from where they lie side by side.
 
-use super::{Error, ReadApart, signed, widened};
-use crate::remote::codec::wire::{MAX_DEPTH, tag};
+use super::{Decoder, Error, all_read, signed, widened};
+use crate::remote::codec::arrived::{Looked, ReadApart};
+use crate::remote::codec::wire::{MAX_DEPTH, is_bulk, tag, width};
 use serde_core::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_core::forward_to_deserialize_any;
-use std::borrow::Cow;
-use std::iter::Copied;
-use std::slice;
 
-/// What is left of a run of numbers that have `W` bytes each. The decoder's own way of reading elements moves its whole state
-/// for each; this has nothing but the bytes.
+impl<'de> Decoder<'de> {
+    /// `count` scalars of one kind, which fit into what is left.
+    pub(super) fn run<V: Visitor<'de>>(
+        &mut self,
+        kind: u8,
+        width: usize,
+        count: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        // For bytes it is no faster.
+        if !is_bulk(kind) || kind == tag::U8 {
+            return self.seq(kind, count, visitor);
+        }
+        let bytes = self.bytes(count * width)?;
+        self.here(kind, bytes, visitor)
+    }
+
+    /// The same, elsewhere. What is there was looked at before anybody allocates.
+    pub(super) fn apart_run<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        let (count, [kind], number) = (self.number()?, self.array()?, self.number()?);
+        let Some(width) = width(kind).filter(|_| is_bulk(kind)) else {
+            return Err(self.fail("a run that lies apart is not of numbers"));
+        };
+        let look =
+            |apart: &'de dyn ReadApart| Some((apart.look(number as u64, count.checked_mul(width)?)?, apart));
+        match self.apart.and_then(look) {
+            Some((Looked::Here(bytes), _)) => self.here(kind, bytes, visitor),
+            Some((Looked::InParts, apart)) => {
+                self.scalars(kind, Parts::new(apart, number as u64, count, width), visitor)
+            }
+            None => Err(self.fail("a run that lies apart is not there")),
+        }
+    }
+
+    fn here<V: Visitor<'de>>(&mut self, kind: u8, bytes: &'de [u8], visitor: V) -> Result<V::Value, Error> {
+        match width(kind) {
+            Some(1) => self.scalars(kind, numbers::<1>(bytes), visitor),
+            Some(2) => self.scalars(kind, numbers::<2>(bytes), visitor),
+            Some(4) => self.scalars(kind, numbers::<4>(bytes), visitor),
+            _ => self.scalars(kind, numbers::<8>(bytes), visitor),
+        }
+    }
+
+    fn scalars<V: Visitor<'de>>(
+        &mut self,
+        kind: u8,
+        numbers: impl ExactSizeIterator<Item = u64>,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let count = numbers.len();
+        self.inside(|decoder| {
+            let (depth, mut left) = (decoder.depth, Left::default());
+            let value =
+                visitor.visit_seq(Scalars { numbers, kind, depth, unread: false, left: &mut left })?;
+            all_read(left.elements, count)?;
+            if left.unread { Err(Error::new("an element was not read")) } else { Ok(value) }
+        })
+    }
+}
+
+/// What is left of a run: the bits of each scalar, whatever its width. The decoder's own way of reading elements moves its
+/// whole state for each; this has nothing but the scalars.
 ///
 /// A visitor gets it by value, so that it lies in registers.
-pub(super) struct Scalars<'r, I: ExactSizeIterator<Item = [u8; W]>, const W: usize> {
+struct Scalars<'r, I: ExactSizeIterator<Item = u64>> {
     numbers: I,
     kind: u8,
     /// How deep an element may go.
@@ -24,116 +82,107 @@ pub(super) struct Scalars<'r, I: ExactSizeIterator<Item = [u8; W]>, const W: usi
 
 /// What a visitor left of a run.
 #[derive(Default)]
-pub(super) struct Left {
+struct Left {
     /// How many elements were not asked for.
-    pub(super) elements: usize,
+    elements: usize,
     /// Whether one was asked for and not read.
-    pub(super) unread: bool,
+    unread: bool,
 }
 
-impl<'r, 'de, const W: usize> Scalars<'r, Copied<slice::Iter<'de, [u8; W]>>, W> {
-    /// `bytes` are those of the numbers.
-    pub(super) fn of_bytes(kind: u8, bytes: &'de [u8], depth: u8, left: &'r mut Left) -> Self {
-        let numbers = bytes.as_chunks().0.iter().copied();
-        Scalars { numbers, kind, depth, unread: false, left }
-    }
-}
-
-impl<'r, 'de, const W: usize> Scalars<'r, Copying<'de, W>, W> {
-    /// `parts` have those of the numbers.
-    pub(super) fn of_parts(kind: u8, parts: Parts<'de>, depth: u8, left: &'r mut Left) -> Self {
-        Scalars {
-            numbers: Copying { part: Cow::Borrowed(&[]), at: 0, parts },
-            kind,
-            depth,
-            unread: false,
-            left,
-        }
-    }
-}
-
-impl<I: ExactSizeIterator<Item = [u8; W]>, const W: usize> Drop for Scalars<'_, I, W> {
+impl<I: ExactSizeIterator<Item = u64>> Drop for Scalars<'_, I> {
     #[inline(always)]
     fn drop(&mut self) {
         *self.left = Left { elements: self.numbers.len(), unread: self.unread };
     }
 }
 
-/// Bytes that lie apart, copied part by part.
-pub(super) struct Parts<'de> {
+/// Those that can be read where they lie.
+#[inline(always)]
+fn numbers<const W: usize>(bytes: &[u8]) -> impl ExactSizeIterator<Item = u64> {
+    bytes.as_chunks::<W>().0.iter().map(widen)
+}
+
+#[inline(always)]
+fn widen<const W: usize>(scalar: &[u8; W]) -> u64 {
+    let mut bits = [0; 8];
+    bits[..W].copy_from_slice(scalar);
+    u64::from_le_bytes(bits)
+}
+
+/// Those that lie apart, copied part by part.
+struct Parts<'de> {
     apart: &'de dyn ReadApart,
+    /// Where those lie that were not copied yet, and how many they are.
     number: u64,
-    /// How many were not copied yet.
     left: usize,
+    width: usize,
+    part: Vec<u64>,
+    /// How many of the part were read.
+    at: usize,
 }
 
 impl<'de> Parts<'de> {
-    pub(super) fn new(apart: &'de dyn ReadApart, number: u64, len: usize) -> Self {
-        Parts { apart, number, left: len }
+    fn new(apart: &'de dyn ReadApart, number: u64, left: usize, width: usize) -> Self {
+        Parts { apart, number, left, width, part: Vec::new(), at: 0 }
     }
 
-    /// The next ones. None if there are no more, or they can't be read.
+    /// The first of the next part. None if there is none, or it can't be read.
+    #[cold]
     #[inline(never)]
-    fn next(&mut self) -> Option<Cow<'de, [u8]>> {
+    fn next_part(&mut self) -> Option<u64> {
         /// Near the processor from being copied to being read.
-        const PART: usize = 64 << 10;
-        let len = self.left.min(PART);
-        let part = self.apart.read(self.number, len).filter(|_| len > 0)?;
+        const PART: usize = 4 << 10;
+        let count = self.left.min(PART);
+        let len = count * self.width;
+        let bytes = self.apart.read(self.number, len).filter(|_| count > 0)?;
+        self.part.clear();
+        match self.width {
+            1 => self.part.extend(numbers::<1>(&bytes)),
+            2 => self.part.extend(numbers::<2>(&bytes)),
+            4 => self.part.extend(numbers::<4>(&bytes)),
+            _ => self.part.extend(numbers::<8>(&bytes)),
+        }
         self.number += len as u64;
-        self.left -= len;
-        Some(part)
+        self.left -= count;
+        self.at = 1;
+        self.part.first().copied()
     }
 }
 
-/// Numbers out of them.
-pub(super) struct Copying<'de, const W: usize> {
-    part: Cow<'de, [u8]>,
-    /// What was read of the part.
-    at: usize,
-    parts: Parts<'de>,
-}
-
-impl<const W: usize> Iterator for Copying<'_, W> {
-    type Item = [u8; W];
+impl Iterator for Parts<'_> {
+    type Item = u64;
 
     #[inline(always)]
-    fn next(&mut self) -> Option<[u8; W]> {
-        if self.at == self.part.len() {
-            self.part = self.parts.next()?;
-            self.at = 0;
+    fn next(&mut self) -> Option<u64> {
+        match self.part.get(self.at) {
+            Some(bits) => {
+                self.at += 1;
+                Some(*bits)
+            }
+            None => self.next_part(),
         }
-        let number = self.part.get(self.at..)?.first_chunk().copied()?;
-        self.at += W;
-        Some(number)
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.part.len() - self.at + self.parts.left) / W;
+        let left = self.part.len() - self.at + self.left;
         (left, Some(left))
     }
 }
 
-impl<const W: usize> ExactSizeIterator for Copying<'_, W> {}
+impl ExactSizeIterator for Parts<'_> {}
 
-/// Looked at, it was there.
-#[cold]
-#[inline(never)]
-pub(super) fn lost() -> Error {
-    Error::new("a run that lies apart is not there")
-}
-
-impl<'de, I: ExactSizeIterator<Item = [u8; W]>, const W: usize> SeqAccess<'de> for Scalars<'_, I, W> {
+impl<'de, I: ExactSizeIterator<Item = u64>> SeqAccess<'de> for Scalars<'_, I> {
     type Error = Error;
 
     #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let Some(bytes) = self.numbers.next() else {
+        let Some(bits) = self.numbers.next() else {
             return if self.numbers.len() == 0 { Ok(None) } else { Err(lost()) };
         };
         let mut is_read = false;
-        let value =
-            seed.deserialize(Element { bytes, kind: self.kind, depth: self.depth, is_read: &mut is_read })?;
+        let element = Element { bits, kind: self.kind, depth: self.depth, is_read: &mut is_read };
+        let value = seed.deserialize(element)?;
         if !is_read {
             self.unread = true;
         }
@@ -146,34 +195,50 @@ impl<'de, I: ExactSizeIterator<Item = [u8; W]>, const W: usize> SeqAccess<'de> f
     }
 }
 
-/// One number of a run.
-struct Element<'e, const W: usize> {
-    bytes: [u8; W],
+/// Looked at, it was there.
+#[cold]
+#[inline(never)]
+fn lost() -> Error {
+    Error::new("a run that lies apart is not there")
+}
+
+/// One scalar of a run.
+struct Element<'e> {
+    bits: u64,
     kind: u8,
     depth: u8,
     is_read: &'e mut bool,
 }
 
-impl<const W: usize> Element<'_, W> {
-    /// `N` is `W`, or else this is never asked for.
+impl Element<'_> {
     #[inline(always)]
-    fn number<const N: usize>(self) -> [u8; N] {
+    fn read(self) -> u64 {
         *self.is_read = true;
-        self.bytes.first_chunk().copied().unwrap_or([0; N])
+        self.bits
     }
 
-    /// What the number is, said as serde_json would say it.
+    #[inline]
+    fn bool(self) -> Result<bool, Error> {
+        match self.read() {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Error::new("a bool is none")),
+        }
+    }
+
+    /// What it is, said as serde_json would say it.
     #[cold]
     #[inline(never)]
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.kind {
-            tag::U8 => visitor.visit_u64(u8::from_le_bytes(self.number()).into()),
-            tag::U32 => visitor.visit_u64(u32::from_le_bytes(self.number()).into()),
-            tag::U64 => visitor.visit_u64(u64::from_le_bytes(self.number())),
-            tag::I32 => signed(i32::from_le_bytes(self.number()).into(), visitor),
-            tag::I64 => signed(i64::from_le_bytes(self.number()), visitor),
-            tag::F32 => visitor.visit_f64(widened(f32::from_le_bytes(self.number()))),
-            _ => visitor.visit_f64(f64::from_le_bytes(self.number())),
+            tag::BOOL => visitor.visit_bool(self.bool()?),
+            tag::I8 => signed((self.read() as i8).into(), visitor),
+            tag::I16 => signed((self.read() as i16).into(), visitor),
+            tag::I32 => signed((self.read() as i32).into(), visitor),
+            tag::I64 => signed(self.read() as i64, visitor),
+            tag::F32 => visitor.visit_f64(widened(f32::from_bits(self.read() as u32))),
+            tag::F64 => visitor.visit_f64(f64::from_bits(self.read())),
+            _ => visitor.visit_u64(self.read()),
         }
     }
 
@@ -191,11 +256,12 @@ impl<const W: usize> Element<'_, W> {
 }
 
 macro_rules! exact {
-    ($($method:ident $kind:ident $visit:ident $type:ty;)*) => {$(
+    ($($method:ident $kind:ident $visit:ident |$bits:ident| $number:expr;)*) => {$(
         #[inline(always)]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            if W == size_of::<$type>() && self.kind == tag::$kind {
-                return visitor.$visit(<$type>::from_le_bytes(self.number()));
+            if self.kind == tag::$kind {
+                let $bits = self.read();
+                return visitor.$visit($number);
             }
             self.any(visitor)
         }
@@ -203,22 +269,33 @@ macro_rules! exact {
 }
 
 /// As the decoder's own: asked for a kind that is there, it gives exactly that; else it says what is there.
-impl<'de, const W: usize> Deserializer<'de> for Element<'_, W> {
+impl<'de> Deserializer<'de> for Element<'_> {
     type Error = Error;
 
     exact! {
-        deserialize_u8 U8 visit_u8 u8;
-        deserialize_i32 I32 visit_i32 i32;
-        deserialize_u32 U32 visit_u32 u32;
-        deserialize_f32 F32 visit_f32 f32;
-        deserialize_i64 I64 visit_i64 i64;
-        deserialize_u64 U64 visit_u64 u64;
-        deserialize_f64 F64 visit_f64 f64;
+        deserialize_u8 U8 visit_u8 |bits| bits as u8;
+        deserialize_i8 I8 visit_i8 |bits| bits as i8;
+        deserialize_u16 U16 visit_u16 |bits| bits as u16;
+        deserialize_i16 I16 visit_i16 |bits| bits as i16;
+        deserialize_i32 I32 visit_i32 |bits| bits as i32;
+        deserialize_u32 U32 visit_u32 |bits| bits as u32;
+        deserialize_f32 F32 visit_f32 |bits| f32::from_bits(bits as u32);
+        deserialize_i64 I64 visit_i64 |bits| bits as i64;
+        deserialize_u64 U64 visit_u64 |bits| bits;
+        deserialize_f64 F64 visit_f64 |bits| f64::from_bits(bits);
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 u16 i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum
-        identifier ignored_any
+        i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum identifier
+        ignored_any
+    }
+
+    #[inline(always)]
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.kind == tag::BOOL {
+            return visitor.visit_bool(self.bool()?);
+        }
+        self.any(visitor)
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

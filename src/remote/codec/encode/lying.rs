@@ -33,7 +33,10 @@ impl Encoder {
     #[inline(never)]
     fn move_part(&mut self, whole: usize) -> bool {
         if self.run.apart.is_none() {
-            let Some(number) = self.apart.hold(whole) else { return false };
+            let Some(number) = self.apart.hold(whole) else {
+                self.reserve(whole - self.run_len().min(whole));
+                return false;
+            };
             self.run.apart = Some(Front { number, held: whole, written: 0 });
         }
         let (from, len) = (self.run.kind_at + 1, self.run_len());
@@ -54,7 +57,7 @@ impl Encoder {
         let from = self.run.kind_at + 1;
         match self.apart.read_back(front.number, front.written, front.held) {
             Some(bytes) => drop(self.out.splice(from..from, bytes)),
-            None => self.failed = true,
+            None => self.lost = true,
         }
     }
 

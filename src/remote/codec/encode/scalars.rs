@@ -24,6 +24,7 @@ const LOOKED_THROUGH: u8 = 4;
 /// A number that an element turned out to be: its tag and its bytes.
 enum Taken {
     One(u8, [u8; 1]),
+    Two(u8, [u8; 2]),
     Four(u8, [u8; 4]),
     Eight(u8, [u8; 8]),
     /// It was something else, and the encoder has written it.
@@ -64,6 +65,7 @@ impl Compound<'_> {
                 }
                 match taken {
                     Taken::One(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
+                    Taken::Two(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
                     Taken::Four(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
                     Taken::Eight(of, bytes) if of == kind => len += put(&mut staged, len, bytes),
                     Taken::Encoded if self.encoder.run.kind == kind => len = 0,
@@ -88,14 +90,18 @@ impl Encoder {
     /// is going to have. The numbers are what an iterator says: wrong ones cost time or an address range.
     #[inline(never)]
     fn expect(&mut self, (least, most): (usize, Option<usize>)) -> usize {
-        const MOST: usize = 64 << 20;
         let bytes = least.saturating_mul(width(self.run.kind).unwrap_or(1));
         if bytes >= LEAST_APART && most == Some(least) && self.apart.has_plane() {
             return bytes.saturating_add(self.run_len());
         }
-        // Without it, the buffer grows as it is written to.
-        let _ = self.out.try_reserve(bytes.min(MOST));
+        self.reserve(bytes);
         0
+    }
+
+    /// Room in the buffer for about so many bytes. Without it, the buffer grows as it is written to.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        const MOST: usize = 64 << 20;
+        let _ = self.out.try_reserve(bytes.min(MOST));
     }
 
     /// Writes what is staged, and then a number of another kind than the run's.
@@ -105,6 +111,7 @@ impl Encoder {
         self.out.extend_from_slice(staged);
         match number {
             Taken::One(kind, bytes) => self.scalar(kind, bytes),
+            Taken::Two(kind, bytes) => self.scalar(kind, bytes),
             Taken::Four(kind, bytes) => self.scalar(kind, bytes),
             Taken::Eight(kind, bytes) => self.scalar(kind, bytes),
             Taken::Encoded => Ok(()),
@@ -190,6 +197,9 @@ impl<'e> Serializer for Element<'e> {
 
     kept! {
         serialize_u8 One U8 u8;
+        serialize_i8 One I8 i8;
+        serialize_u16 Two U16 u16;
+        serialize_i16 Two I16 i16;
         serialize_i32 Four I32 i32;
         serialize_u32 Four U32 u32;
         serialize_f32 Four F32 f32;
@@ -198,11 +208,13 @@ impl<'e> Serializer for Element<'e> {
         serialize_f64 Eight F64 f64;
     }
 
+    #[inline(always)]
+    fn serialize_bool(self, value: bool) -> Result<(), Error> {
+        *self.taken = Taken::One(tag::BOOL, [value.into()]);
+        Ok(())
+    }
+
     handed_on! {
-        serialize_bool(value: bool);
-        serialize_i8(value: i8);
-        serialize_i16(value: i16);
-        serialize_u16(value: u16);
         serialize_i128(value: i128);
         serialize_u128(value: u128);
         serialize_char(value: char);

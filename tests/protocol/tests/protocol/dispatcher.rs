@@ -3,8 +3,8 @@
 use super::checks::Property;
 use super::rules::{Rule, Scope};
 use super::state::{
-    Apart, Batch, Claim, Driver, DriverAt, Frame, Item, LANES, Lane, Life, NONE, Outcome, Process, Reply, SLOTS,
-    Shutdown, SlotWord, State, TASKS, Task,
+    Apart, Batch, Claim, Driver, DriverAt, Frame, Item, LANES, Lane, Life, NONE, Outcome, Process, Reply,
+    SLOTS, Shutdown, SlotWord, State, TASKS, Task,
 };
 
 impl State {

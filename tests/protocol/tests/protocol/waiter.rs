@@ -160,7 +160,9 @@ impl State {
         // What lies in its result slot is there as long as somebody maps it, and nobody writes there any more.
         for waiter in self.waiters.iter_mut().filter(|waiter| waiter.lane as usize == lane) {
             *waiter = match waiter.has {
-                true => Waiter { at: WaiterAt::CutOff, lane: 0, wakes: false, apart: Apart::default(), ..*waiter },
+                true => {
+                    Waiter { at: WaiterAt::CutOff, lane: 0, wakes: false, apart: Apart::default(), ..*waiter }
+                }
                 false => Waiter::default(),
             };
         }
