@@ -31,9 +31,13 @@ impl Results {
         if room == 0 {
             return None;
         }
-        let file = MemoryFile::create(room * RESULT_SLOTS).ok()?;
+        MemoryFile::create(room * RESULT_SLOTS).ok().map(|file| Results::on(file, segment))
+    }
+
+    /// In this memory.
+    pub(crate) fn on(file: MemoryFile, segment: &Arc<Segment>) -> Self {
         let (segment, mappings) = (segment.clone(), Default::default());
-        Some(Results { segment, file, mappings, is_used: AtomicBool::new(false) })
+        Results { segment, file, mappings, is_used: AtomicBool::new(false) }
     }
 
     /// For the worker.

@@ -1,12 +1,14 @@
 //! A worker that has gone mad: it writes anything to the segment that it shares with the parent, at any time, also between two
-//! looks that the parent takes. The parent's half of the pool (the dispatcher, the lanes, the ring) goes on: no panic, no hang,
-//! nothing read that isn't there, and every task comes to its one end.
+//! looks that the parent takes, and its replies say that their large values lie anywhere in its memory, or beyond. The parent's
+//! half of the pool (the dispatcher, the lanes, the ring, the result slots) goes on: no panic, no hang, nothing read that isn't
+//! there or twice, and every task comes to its one end.
 //!
 //! ```text
 //! how many whims 1 | steps, each a byte and what it needs | whims: what happens to a word before it is looked at
 //! ```
 
-#![expect(unsafe_code, reason = "a segment as words, argued in the place")]
+mod seat;
+mod seeds;
 
 use super::Target;
 use crate::error::{Broken, TaskError};
@@ -14,64 +16,79 @@ use crate::executor::Task;
 use crate::future::publish::publish;
 use crate::future::state::Phase;
 use crate::future::{Future, State, TaskOptions};
+use crate::id::FutureId;
 use crate::process_pool::internals::memory::in_proportion;
 use crate::process_pool::parent::dispatch::{Action, Dispatcher, Policy};
 use crate::process_pool::parent::lane::{KillReason, Lane, Position, TaskKill};
-use crate::process_pool::parent::outbound::Outbound;
+use crate::process_pool::parent::results::{Results, ResultsOf};
 use crate::process_pool::parent::task::EncodedTask;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::last_words::LAST_WORDS;
+use crate::process_pool::shared::results::RESULT_SLOTS;
 use crate::process_pool::shared::ring::Ring;
-use crate::process_pool::sys::{Event, Segment, Signal, Socket};
+use crate::process_pool::sys::Signal;
 use crate::process_pool::wire::message::ProtocolError;
 use crate::remote;
 use crate::sync::restless::{among, begin};
+use remote::codec::{Arrived, Output, Plane, ReadApart};
 use remote::outcome;
-use std::os::fd::OwnedFd;
+use seat::{ROOM, Seat};
+use serde_bytes::ByteBuf;
+use std::mem::offset_of;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub(crate) const TARGET: Target = Target { name: "ring", body, words: &[], seeds };
-
-/// Two workers' places, kept from one case to the next.
-struct Seat {
-    segment: Arc<Segment>,
-    outbound: Arc<Outbound>,
-    event: Arc<Event>,
-    _theirs: OwnedFd,
-}
-
-impl Seat {
-    fn new() -> Self {
-        let (ours, theirs) = Socket::pair().expect("a socket");
-        let segment = Arc::new(Segment::create().expect("a segment").0);
-        let event = Arc::new(Event::new().expect("an event"));
-        Seat { segment, outbound: Arc::new(Outbound::new(ours)), event, _theirs: theirs }
-    }
-
-    /// The segment as the worker sees it that has gone mad.
-    fn words(&self) -> &[AtomicU64] {
-        let segment: &Layout = &self.segment;
-        // SAFETY: a segment is that long, aligned for words, and nothing but atomics; it lives as long as the seat.
-        unsafe { std::slice::from_raw_parts((&raw const *segment).cast(), size_of::<Layout>() / 8) }
-    }
-
-    fn wipe(&self) {
-        self.outbound.clear();
-        for word in self.words().iter().filter(|word| word.load(Ordering::Relaxed) != 0) {
-            word.store(0, Ordering::Relaxed);
-        }
-    }
-}
+pub(crate) const TARGET: Target = Target { name: "ring", body, words: &[], seeds: seeds::seeds };
 
 thread_local! {
+    /// Kept from one case to the next.
     static SEATS: [Seat; 2] = [Seat::new(), Seat::new()];
 }
 
-/// Where the words of the protocol lie: two claims, `over`, `tail`, `head`, `doorbell`, the first words of the ring, and the
-/// length of the last words.
-const PLACES: [usize; 12] = [0, 8, 16, 24, 32, 40, 48, 49, 50, 51, 52, 48 + (8 << 10)];
+/// Where the words of the protocol lie: two claims, `over`, `tail`, `head`, `doorbell`, the first words of the ring, the
+/// length of the last words, and the result slots with what follows them.
+const PLACES: [usize; 17] = [
+    0,
+    8,
+    16,
+    24,
+    32,
+    40,
+    48,
+    49,
+    50,
+    51,
+    52,
+    offset_of!(Layout, last_words) / 8,
+    SLOT_WORDS,
+    SLOT_WORDS + 1,
+    SLOT_WORDS + 2,
+    SLOT_WORDS + 3,
+    SLOT_WORDS + 8,
+];
+
+const SLOT_WORDS: usize = offset_of!(Layout, result_slots) / 8;
+
+/// Where a mad worker says that values lie, and how long it says they are.
+const LIES: [usize; 16] = [
+    0,
+    8,
+    64,
+    4096,
+    1,
+    ROOM / 2,
+    ROOM - 8,
+    ROOM - 1,
+    ROOM,
+    ROOM + 1,
+    2 * ROOM,
+    RESULT_SLOTS * ROOM - 8,
+    1 << 40,
+    1 << 63,
+    usize::MAX - 7,
+    usize::MAX,
+];
 
 /// What a mad worker writes there.
 const WORDS: [u64; 16] = [
@@ -107,10 +124,36 @@ fn body(data: &[u8]) {
     });
 }
 
+/// A future of whatever type.
+trait Handle {
+    fn id(&self) -> FutureId;
+    fn state(&self) -> State;
+    fn is_done(&self) -> bool;
+    fn cancel(&self) -> bool;
+}
+
+impl<T> Handle for Future<T> {
+    fn id(&self) -> FutureId {
+        Future::id(self)
+    }
+
+    fn state(&self) -> State {
+        Future::state(self)
+    }
+
+    fn is_done(&self) -> bool {
+        Future::is_done(self)
+    }
+
+    fn cancel(&self) -> bool {
+        Future::cancel(self)
+    }
+}
+
 struct Office<'s> {
     dispatcher: Dispatcher,
     seats: &'s [Seat; 2],
-    futures: Vec<Future<u64>>,
+    futures: Vec<Box<dyn Handle>>,
     garbage: Vec<EncodedTask>,
     /// How many tasks came to their end.
     ended: usize,
@@ -200,19 +243,34 @@ impl<'s> Office<'s> {
             27 if next() == 0 => self.cancel_all(),
             28 if next() == 0 => self.break_down(),
             29 => self.cancel_queued(next()),
+            30 => match next() {
+                255 => among(|| seat.results.trim()),
+                how => self.give(at, how),
+            },
+            31 => self.lie(at, next),
             _ => {}
         }
     }
 
     fn submit(&mut self, n: u64) {
         if self.futures.len() < MOST_TASKS {
-            let (task, future) = Task::new(|n: u64| n, n);
             let options = TaskOptions::new().retries((n % 3) as u32);
             let options = if n.is_multiple_of(5) { options.timeout(Duration::from_secs(n)) } else { options };
-            let entry = task.with_options(options).into_entry();
+            macro_rules! task {
+                ($run:expr) => {{
+                    let (task, future) = Task::new($run, n);
+                    self.futures.push(Box::new(future));
+                    task.with_options(options).into_entry()
+                }};
+            }
+            let entry = match n / 8 % 4 {
+                0 => task!(|n: u64| n),
+                1 => task!(|n: u64| vec![n as u32]),
+                2 => task!(|n: u64| (n.to_string(), ByteBuf::new(), vec![n as f64])),
+                _ => task!(|n: u64| vec![vec![n as u8]]),
+            };
             assert!(entry.header().word.mark_entered());
             let task = EncodedTask::new(entry, None).map_err(|(_, error)| error).expect("a number");
-            self.futures.push(future);
             among(|| self.dispatcher.submit(task));
         }
     }
@@ -268,6 +326,66 @@ impl<'s> Office<'s> {
         }
     }
 
+    /// The same with large values, which lie in its memory if there is room.
+    fn give(&self, at: usize, how: u8) {
+        let (seat, number) = (&self.seats[at], u32::from(how % 8));
+        if let Some(index) = seat.segment.claim(number).begin() {
+            seat.is_written.set(true);
+            let plane: Arc<dyn Plane> = seat.plane.clone();
+            let mut reply = Output::new(Vec::new(), Some(plane));
+            match how / 8 % 4 {
+                0 => outcome::write(Ok(7_u64), &mut reply),
+                1 => outcome::write(Ok((0..1500).collect::<Vec<u32>>()), &mut reply),
+                2 => {
+                    let value = ("t".repeat(4097), ByteBuf::from(vec![how; 4096]), vec![f64::from(how); 513]);
+                    outcome::write(Ok(value), &mut reply);
+                }
+                _ => outcome::write(Ok(vec![vec![how; 5000], vec![1], vec![2; 4096]]), &mut reply),
+            }
+            if let Some(place) = reply.apart.take_first() {
+                seat.segment.result_slots.assign(place.at, number, index);
+            }
+            seat.segment.ring.put(number, index, &reply);
+        }
+    }
+
+    /// A reply whose values lie where the worker says, in the slot that it says, if it says one.
+    fn lie(&self, at: usize, next: &mut dyn FnMut() -> u8) {
+        const SEQ: u8 = 20;
+        const APART_RUN: u8 = 28;
+        let varint = |mut number: usize, reply: &mut Vec<u8>| {
+            while number >= 0x80 {
+                reply.push(number as u8 | 0x80);
+                number >>= 7;
+            }
+            reply.push(number as u8);
+        };
+        let (seat, number, slot, parts) = (&self.seats[at], u32::from(next() % 8), next(), next() % 64);
+        let Some(index) = seat.segment.claim(number).begin() else { return };
+        let mut reply = vec![0];
+        if parts != 1 {
+            reply.extend_from_slice(&[SEQ, parts]);
+        }
+        for _ in 0..parts {
+            let (what, kind) = (next(), next());
+            let mut number = || match next() {
+                lie @ 0..128 => LIES[usize::from(lie) % LIES.len()],
+                near => usize::from(near & 127) * 64,
+            };
+            let (len, place) = (number(), number());
+            reply.push(26 + what % 3);
+            varint(len, &mut reply);
+            if 26 + what % 3 == APART_RUN {
+                reply.push(kind);
+            }
+            varint(place, &mut reply);
+        }
+        if usize::from(slot) < RESULT_SLOTS {
+            seat.segment.result_slots.assign(slot.into(), number, index);
+        }
+        seat.segment.ring.put(number, index, &reply);
+    }
+
     fn reply(&self, how: u8) -> Vec<u8> {
         vec![how; usize::from(how) * usize::from(how % 40)]
     }
@@ -277,16 +395,17 @@ impl<'s> Office<'s> {
         let (ring, mut heard, mut small) = (&self.seats[at].segment.ring, Vec::new(), Vec::new());
         let all = among(|| {
             while let Some(next) = ring.next()? {
-                let task = self.dispatcher.collect(at, Position { batch: next.batch, index: next.index })?;
+                let position = Position { batch: next.batch, index: next.index };
+                let task = self.dispatcher.collect(at, position)?;
                 let start = heard.len();
                 // A reply is no longer than the most that is put in a ring.
                 in_proportion(1, 3 * <Ring>::MOST, 4 * heard.len(), || ring.take(next, &mut heard));
-                small.push((task, start..heard.len()));
+                small.push((task, position, start..heard.len()));
             }
             Ok::<_, ProtocolError>(())
         });
-        for (task, body) in small {
-            self.complete(task, &heard[body]);
+        for (task, position, body) in small {
+            self.complete(at, task, position, &heard[body]);
         }
         if let Err(error) = all {
             self.kill_worker(at, error);
@@ -307,7 +426,7 @@ impl<'s> Office<'s> {
         });
         if let Some(taken) = taken.flatten() {
             assert_eq!(taken.task.id(), id);
-            self.complete(taken.task, &reply);
+            self.complete(route.lane, taken.task, taken.position, &reply);
         }
     }
 
@@ -342,8 +461,9 @@ impl<'s> Office<'s> {
     }
 
     fn reply_by_socket(&mut self, at: usize, number: u32, index: u32) {
-        match among(|| self.dispatcher.collect(at, Position { batch: number, index })) {
-            Ok(task) => self.complete(task, b"nothing that is a reply"),
+        let position = Position { batch: number, index };
+        match among(|| self.dispatcher.collect(at, position)) {
+            Ok(task) => self.complete(at, task, position, b"nothing that is a reply"),
             Err(error) => self.kill_worker(at, error),
         }
     }
@@ -396,13 +516,20 @@ impl<'s> Office<'s> {
         }
     }
 
-    fn id(&self, which: u8) -> Option<crate::id::FutureId> {
-        self.futures.get(usize::from(which) % MOST_TASKS).map(Future::id)
+    fn id(&self, which: u8) -> Option<FutureId> {
+        self.futures.get(usize::from(which) % MOST_TASKS).map(|future| future.id())
     }
 
-    fn complete(&mut self, task: EncodedTask, reply: &[u8]) {
+    /// As the pool does it.
+    fn complete(&mut self, at: usize, task: EncodedTask, position: Position, reply: &[u8]) {
         let entry = task.into_unresolved().release();
-        let phase = entry.complete(reply.into());
+        let results = Some(&self.seats[at].results);
+        let apart: Option<ResultsOf<'_>> = among(|| Results::of_reply(results, position));
+        let arrived = Arrived::new(reply, apart.as_ref().map(|apart| apart as &dyn ReadApart));
+        // Of what lies in a slot nothing is read twice; a byte may make room for an element.
+        let phase =
+            in_proportion(reply.len(), 64 + 4 * 24, 4096 + 28 * ROOM, || among(|| entry.complete(arrived)));
+        drop(apart);
         publish(&*entry, Phase::Dispatched, phase).run(&*entry);
         self.ended += 1;
     }
@@ -429,53 +556,4 @@ impl<'s> Office<'s> {
         let there = self.dispatcher.queued() + shipped + self.ended;
         assert_eq!(there, self.futures.len(), "a task is lost or doubled");
     }
-}
-
-fn seeds() -> Vec<(String, Vec<u8>)> {
-    /// The second worker's.
-    const OTHER: u8 = 128;
-    let few = |steps: &[u8]| [&[0], steps].concat();
-    let restless = |whims: &[u8], steps: &[u8]| [&[whims.len() as u8], steps, whims].concat();
-    let sane = [2, 2 | OTHER, 0, 1, 0, 2, 0, 3, 0, 4, 7, 0, 5, 1, 15, 2, 7 | OTHER, 8, 15 | OTHER, 2 | OTHER];
-    let six = [0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 2, 2, 4, 0];
-    let scribble = |place: u8, word: u8| [8, place, word];
-    let with = |steps: &[u8], more: &[u8]| few(&[steps, more].concat());
-    let named = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
-    let mut all = vec![
-        named("nothing", few(&[])),
-        named("sane", few(&sane)),
-        named("sane-and-heard-by-who-waits", few(&[2, 2 | OTHER, 0, 7, 7 | OTHER, 0, 23 | OTHER, 17, 0])),
-        named("cancel", with(&six, &[18, 3, 18, 4, 18, 0])),
-        named("kill", with(&six, &[19, 0, 2, 15, 2])),
-        named("steal", with(&six, &[2 | OTHER, 2 | OTHER, 15, 15 | OTHER])),
-        named("death", with(&six, &[22])),
-        named("shutdown", with(&six, &[27, 0])),
-        named("breakdown", with(&six, &[28, 0, 22])),
-        named("cancelled-in-the-queue", few(&[0, 1, 0, 2, 29, 1, 2, 29, 0])),
-        named("all-ones", with(&six, &[14, 255, 15, 2])),
-        named("all-zeros", with(&six, &[14, 0, 15, 2])),
-        named("last-words", few(&[8, 11, 11, 24])),
-        named("by-socket", with(&six, &[21, 0, 0, 21, 0, 0])),
-        named("large-reply", with(&six, &[6, 0, 0, 239, 15])),
-        named("forsaken", few(&[2, 0, 1, 2, 2, 2])),
-    ];
-    for (n, place) in [0, 2, 3, 4, 5, 6, 7].into_iter().enumerate() {
-        let scribbles = [scribble(place, 10), scribble(place, 12), scribble(place, 6)].concat();
-        all.push(named(
-            &format!("scribble-{n}"),
-            with(&six, &[&scribbles[..], &[15, 18, 2, 2, 22]].concat()),
-        ));
-    }
-    // A reply that is there, whose length lies.
-    for word in 0..WORDS.len() as u8 {
-        let steps = [&six[..12], &[2, 7, 0], &scribble(7, word), &[15, 22]].concat();
-        all.push(named(&format!("length-{word}"), few(&steps)));
-    }
-    // What happens between two looks: each whim is below 64.
-    for whim in 0..16 {
-        let steps = [&six[..], &[18, 4, 7, 0, 15, 2, 27, 0]].concat();
-        all.push(named(&format!("restless-{whim}"), restless(&[whim], &steps)));
-        all.push(named(&format!("now-and-then-{whim}"), restless(&[255, 255, whim, 255, 255], &steps)));
-    }
-    all
 }
