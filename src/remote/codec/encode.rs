@@ -1,13 +1,13 @@
 //! Value to bytes.
 
-mod lying;
+mod front;
 mod scalars;
 
 use super::error::Error;
 use super::names::Names;
 use super::output::{Apart, LEAST_APART};
 use super::wire::{MAX_DEPTH, MAX_TUPLE, tag, width, write_varint};
-use lying::Front;
+use front::Front;
 use serde_core::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,

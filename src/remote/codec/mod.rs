@@ -20,7 +20,7 @@
 //! |---|---|
 //! | tags, numbers, limits | `wire.rs` |
 //! | bytes of which some lie apart | `output.rs`, `arrived.rs` |
-//! | value to bytes | `encode.rs`, many numbers at a time in `encode/scalars.rs`, to where they lie apart in `encode/lying.rs`, names to numbers in `names.rs` |
+//! | value to bytes | `encode.rs`, many numbers at a time in `encode/scalars.rs`, to where they lie apart in `encode/front.rs`, names to numbers in `names.rs` |
 //! | bytes to value | `decode.rs`, parts of containers in `decode/access.rs`, many numbers at a time in `decode/scalars.rs` |
 //! | the wrapper for what only `serde_json` can carry | `json.rs` |
 
