@@ -111,9 +111,6 @@ struct SentBatch {
     tasks: Vec<Option<EncodedTask>>,
     /// How many are there.
     open: usize,
-    /// So many had begun when the segment was last looked at. It never falls, so a reply below it needs no other look at a word
-    /// that the worker is writing to.
-    begun: u32,
 }
 
 // ---- a worker comes and goes ----------------------------------------------------------------------------
@@ -398,7 +395,7 @@ impl Lane {
         let blobs = tasks.iter().flat_map(EncodedTask::blobs);
         outbound.put(blobs, batch::frame(number, tasks.iter().map(EncodedTask::bytes)));
         let tasks = tasks.into_iter().map(Some).collect();
-        self.batches[slot(number)] = SentBatch { number, limit: count as u32, tasks, open: count, begun: 0 };
+        self.batches[slot(number)] = SentBatch { number, limit: count as u32, tasks, open: count };
         self.sent = number.wrapping_add(1);
         self.was_given_work = true;
         outbound
@@ -407,11 +404,9 @@ impl Lane {
     /// The task that a reply belongs to. It must have begun and be open.
     pub(crate) fn collect(&mut self, position: Position) -> Result<EncodedTask, ProtocolError> {
         let Position { batch: number, index } = position;
-        if index >= self.batches[slot(number)].begun {
-            self.batches[slot(number)].begun = self.claimed(number)?.begun;
-        }
+        let begun = self.claimed(number)?.begun;
         let batch = &mut self.batches[slot(number)];
-        if batch.number != number || index >= batch.begun {
+        if batch.number != number || index >= begun {
             return Err(ProtocolError("a reply to a task that never began"));
         }
         let task = batch.tasks.get_mut(index as usize).and_then(Option::take);
