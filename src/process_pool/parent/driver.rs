@@ -369,8 +369,6 @@ impl<'p> Driver<'p> {
             .and_then(|()| self.collect_from_ring(&mut dispatcher, &mut small));
         if !small.is_empty() {
             failpoint("receives, with the dispatcher locked");
-        }
-        if !small.is_empty() {
             let now = Instant::now();
             let each = now.saturating_duration_since(self.last_replies) / small.len() as u32;
             self.last_replies = now;

@@ -132,11 +132,12 @@ impl World {
         }
     }
 
-    /// Changes each client's shared data.
+    /// How many entries its stream holds, delivered or not.
     pub(super) fn entries(&self) -> usize {
         self.entries.len()
     }
 
+    /// Changes each client's shared data.
     pub(super) fn change_blobs(&mut self, change: impl Fn(&mut HashMap<BlobName, Vec<u8>>)) {
         self.clients.values_mut().for_each(|client| change(&mut client.blobs));
     }

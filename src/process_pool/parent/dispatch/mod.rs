@@ -423,10 +423,9 @@ impl Dispatcher {
         self.change(at, |lane| lane.collect(position))
     }
 
-    /// Whether so many replies in a row are a reason to look for the next ones soon: the worker has more tasks to begin
-    /// than that, so it won't run dry meanwhile.
-    pub(crate) fn has_more_waiting_than(&self, at: usize, replies: usize) -> bool {
-        self.lanes[at].waiting_tasks() > replies
+    /// Whether the worker has more tasks to begin than that, so it won't run dry while it runs so many.
+    pub(crate) fn has_more_waiting_than(&self, at: usize, tasks: usize) -> bool {
+        self.lanes[at].waiting_tasks() > tasks
     }
 
     /// Whether a result ever came from this lane's worker.
