@@ -376,21 +376,26 @@ fn a_task_kills_its_worker() {
     });
 }
 
+/// Starts a client that is a process of its own, and kills it when 20 of its tasks have begun.
+fn kill_a_client(rig: &Rig, role: &str) {
+    let client = Command::new(env::current_exe().unwrap());
+    let mut client = in_role(client, role, &rig.server.url(""));
+    let mut client = client.env("CLUSTER_LOG", rig.log()).spawn().unwrap();
+    let deadline = Instant::now() + LIMIT;
+    while rig.begun().len() < 20 {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(5));
+    }
+    client.kill().unwrap();
+    client.wait().unwrap();
+}
+
 #[test]
 #[ignore = "needs a server: ci/cluster.sh"]
 fn a_client_is_killed() {
     rounds("a client is killed", |rig| {
-        let url = rig.server.url("");
-        let client = Command::new(env::current_exe().unwrap());
-        let mut client =
-            in_role(client, "faults::client_main", &url).env("CLUSTER_LOG", rig.log()).spawn().unwrap();
+        kill_a_client(rig, "faults::client_main");
         let deadline = Instant::now() + LIMIT;
-        while rig.begun().len() < 20 {
-            assert!(Instant::now() < deadline);
-            thread::sleep(Duration::from_millis(5));
-        }
-        client.kill().unwrap();
-        client.wait().unwrap();
         // Nobody waits for the rest: after two leases the nodes run nothing of it any more.
         while rig.executor().stats().nodes.iter().any(|node| node.running > 0) {
             assert!(Instant::now() < deadline, "{:?}", rig.executor().stats());

@@ -3,14 +3,13 @@
 
 use super::{
     Counted, LEASE, LIMIT, NODES, PERMITTED, Rig, TASKS, TestServer, cut_connections, fill_the_server, flush,
-    kill_a_node, record, restart_empty, restart_with_data, rounds, rounds_in,
+    kill_a_client, kill_a_node, record, restart_empty, restart_with_data, rounds, rounds_in,
 };
 use crate::RedisExecutor;
-use crate::roles::{in_role, role, start};
+use crate::roles::{role, start};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, SharedBytes};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -163,23 +162,13 @@ fn a_client_is_killed_whose_tasks_share_data() {
     rounds("a client is killed whose tasks share data", |rig| {
         // Which has something there as well, for as long as it lives.
         drop(rig.executor.take());
-        let url = rig.server.url("");
-        let client = Command::new(env::current_exe().unwrap());
-        let mut client = in_role(client, "faults::sharing::client_main", &url);
-        let mut client = client.env("CLUSTER_LOG", rig.log()).spawn().unwrap();
-        let deadline = Instant::now() + LIMIT;
-        while rig.begun().len() < 20 {
-            assert!(Instant::now() < deadline);
-            thread::sleep(Duration::from_millis(5));
-        }
-        client.kill().unwrap();
-        client.wait().unwrap();
+        kill_a_client(rig, "faults::sharing::client_main");
         assert_eq!(of_clients(&rig.server, &["blobs"]).len(), 1);
         // The client has said that it lives for two leases more.
         await_gone(&rig.server, &KINDS, 3 * LEASE);
         assert!(rig.begun().values().all(|times| *times == 1));
         // The nodes serve others.
-        let executor = RedisExecutor::builder(url).queue("q").lease(LEASE).build().unwrap();
+        let executor = RedisExecutor::builder(rig.server.url("")).queue("q").lease(LEASE).build().unwrap();
         assert_eq!(executor.submit(|n: u32| n + 1, 1).result().unwrap(), 2);
         Counted::default()
     });
