@@ -277,12 +277,7 @@ fn ids_are_compared_as_numbers() {
         let mut it = enter(server);
         let session = it.open("c");
         let tasks = format!("{{cf:q}}:b:{}:tasks", it.life.0);
-        let add = |place: &str| {
-            let fields = ["c", "c", "n", "1", "s", "1", "a", "1", "t", "0", "b", "0", "p", "x", "x", ""];
-            let mut words = vec!["XADD", &tasks, place];
-            words.extend(fields);
-            server.query::<String>(&words)
-        };
+        let add = |place: &str| server.query::<String>(&["XADD", &tasks, place, "e", "0 1 1 1 0 0 c\nx"]);
         let first = EntryId { millis: 9_007_199_254_740_993, number: 18_446_744_073_709_551_613 };
         add(&first.to_string());
         assert_eq!(it.fetch("n", 1).len(), 1);

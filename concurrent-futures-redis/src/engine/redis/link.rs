@@ -36,14 +36,6 @@ impl RedisLink {
     }
 }
 
-/// Beside or not, and the bytes.
-fn split(payload: &Payload) -> (u8, &[u8]) {
-    match payload {
-        Payload::Inline(bytes) => (0, bytes),
-        Payload::Beside => (1, b""),
-    }
-}
-
 /// Refuses a server that throws data away: what is waited for would be gone without a word.
 fn check_policy(memory: &str) -> Result<(), String> {
     let of = |name: &str| memory.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -163,11 +155,14 @@ impl Link for RedisLink {
 
     fn submit(&mut self, life: &Life, most: u64, attempts: &[Attempt]) -> Result<Vec<EntryId>, Fault> {
         let mut submit = self.server.call(&scripts::SUBMIT, &life.0);
-        submit.arg(most);
-        for it in attempts {
-            let (beside, parcel) = split(&it.parcel);
-            submit.arg(&*it.id.client).arg(it.session.0).arg(it.id.seq).arg(it.id.attempt);
-            submit.arg(value::micros(it.time_limit)).arg(beside).arg(parcel).arg(&it.seal[..]);
+        let mut sessions: Vec<_> = attempts.iter().map(|it| (&*it.id.client, it.session)).collect();
+        sessions.dedup();
+        submit.arg(most).arg(sessions.len());
+        for (client, session) in sessions {
+            submit.arg(client).arg(session.0);
+        }
+        for attempt in attempts {
+            submit.arg(value::entry(attempt));
         }
         let answer = self.server.run(&scripts::SUBMIT, &submit)?;
         let ids = value::array(answer).ok_or_else(|| strange("entries"))?;
@@ -383,12 +378,8 @@ impl Link for RedisLink {
             }
         }
         for it in &step.answers {
-            let (beside, reply) = split(&it.reply);
-            ask.arg(it.entry.map_or_else(String::new, |entry| entry.to_string()))
-                .arg(&*it.id.client)
-                .arg(it.id.seq)
-                .arg(it.id.attempt);
-            ask.arg(value::kind(it.kind)).arg(beside).arg(reply).arg(&it.seal[..]);
+            ask.arg(it.entry.map_or_else(String::new, |entry| entry.to_string()));
+            ask.arg(&*it.id.client).arg(value::answer(it));
         }
         let answer = self.server.run(&scripts::STEP, &ask)?;
         let read = || {

@@ -26,7 +26,7 @@ scripts! {
     PUT "life.lua" "put.lua",
     PUT_RESULT "life.lua" "common.lua" "put_result.lua",
     READ_MARKS "life.lua" "common.lua" "read_marks.lua",
-    SCAN "life.lua" "scan.lua",
+    SCAN "life.lua" "common.lua" "scan.lua",
     STEP "life.lua" "common.lua" "step.lua",
     SUBMIT "life.lua" "submit.lua",
     WAKE "life.lua" "common.lua" "wake.lua",

@@ -7,7 +7,6 @@ use crate::wire::{
 use redis::Value;
 use std::fmt::Write;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What the server sent can't be read. Of no use is the connection then, too.
@@ -70,6 +69,58 @@ pub(super) fn page(value: Value) -> Option<Vec<(EntryId, Option<Fields>)>> {
         .collect()
 }
 
+/// What an entry or an answer has in its one field: a line of words, the seal, the payload. A server's work for a task grows with
+/// the number of its fields. Scripts read the line too.
+struct Packed {
+    /// All but the first word, which is the length of the seal.
+    line: String,
+    seal: Vec<u8>,
+    payload: Payload,
+}
+
+impl Packed {
+    fn join(line: &str, seal: &[u8], payload: &Payload) -> Vec<u8> {
+        let payload = match payload {
+            Payload::Inline(bytes) => &bytes[..],
+            Payload::Beside => b"",
+        };
+        [format!("{} {line}\n", seal.len()).as_bytes(), seal, payload].concat()
+    }
+
+    /// The payload is taken for one that is not beside.
+    fn split(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let (len, line) = std::str::from_utf8(&bytes[..end]).ok()?.split_once(' ')?;
+        let (seal, payload) = bytes[end + 1..].split_at_checked(len.parse().ok()?)?;
+        Some(Packed { line: line.into(), seal: seal.into(), payload: Payload::Inline(payload.into()) })
+    }
+}
+
+/// An attempt as an entry of the stream.
+pub(super) fn entry(attempt: &Attempt) -> Vec<u8> {
+    let Attempt { id, session, time_limit, parcel, seal } = attempt;
+    let (micros, is_beside) = (micros(*time_limit), u8::from(*parcel == Payload::Beside));
+    // The client comes last: it may have spaces in it.
+    let line = format!("{} {} {} {micros} {is_beside} {}", id.seq, id.attempt, session.0, id.client);
+    Packed::join(&line, seal, parcel)
+}
+
+/// An answer as an entry of its client's replies.
+pub(super) fn answer(answer: &Answer) -> Vec<u8> {
+    let Answer { id, kind, reply, seal, .. } = answer;
+    let (kind, is_beside) = (digit(*kind), u8::from(*reply == Payload::Beside));
+    Packed::join(&format!("{} {} {kind} {is_beside}", id.seq, id.attempt), seal, reply)
+}
+
+/// Beside or not, as a word says.
+fn placed(word: &str, payload: Payload) -> Option<Payload> {
+    match word {
+        "0" => Some(payload),
+        "1" => Some(Payload::Beside),
+        _ => None,
+    }
+}
+
 /// Names and values by turns.
 pub(super) struct Fields(Vec<Value>);
 
@@ -80,23 +131,27 @@ impl Fields {
         self.0.get_mut(at + 1).map(std::mem::take)
     }
 
-    fn payload(&mut self, name: &[u8]) -> Option<Payload> {
-        let bytes: Arc<[u8]> = bytes(self.take(name)?)?.into();
-        Some(if number::<u8>(self.take(b"b")?)? == 1 { Payload::Beside } else { Payload::Inline(bytes) })
+    /// The one value of that name.
+    fn packed(self, name: &[u8]) -> Option<Packed> {
+        match <[Value; 2]>::try_from(self.0) {
+            Ok([Value::BulkString(field), value]) if field == name => Packed::split(&bytes(value)?),
+            _ => None,
+        }
     }
 
-    pub(super) fn entry(mut self, id: EntryId) -> Option<Entry> {
-        let micros: u64 = number(self.take(b"t")?)?;
+    pub(super) fn entry(self, id: EntryId) -> Option<Entry> {
+        let Packed { line, seal, payload } = self.packed(b"e")?;
+        let mut words = line.splitn(6, ' ');
+        let mut word = || words.next();
+        let (seq, attempt) = (word()?.parse().ok()?, word()?.parse().ok()?);
+        let (session, micros) = (Session(word()?.parse().ok()?), word()?.parse().ok()?);
+        let (parcel, client) = (placed(word()?, payload)?, word()?.into());
         let attempt = Attempt {
-            id: AttemptId {
-                client: text(self.take(b"c")?)?.into(),
-                seq: number(self.take(b"s")?)?,
-                attempt: number(self.take(b"a")?)?,
-            },
-            session: Session(number(self.take(b"n")?)?),
+            id: AttemptId { client, seq, attempt },
+            session,
             time_limit: (micros > 0).then(|| Duration::from_micros(micros)),
-            parcel: self.payload(b"p")?,
-            seal: bytes(self.take(b"x")?)?,
+            parcel,
+            seal,
         };
         Some(Entry { id, attempt })
     }
@@ -105,26 +160,20 @@ impl Fields {
         matches!(self.0.first(), Some(Value::BulkString(name)) if name == b"w")
     }
 
-    pub(super) fn answer(mut self, entry: EntryId, client: &Name) -> Option<Answer> {
-        let id = AttemptId {
-            client: client.clone(),
-            seq: number(self.take(b"s")?)?,
-            attempt: number(self.take(b"a")?)?,
-        };
-        let kind = match number::<u8>(self.take(b"k")?)? {
-            0 => Kind::Done,
-            1 => Kind::Verdict,
-            2 => Kind::Lost,
-            3 => Kind::Died,
+    pub(super) fn answer(self, entry: EntryId, client: &Name) -> Option<Answer> {
+        let Packed { line, seal, payload } = self.packed(b"r")?;
+        let mut words = line.split(' ');
+        let mut word = || words.next();
+        let id =
+            AttemptId { client: client.clone(), seq: word()?.parse().ok()?, attempt: word()?.parse().ok()? };
+        let kind = match word()? {
+            "0" => Kind::Done,
+            "1" => Kind::Verdict,
+            "2" => Kind::Lost,
+            "3" => Kind::Died,
             _ => return None,
         };
-        Some(Answer {
-            entry: Some(entry),
-            id,
-            kind,
-            reply: self.payload(b"r")?,
-            seal: bytes(self.take(b"x")?)?,
-        })
+        Some(Answer { entry: Some(entry), id, kind, reply: placed(word()?, payload)?, seal })
     }
 
     pub(super) fn order(mut self) -> Option<Order> {
@@ -142,8 +191,8 @@ impl Fields {
     }
 }
 
-/// The digit that stands for a kind of answer.
-pub(super) fn kind(kind: Kind) -> u8 {
+/// What stands for a kind of answer.
+fn digit(kind: Kind) -> u8 {
     match kind {
         Kind::Done => 0,
         Kind::Verdict => 1,
@@ -248,7 +297,57 @@ pub(super) fn witness(name: String, told: &str, held: &str) -> Option<Witness> {
 
 #[cfg(test)]
 mod tests {
-    use super::pack;
+    use super::{Fields, Packed, answer, entry, pack};
+    use crate::wire::{Answer, Attempt, AttemptId, Entry, EntryId, Kind, Payload, Session};
+    use redis::Value;
+    use std::time::Duration;
+
+    fn fields(name: &str, packed: Vec<u8>) -> Fields {
+        Fields(vec![Value::BulkString(name.into()), Value::BulkString(packed)])
+    }
+
+    fn payloads() -> [Payload; 3] {
+        [Payload::Inline(b"two\nlines"[..].into()), Payload::Inline(b""[..].into()), Payload::Beside]
+    }
+
+    #[test]
+    fn what_is_packed_is_read_as_it_was() {
+        let id = AttemptId { client: "with spaces, 7".into(), seq: u64::MAX, attempt: u32::MAX };
+        let at = EntryId { millis: 1, number: 2 };
+        for parcel in payloads() {
+            for (time_limit, seal) in [(None, &b""[..]), (Some(Duration::from_micros(5)), b"\n seal")] {
+                let (id, seal, session) = (id.clone(), seal.into(), Session(3));
+                let attempt = Attempt { id, session, time_limit, parcel: parcel.clone(), seal };
+                let read = fields("e", entry(&attempt)).entry(at);
+                assert_eq!(read, Some(Entry { id: at, attempt }));
+            }
+        }
+        for (reply, kind) in payloads().into_iter().zip([Kind::Done, Kind::Died, Kind::Lost]) {
+            let packed = Answer { entry: Some(at), id: id.clone(), kind, reply, seal: b"\n".into() };
+            assert_eq!(fields("r", answer(&packed)).answer(at, &id.client), Some(packed));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_another_s_is_not_read() {
+        let id = AttemptId { client: "c".into(), seq: 1, attempt: 1 };
+        let (session, seal) = (Session(1), b"seal".into());
+        let attempt = Attempt { id, session, time_limit: None, parcel: Payload::Beside, seal };
+        let packed = entry(&attempt);
+        for cut in 0..packed.len() {
+            assert!(fields("e", packed[..cut].into()).entry(EntryId::ZERO).is_none(), "{cut}");
+        }
+        assert!(fields("r", packed.clone()).entry(EntryId::ZERO).is_none());
+        for line in ["", " ", "x 1 1 0 0", "9 1 1 0 0 c\nseal", "-1 1 1 1 0 0 c", "\u{ff}"] {
+            assert!(Packed::split(line.as_bytes()).is_none(), "{line:?}");
+        }
+        for line in ["0 1 1 1 0 2 c\n", "0 1 1 1 0\n", "0 1 1 one 0 0 c\n", "0 -1 1 1 0 0 c\n"] {
+            assert!(fields("e", line.into()).entry(EntryId::ZERO).is_none(), "{line:?}");
+        }
+        for line in ["0 1 1 9 0\n", "0 1 1 0 2\n", "0 1 1 0\n"] {
+            assert!(fields("r", line.into()).answer(EntryId::ZERO, &"c".into()).is_none(), "{line:?}");
+        }
+    }
 
     #[test]
     fn a_command_is_packed_as_the_crate_does() {

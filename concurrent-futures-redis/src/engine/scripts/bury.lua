@@ -39,7 +39,7 @@ end
 
 local function lose(name, client, seq, attempt)
   redis.call('HDEL', own .. 'args:' .. client, seq .. '/' .. attempt)
-  return answer(client, seq, attempt, '2', '0', name, '')
+  return answer(client, '0 ' .. seq .. ' ' .. attempt .. ' 2 0\n' .. name)
 end
 
 for _, name in ipairs(dead) do
@@ -50,19 +50,19 @@ for _, name in ipairs(dead) do
     local page = redis.call('XPENDING', tasks, 'nodes', '-', '+', 1000, name)
     for _, pending in ipairs(page) do
       local id = pending[1]
-      local fields, by_name = content(id)
-      -- What names no attempt was put there by somebody else.
-      if fields and not (by_name.c and by_name.s and by_name.a) then fields = nil end
+      local fields = content(id)
+      local client, seq, attempt
+      if fields then client, seq, attempt = attempt_of(fields) end
       local has_begun = true
       if limit and is_above(id, limit) then
         has_begun = credit > 0
         -- Of the first that are there: one that was taken out has not begun.
-        if fields then credit = credit - 1 end
+        if client then credit = credit - 1 end
       end
       remove(id)
-      if fields and has_begun then
-        lose(name, by_name.c, by_name.s, by_name.a)
-      elseif fields and lives(by_name.c) then
+      if client and has_begun then
+        lose(name, client, seq, attempt)
+      elseif client and lives(client) then
         redis.call('XADD', tasks, '*', unpack(fields))
       end
     end

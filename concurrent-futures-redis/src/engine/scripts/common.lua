@@ -41,13 +41,21 @@ local function in_batches(values, f)
   end
 end
 
--- The content of an entry of the stream, and its fields by name; nothing if it is not there.
+-- An entry and an answer have one field each, since a server's work for a task grows with the number of its fields: a line of
+-- words, the seal, the payload. `value.rs` writes and reads them. The line of an entry: length of the seal, seq, attempt,
+-- session, time limit, whether the parcel is beside, client.
+
+-- Client, seq and attempt of an entry of the stream; nothing if somebody else put it there.
+local function attempt_of(fields)
+  if fields[1] ~= 'e' then return nil end
+  local seq, attempt, client = fields[2]:match('^%d+ (%d+) (%d+) %d+ %d+ %d ([^\n]+)\n')
+  return client, seq, attempt
+end
+
+-- The fields of an entry of the stream; nothing if it is not there.
 local function content(id)
   local entry = redis.call('XRANGE', tasks, id, id)[1]
-  if not entry then return nil end
-  local fields, by_name = entry[2], {}
-  for i = 1, #fields, 2 do by_name[fields[i]] = fields[i + 1] end
-  return fields, by_name
+  return entry and entry[2]
 end
 
 local function is_held_by(id, node)
@@ -69,8 +77,8 @@ local function each_held(node, f)
   end
 end
 
--- Gives the place of the answer in the client's stream; false if there is none.
-local function answer(client, seq, attempt, kind, beside, reply, seal)
-  return redis.call('XADD', own .. 'replies:' .. client, 'NOMKSTREAM', '*',
-    's', seq, 'a', attempt, 'k', kind, 'b', beside, 'r', reply, 'x', seal)
+-- Gives the place of the answer in the client's stream; false if there is none. Its line: length of the seal,
+-- seq, attempt, kind, whether the reply is beside.
+local function answer(client, packed)
+  return redis.call('XADD', own .. 'replies:' .. client, 'NOMKSTREAM', '*', 'r', packed)
 end

@@ -6,9 +6,8 @@ if is_above(ARGV[3], redis.call('HGET', client, 'mark') or '0-0') then
   -- Without any result beside, the replies need not be looked at.
   if redis.call('EXISTS', results) == 1 then
     for _, entry in ipairs(redis.call('XRANGE', replies, '-', ARGV[3])) do
-      local by_name, fields = {}, entry[2]
-      for i = 1, #fields, 2 do by_name[fields[i]] = fields[i + 1] end
-      if by_name.b == '1' then redis.call('HDEL', results, by_name.s .. '/' .. by_name.a) end
+      local seq, attempt, beside = entry[2][2]:match('^%d+ (%d+) (%d+) %d (%d)\n')
+      if beside == '1' then redis.call('HDEL', results, seq .. '/' .. attempt) end
     end
   end
   redis.call('XTRIM', replies, 'MINID', ARGV[4])

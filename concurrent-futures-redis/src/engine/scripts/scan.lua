@@ -6,12 +6,11 @@ local page = redis.call('XRANGE', tasks, ARGV[3], '+', 'COUNT', ARGV[4])
 local found, last = {}, ''
 if #page == tonumber(ARGV[4]) then last = page[#page][1] end
 for _, entry in ipairs(page) do
-  local by_name, fields = {}, entry[2]
-  for i = 1, #fields, 2 do by_name[fields[i]] = fields[i + 1] end
-  if by_name.c == ARGV[2] then
+  local client, seq, attempt = attempt_of(entry[2])
+  if client == ARGV[2] then
     found[#found + 1] = entry[1]
-    found[#found + 1] = by_name.s
-    found[#found + 1] = by_name.a
+    found[#found + 1] = seq
+    found[#found + 1] = attempt
   end
 end
 -- Not before the last: a node may join meanwhile.

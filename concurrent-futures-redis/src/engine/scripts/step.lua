@@ -1,5 +1,5 @@
 -- STEP. ARGV: life, node, limit, credit; how many begins, then by turns entry and client; how many, and which, of backs and
--- of drops; of each answer: entry or nothing, client, seq, attempt, kind, whether the reply is beside, reply, seal.
+-- of drops; of each answer: entry or nothing, client, answer.
 if is_over() then return OVER end
 
 -- Which entries between the lowest and the highest that are asked for the node holds: one look for all of them.
@@ -24,16 +24,22 @@ local backs = tonumber(ARGV[6 + begins])
 local drops = tonumber(ARGV[7 + begins + backs])
 local first = 8 + begins + backs + drops
 
+-- The field of the answer's attempt in a hash of its client.
+local function field(answer)
+  local seq, attempt = answer:match('^%d+ (%d+) (%d+)')
+  return seq .. '/' .. attempt
+end
+
 -- First what makes room: a full server must take answers.
 local ids, fields_of, has_args = {}, {}, {}
-for i = first, #ARGV, 8 do
+for i = first, #ARGV, 3 do
   local client = ARGV[i + 1]
   if ARGV[i] ~= '' then ids[#ids + 1] = ARGV[i] end
   if has_args[client] == nil then has_args[client] = redis.call('EXISTS', own .. 'args:' .. client) == 1 end
   if has_args[client] then
     local fields = fields_of[client] or {}
     fields_of[client] = fields
-    fields[#fields + 1] = ARGV[i + 2] .. '/' .. ARGV[i + 3]
+    fields[#fields + 1] = field(ARGV[i + 2])
   end
 end
 -- Without an answer that has an entry, nothing has been written yet.
@@ -48,9 +54,9 @@ end
 for k = 1, drops do
   local id = ARGV[7 + begins + backs + k]
   if is_held_by(id, me) then
-    local _, by_name = content(id)
+    local client, seq, attempt = attempt_of(content(id) or {})
     remove(id)
-    if by_name then redis.call('HDEL', own .. 'args:' .. by_name.c, by_name.s .. '/' .. by_name.a) end
+    if client then redis.call('HDEL', own .. 'args:' .. client, seq .. '/' .. attempt) end
   end
 end
 
@@ -82,10 +88,10 @@ for k = 1, backs do
 end
 
 local places, has_held = {}, redis.call('EXISTS', own .. 'held') == 1
-for i = first, #ARGV, 8 do
-  local place = answer(unpack(ARGV, i + 1, i + 7))
+for i = first, #ARGV, 3 do
+  local place = answer(ARGV[i + 1], ARGV[i + 2])
   -- Of a client that has not come it is held on: BURY will tell.
-  if place and has_held then redis.call('HDEL', own .. 'held:' .. ARGV[i + 1], ARGV[i + 2] .. '/' .. ARGV[i + 3]) end
+  if place and has_held then redis.call('HDEL', own .. 'held:' .. ARGV[i + 1], field(ARGV[i + 2])) end
   places[#places + 1] = place or ''
 end
 return { alive, refused, places }

@@ -284,11 +284,7 @@ fn what_is_no_entry_is_removed_and_harms_nobody() {
         let (tasks, client) = (key(":tasks"), key(":client:"));
         let replies = client.replace(":client:", ":replies:");
         raw(server, &tasks, &["no", "entry"]);
-        raw(
-            server,
-            &tasks,
-            &["c", "c", "n", "one", "s", "x", "a", "1", "t", "0", "b", "0", "p", "", "x", ""],
-        );
+        raw(server, &tasks, &["e", "0 x 1 one 0 0 c\n"]);
         raw(server, &replies, &["no", "answer"]);
         server.query::<()>(&["HSET", "{cf:q}:nodes", "odd", "no node"]);
         server.query::<()>(&["SET", "{cf:q}:lease:odd", ""]);
