@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Faults on purpose under the executor over machines: nodes killed and frozen, servers that start again with their data, with a
-# log that is cut, and without, connections cut, memory full, clients that die, tasks that share data under each, networks that
-# part. And the recipe of docs/cluster.md for TLS and rights.
+# log that is cut, and without, connections cut, memory full, clients that die, tasks that share data under each, foreign data
+# in a queue, networks that part. And the recipe of docs/cluster.md for TLS and rights.
 #
 # ci/long/cluster.sh [rounds] [filter]
 #
@@ -30,6 +30,18 @@ tests=$(built test --no-run --package concurrent-futures-redis --lib --features 
 filter="${2:-}"
 [ -n "$tests" ] || { echo "the tests can't be built" >&2; exit 1; }
 "$tests" --ignored --skip _main --skip partitions --test-threads 1 "faults::$filter"
+# Foreign data in a queue: forged, played again, of another queue or build, or no entry at all.
+if [ -z "$filter" ]; then
+    for round in $(seq "$CLUSTER_ROUNDS"); do
+        log=$target_dir/foreign.log
+        "$tests" --quiet node::tests::hostile builds >"$log" 2>&1 || {
+            cat "$log"
+            echo "round $round of foreign data failed" >&2
+            exit 1
+        }
+    done
+    echo "foreign data: $CLUSTER_ROUNDS rounds of $(sed -n 's/^test result: ok. \([0-9]*\) passed.*/\1/p' "$log") tests, all green"
+fi
 command -v openssl >/dev/null || skip "cluster: no openssl, so the recipe for TLS was not run"
 if command -v openssl >/dev/null && [ -z "$filter" ]; then
     "$tests" --ignored --exact recipes::tls_and_rights_as_the_docs_say
