@@ -158,4 +158,7 @@ mod guide {
     #[cfg(feature = "process")]
     #[doc = include_str!("../docs/processes.md")]
     struct Processes;
+    #[cfg(feature = "process")]
+    #[doc = include_str!("../docs/recipes.md")]
+    struct Recipes;
 }

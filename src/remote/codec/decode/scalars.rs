@@ -5,6 +5,7 @@ use crate::remote::codec::arrived::{Looked, ReadApart};
 use crate::remote::codec::wire::{MAX_DEPTH, is_bulk, tag, width};
 use serde_core::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_core::forward_to_deserialize_any;
+use std::vec;
 
 impl<'de> Decoder<'de> {
     /// `count` scalars of one kind, which fit into what is left.
@@ -34,7 +35,13 @@ impl<'de> Decoder<'de> {
         match self.apart.and_then(look) {
             Some((Looked::Here(bytes), _)) => self.here(kind, bytes, visitor),
             Some((Looked::InParts, apart)) => {
-                self.scalars(kind, Parts::new(apart, number as u64, count, width), visitor)
+                let number = number as u64;
+                match width {
+                    1 => self.scalars(kind, Parts::<1>::new(apart, number, count), visitor),
+                    2 => self.scalars(kind, Parts::<2>::new(apart, number, count), visitor),
+                    4 => self.scalars(kind, Parts::<4>::new(apart, number, count), visitor),
+                    _ => self.scalars(kind, Parts::<8>::new(apart, number, count), visitor),
+                }
             }
             None => Err(self.fail("a run that lies apart is not there")),
         }
@@ -110,67 +117,57 @@ fn widen<const W: usize>(scalar: &[u8; W]) -> u64 {
 }
 
 /// Those that lie apart, copied part by part.
-struct Parts<'de> {
+///
+/// No function but those inlined gets the address of this: what its visitor stores could else be a part of it, and for
+/// each scalar it would be read from memory anew.
+struct Parts<'de, const W: usize> {
     apart: &'de dyn ReadApart,
     /// Where those lie that were not copied yet, and how many they are.
     number: u64,
     left: usize,
-    width: usize,
-    part: Vec<u64>,
-    /// How many of the part were read.
-    at: usize,
+    part: vec::IntoIter<[u8; W]>,
 }
 
-impl<'de> Parts<'de> {
-    fn new(apart: &'de dyn ReadApart, number: u64, left: usize, width: usize) -> Self {
-        Parts { apart, number, left, width, part: Vec::new(), at: 0 }
-    }
-
-    /// The first of the next part. None if there is none, or it can't be read.
-    #[cold]
-    #[inline(never)]
-    fn next_part(&mut self) -> Option<u64> {
-        /// Near the processor from being copied to being read.
-        const PART: usize = 4 << 10;
-        let count = self.left.min(PART);
-        let len = count * self.width;
-        let bytes = self.apart.read(self.number, len).filter(|_| count > 0)?;
-        self.part.clear();
-        match self.width {
-            1 => self.part.extend(numbers::<1>(&bytes)),
-            2 => self.part.extend(numbers::<2>(&bytes)),
-            4 => self.part.extend(numbers::<4>(&bytes)),
-            _ => self.part.extend(numbers::<8>(&bytes)),
-        }
-        self.number += len as u64;
-        self.left -= count;
-        self.at = 1;
-        self.part.first().copied()
+impl<'de, const W: usize> Parts<'de, W> {
+    fn new(apart: &'de dyn ReadApart, number: u64, left: usize) -> Self {
+        Parts { apart, number, left, part: Vec::new().into_iter() }
     }
 }
 
-impl Iterator for Parts<'_> {
+/// The next part, of so many. None if there is none, or it can't be read.
+#[cold]
+#[inline(never)]
+fn part<const W: usize>(apart: &dyn ReadApart, number: u64, left: usize) -> Option<vec::IntoIter<[u8; W]>> {
+    /// Near the processor from being copied to being read.
+    const PART: usize = 4 << 10;
+    let count = left.min(PART);
+    let bytes = apart.read(number, count * W).filter(|_| count > 0)?;
+    Some(bytes.as_chunks::<W>().0.to_vec().into_iter())
+}
+
+impl<const W: usize> Iterator for Parts<'_, W> {
     type Item = u64;
 
     #[inline(always)]
     fn next(&mut self) -> Option<u64> {
-        match self.part.get(self.at) {
-            Some(bits) => {
-                self.at += 1;
-                Some(*bits)
-            }
-            None => self.next_part(),
+        if let Some(scalar) = self.part.next() {
+            return Some(widen(&scalar));
         }
+        let part = part::<W>(self.apart, self.number, self.left)?;
+        self.number += (part.len() * W) as u64;
+        self.left -= part.len();
+        drop(std::mem::replace(&mut self.part, part));
+        self.part.next().as_ref().map(widen)
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.part.len() - self.at + self.left;
+        let left = self.part.len() + self.left;
         (left, Some(left))
     }
 }
 
-impl ExactSizeIterator for Parts<'_> {}
+impl<const W: usize> ExactSizeIterator for Parts<'_, W> {}
 
 impl<'de, I: ExactSizeIterator<Item = u64>> SeqAccess<'de> for Scalars<'_, I> {
     type Error = Error;
@@ -217,29 +214,10 @@ impl Element<'_> {
         self.bits
     }
 
-    #[inline]
-    fn bool(self) -> Result<bool, Error> {
-        match self.read() {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Error::new("a bool is none")),
-        }
-    }
-
-    /// What it is, said as serde_json would say it.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.kind {
-            tag::BOOL => visitor.visit_bool(self.bool()?),
-            tag::I8 => signed((self.read() as i8).into(), visitor),
-            tag::I16 => signed((self.read() as i16).into(), visitor),
-            tag::I32 => signed((self.read() as i32).into(), visitor),
-            tag::I64 => signed(self.read() as i64, visitor),
-            tag::F32 => visitor.visit_f64(widened(f32::from_bits(self.read() as u32))),
-            tag::F64 => visitor.visit_f64(f64::from_bits(self.read())),
-            _ => visitor.visit_u64(self.read()),
-        }
+        let kind = self.kind;
+        say(kind, self.read(), visitor)
     }
 
     /// One level down: a type may hold itself in a newtype or an `Option` for ever.
@@ -252,6 +230,31 @@ impl Element<'_> {
             }
             None => Err(Error::new(format_args!("more than {MAX_DEPTH} values lie inside one another"))),
         }
+    }
+}
+
+#[inline]
+fn truth(bits: u64) -> Result<bool, Error> {
+    match bits {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Error::new("a bool is none")),
+    }
+}
+
+/// What a scalar is, said as serde_json would say it. It gets nothing of the run, which then lies in registers.
+#[cold]
+#[inline(never)]
+fn say<'de, V: Visitor<'de>>(kind: u8, bits: u64, visitor: V) -> Result<V::Value, Error> {
+    match kind {
+        tag::BOOL => visitor.visit_bool(truth(bits)?),
+        tag::I8 => signed((bits as i8).into(), visitor),
+        tag::I16 => signed((bits as i16).into(), visitor),
+        tag::I32 => signed((bits as i32).into(), visitor),
+        tag::I64 => signed(bits as i64, visitor),
+        tag::F32 => visitor.visit_f64(widened(f32::from_bits(bits as u32))),
+        tag::F64 => visitor.visit_f64(f64::from_bits(bits)),
+        _ => visitor.visit_u64(bits),
     }
 }
 
@@ -293,7 +296,7 @@ impl<'de> Deserializer<'de> for Element<'_> {
     #[inline(always)]
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.kind == tag::BOOL {
-            return visitor.visit_bool(self.bool()?);
+            return visitor.visit_bool(truth(self.read())?);
         }
         self.any(visitor)
     }
