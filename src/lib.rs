@@ -90,6 +90,7 @@ mod process_pool {
 #[expect(unsafe_code, reason = "code by its address, argued in the files")]
 pub mod remote;
 mod shared_data;
+mod since;
 mod stack;
 mod sync;
 mod thread_pool;
@@ -101,7 +102,7 @@ pub use error::{
 };
 pub use executor::{
     BusyWorker, Executor, ExecutorExt, InlineExecutor, Map, MapOptions, MapTimeout, MapWith, Portable,
-    Shutdown, StillBusy, Task, WhenFull,
+    RunningTask, Shutdown, StillBusy, Task, WhenFull,
 };
 #[cfg(feature = "process")]
 pub use executor::{Carrier, Registration};

@@ -8,7 +8,7 @@ use super::call::failing;
 use super::map::{Map, MapOptions, MapWith, Sizes, ToPool};
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{Cell, Entry, Source};
-use crate::future::extra::Extra;
+use crate::future::extra::{Extra, Items, OfMap};
 use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use std::sync::Arc;
@@ -38,6 +38,21 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
         let cell: Arc<dyn Source<T>> = match options {
             None => Cell::entered(work, ()),
             Some(options) => Cell::entered(work, options),
+        };
+        self.accept(cell.clone());
+        Future::from_cell(cell)
+    }
+
+    /// The same for a task of a map, which is for these items of its input.
+    fn launch_items<W, T, I>(&self, options: Option<TaskOptions>, items: I, work: W) -> Future<T>
+    where
+        W: Work<T> + 'static,
+        T: Send + 'static,
+        I: Items + 'static,
+    {
+        let cell: Arc<dyn Source<T>> = match options {
+            None => Cell::entered(work, OfMap { extra: (), items }),
+            Some(extra) => Cell::entered(work, OfMap { extra, items }),
         };
         self.accept(cell.clone());
         Future::from_cell(cell)
@@ -75,9 +90,9 @@ where
     I: IntoIterator<Item = A>,
 {
     let f = Arc::new(f);
-    Map::new(input.into_iter().map(|arg| {
+    Map::new(input.into_iter().enumerate().map(|(index, arg)| {
         let f = f.clone();
-        pool.launch(None, move || f(arg))
+        pool.launch_items(None, index, move || f(arg))
     }))
 }
 

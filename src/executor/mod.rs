@@ -16,6 +16,7 @@ pub(crate) mod map;
 #[cfg(feature = "process")]
 #[expect(unsafe_code, reason = "code by its address, argued in the file")]
 mod runner;
+mod running;
 mod shutdown;
 mod still_busy;
 mod task;
@@ -27,6 +28,8 @@ pub(crate) use call::{encode_call, encode_try_call};
 pub use carrier::{Carrier, Registration};
 pub use inline::InlineExecutor;
 pub use map::{Map, MapOptions, MapTimeout, MapWith};
+pub use running::RunningTask;
+pub(crate) use running::{Begun, By, Elsewhere, running};
 pub use shutdown::Shutdown;
 pub use still_busy::{BusyWorker, StillBusy};
 pub use task::{Portable, Task};
@@ -36,7 +39,7 @@ use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};
 use crate::future::meter::Meter;
 use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
-use call::{MapCall, TryMapCall};
+use call::{Call, MapCall, TryCall, TryMapCall};
 use map::{Chunk, ChunkResults, Items, Pace, Sizes};
 use std::sync::Arc;
 
@@ -201,7 +204,7 @@ pub trait ExecutorExt: Executor {
         R: Portable,
         I: IntoIterator<Item = A>,
     {
-        Map::new(input.into_iter().map(|arg| self.submit(f, arg)))
+        eager(self, input, move |arg| Call { f, arg })
     }
 
     /// [`map`](ExecutorExt::map) of a function that may fail: each item has its own error.
@@ -212,7 +215,7 @@ pub trait ExecutorExt: Executor {
         E: TaskFailure,
         I: IntoIterator<Item = A>,
     {
-        Map::new(input.into_iter().map(|arg| self.try_submit(f, arg)))
+        eager(self, input, move |arg| TryCall { f, arg })
     }
 
     /// A map that takes its input as results are taken: bounded, in chunks, in either order, as `options` say.
@@ -252,6 +255,20 @@ pub(crate) fn refuse_unsupported(options: &TaskOptions) -> Option<TaskError> {
     })
 }
 
+fn eager<E, A, R, I, W>(executor: &E, input: I, work: impl Fn(A) -> W) -> Map<R>
+where
+    E: Executor + ?Sized,
+    R: Send + 'static,
+    I: IntoIterator<Item = A>,
+    W: Work<R> + 'static,
+{
+    Map::new(input.into_iter().enumerate().map(|(index, arg)| {
+        let (task, future) = Task::of_map(work(arg), index);
+        executor.execute(task);
+        future
+    }))
+}
+
 fn lazy<'e, E, A, R, I, W>(
     executor: &'e E,
     options: MapOptions,
@@ -269,9 +286,9 @@ where
     let tasks = options.tasks.clone();
     let mut sizes = Sizes::new(&options, workers, false);
     let pace = sizes.measure();
-    let submit = move |items: Items<A>, meter: Option<Meter>| {
+    let submit = move |items: Items<A>, start: usize, meter: Option<Meter>| {
         let len = items.len();
-        let (mut task, future) = Task::from_work(work(items, pace.clone()));
+        let (mut task, future) = Task::of_map(work(items, pace.clone()), start..start + len);
         if tasks.is_some() || meter.is_some() {
             task = task.with_options(tasks.clone().unwrap_or_default().metered(meter));
         }

@@ -11,7 +11,7 @@ use crate::error::{TaskError, TaskFailure};
 #[cfg(feature = "process")]
 use crate::future::cell::Kept;
 use crate::future::cell::{self, Cell, Entry, Source};
-use crate::future::extra::LateOptions;
+use crate::future::extra::{Items, LateOptions, OfMap};
 use crate::future::publish::{fail_claimed, own, run_here};
 use crate::future::state::Phase;
 use crate::future::work::Work;
@@ -102,6 +102,17 @@ impl Task {
         T: Send + 'static,
     {
         let cell: Arc<dyn Source<T>> = Cell::queued(work, LateOptions::default());
+        (Task::from_entry(cell.clone()), Future::from_cell(cell))
+    }
+
+    /// A task of a map, which is for these items of its input.
+    pub(super) fn of_map<W, T, I>(work: W, items: I) -> (Task, Future<T>)
+    where
+        W: Work<T> + 'static,
+        T: Send + 'static,
+        I: Items + 'static,
+    {
+        let cell: Arc<dyn Source<T>> = Cell::queued(work, OfMap { extra: LateOptions::default(), items });
         (Task::from_entry(cell.clone()), Future::from_cell(cell))
     }
 

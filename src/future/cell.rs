@@ -32,6 +32,7 @@ use crate::remote::codec::{Arrived, Counted, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
 use crate::sync::Mutex;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -95,6 +96,12 @@ pub(crate) trait AnyCell: Send + Sync {
     fn complete(&self, outcome: Arrived<'_>) -> Phase;
 
     fn extra(&self) -> &dyn Extra;
+
+    /// What whoever looks at the pool is told of the task: its label, and which items of a map it is for. None for most.
+    fn about(&self) -> (Option<Arc<str>>, Range<usize>);
+
+    /// Whether any of that is there.
+    fn has_about(&self) -> bool;
 
     /// Changes the watchers, with the cell's lock held: nothing of the user's may run or be dropped in `change`.
     fn with_watchers(&self, change: &mut dyn FnMut(&mut Watchers));
@@ -290,6 +297,15 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
 
     fn extra(&self) -> &dyn Extra {
         &self.extra
+    }
+
+    fn about(&self) -> (Option<Arc<str>>, Range<usize>) {
+        let label = self.extra.options().and_then(|options| options.get_label().cloned());
+        (label, self.extra.items())
+    }
+
+    fn has_about(&self) -> bool {
+        self.extra.options().is_some() || !self.extra.items().is_empty()
     }
 
     fn with_watchers(&self, change: &mut dyn FnMut(&mut Watchers)) {

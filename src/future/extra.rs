@@ -1,6 +1,7 @@
 //! [`Extra`]: what comes with some tasks beside their work.
 
 use super::options::TaskOptions;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Options, a scope's counter. Most tasks have none, and no room for it.
@@ -11,6 +12,11 @@ pub(crate) trait Extra: Send + Sync {
 
     /// Sets the options, where they can come late.
     fn set_options(&self, _: TaskOptions) {}
+
+    /// Which items of a map's input the task is for; empty if it is of no map.
+    fn items(&self) -> Range<usize> {
+        0..0
+    }
 
     /// Nothing of the task is left but a result that is held.
     fn settled(&self) {}
@@ -36,5 +42,46 @@ impl Extra for LateOptions {
     fn set_options(&self, options: TaskOptions) {
         // A second call changes nothing, as Task::with_options says.
         let _ = self.0.set(Box::new(options));
+    }
+}
+
+/// The task of a map, beside what else comes with it.
+pub(crate) struct OfMap<X, I> {
+    pub(crate) extra: X,
+    pub(crate) items: I,
+}
+
+/// Which items of a map's input a task is for: one, by its place, or several.
+pub(crate) trait Items: Send + Sync {
+    fn range(&self) -> Range<usize>;
+}
+
+impl Items for usize {
+    fn range(&self) -> Range<usize> {
+        *self..*self + 1
+    }
+}
+
+impl Items for Range<usize> {
+    fn range(&self) -> Range<usize> {
+        self.clone()
+    }
+}
+
+impl<X: Extra, I: Items> Extra for OfMap<X, I> {
+    fn options(&self) -> Option<&TaskOptions> {
+        self.extra.options()
+    }
+
+    fn set_options(&self, options: TaskOptions) {
+        self.extra.set_options(options);
+    }
+
+    fn items(&self) -> Range<usize> {
+        self.items.range()
+    }
+
+    fn settled(&self) {
+        self.extra.settled();
     }
 }

@@ -44,7 +44,7 @@ pub use worker::main::{is_worker, works_for};
 
 use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
-use crate::executor::{Executor, Shutdown, StillBusy, Task};
+use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task};
 use parent::pool::Pool;
 use std::fmt;
 use std::io;
@@ -122,7 +122,8 @@ impl ProcessPoolExecutor {
         self.pool.config.max_workers
     }
 
-    /// The pool in numbers, and each of its workers.
+    /// The pool in numbers, and each of its workers. Which tasks run, and since when:
+    /// [`running`](ProcessPoolExecutor::running).
     ///
     /// # Examples
     ///
@@ -137,6 +138,43 @@ impl ProcessPoolExecutor {
     /// ```
     pub fn stats(&self) -> ProcessPoolStats {
         self.pool.stats()
+    }
+
+    /// What the pool runs at this moment, and in which worker: every task that has begun and whose result has not arrived.
+    /// What was only sent to a worker is not among it. For a look at a program that seems to hang, and for a display of who
+    /// is at what.
+    ///
+    /// It never waits for a task. While tasks move, one that it lists may have ended, and one that began meanwhile may be
+    /// missing.
+    ///
+    /// **Since when.** From the first call of this method on, for as long as the pool lives, workers note when a task begins:
+    /// `since` is that moment, by the worker's own clock. What began before has the moment of the first call that saw it, and
+    /// `at_least`. A program that wants all of them true calls `running` once, after `build`.
+    ///
+    /// Differs from Python: there is nothing like it there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{TaskOptions, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let pool = ProcessPoolExecutor::builder().max_workers(1).name_prefix("scan").build()?;
+    /// assert!(pool.running().is_empty());
+    /// let options = TaskOptions::new().label("scan.png");
+    /// let future = pool.submit_with(options, |ms| std::thread::sleep(Duration::from_millis(ms)), 60_000);
+    /// let running = loop {
+    ///     if let Some(task) = pool.running().pop() {
+    ///         break task;
+    ///     }
+    /// };
+    /// assert_eq!((running.task, &*running.worker, running.at_least), (future.id(), "scan_0", false));
+    /// println!("{running}"); // scan_0 runs task `scan.png` for 0.0 s
+    /// assert!(future.kill());
+    /// # Ok::<(), concurrent_futures::BuildError>(())
+    /// ```
+    pub fn running(&self) -> Vec<RunningTask> {
+        self.pool.running()
     }
 
     /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs

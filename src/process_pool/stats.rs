@@ -2,11 +2,12 @@
 
 use super::parent::lane::{Lane, Status};
 use super::parent::pool::Pool;
-use crate::executor::BusyWorker;
+use crate::executor::{Begun, BusyWorker, By, RunningTask, running};
 use crate::sync::plain::Ordering;
 use std::time::Duration;
 
-/// A pool at one moment, by [`ProcessPoolExecutor::stats`](crate::ProcessPoolExecutor::stats).
+/// A pool at one moment, by [`ProcessPoolExecutor::stats`](crate::ProcessPoolExecutor::stats). Which tasks those are that
+/// run, and since when, [`running`](crate::ProcessPoolExecutor::running) says.
 ///
 /// Every task that the pool took is in exactly one of `queued`, `dispatched`, `running`, `finished`, `failed`,
 /// `cancelled`. While tasks move, parts may be read a moment apart; when nothing moves they are exact.
@@ -95,6 +96,28 @@ impl Pool {
             deaths: dispatcher.totals().deaths,
             workers: seen.map(|(at, lane)| self.worker_stats(at, lane)).collect(),
         }
+    }
+
+    pub(super) fn running(&self) -> Vec<RunningTask> {
+        if self.is_fork() {
+            return Vec::new();
+        }
+        self.beginnings.watch();
+        let mut all = self.elsewhere.running();
+        let mut dispatcher = self.dispatcher.lock();
+        dispatcher.note_beginnings();
+        for (at, lane) in dispatcher.lanes().iter().enumerate() {
+            let Some(segment) = lane.segment() else { continue };
+            for (position, task) in lane.running_at() {
+                let since = segment.task_clock.begun(position.batch, position.index);
+                let since = since.map(|reading| self.clock.moment(reading));
+                let by =
+                    By { worker: self.config.launch.worker_name(at).into(), pid: lane.pid(), blocked: false };
+                all.push((Begun::of(&**task.entry, since), by));
+            }
+        }
+        drop(dispatcher);
+        running(all, &self.beginnings)
     }
 
     fn worker_stats(&self, at: usize, lane: &Lane) -> WorkerStats {

@@ -26,7 +26,9 @@ pub use waiting::blocking;
 use crate::clock::deadline_after;
 use crate::error::TaskFailure;
 use crate::executor::local::{Launch, local_verbs};
-use crate::executor::{Executor, Map, MapOptions, MapWith, Shutdown, StillBusy, Task, refuse_unsupported};
+use crate::executor::{
+    Executor, Map, MapOptions, MapWith, RunningTask, Shutdown, StillBusy, Task, refuse_unsupported,
+};
 use crate::future::cell::Entry;
 use crate::future::publish::refuse;
 use crate::future::waiting::is_thread_of;
@@ -109,7 +111,7 @@ impl ThreadPoolExecutor {
         self.queue.config.max_workers
     }
 
-    /// The pool in numbers, at this moment.
+    /// The pool in numbers, at this moment. Which tasks run, and since when: [`running`](ThreadPoolExecutor::running).
     ///
     /// # Examples
     ///
@@ -124,6 +126,43 @@ impl ThreadPoolExecutor {
     /// ```
     pub fn stats(&self) -> ThreadPoolStats {
         self.queue.stats()
+    }
+
+    /// What the pool runs at this moment: every task that has begun and is not over, by workers, and of one worker the
+    /// outermost first where tasks are nested (a worker that waits for a task may run it in place). For a look at a
+    /// program that seems to hang, and for a display of who is at what.
+    ///
+    /// It never waits for a task. While tasks move, its parts may be read a moment apart: a task that it lists may have
+    /// ended, one that began meanwhile may be missing.
+    ///
+    /// **Since when.** To note when a task begins would cost each task a tenth of its way through the pool. So it is noted
+    /// from the first call of this method on, which stays so for as long as the pool lives: those tasks have their true
+    /// beginning. What began before has the moment of the first call that saw it, and `at_least`. A program that wants all of
+    /// them true calls `running` once, after `build`.
+    ///
+    /// Differs from Python: there is nothing like it there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{TaskOptions, prelude::*};
+    /// use std::sync::{Arc, Barrier};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().max_workers(1).name_prefix("fetch").build()?;
+    /// let meeting = Arc::new(Barrier::new(2));
+    /// let worker_s = meeting.clone();
+    /// let wait_twice = move |()| (0..2).for_each(|_| drop(worker_s.wait()));
+    /// let future = pool.submit_with(TaskOptions::new().label("2017-03-23"), wait_twice, ());
+    /// meeting.wait();
+    /// let running = pool.running();
+    /// assert_eq!(running[0].task, future.id());
+    /// assert!(running[0].to_string().starts_with("fetch_0 runs task `2017-03-23` for at least 0.0 s"));
+    /// meeting.wait();
+    /// future.result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn running(&self) -> Vec<RunningTask> {
+        self.queue.running()
     }
 
     /// Shuts the pool down and returns at once: later submits are rejected. Queued tasks still run

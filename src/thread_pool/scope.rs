@@ -21,7 +21,7 @@ use crate::executor::local::{cell_of, fallible};
 use crate::future::Future;
 use crate::future::cancel::cancel;
 use crate::future::cell::{Entry, Source};
-use crate::future::extra::Extra;
+use crate::future::extra::{Extra, OfMap};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, RingWhen};
 use crate::future::waiting::{self, Wait, Watched};
@@ -68,6 +68,23 @@ impl Extra for Arc<Tally> {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.hub.ring();
         }
+    }
+}
+
+/// What comes with a task of a scope. Nothing else does: a task that were not counted could outlive what it borrows.
+trait Counted: Extra {
+    fn tally(&self) -> &Tally;
+}
+
+impl Counted for Arc<Tally> {
+    fn tally(&self) -> &Tally {
+        self
+    }
+}
+
+impl Counted for OfMap<Arc<Tally>, usize> {
+    fn tally(&self) -> &Tally {
+        &self.extra
     }
 }
 
@@ -212,9 +229,9 @@ impl<'scope> Scope<'scope, '_> {
         I: IntoIterator<Item = A>,
     {
         let f = Arc::new(f);
-        Map::new(input.into_iter().map(|item| {
+        Map::new(input.into_iter().enumerate().map(|(index, item)| {
             let f = f.clone();
-            self.launch(move || f(item))
+            self.launch_with(OfMap { extra: self.tally.clone(), items: index }, move || f(item))
         }))
     }
 
@@ -223,8 +240,17 @@ impl<'scope> Scope<'scope, '_> {
         W: Work<R> + 'scope,
         R: Send + 'scope,
     {
-        self.tally.open.fetch_add(1, Ordering::Relaxed);
-        let cell: Arc<dyn Source<R> + 'scope> = cell_of(work, self.tally.clone());
+        self.launch_with(self.tally.clone(), work)
+    }
+
+    /// `counted` has the scope's tally.
+    fn launch_with<W, R>(&'scope self, counted: impl Counted + 'scope, work: W) -> Future<R>
+    where
+        W: Work<R> + 'scope,
+        R: Send + 'scope,
+    {
+        counted.tally().open.fetch_add(1, Ordering::Relaxed);
+        let cell: Arc<dyn Source<R> + 'scope> = cell_of(work, counted);
         // SAFETY: only the trait object's lifetime bound changes, so layout and vtable are the same. What the cell
         // borrows is not used after 'scope: `scope` does not return before every cell has counted itself off, and a
         // cell that has holds nothing but, perhaps, an `R` that a `Future<R>` owns, whose own type is bounded by 'scope

@@ -1,12 +1,16 @@
-//! Numbers about a pool: [`ThreadPoolStats`], and how they are counted without anybody sharing a cache line.
+//! Numbers about a pool: [`ThreadPoolStats`], and how they are counted without anybody sharing a cache line. What it runs.
 
-use crate::executor::BusyWorker;
+use crate::executor::{Begun, BusyWorker, By, Elsewhere, RunningTask, running};
+use crate::future::cell::AnyCell;
 use crate::future::state::Phase;
 use crate::id::FutureId;
+use crate::since::Beginnings;
 use crate::sync::plain::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// A pool at one moment, by [`ThreadPoolExecutor::stats`](crate::ThreadPoolExecutor::stats).
+/// A pool at one moment, by [`ThreadPoolExecutor::stats`](crate::ThreadPoolExecutor::stats). Which tasks those are that run,
+/// and since when, [`running`](crate::ThreadPoolExecutor::running) says.
 ///
 /// The parts add up: every task that the pool took is in exactly one of `queued`, `running`, `blocked`, `finished`,
 /// `failed`, `cancelled`, so their sum, [`submitted`](ThreadPoolStats::submitted), is the number of tasks it took. (Rejected ones
@@ -52,19 +56,49 @@ pub(super) struct Slot {
     begun: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
-    /// The id of the innermost task; 0 for none.
+    /// The id of the innermost task; 0 for none. Written after what is said of that task below, and cleared before it, so
+    /// that whoever finds the same id before and after reading that has read what belongs to it.
     task: AtomicU64,
+    /// When it began, if that was noted.
+    since: AtomicU64,
+    /// Which items of a map it is for.
+    items: (AtomicUsize, AtomicUsize),
     /// In how many waits the thread is that it counts as blocked for, one within the other or side by side.
     holds: AtomicUsize,
     /// It has not looked at the queue yet.
     starting: AtomicBool,
-    label: Mutex<Option<Arc<str>>>,
+    rare: Mutex<Rare>,
 }
 
-/// What a worker was at before a nested task.
-pub(super) struct Outer {
-    task: u64,
+/// What few tasks have: without it there is no lock to take.
+#[derive(Default)]
+struct Rare {
+    /// The innermost task's.
     label: Option<Arc<str>>,
+    /// Those that it is nested in, the outermost first.
+    outer: Vec<Nest>,
+}
+
+/// A task that another is nested in, or the innermost one.
+#[derive(Clone)]
+struct Nest {
+    task: FutureId,
+    label: Option<Arc<str>>,
+    items: Range<usize>,
+    /// As [`Beginnings::note`] gave it.
+    since: u64,
+}
+
+/// How a task began on a worker: what its end has to undo.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Began {
+    /// Nothing is known of it but its id.
+    Plain,
+    /// It is of a map.
+    OfMap,
+    Labelled,
+    /// It runs in another.
+    Nested,
 }
 
 impl Slot {
@@ -77,33 +111,109 @@ impl Slot {
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             task: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+            items: (AtomicUsize::new(0), AtomicUsize::new(0)),
             holds: AtomicUsize::new(0),
             starting: AtomicBool::new(true),
-            label: Mutex::new(None),
+            rare: Mutex::default(),
         })
     }
 
-    pub(super) fn begin(&self, task: FutureId, label: Option<Arc<str>>) -> Outer {
+    pub(super) fn begin(&self, task: &dyn AnyCell, since: u64) -> Began {
         self.begun.store(self.begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let outer = self.task.load(Ordering::Relaxed);
-        self.task.store(task.get(), Ordering::Relaxed);
-        // Labels are rare: without one before or now there is no lock to take.
-        let label = if label.is_some() || outer != 0 {
-            std::mem::replace(&mut *self.label.lock(), label)
-        } else {
-            None
-        };
-        Outer { task: outer, label }
+        let id = task.header().id.get();
+        if let Some(outer) = FutureId::from_raw(self.task.load(Ordering::Relaxed)) {
+            let (label, items) = if task.has_about() { task.about() } else { (None, 0..0) };
+            let mut rare = self.rare.lock();
+            let label = std::mem::replace(&mut rare.label, label);
+            rare.outer.push(Nest {
+                task: outer,
+                label,
+                items: self.items(),
+                since: self.since.load(Ordering::Relaxed),
+            });
+            self.set_items(items);
+            self.set_task(id, since);
+            return Began::Nested;
+        }
+        if !task.has_about() {
+            self.set_task(id, since);
+            return Began::Plain;
+        }
+        let (label, items) = task.about();
+        let began = if label.is_some() { Began::Labelled } else { Began::OfMap };
+        if began == Began::Labelled {
+            self.rare.lock().label = label;
+        }
+        self.set_items(items);
+        self.set_task(id, since);
+        began
     }
 
-    pub(super) fn end(&self, outer: Outer, labelled: bool, phase: Phase) {
+    pub(super) fn end(&self, began: Began, phase: Phase) {
         let counter = if phase == Phase::Finished { &self.finished } else { &self.failed };
         // ORDERING: Release pairs with the Acquire in `Counters::stats`: a thread that sees this end sees its beginning.
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
-        self.task.store(outer.task, Ordering::Relaxed);
-        if labelled || outer.task != 0 {
-            *self.label.lock() = outer.label;
+        match began {
+            Began::Plain => self.task.store(0, Ordering::Relaxed),
+            Began::OfMap => self.end_told(),
+            Began::Labelled => {
+                self.end_told();
+                self.rare.lock().label = None;
+            }
+            Began::Nested => {
+                let mut rare = self.rare.lock();
+                let Some(Nest { task, label, items, since }) = rare.outer.pop() else { return };
+                rare.label = label;
+                self.set_items(items);
+                self.set_task(task.get(), since);
+            }
         }
+    }
+
+    fn end_told(&self) {
+        self.task.store(0, Ordering::Relaxed);
+        self.set_items(0..0);
+    }
+
+    fn items(&self) -> Range<usize> {
+        self.items.0.load(Ordering::Relaxed)..self.items.1.load(Ordering::Relaxed)
+    }
+
+    fn set_items(&self, items: Range<usize>) {
+        let (start, end) = (&self.items.0, &self.items.1);
+        // ORDERING: Release pairs with the Acquire in `look`: whoever reads them finds the task before them gone.
+        start.store(items.start, Ordering::Release);
+        // ORDERING: as above.
+        end.store(items.end, Ordering::Release);
+    }
+
+    fn set_task(&self, task: u64, since: u64) {
+        // ORDERING: Release pairs with the Acquire in `look`: whoever reads it finds the task before it gone.
+        self.since.store(since, Ordering::Release);
+        // ORDERING: Release pairs with the Acquire in `look`: whoever finds the task reads what was stored before.
+        self.task.store(task, Ordering::Release);
+    }
+
+    /// What the worker runs, the innermost task last. For any thread.
+    fn look(&self) -> Vec<Nest> {
+        /// A worker that begins tasks faster than this thread reads four words has none to be asked about.
+        const TRIES: usize = 100;
+        let rare = self.rare.lock();
+        for _ in 0..TRIES {
+            let (start, end) = (&self.items.0, &self.items.1);
+            // ORDERING: Acquire pairs with the Release stores in `set_task`.
+            let (task, since) = (self.task.load(Ordering::Acquire), self.since.load(Ordering::Acquire));
+            // ORDERING: Acquire pairs with the Release stores in `set_items`.
+            let items = start.load(Ordering::Acquire)..end.load(Ordering::Acquire);
+            if self.task.load(Ordering::Relaxed) != task {
+                continue;
+            }
+            let innermost =
+                FutureId::from_raw(task).map(|task| Nest { task, label: rare.label.clone(), items, since });
+            return rare.outer.iter().cloned().chain(innermost).collect();
+        }
+        rare.outer.clone()
     }
 
     pub(super) fn holds(&self) -> usize {
@@ -125,8 +235,8 @@ impl Slot {
     }
 
     pub(super) fn busy(&self) -> Option<BusyWorker> {
-        let task = FutureId::from_raw(self.task.load(Ordering::Relaxed))?;
-        Some(BusyWorker { name: self.name.clone(), task, label: self.label.lock().clone() })
+        let Nest { task, label, .. } = self.look().pop()?;
+        Some(BusyWorker { name: self.name.clone(), task, label })
     }
 }
 
@@ -137,18 +247,34 @@ pub(super) struct Counters {
     failed: AtomicU64,
     cancelled: AtomicU64,
     /// Tasks that a submitter runs (`CallerRuns`).
-    elsewhere: AtomicUsize,
+    pub(super) elsewhere: Elsewhere,
 }
 
 impl Counters {
-    pub(super) fn begin_elsewhere(&self) {
-        self.elsewhere.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn end_elsewhere(&self, phase: Phase) {
+    pub(super) fn end_elsewhere(&self, task: &dyn AnyCell, phase: Phase) {
         let counter = if phase == Phase::Finished { &self.finished } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.elsewhere.fetch_sub(1, Ordering::Relaxed);
+        self.elsewhere.end(task);
+    }
+
+    /// Everything that runs.
+    pub(super) fn running(&self, slots: &[Arc<Slot>], beginnings: &Beginnings) -> Vec<RunningTask> {
+        beginnings.watch();
+        let mut all = Vec::new();
+        for slot in slots {
+            let begun = slot.look();
+            let innermost = begun.len().saturating_sub(1);
+            let by = |depth| By {
+                worker: slot.name.clone(),
+                pid: None,
+                blocked: depth < innermost || slot.holds() > 0,
+            };
+            all.extend(begun.into_iter().enumerate().map(|(depth, Nest { task, label, items, since })| {
+                (Begun { task, label, items, since: beginnings.moment(since) }, by(depth))
+            }));
+        }
+        all.extend(self.elsewhere.running());
+        running(all, beginnings)
     }
 
     pub(super) fn add_failed(&self, n: usize) {
@@ -171,7 +297,7 @@ impl Counters {
         workers: usize,
         slots: impl Iterator<Item = &'a Arc<Slot>>,
     ) -> ThreadPoolStats {
-        let elsewhere = self.elsewhere.load(Ordering::Relaxed);
+        let elsewhere = self.elsewhere.len();
         let mut stats = ThreadPoolStats {
             queued,
             workers,

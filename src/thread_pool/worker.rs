@@ -162,9 +162,7 @@ impl Worker {
     /// User code: the task itself and, if its future is gone already, the drop of its result.
     fn execute(&self, entry: &dyn AnyCell) -> Ran {
         let header = entry.header();
-        let label = entry.label();
-        let labelled = label.is_some();
-        let outer = self.slot.begin(header.id, label);
+        let began = self.slot.begin(entry, self.queue.beginnings.note());
         let phase = entry.execute();
         // A failure that a callback is still to see is dropped after it.
         let word = header.word.load();
@@ -172,7 +170,7 @@ impl Worker {
         if is_discarded {
             entry.discard();
         }
-        self.slot.end(outer, labelled, phase);
+        self.slot.end(began, phase);
         Ran { phase, is_discarded }
     }
 }

@@ -31,9 +31,12 @@ mod processes_life;
 #[cfg(feature = "process")]
 mod processes_options;
 #[cfg(feature = "process")]
+mod processes_running;
+#[cfg(feature = "process")]
 mod processes_support;
 #[cfg(feature = "process")]
 mod processes_tasks;
+mod running;
 mod scope;
 mod shared;
 #[cfg(feature = "process")]

@@ -18,16 +18,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("remote", &["sync", "id", "contain", "logging", "blob", "error"]),
     ("future", &["sync", "clock", "id", "contain", "logging", "stack", "error", "remote"]),
     ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
-    ("executor", &["sync", "clock", "id", "contain", "logging", "blob", "error", "remote", "future", "wait"]),
+    ("since", &["sync", "clock", "id"]),
+    (
+        "executor",
+        &["sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future", "wait"],
+    ),
     (
         "thread_pool",
-        &["sync", "clock", "id", "contain", "logging", "stack", "error", "future", "wait", "executor"],
+        &[
+            "sync", "clock", "id", "contain", "logging", "since", "stack", "error", "future", "wait",
+            "executor",
+        ],
     ),
     (
         "process_pool",
         &[
-            "sync", "clock", "id", "contain", "logging", "blob", "error", "remote", "future", "wait",
-            "executor",
+            "sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future",
+            "wait", "executor",
         ],
     ),
     ("shared_data", &["sync", "blob", "error", "remote", "executor", "process_pool"]),

@@ -14,6 +14,7 @@ use super::pace::Pace;
 use crate::error::TaskError;
 use crate::future::Future;
 use crate::future::cell::{Cell, Entry, Source};
+use crate::future::extra::OfMap;
 use crate::sync::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +22,11 @@ use std::vec;
 
 /// What the worker that runs the items shares with the thread that waits for them. One lock an item: uncontended it costs half of
 /// a short call, and nothing less lets an item be taken away at any moment.
-pub(crate) struct Batch<A, R>(Mutex<Parts<A, R>>);
+pub(crate) struct Batch<A, R> {
+    parts: Mutex<Parts<A, R>>,
+    /// The place in the input of what lies behind the last item.
+    end: usize,
+}
 
 struct Parts<A, R> {
     left: vec::IntoIter<A>,
@@ -29,9 +34,10 @@ struct Parts<A, R> {
 }
 
 impl<A, R> Batch<A, R> {
-    pub(crate) fn new(items: Vec<A>) -> Self {
-        let done = Vec::with_capacity(items.len());
-        Batch(Mutex::new(Parts { left: items.into_iter(), done }))
+    /// `first` is the place of the first item in the input.
+    pub(crate) fn new(items: Vec<A>, first: usize) -> Self {
+        let (done, end) = (Vec::with_capacity(items.len()), first + items.len());
+        Batch { parts: Mutex::new(Parts { left: items.into_iter(), done }), end }
     }
 
     /// Runs what is left, item by item; gives the results that nobody has taken.
@@ -40,7 +46,7 @@ impl<A, R> Batch<A, R> {
         let (mut result, mut count) = (None, 0_usize);
         let done = loop {
             let item = {
-                let mut parts = self.0.lock();
+                let mut parts = self.parts.lock();
                 parts.done.extend(result.take());
                 match parts.left.next() {
                     Some(item) => item,
@@ -54,14 +60,16 @@ impl<A, R> Batch<A, R> {
         done
     }
 
-    /// Takes away what has not begun.
-    pub(crate) fn part(&self) -> Vec<A> {
-        std::mem::take(&mut self.0.lock().left).collect()
+    /// Takes away what has not begun, with the place of the first in the input.
+    pub(crate) fn part(&self) -> (Vec<A>, usize) {
+        let left: Vec<A> = std::mem::take(&mut self.parts.lock().left).collect();
+        let start = self.end - left.len();
+        (left, start)
     }
 
     /// Takes the results that are there.
     pub(crate) fn take_done(&self) -> Results<R> {
-        std::mem::take(&mut self.0.lock().done)
+        std::mem::take(&mut self.parts.lock().done)
     }
 }
 
@@ -71,23 +79,28 @@ pub(crate) struct BatchTask<A, R>(pub(crate) Arc<Batch<A, R>>);
 
 impl<A, R> Drop for BatchTask<A, R> {
     fn drop(&mut self) {
-        drop(self.0.part());
+        drop(self.0.part().0);
     }
 }
 
 /// A task that these items share; nobody knows of it yet.
-pub(super) fn shared<A, R, F>(f: &Arc<F>, pace: &Arc<Pace>, items: Vec<A>) -> (Chunk<A, R>, Entry)
+pub(super) fn shared<A, R, F>(
+    f: &Arc<F>,
+    pace: &Arc<Pace>,
+    items: Vec<A>,
+    first: usize,
+) -> (Chunk<A, R>, Entry)
 where
     A: Send + 'static,
     R: Send + 'static,
     F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
 {
     let (f, pace, len) = (f.clone(), pace.clone(), items.len());
-    let batch = Arc::new(Batch::new(items));
+    let batch = Arc::new(Batch::new(items, first));
     let task = BatchTask(batch.clone());
     let cell: Arc<dyn Source<ChunkResults<R>>> = Cell::entered(
         move || Ok(ChunkResults { results: Rest::many(task.0.run(&*f, &pace)), time: None }),
-        (),
+        OfMap { extra: (), items: first..first + len },
     );
     (Chunk { future: Future::from_cell(cell.clone()), len, weight: 0, batch: Some(batch) }, cell)
 }
@@ -98,11 +111,11 @@ mod tests {
 
     #[test]
     fn what_was_taken_away_is_not_run() {
-        let (batch, pace) = (Batch::new(vec![1, 2, 3, 4]), Pace::new());
+        let (batch, pace) = (Batch::new(vec![1, 2, 3, 4], 10), Pace::new());
         let results = batch.run(
             |item| {
                 if item == 2 {
-                    assert_eq!(batch.part(), [3, 4]);
+                    assert_eq!(batch.part(), (vec![3, 4], 12));
                     assert_eq!(batch.take_done().into_iter().map(Result::unwrap).collect::<Vec<_>>(), [10]);
                 }
                 Ok(item * 10)
@@ -110,6 +123,6 @@ mod tests {
             &pace,
         );
         assert_eq!(results.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [20]);
-        assert!(batch.part().is_empty() && batch.take_done().is_empty());
+        assert!(batch.part().0.is_empty() && batch.take_done().is_empty());
     }
 }

@@ -180,7 +180,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             self.in_air += items.len();
             self.weight_in_air = self.weight_in_air.saturating_add(weight);
             let meter = self.bytes.as_ref().map(|(_, total)| Meter::new(total));
-            let mut chunk = self.submit.submit(items, meter);
+            let mut chunk = self.submit.submit(items, span.start, meter);
             chunk.weight = weight;
             match &mut self.pending {
                 Pending::Ordered(chunks) => chunks.0.push_back(chunk),

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// One per map.
 pub(crate) trait Submit<A, R>: Send {
-    /// Hands items to the executor, as one task.
-    fn submit(&mut self, items: Items<A>, meter: Option<Meter>) -> Chunk<A, R>;
+    /// Hands items to the executor, as one task. `start` is the place of the first in the input.
+    fn submit(&mut self, items: Items<A>, start: usize, meter: Option<Meter>) -> Chunk<A, R>;
 
     /// Gives each item of the batch that has not begun a task of its own. The executor has accepted them with the batch,
     /// so they run or resolve as the batch itself would.
@@ -21,9 +21,9 @@ pub(crate) trait Submit<A, R>: Send {
     }
 }
 
-impl<A, R, F: FnMut(Items<A>, Option<Meter>) -> Chunk<A, R> + Send> Submit<A, R> for F {
-    fn submit(&mut self, items: Items<A>, meter: Option<Meter>) -> Chunk<A, R> {
-        self(items, meter)
+impl<A, R, F: FnMut(Items<A>, usize, Option<Meter>) -> Chunk<A, R> + Send> Submit<A, R> for F {
+    fn submit(&mut self, items: Items<A>, start: usize, meter: Option<Meter>) -> Chunk<A, R> {
+        self(items, start, meter)
     }
 }
 
@@ -46,22 +46,25 @@ where
     F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
 {
     /// Nothing is encoded, so there is nothing to count.
-    fn submit(&mut self, items: Items<A>, _: Option<Meter>) -> Chunk<A, R> {
+    fn submit(&mut self, items: Items<A>, start: usize, _: Option<Meter>) -> Chunk<A, R> {
         if let Some(pace) = self.pace.as_ref().filter(|_| self.shares) {
-            let (chunk, entry) = shared(&self.f, pace, items.into_vec());
+            let (chunk, entry) = shared(&self.f, pace, items.into_vec(), start);
             self.pool.accept(entry);
             return chunk;
         }
         let (f, pace, len) = (self.f.clone(), self.pace.clone(), items.len());
         let run = move || Ok(run_chunk(items, &*f, pace.as_deref()));
-        Chunk { future: self.pool.launch(self.tasks.clone(), run), len, weight: 0, batch: None }
+        let future = self.pool.launch_items(self.tasks.clone(), start..start + len, run);
+        Chunk { future, len, weight: 0, batch: None }
     }
 
     fn part(&mut self, batch: &Batch<A, R>) -> Vec<Chunk<A, R>> {
         let mut chunks = Vec::new();
         let Some(pace) = &self.pace else { return chunks };
         self.pool.accept_parts(&mut || {
-            let parts = batch.part().into_iter().map(|item| shared(&self.f, pace, vec![item]));
+            let (items, start) = batch.part();
+            let parts =
+                items.into_iter().zip(start..).map(|(item, at)| shared(&self.f, pace, vec![item], at));
             let (parted, entries): (Vec<_>, Vec<_>) = parts.unzip();
             chunks.extend(parted);
             entries

@@ -324,9 +324,16 @@ impl Lane {
 
     /// What runs, or has run with its result on the way.
     pub(crate) fn running(&self) -> impl Iterator<Item = &EncodedTask> {
+        self.running_at().map(|(_, task)| task)
+    }
+
+    /// The same, with where each is.
+    pub(crate) fn running_at(&self) -> impl Iterator<Item = (Position, &EncodedTask)> {
         self.batches.iter().flat_map(|batch| {
             let begun = self.claimed(batch.number).map_or(0, |claimed| claimed.begun as usize);
-            batch.tasks.iter().take(begun).flatten()
+            batch.tasks.iter().take(begun).enumerate().filter_map(|(index, task)| {
+                Some((Position { batch: batch.number, index: index as u32 }, task.as_ref()?))
+            })
         })
     }
 

@@ -13,4 +13,5 @@ pub(crate) mod outbound;
 pub(crate) mod pool;
 mod resolve;
 pub(crate) mod results;
+pub(crate) mod shared_clock;
 pub(crate) mod task;

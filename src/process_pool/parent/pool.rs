@@ -6,10 +6,11 @@ use super::dispatch::{Dispatcher, PAUSES, Wake};
 use super::driver;
 use super::launch::LaunchConfig;
 use super::resolve::Resolved;
+use super::shared_clock::SharedClock;
 use super::task::EncodedTask;
 use crate::contain::contain;
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
-use crate::executor::WhenFull;
+use crate::executor::{Elsewhere, WhenFull};
 use crate::future::cell::Entry;
 use crate::future::home::{Home, HomeId};
 use crate::future::publish::{refuse, run_here};
@@ -17,6 +18,7 @@ use crate::future::waiting::{self, Ending, Host, Wait, set_host};
 use crate::process_pool::sys::{self, Child, ForkDetector, Signal};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::Plane;
+use crate::since::Beginnings;
 use crate::sync::plain::AtomicU64;
 use crate::sync::{Condvar, Mutex, channel, thread};
 use std::cell::Cell;
@@ -37,6 +39,10 @@ pub(crate) struct Pool {
     pub(crate) id: HomeId,
     /// Of the process that built it: a fork of it has no drivers.
     fork_detector: ForkDetector,
+    pub(crate) beginnings: Beginnings,
+    pub(crate) clock: SharedClock,
+    /// Tasks that a submitter runs (`CallerRuns`).
+    pub(crate) elsewhere: Elsewhere,
     pub(crate) finished: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(super) threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -103,6 +109,9 @@ impl Pool {
             config,
             id,
             fork_detector: ForkDetector::new(),
+            beginnings: Beginnings::new(),
+            clock: SharedClock::new(),
+            elsewhere: Elsewhere::default(),
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),
@@ -131,7 +140,11 @@ impl Pool {
             Admission::Refused(error) => return refuse(&*entry, error),
             Admission::RunHere => {
                 if entry.header().word.claim().is_some() {
-                    run_here(&*entry, |phase| self.count(phase));
+                    self.elsewhere.begin(&*entry, self.beginnings.moment(self.beginnings.note()));
+                    run_here(&*entry, |phase| {
+                        self.elsewhere.end(&*entry);
+                        self.count(phase);
+                    });
                 }
                 return;
             }

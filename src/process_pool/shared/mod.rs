@@ -7,6 +7,7 @@ pub(crate) mod claim;
 pub(crate) mod last_words;
 pub(crate) mod results;
 pub(crate) mod ring;
+pub(crate) mod task_clock;
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 use claim::Claims;
@@ -14,6 +15,7 @@ use last_words::LastWords;
 use results::ResultSlots;
 use ring::Ring;
 use std::ops::Deref;
+use task_clock::TaskClock;
 
 /// All zero is its initial state. Words that both sides use have a cache line each.
 #[repr(C)]
@@ -22,6 +24,7 @@ pub(crate) struct Layout {
     pub(crate) ring: Ring,
     pub(crate) result_slots: ResultSlots,
     pub(crate) exit_flags: ExitFlags,
+    pub(crate) task_clock: TaskClock,
     pub(crate) last_words: LastWords,
 }
 

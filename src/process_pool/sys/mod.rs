@@ -17,5 +17,5 @@ pub(super) use system::{
     SealedMemory, Segment, Signal, Socket, Standing, Thread, WritableMemory, advice, block_signals, complain,
     exit_now, first_argument, go_first_without_memory, is_address_space_bounded, is_secure_start,
     is_stdin_of_parent, limit_address_space, longest_memory, main_stack_size, nowhere, pause, program,
-    say_by_stdin, set_process_name, sleep, take_over_signals, watch,
+    say_by_stdin, set_process_name, shared_clock, sleep, take_over_signals, watch,
 };

@@ -349,6 +349,10 @@ pub(crate) fn sleep(_: Option<&Socket>, _: bool, _: Option<&Child>, _: &Event, _
 
 pub(crate) fn pause(_: Duration) {}
 
+pub(crate) fn shared_clock() -> u64 {
+    0
+}
+
 pub(crate) fn take_over_signals() {}
 
 pub(crate) fn block_signals() {}

@@ -281,6 +281,9 @@ impl Batch<'_> {
             if task.flags.rings_when_begun {
                 ring_doorbell(stream)?;
             }
+            if segment.task_clock.is_wanted() {
+                segment.task_clock.note(self.number, index, sys::shared_clock());
+            }
             let body = reply.body(!task.flags.is_for_elsewhere);
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
             unsafe { execute_call(task.route, task.argument, body) };

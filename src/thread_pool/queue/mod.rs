@@ -79,9 +79,11 @@ pub(super) use look::{CountedAs, NextStep};
 use super::builder::Config;
 use super::stats::{Counters, ThreadPoolStats};
 use crate::contain::{Panic, drop_contained};
+use crate::executor::RunningTask;
 use crate::future::home::{Home, HomeId};
 use crate::future::state::Snapshot;
 use crate::logging;
+use crate::since::Beginnings;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use crate::sync::{CachePadded, Condvar, Mutex, plain};
 use inbox::Inbox;
@@ -95,6 +97,7 @@ pub(super) struct Queue {
     pub(super) id: HomeId,
     pub(super) config: Config,
     pub(super) counters: Counters,
+    pub(super) beginnings: Beginnings,
     /// All that a push touches.
     inbox: LenMutex<Inbox>,
     /// Everything else.
@@ -122,6 +125,7 @@ impl Queue {
             id: HomeId::new(),
             config,
             counters: Counters::default(),
+            beginnings: Beginnings::new(),
             inbox: LenMutex::new(Inbox::new()),
             state: StateLock::new(),
             emptied: CachePadded::default(),
@@ -136,6 +140,10 @@ impl Queue {
         let home: Weak<dyn Home> = queue.me.clone();
         queue.id.register(home);
         queue
+    }
+
+    pub(super) fn running(&self) -> Vec<RunningTask> {
+        self.counters.running(&self.slots(), &self.beginnings)
     }
 
     pub(super) fn stats(&self) -> ThreadPoolStats {

@@ -96,8 +96,8 @@ impl Queue {
     pub(super) fn run_on_caller(&self, entry: &Entry) {
         if entry.header().word.claim().is_some() {
             let run = || {
-                self.counters.begin_elsewhere();
-                run_here(&**entry, |phase| self.counters.end_elsewhere(phase));
+                self.counters.elsewhere.begin(&**entry, self.beginnings.moment(self.beginnings.note()));
+                run_here(&**entry, |phase| self.counters.end_elsewhere(&**entry, phase));
             };
             match self.own_worker() {
                 Some(host) => Worker::of(&*host).map_or((), |worker| worker.run_above(run)),

@@ -54,6 +54,8 @@ pub(crate) struct Dispatcher {
     state: PoolState,
     no_start_before: Option<Instant>,
     totals: Totals,
+    /// Workers note when a task begins.
+    notes_beginnings: bool,
     policy: Policy,
 }
 
@@ -130,6 +132,7 @@ impl Dispatcher {
             state: PoolState::Open,
             no_start_before: None,
             totals: Totals::default(),
+            notes_beginnings: false,
             policy,
         }
     }

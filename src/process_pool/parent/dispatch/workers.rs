@@ -124,14 +124,25 @@ impl Dispatcher {
         self.lanes[at].note_process(pid);
     }
 
-    /// A worker is up.
     /// Where the large results of the worker lie that is up there.
     pub(crate) fn set_results(&mut self, at: usize, results: Option<Arc<Results>>) {
         self.lanes[at].set_results(results);
     }
 
+    /// From now on workers note when a task begins.
+    pub(crate) fn note_beginnings(&mut self) {
+        if !std::mem::replace(&mut self.notes_beginnings, true) {
+            let segments = self.lanes.iter().filter_map(Lane::segment);
+            segments.for_each(|segment| segment.task_clock.want());
+        }
+    }
+
+    /// A worker is up.
     pub(crate) fn attach(&mut self, at: usize, segment: Arc<Segment>, outbound: Arc<Outbound>) {
         self.vacant.remove(&at);
+        if self.notes_beginnings {
+            segment.task_clock.want();
+        }
         self.change(at, |lane| lane.attach(segment, outbound));
     }
 

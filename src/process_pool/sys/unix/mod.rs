@@ -2,6 +2,7 @@
 
 mod advice;
 mod child;
+mod clock;
 mod event;
 #[expect(unsafe_code, reason = "memory that the kernel clears, argued in the file")]
 mod fork;
@@ -30,6 +31,7 @@ mod worker;
 pub(crate) use crate::process_pool::wire::frames::Handle;
 pub(crate) use advice::advice;
 pub(crate) use child::{Child, Exit};
+pub(crate) use clock::shared_clock;
 pub(crate) use event::Event;
 pub(crate) use fork::ForkDetector;
 pub(crate) use leave::{Leave, watch};
