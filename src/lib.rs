@@ -71,6 +71,7 @@ mod executor;
 mod future;
 mod id;
 mod logging;
+mod observe;
 #[cfg(feature = "process")]
 mod process_pool;
 /// Of the pool of processes, what loom sees: the words that the two sides share. The rest doesn't compile against it.
@@ -111,6 +112,7 @@ pub use future::{
     set_unobserved_hook,
 };
 pub use id::FutureId;
+pub use observe::{Observer, PoolEvent, PoolEventKind, TaskInfo, WorkerEnd, WorkerInfo};
 /// The inside, opened for one member of the workspace: none of this is in the package.
 #[cfg(any(concurrent_futures_internals, concurrent_futures_loom))]
 pub use process_pool::internals;

@@ -2,6 +2,7 @@
 
 use super::task::Task;
 use crate::contain::{contain, drop_contained};
+use crate::future::cell::AnyCell;
 use crate::future::home::{Home, HomeId};
 use crate::future::state::{Snapshot, State};
 use crate::id::FutureId;
@@ -124,7 +125,7 @@ impl<C: Carrier> CarrierHome<C> {
 
 impl<C: Carrier> Home for CarrierHome<C> {
     /// A dispatched task is never an entry of a queue.
-    fn cancelled(&self, _: Snapshot) {}
+    fn cancelled(&self, _: &dyn AnyCell, _: Snapshot) {}
 
     fn take_back(&self, id: FutureId) -> bool {
         match self.ask("take_back", |carrier| carrier.take_back(id)).flatten() {

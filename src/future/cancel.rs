@@ -62,7 +62,7 @@ pub(crate) fn cancel(cell: &dyn AnyCell) -> bool {
             if before.is_entered()
                 && let Some(home) = header.home.find()
             {
-                home.cancelled(before);
+                home.cancelled(cell, before);
             }
             break;
         }

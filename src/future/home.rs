@@ -3,6 +3,7 @@
 //! A task carries its pool's number and not a reference: a counted one would make every submit and every completion
 //! pass the pool's counter between threads, for the sake of `cancel`, which is rare.
 
+use super::cell::AnyCell;
 use super::state::Snapshot;
 #[cfg(feature = "process")]
 use super::state::State;
@@ -15,8 +16,8 @@ use std::sync::{Arc, Weak};
 
 /// A pool, as its tasks see it.
 pub(crate) trait Home: Send + Sync {
-    /// One of its queued tasks was cancelled: its entries are dead. `before` is the task's word as it was.
-    fn cancelled(&self, before: Snapshot);
+    /// This queued task of it was cancelled: its entries are dead. `before` is the task's word as it was.
+    fn cancelled(&self, task: &dyn AnyCell, before: Snapshot);
 
     /// Asked of a task that was shipped to another process: takes it back if it has not begun there. True if the task
     /// is the caller's to cancel: its phase is Cancelling then.

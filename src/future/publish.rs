@@ -121,13 +121,6 @@ pub(crate) fn fail_claimed(cell: &dyn AnyCell, error: TaskError) {
     publish_here(cell, Phase::Running, to);
 }
 
-/// Ends a task that an executor doesn't take, unless it was cancelled before.
-pub(crate) fn refuse(cell: &dyn AnyCell, error: TaskError) {
-    if cell.header().word.claim().is_some() {
-        fail_claimed(cell, error);
-    }
-}
-
 /// Whether the holder of a task or a promise owns its outcome: it has claimed or dispatched it, now or before. Nobody else
 /// claims what is in no pool's queue, and a dispatched one is cancelled only by whoever its carrier gives it to.
 pub(crate) fn own(cell: &dyn AnyCell) -> bool {

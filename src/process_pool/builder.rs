@@ -10,6 +10,7 @@ use super::sys::{self, SealedMemory, Standing};
 use super::worker::{entry, main};
 use crate::error::{BuildError, TaskError, TaskFailure};
 use crate::executor::{Portable, WhenFull, encode_call, encode_try_call};
+use crate::observe::{Observed, Observer};
 use crate::remote::parcel::Parcel;
 use std::ffi::OsString;
 use std::fmt;
@@ -83,6 +84,7 @@ pub struct ProcessPoolBuilder {
     own_group: bool,
     recursive: bool,
     on_behalf_of: Option<String>,
+    observed: Observed,
 }
 
 impl ProcessPoolBuilder {
@@ -152,6 +154,14 @@ impl ProcessPoolBuilder {
     /// ```
     pub fn payload_memory(mut self, bytes: usize) -> Self {
         self.payload_memory = Some(bytes);
+        self
+    }
+
+    /// Has `observer` told what happens in the pool: tasks that are queued, begin and end, workers that start, end, are killed
+    /// and die. The last one set counts. It is called in this process, never in a worker; that a task began is told when the
+    /// task is over, with the moment that its worker noted. See [`Observer`] for an example.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observed = Observed::by(observer);
         self
     }
 
@@ -319,6 +329,7 @@ impl ProcessPoolBuilder {
             initializer,
             initializer_blobs,
             payload_memory,
+            notes_times: self.observed.is_set(),
         };
         let config = Config {
             arena: Arena::create(payload_memory),
@@ -327,6 +338,7 @@ impl ProcessPoolBuilder {
             start_timeout: self.start_timeout.unwrap_or(START_TIMEOUT),
             memory_growth: self.memory_growth,
             launch,
+            observed: self.observed,
         };
         Ok(ProcessPoolExecutor::from_pool(Pool::new(Dispatcher::new(max_workers, policy), config)))
     }

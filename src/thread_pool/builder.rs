@@ -4,6 +4,7 @@ use super::ThreadPoolExecutor;
 use super::queue::Queue;
 use crate::error::{BoxError, BuildError};
 use crate::executor::WhenFull;
+use crate::observe::{Observed, Observer};
 use crate::sync::plain::{AtomicUsize, Ordering};
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub(super) struct Config {
     pub(super) on_exit: Option<ExitHook>,
     pub(super) capacity: Option<(usize, WhenFull)>,
     pub(super) keep_alive: Option<Duration>,
+    pub(super) observed: Observed,
 }
 
 type Initializer = Arc<dyn Fn() -> Result<(), BoxError> + Send + Sync>;
@@ -53,6 +55,7 @@ pub struct ThreadPoolBuilder {
     on_exit: Option<ExitHook>,
     capacity: Option<(usize, WhenFull)>,
     keep_alive: Option<Duration>,
+    observed: Observed,
 }
 
 impl ThreadPoolBuilder {
@@ -136,6 +139,13 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Has `observer` told what happens in the pool: tasks that are queued, begin and end, workers that start, wait and
+    /// end. The last one set counts. See [`Observer`] for an example.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observed = Observed::by(observer);
+        self
+    }
+
     /// Builds the pool. No thread is started yet.
     ///
     /// # Errors
@@ -174,6 +184,7 @@ impl ThreadPoolBuilder {
             on_exit: self.on_exit,
             capacity: self.capacity,
             keep_alive: self.keep_alive,
+            observed: self.observed,
         };
         Ok(ThreadPoolExecutor::from_queue(Queue::new(config)))
     }
@@ -187,6 +198,7 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("stack_size", &self.stack_size)
             .field("capacity", &self.capacity)
             .field("keep_alive", &self.keep_alive)
+            .field("observer", &self.observed)
             .finish_non_exhaustive()
     }
 }

@@ -30,7 +30,6 @@ use crate::executor::{
     Executor, Map, MapOptions, MapWith, RunningTask, Shutdown, StillBusy, Task, refuse_unsupported,
 };
 use crate::future::cell::Entry;
-use crate::future::publish::refuse;
 use crate::future::waiting::is_thread_of;
 use crate::future::{Future, TaskOptions};
 use queue::Queue;
@@ -229,7 +228,8 @@ local_verbs!(ThreadPoolExecutor);
 impl Launch for Arc<Queue> {
     fn accept(&self, entry: Entry) {
         if let Some(error) = entry.extra().options().and_then(refuse_unsupported) {
-            return refuse(&*entry, error);
+            self.observed().queued(&*entry);
+            return self.observed().refuse(&*entry, error);
         }
         self.push(entry);
     }

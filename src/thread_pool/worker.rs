@@ -14,6 +14,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// This thread, as a worker of its pool.
 pub(super) struct Worker {
@@ -25,6 +26,7 @@ pub(super) struct Worker {
 
 /// A worker's whole life.
 pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
+    let since = queue.observed().is_set().then(Instant::now);
     stack::begin(queue.config.stack_size);
     let worker = Rc::new(Worker { queue: queue.clone(), slot: slot.clone(), awaits: RefCell::default() });
     set_host(Some(worker.clone()));
@@ -36,6 +38,7 @@ pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
             set_host(None);
         }
         Ok(()) => {
+            queue.tell_worker_started(&slot, since);
             let mut counted = CountedAs::Starting;
             loop {
                 match queue.look(counted, &slot) {
@@ -51,6 +54,7 @@ pub(super) fn main(queue: Arc<Queue>, slot: Arc<Slot>) {
             // wait for as any other thread does.
             set_host(None);
             queue.on_exit();
+            queue.tell_worker_ended(&slot);
         }
     }
 }
@@ -156,14 +160,23 @@ impl Worker {
             self.queue.forget(before);
         }
         self.queue.counters.add_failed(1);
+        self.queue.observed().refused(entry, &error);
         fail_claimed(entry, error);
     }
 
     /// User code: the task itself and, if its future is gone already, the drop of its result.
     fn execute(&self, entry: &dyn AnyCell) -> Ran {
         let header = entry.header();
-        let began = self.slot.begin(entry, self.queue.beginnings.note());
+        let noted = self.queue.beginnings.note();
+        let began = self.slot.begin(entry, noted);
+        let is_observed = self.queue.observed().is_set();
+        if is_observed {
+            self.queue.tell_started(entry, Some(&self.slot), noted);
+        }
         let phase = entry.execute();
+        if is_observed {
+            self.queue.tell_ended(entry, Some(&self.slot), noted, phase);
+        }
         // A failure that a callback is still to see is dropped after it.
         let word = header.word.load();
         let is_discarded = word.is_unwanted() && (phase == Phase::Finished || !word.is_watched());

@@ -20,6 +20,7 @@ mod executors;
 mod future;
 mod initializer;
 mod map;
+mod observer;
 mod options;
 mod pool;
 #[cfg(feature = "process")]
@@ -28,6 +29,8 @@ mod processes;
 mod processes_errors;
 #[cfg(feature = "process")]
 mod processes_life;
+#[cfg(feature = "process")]
+mod processes_observer;
 #[cfg(feature = "process")]
 mod processes_options;
 #[cfg(feature = "process")]

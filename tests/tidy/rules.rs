@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("future", &["sync", "clock", "id", "contain", "logging", "stack", "error", "remote"]),
     ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
     ("since", &["sync", "clock", "id"]),
+    ("observe", &["sync", "id", "contain", "logging", "error", "future"]),
     (
         "executor",
         &["sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future", "wait"],
@@ -27,14 +28,14 @@ const LAYERS: &[(&str, &[&str])] = &[
         "thread_pool",
         &[
             "sync", "clock", "id", "contain", "logging", "since", "stack", "error", "future", "wait",
-            "executor",
+            "observe", "executor",
         ],
     ),
     (
         "process_pool",
         &[
             "sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future",
-            "wait", "executor",
+            "wait", "observe", "executor",
         ],
     ),
     ("shared_data", &["sync", "blob", "error", "remote", "executor", "process_pool"]),

@@ -9,6 +9,7 @@ use super::dispatch::{Action, Dispatcher, Wake};
 use super::lane::{KillReason, Position};
 use super::launch::{LaunchError, Launching, RunningWorker, start_failure};
 use super::limits::{MemoryGrowth, Silence, TimeLimits};
+use super::observed::Ran;
 use super::pool::Pool;
 use super::results::Results;
 use super::task::EncodedTask;
@@ -108,6 +109,7 @@ fn rest(pool: &Pool, event: Option<&Event>, pause: Duration) {
 }
 
 fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, LaunchError> {
+    let since = Instant::now();
     let is_wanted = || pool.dispatcher.lock().wants_worker();
     if !is_wanted() {
         return Err(LaunchError::NotWanted);
@@ -131,6 +133,7 @@ fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, 
     dispatcher.set_results(lane, worker.results.clone());
     drop(dispatcher);
     failpoint("is attached");
+    pool.tell_worker_started(lane, worker.child.pid(), since);
     Ok(worker)
 }
 
@@ -169,6 +172,8 @@ struct Driver<'p> {
     give_up_at: Option<Instant>,
     /// The system refused a signal to it.
     signal_refused: bool,
+    /// The pool has ended it, by a signal or in place of one.
+    is_killed: bool,
     /// Replies come so often that a doorbell for each would cost more than they do, and the worker has tasks for a [`NAP`].
     replies_are_frequent: bool,
     /// When the last ones were taken out of the ring.
@@ -207,6 +212,7 @@ impl<'p> Driver<'p> {
             kill_at: None,
             give_up_at: None,
             signal_refused: false,
+            is_killed: false,
             replies_are_frequent: false,
             last_replies: Instant::now(),
             small_replies: Vec::new(),
@@ -382,13 +388,14 @@ impl<'p> Driver<'p> {
             failpoint("received");
         }
         let results = self.worker.results.as_ref();
+        let ran = Ran::of_reply(self.lane, self.worker.child.pid());
         for reply in large {
             let apart = Results::of_reply(results, reply.position);
-            self.pool.complete(reply.task, self.worker.inbox.body(reply.body), apart);
+            self.pool.complete(reply.task, self.worker.inbox.body(reply.body), apart, ran);
         }
         for reply in small {
             let apart = Results::of_reply(results, reply.position);
-            self.pool.complete(reply.task, &self.small_replies[reply.body], apart);
+            self.pool.complete(reply.task, &self.small_replies[reply.body], apart, ran);
             failpoint("resolved one");
         }
         received.map(|()| filled)
@@ -496,6 +503,7 @@ impl<'p> Driver<'p> {
     /// Sends the worker a signal. Where the system refuses that, the worker is told in the ways that it watches by itself,
     /// and leaves at once.
     fn signal(&mut self, signal: Signal) {
+        self.is_killed = true;
         let is_sent = self.worker.child.signal(signal);
         if !is_sent {
             self.signal_refused = true;
@@ -558,17 +566,19 @@ impl<'p> Driver<'p> {
             worker_name: self.pool.config.launch.worker_name(self.lane),
             exit,
             kill_reason: reaped.kill_reason,
-            start_failure: self.start_failure,
+            start_failure: self.start_failure.take(),
             last_words: self.worker.segment.last_words.read(),
             thread_gone: self.worker.segment.exit_flags.was_thread_gone(),
             signal_refused: self.signal_refused,
         };
+        let ran = |id| Ran::of_lost(self.lane, death.pid, &reaped.begun, id);
+        self.pool.tell_again(&reaped.again, &death, ran);
         for (mut task, kill) in reaped.lost {
             if exit.is_none() {
                 task.abandon_argument();
             }
-            let error = death.of_task(&task, kill);
-            self.pool.fail(task, error);
+            let (error, ran) = (death.of_task(&task, kill), ran(task.id()));
+            self.pool.fail(task, error, Some(ran));
         }
         if reaped.breaks_pool {
             let why = "a worker died, and the pool was built to break then";
@@ -579,6 +589,7 @@ impl<'p> Driver<'p> {
             self.pool.break_down(Broken::with_source(why, death.of_worker()));
         }
         failpoint("settled");
+        self.pool.tell_worker_gone(self.lane, &death, reaped.was_closing, self.is_killed);
         if exit.is_none() {
             self.pool.unreaped.lock().push(self.worker.child);
         }

@@ -6,9 +6,11 @@
 
 use super::dispatch::{DirectRoute, Wake};
 use super::lane::TaskKill;
+use super::observed::Ran;
 use super::pool::Pool;
 use super::results::Results;
 use crate::contain::drop_contained;
+use crate::future::cell::AnyCell;
 use crate::future::home::{DirectWait, Home};
 use crate::future::state::{Snapshot, State};
 use crate::id::FutureId;
@@ -16,10 +18,11 @@ use crate::sync::one_processor;
 use std::sync::Arc;
 
 impl Home for Pool {
-    fn cancelled(&self, _: Snapshot) {
+    fn cancelled(&self, task: &dyn AnyCell, _: Snapshot) {
         if self.is_fork() {
             return;
         }
+        self.observed().cancelled(task);
         let dead = self.dispatcher.lock().note_cancelled();
         self.note_room();
         let _ = drop_contained(dead);
@@ -34,7 +37,9 @@ impl Home for Pool {
             pool.wake_all(wake);
         }
         // The caller, which cancels it, publishes that.
-        task.map(|task| task.into_unresolved().release()).is_some()
+        let taken = task.map(|task| task.into_unresolved().release());
+        taken.iter().for_each(|task| self.observed().cancelled(&**task));
+        taken.is_some()
     }
 
     fn state(&self, id: FutureId) -> State {
@@ -84,7 +89,8 @@ impl DirectWait for RingWait {
     }
 
     fn take_reply(self: Box<Self>) {
-        let DirectRoute { lane, segment, event, results } = &self.route;
+        let DirectRoute { lane, pid, segment, event, results } = &self.route;
+        let ran = Ran { lane: *lane, pid: *pid, times: None };
         let (pool, results, mut reply) = (self.pool.clone(), results.clone(), Vec::new());
         let taken = pool.dispatcher.lock().take_direct(*lane, segment, self.task, &mut reply);
         if taken.as_ref().is_none_or(|taken| !taken.driver_sleeps) {
@@ -93,7 +99,7 @@ impl DirectWait for RingWait {
         // Before any code of the user's runs: until then no doorbell is rung for what comes.
         drop(self);
         if let Some(taken) = taken {
-            pool.complete(taken.task, &reply, Results::of_reply(results.as_ref(), taken.position));
+            pool.complete(taken.task, &reply, Results::of_reply(results.as_ref(), taken.position), ran);
         }
     }
 }

@@ -337,6 +337,13 @@ impl Lane {
         })
     }
 
+    /// What has begun, with when, as the worker noted it.
+    pub(crate) fn begun(&self) -> impl Iterator<Item = (FutureId, u64)> {
+        self.running_at().filter_map(|(Position { batch, index }, task)| {
+            Some((task.id(), self.segment.as_ref()?.task_clock.begun(batch, index)?))
+        })
+    }
+
     /// The claim word of a batch, checked: the worker can write to it.
     fn claimed(&self, number: u32) -> Result<Claimed, ProtocolError> {
         let segment: &Layout =

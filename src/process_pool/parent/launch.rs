@@ -43,6 +43,8 @@ pub(crate) struct LaunchConfig {
     pub(crate) initializer_blobs: Vec<Arc<Blob>>,
     /// Bytes of results that may lie in memory that a worker shares with the parent.
     pub(crate) payload_memory: usize,
+    /// The pool has an observer.
+    pub(crate) notes_times: bool,
 }
 
 /// One attempt to start a worker.
@@ -202,6 +204,7 @@ impl LaunchConfig {
             ancestry: self.ancestry.clone(),
             may_spin: !crate::sync::one_processor(),
             address_space: self.address_space,
+            notes_times: self.notes_times,
             initializer: self.initializer.clone(),
         }
     }

@@ -5,6 +5,7 @@ use super::arena::Arena;
 use super::dispatch::{Dispatcher, PAUSES, Wake};
 use super::driver;
 use super::launch::LaunchConfig;
+use super::observed::Ran;
 use super::resolve::Resolved;
 use super::shared_clock::SharedClock;
 use super::task::EncodedTask;
@@ -13,8 +14,9 @@ use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::{Elsewhere, WhenFull};
 use crate::future::cell::Entry;
 use crate::future::home::{Home, HomeId};
-use crate::future::publish::{refuse, run_here};
+use crate::future::publish::run_here;
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
+use crate::observe::Observed;
 use crate::process_pool::sys::{self, Child, ForkDetector, Signal};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::Plane;
@@ -61,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) launch: LaunchConfig,
     /// Where large arguments lie on their way, if the system has such memory.
     pub(crate) arena: Option<Arc<Arena>>,
+    pub(crate) observed: Observed,
 }
 
 crate::sync::thread_local! {
@@ -99,8 +102,12 @@ impl Host for DriverHost {
 }
 
 impl Pool {
-    pub(crate) fn new(dispatcher: Dispatcher, config: Config) -> Arc<Self> {
+    pub(crate) fn new(mut dispatcher: Dispatcher, config: Config) -> Arc<Self> {
         let id = HomeId::new();
+        let is_observed = config.observed.is_set();
+        if is_observed {
+            dispatcher.note_beginnings();
+        }
         let pool = Arc::new_cyclic(|me| Pool {
             me: me.clone(),
             dispatcher: Mutex::new(dispatcher),
@@ -120,6 +127,9 @@ impl Pool {
         });
         let home: Arc<dyn Home> = pool.clone();
         id.register(Arc::downgrade(&home));
+        if is_observed {
+            pool.beginnings.watch();
+        }
         pool
     }
 
@@ -132,18 +142,22 @@ impl Pool {
 
     /// Takes a task, or gives its future the reason why not.
     pub(crate) fn accept(self: &Arc<Self>, entry: Entry) {
+        self.observed().queued(&*entry);
         if !entry.is_portable() {
-            return refuse(&*entry, TaskError::Rejected(Rejected::NotPortable));
+            return self.observed().refuse(&*entry, TaskError::Rejected(Rejected::NotPortable));
         }
         match self.admit() {
             Admission::Granted => {}
-            Admission::Refused(error) => return refuse(&*entry, error),
+            Admission::Refused(error) => return self.observed().refuse(&*entry, error),
             Admission::RunHere => {
                 if entry.header().word.claim().is_some() {
-                    self.elsewhere.begin(&*entry, self.beginnings.moment(self.beginnings.note()));
+                    let began = self.beginnings.moment(self.beginnings.note());
+                    self.elsewhere.begin(&*entry, began);
+                    self.tell_started_here(&*entry, began);
                     run_here(&*entry, |phase| {
                         self.elsewhere.end(&*entry);
                         self.count(phase);
+                        self.tell_ended_here(&*entry, began, phase);
                     });
                 }
                 return;
@@ -170,8 +184,9 @@ impl Pool {
             Err(refused) => refused,
         };
         self.room.notify_one();
-        if let (entry, Some(error)) = refused {
-            refuse(&*entry, error);
+        match refused {
+            (entry, Some(error)) => self.observed().refuse(&*entry, error),
+            (entry, None) => self.observed().cancelled(&*entry),
         }
     }
 
@@ -292,7 +307,8 @@ impl Pool {
         self.finish_cancelled(reaped.cancelled);
         for (task, _) in reaped.lost {
             let (id, label) = (task.id(), task.entry.label());
-            self.fail(task, TaskError::WorkerDied(died.clone().with_task(id, label, name.clone())));
+            let ran = Some(Ran { lane, pid, times: None });
+            self.fail(task, TaskError::WorkerDied(died.clone().with_task(id, label, name.clone())), ran);
         }
         if reaped.too_many_failed_starts {
             self.break_down(Broken::with_source("the pool's own threads panic", died));
@@ -323,7 +339,7 @@ impl Pool {
         self.note_room();
         self.wake_all(wake);
         for task in lost {
-            self.fail(task, error.clone());
+            self.fail(task, error.clone(), None);
         }
     }
 
@@ -416,5 +432,6 @@ impl Drop for Pool {
         self.id.unregister();
         // Another pool's next large argument will make room anew.
         PooledBuffer::release();
+        self.config.observed.drop_contained();
     }
 }

@@ -1,5 +1,6 @@
 //! Tasks out: futures are resolved, and what hangs on them is done on a thread that may block.
 
+use super::observed::Ran;
 use super::pool::{Pool, SERVES};
 use super::results::ResultsOf;
 use super::task::EncodedTask;
@@ -8,6 +9,7 @@ use crate::error::TaskError;
 use crate::future::cell::Entry;
 use crate::future::publish::{Aftermath, publish};
 use crate::future::state::Phase;
+use crate::process_pool::wire::times::Times;
 use crate::remote::codec::{Arrived, ReadApart};
 use crate::sync::plain::Ordering;
 use crate::sync::{channel, thread};
@@ -19,19 +21,33 @@ pub(crate) type Resolved = (Entry, Aftermath);
 impl Pool {
     /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
     /// What lies apart of it is freed before the future is.
-    pub(crate) fn complete(self: &Arc<Self>, task: EncodedTask, reply: &[u8], apart: Option<ResultsOf<'_>>) {
+    pub(crate) fn complete(
+        self: &Arc<Self>,
+        task: EncodedTask,
+        reply: &[u8],
+        apart: Option<ResultsOf<'_>>,
+        ran: Ran,
+    ) {
         let entry = task.into_unresolved();
+        // Of a worker out of control the reply may be anything; then it is no outcome either.
+        let parted = self.observed().is_set().then(|| Times::part(reply).ok()).flatten();
+        let (reply, times) = parted.map_or((reply, None), |(reply, times)| (reply, Some(times)));
         let reply = Arrived::new(reply, apart.as_ref().map(|apart| apart as &dyn ReadApart));
         let phase = entry.complete(reply);
         drop(apart);
         self.count(phase);
+        self.tell_completed(&**entry, Ran { times, ..ran }, phase);
         let after = publish(&**entry, Phase::Dispatched, phase);
         self.hand_on((entry.release(), after));
     }
 
-    /// Resolves a task with an error.
-    pub(crate) fn fail(self: &Arc<Self>, task: EncodedTask, error: TaskError) {
+    /// Resolves a task with an error; it `ran`, or never began.
+    pub(crate) fn fail(self: &Arc<Self>, task: EncodedTask, error: TaskError, ran: Option<Ran>) {
         let entry = task.into_unresolved();
+        match ran {
+            Some(ran) => self.tell_failed(&**entry, ran, &error),
+            None => self.observed().refused(&**entry, &error),
+        }
         entry.fill(error);
         self.count(Phase::Failed);
         let after = publish(&**entry, Phase::Dispatched, Phase::Failed);
@@ -42,6 +58,7 @@ impl Pool {
     pub(crate) fn finish_cancelled(self: &Arc<Self>, tasks: Vec<EncodedTask>) {
         for task in tasks {
             let entry = task.into_unresolved();
+            self.observed().cancelled(&**entry);
             entry.fill(TaskError::Cancelled);
             let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled);
             self.follow_up((entry.release(), after));

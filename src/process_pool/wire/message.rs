@@ -172,6 +172,8 @@ pub(crate) struct Welcome {
     pub(crate) may_spin: bool,
     /// Bytes of address space it may have, if there is a bound.
     pub(crate) address_space: Option<u64>,
+    /// Whether each reply ends with when its task began and ended, see [`Times`](super::times::Times).
+    pub(crate) notes_times: bool,
     /// The encoded initializer, or nothing.
     pub(crate) initializer: Vec<u8>,
 }
@@ -182,7 +184,7 @@ impl Welcome {
         bytes.extend(self.parent.to_le_bytes());
         bytes.extend(self.number.to_le_bytes());
         bytes.extend(self.address_space.map_or(0, |limit| limit.max(1)).to_le_bytes());
-        bytes.push(u8::from(self.may_spin));
+        bytes.push(u8::from(self.may_spin) | u8::from(self.notes_times) << 1);
         put(&mut bytes, self.name.as_bytes());
         let ancestry: Vec<u8> = self.ancestry.iter().flat_map(|place| place.to_le_bytes()).collect();
         put(&mut bytes, &ancestry);
@@ -196,7 +198,7 @@ impl Welcome {
         let numbers = take(&mut rest, 17).ok_or(cut)?;
         let word = |at: usize| u32::from_le_bytes(numbers[at..at + 4].try_into().expect("four bytes"));
         let limit = u64::from_le_bytes(numbers[8..16].try_into().expect("eight bytes"));
-        let may_spin = numbers[16] != 0;
+        let (may_spin, notes_times) = (numbers[16] & 1 != 0, numbers[16] & 2 != 0);
         let name = String::from_utf8_lossy(get(&mut rest).ok_or(cut)?).into_owned();
         let places = get(&mut rest).ok_or(cut)?.chunks_exact(8);
         let ancestry =
@@ -204,7 +206,7 @@ impl Welcome {
         let initializer = get(&mut rest).ok_or(cut)?.to_vec();
         let address_space = (limit != 0).then_some(limit);
         let (parent, number) = (word(0), word(4));
-        Ok(Welcome { parent, number, name, ancestry, may_spin, address_space, initializer })
+        Ok(Welcome { parent, number, name, ancestry, may_spin, address_space, notes_times, initializer })
     }
 }
 
@@ -283,6 +285,7 @@ mod tests {
             ancestry: vec![3, 4],
             may_spin: true,
             address_space: Some(5),
+            notes_times: true,
             initializer: vec![6; 7],
         };
         let bytes = welcome.to_bytes();

@@ -9,3 +9,4 @@ pub(crate) mod blob;
 pub(crate) mod buffer;
 pub(crate) mod frames;
 pub(crate) mod message;
+pub(crate) mod times;

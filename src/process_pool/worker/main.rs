@@ -18,6 +18,7 @@ use crate::process_pool::sys::{self, Leave, MemoryFile, Segment, Socket};
 use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
+use crate::process_pool::wire::times::Times;
 use crate::remote::codec::{Arrived, ReadApart};
 use crate::remote::fingerprint::Fingerprint;
 use crate::remote::{execute_call, execute_into};
@@ -226,7 +227,7 @@ pub(super) fn serve(
         };
         let apart = arguments.as_ref().map(|arguments| arguments as &dyn ReadApart);
         let body = Arrived::new(bytes, apart);
-        let batch = Batch { number, count, tasks: Tasks::new(body) };
+        let batch = Batch { number, count, tasks: Tasks::new(body), notes_times: welcome.notes_times };
         unannounced |= batch.run(stream, segment, &mut passed, reply)?;
     }
 }
@@ -255,6 +256,7 @@ struct Batch<'a> {
     number: u32,
     count: u32,
     tasks: Tasks<'a>,
+    notes_times: bool,
 }
 
 impl Batch<'_> {
@@ -281,12 +283,17 @@ impl Batch<'_> {
             if task.flags.rings_when_begun {
                 ring_doorbell(stream)?;
             }
-            if segment.task_clock.is_wanted() {
-                segment.task_clock.note(self.number, index, sys::shared_clock());
+            let began = segment.task_clock.is_wanted().then(sys::shared_clock);
+            if let Some(began) = began {
+                segment.task_clock.note(self.number, index, began);
             }
             let body = reply.body(!task.flags.is_for_elsewhere);
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
             unsafe { execute_call(task.route, task.argument, body) };
+            if self.notes_times {
+                let ended = sys::shared_clock();
+                Times { began: began.unwrap_or(ended), ended }.append_to(body);
+            }
             let is_last = claim.load().is_through();
             if is_last {
                 // W3: the limit never rises, so this frame is done with; whoever reads the reply that follows finds that too.

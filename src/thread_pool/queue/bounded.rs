@@ -6,7 +6,6 @@ use crate::error::{Rejected, TaskError};
 use crate::executor::WhenFull;
 use crate::future::cell::Entry;
 use crate::future::hub::{Hub, RingWhen};
-use crate::future::publish::refuse;
 use std::sync::Arc;
 
 pub(super) struct PlaceWaiter {
@@ -31,9 +30,11 @@ impl Queue {
                 }
                 if let Some(closed) = closed {
                     state.leave();
-                    return refuse(&*entry, closed.error());
+                    return self.observed().refuse(&*entry, closed.error());
                 }
-                if entry.header().word.mark_entered() {
+                let entered = entry.header().word.mark_entered();
+                let cancelled = (!entered && self.observed().is_set()).then(|| entry.clone());
+                if entered {
                     state.live += 1;
                     let mut inbox = self.inbox.lock();
                     inbox.queue.push_back(entry);
@@ -42,12 +43,13 @@ impl Queue {
                     // Cancelled while it waited: the place goes to the next.
                     Self::tell_place(&mut state);
                 }
-                return state.leave();
+                state.leave();
+                return cancelled.iter().for_each(|task| self.observed().cancelled(&**task));
             }
             match when_full {
                 WhenFull::Reject => {
                     state.leave();
-                    return refuse(&*entry, TaskError::Rejected(Rejected::Full));
+                    return self.observed().refuse(&*entry, TaskError::Rejected(Rejected::Full));
                 }
                 WhenFull::CallerRuns => {
                     state.leave();

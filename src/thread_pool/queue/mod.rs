@@ -17,6 +17,7 @@
 //! | `look.rs` | what a worker does next |
 //! | `blocked.rs`, `awaits.rs` | workers that wait, and workers that poll |
 //! | `dead.rs` | entries whose task is no longer queued |
+//! | `observed.rs` | what the pool's observer is told |
 //! | `threads.rs` | threads that are started, refused and joined |
 //! | `shutdown.rs` | the end: a shutdown, a broken pool, a join |
 //!
@@ -67,6 +68,7 @@ mod dead;
 mod inbox;
 mod len_mutex;
 mod look;
+mod observed;
 mod section;
 mod shutdown;
 mod state;
@@ -80,6 +82,7 @@ use super::builder::Config;
 use super::stats::{Counters, ThreadPoolStats};
 use crate::contain::{Panic, drop_contained};
 use crate::executor::RunningTask;
+use crate::future::cell::AnyCell;
 use crate::future::home::{Home, HomeId};
 use crate::future::state::Snapshot;
 use crate::logging;
@@ -121,13 +124,14 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(config: Config) -> Arc<Self> {
+        let is_observed = config.observed.is_set();
         let queue = Arc::new_cyclic(|me| Queue {
             id: HomeId::new(),
             config,
             counters: Counters::default(),
             beginnings: Beginnings::new(),
             inbox: LenMutex::new(Inbox::new()),
-            state: StateLock::new(),
+            state: StateLock::new(is_observed),
             emptied: CachePadded::default(),
             returning: CachePadded::default(),
             dead: CachePadded::default(),
@@ -139,6 +143,9 @@ impl Queue {
         });
         let home: Weak<dyn Home> = queue.me.clone();
         queue.id.register(home);
+        if queue.observed().is_set() {
+            queue.beginnings.watch();
+        }
         queue
     }
 
@@ -157,8 +164,9 @@ impl Queue {
 }
 
 impl Home for Queue {
-    fn cancelled(&self, before: Snapshot) {
+    fn cancelled(&self, task: &dyn AnyCell, before: Snapshot) {
         self.counters.add_cancelled(1);
+        self.observed().cancelled(task);
         self.forget(before);
     }
 }
@@ -173,6 +181,7 @@ impl Drop for Queue {
         }
         let closed = self.inbox.lock().closed.take();
         log_panic_in_drop("the failure", drop_contained(closed));
+        self.config.observed.drop_contained();
     }
 }
 

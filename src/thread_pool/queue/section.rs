@@ -22,8 +22,8 @@ use std::time::Instant;
 pub(super) struct StateLock(LenMutex<State>);
 
 impl StateLock {
-    pub(super) fn new() -> Self {
-        StateLock(LenMutex::new(State { ask: true, ..State::default() }))
+    pub(super) fn new(is_observed: bool) -> Self {
+        StateLock(LenMutex::new(State { ask: true, is_observed, ..State::default() }))
     }
 
     pub(super) fn len_hint(&self) -> usize {
@@ -122,6 +122,9 @@ impl<'q> Section<'q> {
     /// Ends the section. See the module's "one rule".
     pub(super) fn leave(mut self) {
         let action = self.queue.settle(&mut self.state);
+        if !self.wait_changes.is_empty() {
+            return self.leave_and_tell(action);
+        }
         let miscounted = self.miscount == Miscount::Seen;
         if miscounted {
             self.miscount = Miscount::Told;
@@ -133,6 +136,16 @@ impl<'q> Section<'q> {
                 "a pool of threads has miscounted its workers and goes on; please report this"
             ));
         }
+    }
+
+    /// The same, where the pool's observer is to be told of waits.
+    #[cold]
+    #[inline(never)]
+    fn leave_and_tell(mut self, action: Action) {
+        let changes = std::mem::take(&mut self.wait_changes);
+        let queue = self.unlock();
+        queue.perform(action);
+        queue.tell_waits(changes);
     }
 
     /// Sleeps until there is something to look for, or for long enough.

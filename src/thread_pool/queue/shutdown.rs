@@ -87,6 +87,10 @@ impl Queue {
                 TaskError::Cancelled => (Phase::Cancelling, Phase::Cancelled),
                 _ => (Phase::Running, Phase::Failed),
             };
+            match &error {
+                TaskError::Cancelled => self.observed().cancelled(&*entry),
+                error => self.observed().refused(&*entry, error),
+            }
             entry.fill(error);
             publish_here(&*entry, from, to);
         }

@@ -2,12 +2,14 @@
 
 use super::awaits::Await;
 use super::bounded::PlaceWaiter;
+use super::observed::WaitChange;
 use super::threads::Refused;
 use crate::future::cell::Entry;
 use crate::future::hub::Hub;
 use crate::thread_pool::stats::Slot;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -43,6 +45,10 @@ pub(super) struct State {
     pub(super) miscount: Miscount,
     /// By their numbers.
     pub(super) slots: BTreeMap<usize, Arc<Slot>>,
+    /// The pool has an observer.
+    pub(super) is_observed: bool,
+    /// What it is to be told when this section ends.
+    pub(super) wait_changes: Vec<WaitChange>,
     pub(super) free_numbers: BTreeSet<usize>,
     /// Every number below this has been given to a thread.
     pub(super) numbers: usize,
@@ -69,6 +75,9 @@ impl State {
         slot.set_holds(before + waits);
         if before == 0 && waits > 0 {
             self.blocked += 1;
+            if self.is_observed {
+                self.note_wait(slot, true);
+            }
             if slot.is_starting() {
                 self.lower(|state| &mut state.starting, 1);
             }
@@ -81,10 +90,19 @@ impl State {
         slot.set_holds(left);
         if left == 0 && waits > 0 {
             self.lower(|state| &mut state.blocked, 1);
+            if self.is_observed {
+                self.note_wait(slot, false);
+            }
             if slot.is_starting() {
                 self.starting += 1;
             }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_wait(&mut self, slot: &Slot, waits: bool) {
+        self.wait_changes.push(WaitChange { at: Instant::now(), worker: slot.name.clone(), waits });
     }
 
     /// Every counter falls here, and none below zero.

@@ -4,7 +4,7 @@ use super::Queue;
 use super::inbox::Closed;
 use crate::error::TaskError;
 use crate::future::cell::Entry;
-use crate::future::publish::{refuse, run_here};
+use crate::future::publish::run_here;
 use crate::future::waiting::{self, Host};
 use crate::sync::atomic::Ordering;
 use crate::sync::spin_for;
@@ -17,6 +17,7 @@ impl Queue {
     /// Takes a task, or ends it with the reason why not.
     pub(in crate::thread_pool) fn push(&self, entry: Entry) {
         entry.header().home.set(self.id);
+        self.observed().queued(&*entry);
         match self.config.capacity {
             None => self.push_unbounded(entry),
             Some((capacity, when_full)) => self.push_bounded(entry, capacity, when_full),
@@ -28,10 +29,11 @@ impl Queue {
         if let Some(closed) = inbox.closed() {
             let error = closed.error();
             drop(inbox);
-            return refuse(&*entry, error);
+            return self.observed().refuse(&*entry, error);
         }
         if !entry.header().word.mark_entered() {
-            return;
+            drop(inbox);
+            return self.observed().cancelled(&*entry);
         }
         inbox.queue.push_back(entry);
         self.inbox.set_len_hint(inbox.queue.len());
@@ -88,7 +90,7 @@ impl Queue {
         };
         state.leave();
         if let Some(error) = error {
-            entries.iter().for_each(|entry| refuse(&**entry, error.clone()));
+            entries.iter().for_each(|entry| self.observed().refuse(&**entry, error.clone()));
         }
     }
 
@@ -96,8 +98,13 @@ impl Queue {
     pub(super) fn run_on_caller(&self, entry: &Entry) {
         if entry.header().word.claim().is_some() {
             let run = || {
-                self.counters.elsewhere.begin(&**entry, self.beginnings.moment(self.beginnings.note()));
-                run_here(&**entry, |phase| self.counters.end_elsewhere(&**entry, phase));
+                let noted = self.beginnings.note();
+                self.counters.elsewhere.begin(&**entry, self.beginnings.moment(noted));
+                self.tell_started(&**entry, None, noted);
+                run_here(&**entry, |phase| {
+                    self.counters.end_elsewhere(&**entry, phase);
+                    self.tell_ended(&**entry, None, noted, phase);
+                });
             };
             match self.own_worker() {
                 Some(host) => Worker::of(&*host).map_or((), |worker| worker.run_above(run)),

@@ -6,8 +6,9 @@
 use crate::Instance;
 use crate::support::{Gate, soon};
 use concurrent_futures::{
-    Executor, ExecutorExt as _, Future, InlineExecutor, ProcessPoolExecutor, ReturnWhen, Shutdown, TaskError,
-    ThreadPoolExecutor, Waitable, Watch, WhenFull, as_completed, set_unobserved_hook, wait,
+    Executor, ExecutorExt as _, Future, InlineExecutor, Observer, PoolEvent, PoolEventKind,
+    ProcessPoolExecutor, ReturnWhen, Shutdown, TaskError, ThreadPoolExecutor, Waitable, Watch, WhenFull,
+    as_completed, blocking, set_unobserved_hook, wait,
 };
 use serde::{Deserialize, Serialize};
 use std::future::Future as _;
@@ -37,6 +38,8 @@ pub(crate) const INSTANCES: &[Instance] = instances! {
     the_hook_for_unseen_failures => &[];
     the_initializer => &[];
     the_exit_hook => &[];
+    an_observer => &[];
+    an_observer_of_processes => &[];
     the_panic_hook => &["pantsbuild/pants#20384"];
     a_done_callback => &[];
     a_done_callback_of_a_process_s_task => &[];
@@ -478,6 +481,80 @@ fn the_exit_hook() {
         Pool::Threads(pool.on_exit(move || act.run()).build().expect("a pool"))
     };
     try_all(ALL, make, |pool, _| drop(pool.seven().result()));
+}
+
+/// Acts at one kind of event.
+struct Acts(Act, fn(&PoolEventKind<'_>) -> bool);
+
+impl Observer for Acts {
+    fn observe(&self, event: &PoolEvent<'_>) {
+        if self.1(&event.kind) {
+            self.0.run();
+        }
+    }
+}
+
+const EVENTS: &[fn(&PoolEventKind<'_>) -> bool] = &[
+    |event| matches!(event, PoolEventKind::Queued { .. }),
+    |event| matches!(event, PoolEventKind::Started { .. }),
+    |event| matches!(event, PoolEventKind::Ended { .. }),
+    |event| matches!(event, PoolEventKind::WorkerStarted { .. }),
+];
+
+fn an_observer() {
+    for event in EVENTS {
+        let make = |act: &Act| {
+            let pool = ThreadPoolExecutor::builder().max_workers(WORKERS).observer(Acts(act.clone(), *event));
+            Pool::Threads(pool.build().expect("a pool"))
+        };
+        try_all(ALL, make, |pool, _| drop(pool.seven().result()));
+    }
+    let waits = |pool: &Arc<Pool>, _: &Act| pool.threads().spawn(|| blocking(|| ())).wait();
+    observed(|event| matches!(event, PoolEventKind::WaitBegan { .. }), waits);
+    observed(|event| matches!(event, PoolEventKind::WaitEnded { .. }), waits);
+    observed(
+        |event| matches!(event, PoolEventKind::WorkerEnded { .. }),
+        |pool, _| drop(pool.seven().result()),
+    );
+    observed(
+        |event| matches!(event, PoolEventKind::Cancelled { .. }),
+        |pool, act| {
+            let gate = Gate::new();
+            let held: Vec<_> = (0..WORKERS)
+                .map(|_| {
+                    let gate = gate.clone();
+                    pool.threads().spawn(move || gate.wait())
+                })
+                .collect();
+            // Behind those it can't begin before the gate opens.
+            let cancels = pool.clone();
+            let canceller = std::thread::spawn(move || assert!(cancels.seven().cancel()));
+            assert!(soon(|| act.0.entered.is_open()));
+            gate.open();
+            held.into_iter().for_each(|one| one.wait());
+            canceller.join().expect("contained");
+        },
+    );
+}
+
+/// On a pool of threads whose workers end soon.
+fn observed(event: fn(&PoolEventKind<'_>) -> bool, provoke: impl Fn(&Arc<Pool>, &Act)) {
+    let make = |act: &Act| {
+        let pool = ThreadPoolExecutor::builder().max_workers(WORKERS).keep_alive(Duration::from_millis(1));
+        Pool::Threads(pool.observer(Acts(act.clone(), event)).build().expect("a pool"))
+    };
+    try_all(ALL, make, provoke);
+}
+
+fn an_observer_of_processes() {
+    for event in EVENTS {
+        let make = |act: &Act| {
+            let pool =
+                ProcessPoolExecutor::builder().max_workers(WORKERS).observer(Acts(act.clone(), *event));
+            Pool::Processes(pool.build().expect("a pool"))
+        };
+        try_each(ON_A_DRIVER, true, make, |pool, _| drop(pool.seven().result()), |pool| pool.is_whole());
+    }
 }
 
 /// Of what it does itself a panic ends the process, by the standard library's rule.

@@ -104,6 +104,7 @@ pub(crate) enum Action {
 /// Where a thread that waits for a task takes the reply by itself.
 pub(crate) struct DirectRoute {
     pub(crate) lane: usize,
+    pub(crate) pid: Option<u32>,
     pub(crate) segment: Arc<Segment>,
     pub(crate) event: Arc<Event>,
     pub(crate) results: Option<Arc<Results>>,
@@ -442,7 +443,13 @@ impl Dispatcher {
         let at = self.lanes.iter().position(is_its)?;
         let lane = &self.lanes[at];
         let (segment, event) = (lane.segment()?.clone(), lane.event()?.clone());
-        Some(DirectRoute { lane: at, segment, event, results: lane.memory_for_results().cloned() })
+        Some(DirectRoute {
+            lane: at,
+            pid: lane.pid(),
+            segment,
+            event,
+            results: lane.memory_for_results().cloned(),
+        })
     }
 
     /// For that thread: takes the task, and its reply out of the ring, if it is the next one there. `None` if the driver is

@@ -2,6 +2,8 @@
 
 use super::{Action, Dispatcher, PoolState, Wake};
 use crate::clock::deadline_after;
+use crate::future::cell::Entry;
+use crate::id::FutureId;
 use crate::process_pool::parent::lane::{KillReason, Lane, Status, TaskKill};
 use crate::process_pool::parent::outbound::Outbound;
 use crate::process_pool::parent::results::Results;
@@ -26,11 +28,17 @@ const RETRY_START_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Reaped {
     /// Tasks that were running; each with why the worker was killed, if it was for that task's sake.
     pub(crate) lost: Vec<(EncodedTask, Option<TaskKill>)>,
+    /// Tasks that were running and run again.
+    pub(crate) again: Vec<Entry>,
+    /// When those began that were running, if that was noted.
+    pub(crate) begun: Vec<(FutureId, u64)>,
     /// Tasks that were recalled while the pool is cancelling.
     pub(crate) cancelled: Vec<EncodedTask>,
     pub(crate) wake: Vec<Wake>,
     /// Why the worker was killed, if it was.
     pub(crate) kill_reason: Option<KillReason>,
+    /// It had been told to leave.
+    pub(crate) was_closing: bool,
     /// The pool was built to break at such a death.
     pub(crate) breaks_pool: bool,
     /// So many workers have died before they did anything that the next ones will.
@@ -188,6 +196,7 @@ impl Dispatcher {
         // It may have died while its driver slept: then no wake-up is to be spent on this driver.
         self.leave_idle(at);
         let was_closing = self.lanes[at].status() == Status::Closing;
+        reaped.was_closing = was_closing;
         reaped.wake = self.recall(at, &mut reaped.cancelled);
         let lane = &mut self.lanes[at];
         let never_worked = lane.was_given_work() && lane.results() == 0;
@@ -197,10 +206,14 @@ impl Dispatcher {
             _ => None,
         };
         let cancelling = matches!(self.state, PoolState::Cancelling | PoolState::Broken(_));
+        if self.notes_beginnings {
+            reaped.begun = self.lanes[at].begun().collect();
+        }
         let mut again = Vec::new();
         for mut task in self.change(at, Lane::take_unfinished) {
             let kill = killed_for.filter(|(id, _)| *id == task.id()).map(|(_, kill)| kill);
             if kill.is_none() && is_dead && !cancelling && task.try_again() {
+                reaped.again.extend(self.notes_beginnings.then(|| task.entry.clone()));
                 again.push(task);
             } else {
                 reaped.lost.push((task, kill));

@@ -48,6 +48,7 @@ impl Stage {
             initializer: Vec::new(),
             initializer_blobs: Vec::new(),
             payload_memory: 0,
+            notes_times: false,
         };
         let start_timeout = Duration::from_secs(60);
         let config = Config {
@@ -57,6 +58,7 @@ impl Stage {
             memory_growth: None,
             launch,
             arena: None,
+            observed: Default::default(),
         };
         let pool = Pool::new(Dispatcher::new(1, Policy::default()), config);
         let body = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().expect("a process");

@@ -38,6 +38,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         ancestry: vec![1, u64::MAX],
         may_spin: true,
         address_space: Some(1 << 30),
+        notes_times: false,
         initializer: b"initializer".to_vec(),
     };
     let parts = |parts: &[&[u8]]| {
