@@ -1,6 +1,6 @@
 //! [`Beginnings`]: since when tasks run, noted from the first look at a pool on.
 //!
-//! To read the clock takes some 25 ns, beside the 300 ns that a small task takes on threads. A pool that nobody looks at
+//! To read the clock takes 25 to 70 ns, beside the 300 ns that a small task takes on threads. A pool that nobody looks at
 //! doesn't pay for it: workers read the clock only once somebody has looked. What began before that is known to run since
 //! that look, at least. That is enough for a look at a program that hangs: the second look tells for how long it has.
 

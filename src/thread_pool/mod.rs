@@ -134,7 +134,7 @@ impl ThreadPoolExecutor {
     /// It never waits for a task. While tasks move, its parts may be read a moment apart: a task that it lists may have
     /// ended, one that began meanwhile may be missing.
     ///
-    /// **Since when.** To note when a task begins would cost each task a tenth of its way through the pool. So it is noted
+    /// **Since when.** To note when a task begins would cost a small task up to a quarter of its way through the pool. So it is noted
     /// from the first call of this method on, which stays so for as long as the pool lives: those tasks have their true
     /// beginning. What began before has the moment of the first call that saw it, and `at_least`. A program that wants all of
     /// them true calls `running` once, after `build`.

@@ -2,11 +2,10 @@
 
 use crate::observer::{Event, Seen, Witness, check};
 use crate::processes_support::{Signals, die, square, stay};
-use crate::support::{LIMIT, eventually, limit};
+use crate::support::{LIMIT, eventually, limit, pass};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{ProcessPoolBuilder, Shutdown, TaskOptions, WhenFull};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 fn observed(workers: usize) -> (ProcessPoolBuilder, Arc<Witness>) {
@@ -25,7 +24,7 @@ fn ends(events: &[Event]) -> Vec<&'static str> {
 }
 
 fn nap(ms: u64) {
-    thread::sleep(Duration::from_millis(ms));
+    pass(Duration::from_millis(ms));
 }
 
 #[test]

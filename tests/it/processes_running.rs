@@ -1,7 +1,7 @@
 //! What a pool of processes runs at a moment, in which worker, and since when.
 
 use crate::processes_support::{Signals, stay};
-use crate::support::{LIMIT, eventually, limit};
+use crate::support::{LIMIT, eventually, limit, pass};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{MapOptions, TaskOptions, WhenFull};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn since_the_first_look_or_since_it_began() {
         assert!(first[0].at_least && (before..=look).contains(&first[0].since), "{first:?}");
         let late = signals.hold(&pool, "late");
         let begun = Instant::now();
-        thread::sleep(Duration::from_millis(5)); // there must be a time that a late look would count
+        pass(Duration::from_millis(5)); // what a late look would count
         // Both workers are busy: this one is sent, or queued, and does not run.
         let waits = pool.submit(stay, signals.stay("waits"));
         let second = pool.running();

@@ -1,6 +1,6 @@
 //! What a pool runs at a moment: every task that has begun and is not over, once, with what is its own.
 
-use crate::support::{Gate, LIMIT, eventually, hold, limit};
+use crate::support::{Gate, LIMIT, eventually, hold, limit, pass};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{FutureId, MapOptions, RunningTask, TaskOptions, WhenFull, blocking};
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ fn since_the_first_look_or_since_it_began() {
         assert!(first[0].at_least && (before..=look).contains(&first[0].since), "{first:?}");
         let late = hold(&pool);
         let begun = Instant::now();
-        thread::sleep(Duration::from_millis(5)); // there must be a time that a late look would count
+        pass(Duration::from_millis(5)); // what a late look would count
         let second = pool.running();
         assert_eq!(of(&second, early.future.id()), &first[0]);
         let late_s = of(&second, late.future.id());
@@ -211,7 +211,7 @@ fn nothing_is_told_of_the_wrong_task() {
                         label.iter().fold(TaskOptions::new(), |options, label| options.label(&**label));
                     let (inner, inner_labels) = (pool.clone(), labels.clone());
                     let run = move |n: u32| {
-                        if n % 3 == 0 {
+                        if n.is_multiple_of(3) {
                             let nested = TaskOptions::new().label(format!("in {n}"));
                             let nested = inner.submit_with(nested, |()| {}, ());
                             inner_labels.lock().unwrap().insert(nested.id(), Some(format!("in {n}")));

@@ -100,6 +100,14 @@ pub(crate) fn eventually(what: impl Fn() -> bool) {
     }
 }
 
+/// Lets time pass, for a test of what measures it. Never to let others catch up.
+pub(crate) fn pass(time: Duration) {
+    let start = Instant::now();
+    while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
 /// Where the kernel tells of the thread that calls this; nowhere, where there is no such kernel.
 pub(crate) fn this_thread() -> PathBuf {
     std::fs::read_link("/proc/thread-self")
