@@ -44,14 +44,23 @@ for path in examples/*.rs examples/*/main.rs; do
             run soak "nothing left behind" --minutes 0.1 --out "$out/soak.svg"
             grep -q "</svg>" "$out/soak.svg"
             ;;
+        timeline)
+            run timeline "longest" --pieces 6 --out "$out/timeline.svg" --trace "$out/timeline.json"
+            grep -q "</svg>" "$out/timeline.svg"
+            grep -q '"cat":"task"' "$out/timeline.json"
+            ;;
         weather_fetch)
-            run weather_fetch "days" --days 6 --latency 0.1 --interval 60 --sequential 2 --out "$out/weather.json"
+            run weather_fetch "days" --days 6 --latency 0.1 --interval 60 --sequential 2 --out "$out/weather.json" \
+                --trace "$out/weather-trace.json"
             [ -s "$out/weather.json" ]
+            grep -q '"cat":"task"' "$out/weather-trace.json"
             ;;
         xray_resize)
-            run xray_resize "control" --images 8 --cache "$out/xrays" --out "$out/xrays.npy" --contact-sheet "$out/xrays.png"
+            run xray_resize "control" --images 8 --cache "$out/xrays" --out "$out/xrays.npy" --contact-sheet "$out/xrays.png" \
+                --trace "$out/xrays-trace.json"
             [ "$(head -c 6 "$out/xrays.npy" | tail -c 5)" = NUMPY ]
             [ -s "$out/xrays.png" ]
+            grep -q '"cat":"task"' "$out/xrays-trace.json"
             ;;
         *)
             echo "$name: tell ci/examples.sh how to run it in a small form" >&2

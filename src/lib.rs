@@ -112,7 +112,10 @@ pub use future::{
     set_unobserved_hook,
 };
 pub use id::FutureId;
-pub use observe::{Observer, PoolEvent, PoolEventKind, TaskInfo, WorkerEnd, WorkerInfo};
+pub use observe::{
+    LongTask, Observer, Percentiles, PoolEvent, PoolEventKind, Span, Summary, TaskInfo, Timeline, WorkerEnd,
+    WorkerInfo, WorkerSummary,
+};
 /// The inside, opened for one member of the workspace: none of this is in the package.
 #[cfg(any(concurrent_futures_internals, concurrent_futures_loom))]
 pub use process_pool::internals;
@@ -156,6 +159,8 @@ mod guide {
     struct FromPython;
     #[doc = include_str!("../docs/threads-or-processes.md")]
     struct ThreadsOrProcesses;
+    #[doc = include_str!("../docs/seeing.md")]
+    struct Seeing;
     #[doc = include_str!("../docs/when-not-to-parallelise.md")]
     struct WhenNotToParallelise;
     #[cfg(feature = "process")]

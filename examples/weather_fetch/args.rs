@@ -63,6 +63,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) answers: Option<PathBuf>,
 
+    /// Write what the threads did to this file, for Perfetto (ui.perfetto.dev), and a table to stderr
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) trace: Option<PathBuf>,
+
     /// Print the figures as one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -28,6 +28,8 @@ mod say;
 mod screen;
 mod server;
 mod stop;
+#[path = "../common/trace.rs"]
+mod trace;
 
 use std::{
     collections::BTreeMap,
@@ -37,7 +39,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use concurrent_futures::{Shutdown, TaskError, prelude::*};
+use concurrent_futures::{BuildError, Shutdown, TaskError, prelude::*};
 use jiff::{Timestamp, ToSpan, civil::Date, tz};
 
 use crate::{
@@ -56,6 +58,7 @@ use crate::{
         faults::{self, Faults},
     },
     stop::Stop,
+    trace::Trace,
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<ExitCode, Error> {
     // A place that can't be written to is reported now rather than after the fetch.
     let output = Output::new(&args.out, args.answers.as_deref())?;
+    let trace = args.trace.as_deref().map(Trace::new).transpose()?;
     let (dates, server) = prepare(args)?;
     let base_url = server.as_ref().map_or_else(|| live_url(args), Server::base_url);
 
@@ -115,7 +119,8 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         baseline
     } else {
         workers = args.workers;
-        let mut fetched = fetch_with_threads(workers, &dates, &fetcher, &stop, &screen, grace(args))?;
+        let pool = pool(workers, trace.as_ref())?;
+        let mut fetched = fetch_with_threads(pool, &dates, &fetcher, &stop, &screen, grace(args));
         if stop.is_raised() {
             fetched.add(baseline);
         }
@@ -156,6 +161,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         false => format!("{}\n{}\n", figures.table(serial_s)?, summary(&fetched, &args.out, bytes)),
     };
     let printed = print(&text);
+    trace.map_or(Ok(()), Trace::finish)?;
     for (date, day) in &fetched.days {
         let lines = day.notes.lines();
         if !lines.is_empty() {
@@ -226,16 +232,24 @@ impl Fetched {
     }
 }
 
+fn pool(workers: usize, trace: Option<&Trace>) -> Result<ThreadPoolExecutor, BuildError> {
+    let builder = ThreadPoolExecutor::builder().max_workers(workers).name_prefix("fetch");
+    match trace {
+        Some(trace) => builder.observer(trace.timeline.clone()).build(),
+        None => builder.build(),
+    }
+}
+
 /// One pool, one task a day; each result is taken as it completes.
 fn fetch_with_threads(
-    workers: usize,
+    pool: ThreadPoolExecutor,
     dates: &[Date],
     fetcher: &Fetcher,
     stop: &Stop,
     screen: &Screen,
     grace: Duration,
-) -> Result<Fetched, Error> {
-    let pool = ThreadPoolExecutor::builder().max_workers(workers).name_prefix("fetch").build()?;
+) -> Fetched {
+    let workers = pool.max_workers();
     let mut fetched = Fetched::default();
     let (start, retries) = (Instant::now(), fetcher.retries());
     screen.begin(&format!("{workers} threads"), dates.len());
@@ -274,7 +288,7 @@ fn fetch_with_threads(
     if stop.is_raised() {
         pool.detach(); // calls that are still under way end with the program
     }
-    Ok(fetched)
+    fetched
 }
 
 /// Whether a day neither came nor failed, because of Ctrl-C.

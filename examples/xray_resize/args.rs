@@ -67,6 +67,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", value_parser = count(1..=u64::MAX))]
     pub(crate) crash_at: Option<usize>,
 
+    /// Write what the workers did to this file, for Perfetto (ui.perfetto.dev), and a table to stderr
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) trace: Option<PathBuf>,
+
     /// Print the figures as one JSON object; with --out, also the row of each file
     #[arg(long)]
     pub(crate) json: bool,
@@ -102,8 +106,12 @@ impl Args {
                 "--crash-at aborts a worker process: only --executor processes survives that".to_owned()
             );
         }
-        let outputs =
-            [("--out", &self.out), ("--contact-sheet", &self.contact_sheet), ("--names", &self.names)];
+        let outputs = [
+            ("--out", &self.out),
+            ("--contact-sheet", &self.contact_sheet),
+            ("--names", &self.names),
+            ("--trace", &self.trace),
+        ];
         for (n, (name, path)) in outputs.iter().enumerate() {
             if let Some((other, _)) = outputs[..n].iter().find(|(_, other)| path.is_some() && other == path) {
                 return Err(format!("{other} and {name} are the same file"));

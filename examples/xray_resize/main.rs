@@ -27,6 +27,8 @@ mod say;
 mod screen;
 mod stop;
 mod thumbnail;
+#[path = "../common/trace.rs"]
+mod trace;
 
 use std::{
     fs, io,
@@ -44,6 +46,7 @@ use crate::{
     say::{print, say},
     screen::Screen,
     stop::Stop,
+    trace::Trace,
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<ExitCode, Error> {
     let mut outputs = Outputs::new(args)?;
+    let trace = args.trace.as_deref().map(Trace::new).transpose()?;
     let stop = Stop::default();
     ctrlc::set_handler({
         let (stop, temporary) = (stop.clone(), outputs.temporary());
@@ -90,7 +94,13 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     outputs.expect(pictures.distinct());
 
-    let runner = Runner { size: args.size, workers: args.workers(), screen: &screen, stop: &stop };
+    let runner = Runner {
+        size: args.size,
+        workers: args.workers(),
+        screen: &screen,
+        stop: &stop,
+        trace: trace.as_ref(),
+    };
     let Ran { runs, broken_off } = run_all(args, &runner, &pictures, &mut outputs)?;
     // Before the comparison, so that the thumbnails are there whatever happens to it.
     let written = outputs.finish()?;
@@ -107,6 +117,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     // The run that fills the outputs.
     let last = broken_off.as_ref().or(measured.runs.last().map(|(_, outcome)| outcome));
     show(args, &pictures, &measured, last, &written)?;
+    trace.map_or(Ok(()), Trace::finish)?;
     let failed = last.map_or(&[][..], |outcome| &outcome.failed);
     for (path, error) in failed
         .iter()
@@ -166,7 +177,7 @@ fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error>
             .map_err(|error| format!("can't read --dir {}: {error}", plain::path(dir)))?,
         None => {
             let folder = args.cache.clone().unwrap_or_else(pictures::default_cache);
-            let executor = run::pool(Kind::Processes, args.workers())?;
+            let executor = run::pool(Kind::Processes, args.workers(), None)?;
             Pictures::drawn(executor, &folder, (args.seed, args.images), screen, stop)?
         }
     };

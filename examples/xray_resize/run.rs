@@ -14,6 +14,7 @@ use crate::{
     screen::Screen,
     stop::Stop,
     thumbnail::{Order, Thumbnail, image_resize},
+    trace::Trace,
 };
 
 /// The number of submitted tasks per worker, however many images there are.
@@ -51,13 +52,24 @@ pub(crate) struct Runner<'a> {
     pub(crate) workers: usize,
     pub(crate) screen: &'a Screen,
     pub(crate) stop: &'a Stop,
+    pub(crate) trace: Option<&'a Trace>,
 }
 
 /// The only place that knows the kind of pool: everything else uses an `Executor`.
-pub(crate) fn pool(kind: Kind, workers: usize) -> Result<Box<dyn Executor>, Error> {
-    Ok(match kind {
-        Kind::Processes => Box::new(ProcessPoolExecutor::builder().max_workers(workers).build()?),
-        _ => Box::new(ThreadPoolExecutor::builder().max_workers(workers).name_prefix("xray").build()?),
+pub(crate) fn pool(kind: Kind, workers: usize, trace: Option<&Trace>) -> Result<Box<dyn Executor>, Error> {
+    let timeline = trace.map(|trace| trace.timeline.clone());
+    Ok(if kind == Kind::Processes {
+        let builder = ProcessPoolExecutor::builder().max_workers(workers);
+        Box::new(match timeline {
+            Some(timeline) => builder.observer(timeline).build()?,
+            None => builder.build()?,
+        })
+    } else {
+        let builder = ThreadPoolExecutor::builder().max_workers(workers).name_prefix("xray");
+        Box::new(match timeline {
+            Some(timeline) => builder.observer(timeline).build()?,
+            None => builder.build()?,
+        })
     })
 }
 
@@ -97,7 +109,7 @@ impl Runner<'_> {
                 .try_for_each(|result| tally.take(result))?,
             Kind::Threads | Kind::Processes | Kind::All => {
                 // The time includes the pool's start and end.
-                self.run_on(&*pool(kind, self.workers)?, orders, &mut tally)?;
+                self.run_on(&*pool(kind, self.workers, self.trace)?, orders, &mut tally)?;
             }
         }
         tally.outcome.seconds = start.elapsed().as_secs_f64();

@@ -23,7 +23,7 @@ use std::time::Instant;
 ///
 /// A pool without an observer pays a branch for each event. With one, a task reads the clock three times.
 ///
-/// Differs from Python: there is nothing like it there.
+/// [`Timeline`](crate::Timeline) is an observer. Differs from Python: there is nothing like it there.
 ///
 /// # Examples
 ///

@@ -159,7 +159,19 @@ impl ProcessPoolBuilder {
 
     /// Has `observer` told what happens in the pool: tasks that are queued, begin and end, workers that start, end, are killed
     /// and die. The last one set counts. It is called in this process, never in a worker; that a task began is told when the
-    /// task is over, with the moment that its worker noted. See [`Observer`] for an example.
+    /// task is over, with the moment that its worker noted. See [`Observer`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{Timeline, prelude::*};
+    ///
+    /// let timeline = Timeline::new();
+    /// let pool = ProcessPoolExecutor::builder().max_workers(1).observer(timeline.clone()).build()?;
+    /// assert_eq!(pool.map(|n: u32| n + 1, 0..10).count(), 10);
+    /// assert_eq!(timeline.summary().tasks, 10);
+    /// # Ok::<(), concurrent_futures::BuildError>(())
+    /// ```
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observed = Observed::by(observer);
         self

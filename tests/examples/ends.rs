@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use crate::program::{Ended, Running, example};
 
 /// Each with the arguments of a small run, and a word of its last line.
-const ALL: [(&str, &[&str], &str); 8] = [
+const ALL: [(&str, &[&str], &str); 9] = [
     ("quickstart", &[], "after it"),
     ("custom_executor", &[], "as_completed"),
     ("shared_table", &[], "SharedBytes"),
@@ -14,6 +14,7 @@ const ALL: [(&str, &[&str], &str); 8] = [
     ("toast_and_coffee", &["--minute-ms", "5", "--executor", "processes"], "coffee"),
     ("amdahl", &["--work-ms", "2", "--rounds", "1"], "no plot"),
     ("soak", &["--storm", "threads", "--size", "0.001"], "nothing"),
+    ("timeline", &["--pieces", "3"], "longest"),
 ];
 
 /// Runs a shell script in a folder, in which `$0` is the example and `$@` are its arguments.
@@ -89,6 +90,7 @@ fn wrong_arguments_end_with_2_and_say_which() {
         ("soak", &["--storm", "rain"]),
         ("soak", &["--storm", "kills", "--minutes", "1"]),
         ("soak", &["--storm", "kills", "--out", "a.svg"]),
+        ("timeline", &["--pieces", "0"]),
     ] {
         let mut command = Command::new(example(name));
         command.args(args);

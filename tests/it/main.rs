@@ -48,6 +48,7 @@ mod shutdown;
 mod stats;
 mod suite;
 mod support;
+mod timeline;
 mod unobserved;
 mod wait;
 mod waiting;
