@@ -431,6 +431,7 @@ impl dyn AnyCell + '_ {
         self.extra().options().unwrap_or(&NONE)
     }
 
+    #[cfg(feature = "process")]
     pub(crate) fn label(&self) -> Option<Arc<str>> {
         self.extra().options().and_then(|options| options.get_label().cloned())
     }
