@@ -5,8 +5,10 @@ use concurrent_futures::prelude::*;
 use concurrent_futures::{Observer, Span, TaskOptions, Timeline, blocking};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future as _;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// A moment of a trace, in nanoseconds: they have three decimals, and none is rounded.
@@ -121,6 +123,30 @@ fn a_trace_of_threads() {
             let all = worker.starting + worker.working + worker.waiting + worker.idle;
             assert!(all <= summary.time + Duration::from_millis(1) && worker.share() <= 1.0, "{text}");
         }
+    });
+}
+
+/// A poll counts as a wait until the task that polled ends: its slice ends with the task's.
+#[test]
+fn a_task_that_ends_while_it_awaits_another() {
+    limit(LIMIT, || {
+        let timeline = Timeline::new();
+        let pool = Arc::new(
+            ThreadPoolExecutor::builder().max_workers(1).observer(timeline.clone()).build().unwrap(),
+        );
+        let (inner, gate) = (pool.clone(), Gate::new());
+        let opened = gate.clone();
+        pool.spawn(move || {
+            let mut awaited = Box::pin(inner.spawn(move || opened.wait()));
+            assert!(awaited.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            // It is not dropped here: then the wait would be over.
+            awaited
+        })
+        .result()
+        .unwrap();
+        gate.open();
+        pool.join();
+        assert_eq!(of_kind(&events_of(&timeline), "wait").len(), 1);
     });
 }
 
