@@ -136,16 +136,16 @@ fn a_task_that_ends_while_it_awaits_another() {
         );
         let (inner, gate) = (pool.clone(), Gate::new());
         let opened = gate.clone();
-        pool.spawn(move || {
+        let task = pool.spawn(move || {
             let mut awaited = Box::pin(inner.spawn(move || opened.wait()));
             assert!(awaited.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             // It is not dropped here: then the wait would be over.
             awaited
-        })
-        .result()
-        .unwrap();
+        });
+        let awaited = task.result().unwrap();
         gate.open();
         pool.join();
+        assert!(awaited.is_done());
         assert_eq!(of_kind(&events_of(&timeline), "wait").len(), 1);
     });
 }

@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("future", &["sync", "clock", "id", "contain", "logging", "stack", "error", "remote"]),
     ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
     ("since", &["sync", "clock", "id"]),
-    ("observe", &["sync", "id", "contain", "logging", "error", "future"]),
+    ("observe", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
     (
         "executor",
         &["sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future", "wait"],

@@ -215,3 +215,25 @@ fn quoted(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Span, write};
+    use crate::clock::after;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    /// As google/perfetto#371: what lies in a slice is told by the order, where both begin at one moment.
+    #[test]
+    fn of_slices_that_begin_together_the_longer_stands_first() {
+        let (worker, began): (Arc<str>, _) = ("w".into(), Instant::now());
+        let ended = |ms| after(began, Duration::from_millis(ms)).unwrap_or(began);
+        let wait = |ms| Span::Wait { worker: worker.clone(), began, ended: ended(ms) };
+        let mut trace = Vec::new();
+        let written = write(&mut trace, &[wait(1), wait(3), wait(2)], &[worker.clone()], &[]);
+        assert!(written.is_ok());
+        let trace = String::from_utf8_lossy(&trace);
+        let places = ["3000.000", "2000.000", "1000.000"].map(|dur| trace.find(&format!("\"dur\":{dur},")));
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{trace}");
+    }
+}
