@@ -9,6 +9,7 @@ use super::map::{Map, MapOptions, MapWith, Sizes, ToPool};
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{Cell, Entry, Source};
 use crate::future::extra::{Extra, Items, OfMap};
+use crate::future::pointer::Pointer;
 use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use std::sync::Arc;
@@ -35,11 +36,11 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
         W: Work<T> + 'static,
         T: Send + 'static,
     {
-        let cell: Arc<dyn Source<T>> = match options {
+        let [entry, cell] = match options {
             None => Cell::entered(work, ()),
             Some(options) => Cell::entered(work, options),
         };
-        self.accept(cell.clone());
+        self.accept(entry.into_entry());
         Future::from_cell(cell)
     }
 
@@ -50,11 +51,11 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
         T: Send + 'static,
         I: Items + 'static,
     {
-        let cell: Arc<dyn Source<T>> = match options {
+        let [entry, cell] = match options {
             None => Cell::entered(work, OfMap { extra: (), items }),
             Some(extra) => Cell::entered(work, OfMap { extra, items }),
         };
-        self.accept(cell.clone());
+        self.accept(entry.into_entry());
         Future::from_cell(cell)
     }
 }
@@ -68,8 +69,8 @@ where
     move || failing(f(arg))
 }
 
-/// A queued task's cell, for a scope: what it borrows is in its type still.
-pub(crate) fn cell_of<'a, W, T, X>(work: W, extra: X) -> Arc<dyn Source<T> + 'a>
+/// The two ends of a queued task, for a scope: what it borrows is in their type still.
+pub(crate) fn ends_of<'a, W, T, X>(work: W, extra: X) -> [Pointer<dyn Source<T> + 'a>; 2]
 where
     W: Work<T> + 'a,
     T: Send + 'a,

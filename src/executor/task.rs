@@ -10,7 +10,7 @@ use crate::error::CodecError;
 use crate::error::{TaskError, TaskFailure};
 #[cfg(feature = "process")]
 use crate::future::cell::Kept;
-use crate::future::cell::{self, Cell, Entry, Source};
+use crate::future::cell::{self, Cell, Entry};
 use crate::future::extra::{Items, LateOptions, OfMap};
 use crate::future::publish::{fail_claimed, own, run_here};
 use crate::future::state::Phase;
@@ -26,7 +26,6 @@ use crate::remote::{outcome, parcel};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::fmt;
-use std::sync::Arc;
 
 /// What can go to another process. The same bound in every feature set, so that code which compiles without processes
 /// compiles with them; types without serde's traits go through the inherent verbs of
@@ -101,8 +100,8 @@ impl Task {
         W: Work<T> + 'static,
         T: Send + 'static,
     {
-        let cell: Arc<dyn Source<T>> = Cell::queued(work, LateOptions::default());
-        (Task::from_entry(cell.clone()), Future::from_cell(cell))
+        let [entry, cell] = Cell::queued(work, LateOptions::default());
+        (Task::from_entry(entry.into_entry()), Future::from_cell(cell))
     }
 
     /// A task of a map, which is for these items of its input.
@@ -112,8 +111,8 @@ impl Task {
         T: Send + 'static,
         I: Items + 'static,
     {
-        let cell: Arc<dyn Source<T>> = Cell::queued(work, OfMap { extra: LateOptions::default(), items });
-        (Task::from_entry(cell.clone()), Future::from_cell(cell))
+        let [entry, cell] = Cell::queued(work, OfMap { extra: LateOptions::default(), items });
+        (Task::from_entry(entry.into_entry()), Future::from_cell(cell))
     }
 
     /// Gives the task its options. They can be given once; a second call changes nothing.

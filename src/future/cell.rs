@@ -1,10 +1,36 @@
 //! The cell: one task, one allocation. Function, argument, result and state share it.
 //!
-//! Several handles point to it, each under a type that knows only what its holder may do: the owner's
+//! Several handles point to it ([`Pointer`]), each under a type that knows only what its holder may do: the owner's
 //! [`Future`](super::Future) sees a [`Source<T>`], a pool's entry or a [`Task`](crate::Task) sees an [`AnyCell`].
 //!
-//! There is no `unsafe` here: the phases of the body sit under a small mutex that is never contended (the state word
-//! decides who may touch it), which costs 5 to 12 % of a no-op task and buys that every misuse is a clean panic.
+//! # Whose the body is
+//!
+//! Work and outcome, the *body*, are under no lock: at each moment they are somebody's, and the state word hands them on.
+//!
+//! | phase | whose the body is | from whom, and by what |
+//! |---|---|---|
+//! | Queued | nobody's | the one who made it, or who gave it back by `unclaim` or `recall` (Release) |
+//! | Running, Dispatched | the thread that claimed or dispatched the task, or its holder; it is passed on only with the task itself | Queued, by the exchange that won (Acquire) |
+//! | Cancelling | the thread whose `cancel` won | the same |
+//! | Finished | the future's owner | the one above, by `publish` or `publish_finished_and_go` (Release), seen by `load` or a mark (Acquire) |
+//! | Failed, Cancelled | the same; there is an error, which several may read through one future and nobody changes, until the future is given up by value | the same |
+//! | one of the last three, if UNWANTED was set before | the publisher | the drop of the future, by the mark (Release), seen by `publish` (Acquire) |
+//!
+//! *The future's owner* has it by value, or is the only one to poll it, or the one of many readers of a
+//! [`SharedFuture`](super::SharedFuture) whose turn it is, once, in its `OnceLock`. Whoever only looks at a future (`exception`,
+//! `Debug`) asks the word first, and reads the body where the word says that there is an error; a value is never looked at
+//! by two.
+//!
+//! *Work that can be encoded* is looked at in two more places: a task's holder encodes it while it is Queued, and a
+//! `cancel` may come at that moment. So of such cells alone the body is touched under the cell's lock as well, until it is
+//! published; who encodes asks the word with the lock held, and leaves the body alone once the task is over. A thread that
+//! cancels has changed the word before it takes the lock, so one of the two comes second and sees what the first did.
+//!
+//! The methods of [`AnyCell`] and [`Source`] say by whom they may be called. They are a crate's inner face, and what they
+//! rest on can't be written into their types; each asks the word for the phase in which its caller may come, so that most
+//! mistakes are a panic. The rest is what the models in tests/loom are for, where loom looks at each use of a body.
+//!
+//! # What is dropped when
 //!
 //! Two rules make scoped borrows sound and drops predictable:
 //!
@@ -15,11 +41,11 @@
 
 use super::extra::Extra;
 use super::home::HomeSlot;
-use super::hub::{Hub, Key};
 use super::options::TaskOptions;
-use super::state::{Phase, State, Word};
+use super::pointer::{self, Pointer, allocate};
+use super::state::{Phase, Snapshot, State, Word};
 use super::unobserved;
-use super::watchers::{Crowd, Watchers};
+use super::watchers::Watchers;
 use super::work::{NoWork, Work};
 use crate::contain::{contain, drop_contained};
 #[cfg(feature = "process")]
@@ -31,55 +57,75 @@ use crate::logging;
 use crate::remote::codec::{Arrived, Counted, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, UnsafeCell, are_counts_seen};
 use std::ops::Range;
 use std::sync::Arc;
-use std::task::Waker;
 
-/// The part of a cell that needs no lock and doesn't depend on the task's types.
+/// The part of a cell that doesn't depend on the task's types. Memory is what a million pending tasks cost, in page faults
+/// before all else: the small fields share eight bytes, and what only some tasks have is elsewhere.
+#[repr(C)]
 pub(crate) struct Header {
     pub(crate) word: Word,
-    pub(crate) home: HomeSlot,
     pub(crate) id: FutureId,
+    pub(crate) home: HomeSlot,
+    /// Nothing comes with the task beside its work, as with most: there is no [`Extra`] to ask.
+    pub(crate) is_plain: bool,
+    /// Of the watchers; and of the body, where the work can be encoded.
+    lock: Mutex<()>,
+    /// Nothing, except to loom: pointers note there when they go, and the last when it frees the memory.
+    uses: UnsafeCell<()>,
+    watchers: UnsafeCell<Watchers>,
 }
 
-/// Memory is what a million pending tasks cost, in page faults before all else: one lock for the rest, and nothing that
-/// only some tasks have.
+/// Begins with its header, see [`pointer::header`].
+#[repr(C)]
 pub(crate) struct Cell<W, T, X> {
     header: Header,
-    inner: Mutex<Inner<W, T>>,
+    body: UnsafeCell<Body<W, T>>,
     extra: X,
 }
 
-struct Inner<W, T> {
-    watchers: Watchers,
-    body: Body<W, T>,
-}
+// Errors are read by several threads at once.
+const _: fn() = || {
+    fn is_sync<T: Sync>() {}
+    is_sync::<TaskError>();
+};
 
-enum Body<W, T> {
+// SAFETY: several threads have the cell at a time. The header's fields are for several, but for the watchers, which are
+// touched under the lock (`with_watchers`). Work and values are touched by one thread at a time, so `Send` is what they need;
+// an error is read by several, and is `Sync`, as asserted above. The table in the module says who comes when.
+unsafe impl<W: Send, T: Send, X: Sync> Sync for Cell<W, T, X> {}
+
+pub(crate) enum Body<W, T> {
     Ready(W),
     Empty,
     Done(Result<T, TaskError>),
 }
 
 /// A cell whose types are forgotten.
-pub(crate) trait AnyCell: Send + Sync {
-    fn header(&self) -> &Header;
-
+///
+/// # Safety
+///
+/// Implemented by [`Cell`] alone: [`pointer::header`] relies on what such a cell begins with.
+pub(crate) unsafe trait AnyCell: Send + Sync {
     /// Runs the work and keeps the outcome. The caller has claimed the task, and publishes the phase that this returns.
     fn execute(&self) -> Phase;
 
     /// Drops the work and keeps `error` as the outcome. The caller has claimed the task, and publishes it.
     fn fill(&self, error: TaskError);
 
-    /// Drops the outcome; a failure that nobody saw is reported.
+    /// Drops the outcome; a failure that nobody saw is reported. The caller publishes or has published it, and found the
+    /// future gone before.
     fn discard(&self);
 
-    /// Why there is no result, of a task that is done.
+    /// Why there is no result, of a task that is done; of others, nothing. For the future's holders.
     fn error(&self) -> Option<TaskError>;
 
+    /// The same for the caller who is about to publish it.
+    fn error_to_publish(&self) -> Option<TaskError>;
+
     /// Whether to discard the outcome runs code of the user's, which may take any time: its destructor, or the hook for
-    /// failures that nobody saw.
+    /// failures that nobody saw. For the same caller as `discard`.
     #[cfg(feature = "process")]
     fn is_long_to_discard(&self) -> bool;
 
@@ -102,9 +148,6 @@ pub(crate) trait AnyCell: Send + Sync {
 
     /// Whether any of that is there.
     fn has_about(&self) -> bool;
-
-    /// Changes the watchers, with the cell's lock held: nothing of the user's may run or be dropped in `change`.
-    fn with_watchers(&self, change: &mut dyn FnMut(&mut Watchers));
 }
 
 /// What becomes of the work once it is encoded.
@@ -117,8 +160,8 @@ pub(crate) enum Kept {
 
 /// A cell whose result's type is known.
 pub(crate) trait Source<T>: AnyCell {
-    /// Moves the outcome out, of a task that is done. An error stays behind as well, for a future that may be asked
-    /// again.
+    /// Moves the outcome out, of a task that is done, for the future's owner. An error stays behind as well, for a future that
+    /// may be asked again.
     fn take(&self) -> Option<Result<T, TaskError>>;
 
     /// Moves the outcome out, of a task that is done and whose future is over: nothing stays behind.
@@ -129,43 +172,174 @@ pub(crate) trait Source<T>: AnyCell {
 }
 
 /// A pool's pointer to a task.
-pub(crate) type Entry = Arc<dyn AnyCell>;
+pub(crate) type Entry = Pointer<dyn AnyCell>;
 
-impl<W, T, X> Cell<W, T, X> {
+/// The two ends of a new task: one for whoever runs it, one for its future.
+type Ends<'a, T> = [Pointer<dyn Source<T> + 'a>; 2];
+
+impl<W, T, X: Extra> Cell<W, T, X> {
     /// A task that an executor may take, or not.
-    pub(crate) fn queued(work: W, extra: X) -> Arc<Self> {
-        Self::new(Word::new(Phase::Queued), Body::Ready(work), extra)
+    pub(crate) fn queued<'a>(work: W, extra: X) -> Ends<'a, T>
+    where
+        W: Work<T> + 'a,
+        T: Send + 'a,
+        X: 'a,
+    {
+        allocate(Snapshot::first(Phase::Queued), Body::Ready(work), extra).map(Pointer::into_source)
     }
 
     /// A task on its way into a pool's queue, of which nobody else knows yet.
-    pub(crate) fn entered(work: W, extra: X) -> Arc<Self> {
-        Self::new(Word::entered(), Body::Ready(work), extra)
+    pub(crate) fn entered<'a>(work: W, extra: X) -> Ends<'a, T>
+    where
+        W: Work<T> + 'a,
+        T: Send + 'a,
+        X: 'a,
+    {
+        allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra).map(Pointer::into_source)
     }
 
-    fn new(word: Word, body: Body<W, T>, extra: X) -> Arc<Self> {
-        let header = Header { word, home: HomeSlot::default(), id: FutureId::new() };
-        Arc::new(Cell { header, inner: Mutex::new(Inner { watchers: Watchers::None, body }), extra })
+    pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X) -> Self {
+        let header = Header {
+            word: Word::new(first, pointers),
+            id: FutureId::new(),
+            home: HomeSlot::default(),
+            is_plain: X::is_nothing(),
+            lock: Mutex::new(()),
+            uses: UnsafeCell::new(()),
+            watchers: UnsafeCell::new(Watchers::None),
+        };
+        Cell { header, body: UnsafeCell::new(body), extra }
     }
 }
 
-impl<W, T, X> Cell<W, T, X> {
+impl<T: Send> Cell<NoWork, T, ()> {
+    pub(crate) fn promised<'a>() -> Ends<'a, T>
+    where
+        T: 'a,
+    {
+        allocate(Snapshot::first(Phase::Queued), Body::<NoWork, T>::Empty, ()).map(Pointer::into_source)
+    }
+
+    pub(crate) fn resolved<'a>(outcome: Result<T, TaskError>) -> Pointer<dyn Source<T> + 'a>
+    where
+        T: 'a,
+    {
+        let [pointer] = allocate(Snapshot::first(phase_of(&outcome)), Body::<NoWork, T>::Done(outcome), ());
+        pointer.into_source()
+    }
+}
+
+impl Header {
+    /// Changes the watchers, with the cell's lock held: nothing of the user's may run or be dropped in `change`.
+    pub(crate) fn with_watchers<R>(&self, change: impl FnOnce(&mut Watchers) -> R) -> R {
+        let _lock = self.lock.lock();
+        // SAFETY: they are touched here alone, and under the lock. `change` doesn't come here again: it would find the lock held.
+        self.watchers.with_mut(|watchers| change(unsafe { &mut *watchers }))
+    }
+
+    /// One of the pointers is about to go. loom compares this with `note_end`; elsewhere it is nothing.
+    pub(super) fn note_use(&self) {
+        if are_counts_seen() {
+            self.uses.with(|_| ());
+        }
+    }
+
+    /// The last one frees the memory.
+    pub(super) fn note_end(&self) {
+        if are_counts_seen() {
+            self.uses.with_mut(|_| ());
+        }
+    }
+}
+
+impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
     /// Whether the task has ended, or is about to as cancelled.
     fn is_over(&self) -> bool {
         let word = self.header.word.load();
         word.is_resolved() || word.phase() == Phase::Cancelling
     }
 
-    /// Takes the work out, of a task that has neither run nor been cancelled.
-    #[cfg(feature = "process")]
-    fn take_work(&self) -> Option<W> {
-        let body = &mut self.inner.lock().body;
-        match std::mem::replace(body, Body::Empty) {
-            Body::Ready(work) => Some(work),
-            other => {
-                *body = other;
-                None
-            }
+    /// Puts another body in the place of the one that is there.
+    ///
+    /// # Safety
+    ///
+    /// The body is the caller's, by the table in the module.
+    unsafe fn replace(&self, body: Body<W, T>) -> Body<W, T> {
+        // SAFETY: the caller's, so no other thread comes here meanwhile; and nothing of the user's runs in between.
+        self.body.with_mut(|place| std::mem::replace(unsafe { &mut *place }, body))
+    }
+
+    /// [`replace`](Self::replace) by the one who will publish the task.
+    ///
+    /// # Safety
+    ///
+    /// The task is the caller's: it has claimed, dispatched or begun to cancel it, and not published.
+    unsafe fn replace_owned(&self, body: Body<W, T>) -> Body<W, T> {
+        let phase = self.header.word.load().phase();
+        assert!(
+            matches!(phase, Phase::Running | Phase::Dispatched | Phase::Cancelling),
+            "a task is run or ended by whoever owns it"
+        );
+        let _lock = W::IS_PORTABLE.then(|| self.header.lock.lock());
+        // SAFETY: the caller's, by the phase. Another may be about to encode it: it has the lock, or will find the word changed.
+        unsafe { self.replace(body) }
+    }
+
+    /// Puts the outcome into a body that is empty, so that there is nothing to drop.
+    ///
+    /// # Safety
+    ///
+    /// As of [`replace_owned`](Self::replace_owned).
+    unsafe fn keep(&self, outcome: Result<T, TaskError>) {
+        let _lock = W::IS_PORTABLE.then(|| self.header.lock.lock());
+        // SAFETY: the caller's, as in `replace_owned`.
+        self.body.with_mut(|body| unsafe { body.write(Body::Done(outcome)) });
+    }
+
+    /// Looks at the error that the outcome is.
+    ///
+    /// # Safety
+    ///
+    /// There is an outcome, and the caller owns it or it is an error that several may read.
+    unsafe fn look_at_error(&self) -> Option<TaskError> {
+        // SAFETY: nobody changes it meanwhile, says the caller.
+        self.body.with(|body| match unsafe { &*body } {
+            Body::Done(Err(error)) => Some(error.clone()),
+            _ => None,
+        })
+    }
+}
+
+/// Work that is out of its cell while it is encoded.
+#[cfg_attr(not(feature = "process"), allow(dead_code, reason = "nothing is encoded, except in models"))]
+impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
+    /// Does something with the body of a task that may be cancelled at this moment; `None` once it is over.
+    fn with_portable<R>(&self, change: impl FnOnce(&mut Body<W, T>) -> R) -> Option<R> {
+        debug_assert!(W::IS_PORTABLE);
+        let _lock = self.header.lock.lock();
+        if self.is_over() {
+            return None;
         }
+        // SAFETY: the task is not over, so its body is nobody's, or that of this thread, which holds the task. One that
+        // cancels has not come to the body yet: it takes the lock for that, after it has changed the word.
+        Some(self.body.with_mut(|body| change(unsafe { &mut *body })))
+    }
+
+    /// Takes it out of a task that is not over.
+    pub(crate) fn take_work(&self) -> Result<W, TaskError> {
+        match self.with_portable(|body| std::mem::replace(body, Body::Empty)) {
+            Some(Body::Ready(work)) => Ok(work),
+            // A task that is not over has no outcome.
+            Some(_) => Err(TaskError::Rejected(Rejected::Encoded)),
+            None => Err(TaskError::Abandoned),
+        }
+    }
+
+    /// Puts it back. If the task was cancelled meanwhile, it is the caller's to drop.
+    pub(crate) fn give_back(&self, work: W) -> Option<W> {
+        let mut work = Some(work);
+        self.with_portable(|body| *body = work.take().map_or(Body::Empty, Body::Ready));
+        work
     }
 }
 
@@ -179,30 +353,21 @@ impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
     }
 }
 
-impl<T> Cell<NoWork, T, ()> {
-    pub(crate) fn promised() -> Arc<Self> {
-        Self::new(Word::new(Phase::Queued), Body::Empty, ())
-    }
-
-    pub(crate) fn resolved(outcome: Result<T, TaskError>) -> Arc<Self> {
-        Self::new(Word::new(phase_of(&outcome)), Body::Done(outcome), ())
-    }
-}
-
-impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
+// SAFETY: this is that one implementation.
+unsafe impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     fn execute(&self) -> Phase {
-        let Body::Ready(work) = std::mem::replace(&mut self.inner.lock().body, Body::Empty) else {
+        // SAFETY: the caller has claimed the task.
+        let Body::Ready(work) = (unsafe { self.replace_owned(Body::Empty) }) else {
             return self.refuse_encoded();
         };
         let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
             let label = self.extra.options().and_then(|options| options.get_label().cloned());
             Err(TaskError::Panicked(Panicked::caught(panic).with_task(self.header.id, label)))
         });
-        self.put(outcome)
+        let phase = phase_of(&outcome);
+        // SAFETY: the task is still the caller's, and the work is out.
+        unsafe { self.keep(outcome) };
+        phase
     }
 
     fn fill(&self, error: TaskError) {
@@ -210,7 +375,8 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     }
 
     fn discard(&self) {
-        let outcome = std::mem::replace(&mut self.inner.lock().body, Body::Empty);
+        // SAFETY: the caller publishes or has published it, and the future went before: nobody else looks at the outcome.
+        let outcome = unsafe { self.replace(Body::Empty) };
         if let Body::Done(Err(error)) = &outcome
             && !self.header.word.load().is_seen()
         {
@@ -220,28 +386,32 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     }
 
     fn error(&self) -> Option<TaskError> {
-        match &self.inner.lock().body {
-            Body::Done(Err(error)) => Some(error.clone()),
+        match self.header.word.load().phase() {
+            // SAFETY: there is an error, which stays until the future is given up; and the caller holds the future.
+            Phase::Failed | Phase::Cancelled => unsafe { self.look_at_error() },
+            // A value, which somebody may be taking at this moment; or a task that somebody runs.
             _ => None,
         }
     }
 
+    fn error_to_publish(&self) -> Option<TaskError> {
+        // SAFETY: the outcome is the caller's until it is published.
+        unsafe { self.look_at_error() }
+    }
+
     #[cfg(feature = "process")]
     fn is_long_to_discard(&self) -> bool {
-        match &self.inner.lock().body {
+        // SAFETY: as in `discard`, which comes next.
+        self.body.with(|body| match unsafe { &*body } {
             Body::Done(Ok(_)) => std::mem::needs_drop::<T>(),
             Body::Done(Err(error)) => !matches!(error, TaskError::Cancelled),
             Body::Ready(_) | Body::Empty => false,
-        }
+        })
     }
 
     fn is_portable(&self) -> bool {
-        match &self.inner.lock().body {
-            Body::Ready(_) => W::IS_PORTABLE,
-            // Its argument is in a parcel already: whoever encodes it again is told so.
-            Body::Empty => W::IS_PORTABLE && !self.is_over(),
-            Body::Done(_) => false,
-        }
+        // If its argument is in a parcel already, whoever encodes it again is told so.
+        W::IS_PORTABLE && !self.is_over()
     }
 
     #[cfg(feature = "process")]
@@ -250,13 +420,7 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
             return Err(TaskError::Rejected(Rejected::NotPortable));
         }
         // Out of the cell meanwhile: `Serialize` is the user's, and no lock is held while it runs.
-        let Some(work) = self.take_work() else {
-            return Err(if self.is_over() {
-                TaskError::Abandoned
-            } else {
-                TaskError::Rejected(Rejected::Encoded)
-            });
-        };
+        let work = self.take_work()?;
         let start = out.size();
         let route = contain(|| work.encode(out)).unwrap_or_else(|panic| {
             let reason = format!("it panicked: {}", panic.message());
@@ -265,14 +429,7 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         if let Some(meter) = self.extra.options().and_then(TaskOptions::meter) {
             meter.note_argument(out.size() - start);
         }
-        let mut work = Some(work);
-        if kept == Kept::Work {
-            let body = &mut self.inner.lock().body;
-            // Cancelled meanwhile: the outcome is there, and the work goes now.
-            if matches!(body, Body::Empty) {
-                *body = work.take().map_or(Body::Empty, Body::Ready);
-            }
-        }
+        let work = if kept == Kept::Work { self.give_back(work) } else { Some(work) };
         log_panic_in_drop(self, drop_contained(work));
         route
     }
@@ -307,42 +464,37 @@ impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     fn has_about(&self) -> bool {
         self.extra.options().is_some() || !self.extra.items().is_empty()
     }
-
-    fn with_watchers(&self, change: &mut dyn FnMut(&mut Watchers)) {
-        change(&mut self.inner.lock().watchers);
-    }
 }
 
 impl<W: Work<T>, T: Send, X: Extra> Source<T> for Cell<W, T, X> {
     fn take(&self) -> Option<Result<T, TaskError>> {
-        let body = &mut self.inner.lock().body;
-        match std::mem::replace(body, Body::Empty) {
-            Body::Done(Err(error)) => {
-                *body = Body::Done(Err(error.clone()));
-                Some(Err(error))
-            }
-            Body::Done(Ok(value)) => Some(Ok(value)),
-            other => {
-                *body = other;
-                None
-            }
+        match self.header.word.load().phase() {
+            // SAFETY: the caller is the future's owner. Others who hold the future leave a value alone.
+            Phase::Finished => match unsafe { self.replace(Body::Empty) } {
+                Body::Done(outcome) => Some(outcome),
+                Body::Ready(_) | Body::Empty => None,
+            },
+            // SAFETY: as in `error`.
+            Phase::Failed | Phase::Cancelled => unsafe { self.look_at_error() }.map(Err),
+            _ => None,
         }
     }
 
     fn take_for_good(&self) -> Option<Result<T, TaskError>> {
-        let body = &mut self.inner.lock().body;
-        match std::mem::replace(body, Body::Empty) {
+        if !self.header.word.load().is_resolved() {
+            return None;
+        }
+        // SAFETY: done, and the future is over: nobody else holds it who could look at the outcome.
+        match unsafe { self.replace(Body::Empty) } {
             Body::Done(outcome) => Some(outcome),
-            other => {
-                *body = other;
-                None
-            }
+            Body::Ready(_) | Body::Empty => None,
         }
     }
 
     fn put(&self, outcome: Result<T, TaskError>) -> Phase {
         let phase = phase_of(&outcome);
-        let before = std::mem::replace(&mut self.inner.lock().body, Body::Done(outcome));
+        // SAFETY: the caller has claimed the task.
+        let before = unsafe { self.replace_owned(Body::Done(outcome)) };
         if let Body::Ready(work) = before {
             log_panic_in_drop(self, drop_contained(work));
         }
@@ -358,13 +510,6 @@ fn phase_of<T>(outcome: &Result<T, TaskError>) -> Phase {
     }
 }
 
-/// Drops a waker that is no longer in a task's watchers: that is its executor's code.
-pub(crate) fn drop_waker(cell: &dyn AnyCell, waker: Option<Waker>) {
-    if waker.is_some() {
-        log_panic_in_drop(cell, drop_contained(waker));
-    }
-}
-
 pub(super) fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {
     if let Err(panic) = dropped {
         let id = cell.header().id;
@@ -372,68 +517,41 @@ pub(super) fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::c
     }
 }
 
+impl<T> dyn Source<T> + '_ {
+    pub(crate) fn header(&self) -> &Header {
+        pointer::header(self)
+    }
+}
+
 impl dyn AnyCell + '_ {
-    /// Puts an entry into the watchers; false if the task is done already, and the hub won't hear of it.
-    ///
-    /// Nothing is lost: the entry is made and the word marked in one section of the cell's lock. If the publisher
-    /// changed the word first, the mark's answer says so and the entry is taken back; if it changes it later, it sees
-    /// the mark and takes the lock after us.
-    pub(crate) fn watch(&self, hub: &Arc<Hub>, key: Key) -> bool {
-        let word = &self.header().word;
-        if word.load().is_resolved() {
-            return false;
-        }
-        let mut resolved = false;
-        self.with_watchers(&mut |watchers| {
-            watchers.add_hub(hub, key);
-            resolved = word.mark_watched().is_resolved();
-            if resolved {
-                watchers.remove_hub(hub, key);
-            }
-        });
-        !resolved
+    pub(crate) fn header(&self) -> &Header {
+        pointer::header(self)
     }
 
-    pub(crate) fn unwatch(&self, hub: &Arc<Hub>, key: Key) {
-        self.with_watchers(&mut |watchers| watchers.remove_hub(hub, key));
+    /// What comes with the task beside its work, if anything does.
+    fn extra_if_any(&self) -> Option<&dyn Extra> {
+        (!self.header().is_plain).then(|| self.extra())
     }
 
-    /// Puts `item` into the box of watchers by `change`, which gives back what it replaces: that is dropped without the
-    /// lock. The item comes back if the task is done, by the same argument as in `watch`.
-    pub(crate) fn add_to_crowd<C, R>(
-        &self,
-        item: C,
-        change: impl FnOnce(&mut Crowd, C) -> R,
-    ) -> Result<R, C> {
-        let mut outcome = None;
-        let mut once = Some((item, change));
-        self.with_watchers(&mut |watchers| {
-            if let Some((item, change)) = once.take() {
-                outcome = Some(if self.header().word.mark_watched().is_resolved() {
-                    Err(item)
-                } else {
-                    Ok(change(watchers.crowd(), item))
-                });
-            }
-        });
-        outcome.expect("the change is made once")
-    }
-
-    /// Takes something out of the box of watchers, if there is one.
-    pub(crate) fn take_from_crowd<R>(&self, take: impl Fn(&mut Crowd) -> Option<R>) -> Option<R> {
-        let mut taken = None;
-        self.with_watchers(&mut |watchers| taken = watchers.crowd_if_any().and_then(&take));
-        taken
+    pub(crate) fn options_if_any(&self) -> Option<&TaskOptions> {
+        self.extra_if_any().and_then(Extra::options)
     }
 
     pub(crate) fn options(&self) -> &TaskOptions {
         static NONE: std::sync::LazyLock<TaskOptions> = std::sync::LazyLock::new(TaskOptions::new);
-        self.extra().options().unwrap_or(&NONE)
+        self.options_if_any().unwrap_or(&NONE)
     }
 
     #[cfg(feature = "process")]
     pub(crate) fn label(&self) -> Option<Arc<str>> {
-        self.extra().options().and_then(|options| options.get_label().cloned())
+        self.options_if_any().and_then(|options| options.get_label().cloned())
+    }
+
+    /// Nothing of the task is left but a result that is held.
+    pub(crate) fn settle(&self) {
+        if let Some(extra) = self.extra_if_any() {
+            extra.settled();
+        }
     }
 }
 

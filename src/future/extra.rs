@@ -6,6 +6,14 @@ use std::sync::OnceLock;
 
 /// Options, a scope's counter. Most tasks have none, and no room for it.
 pub(crate) trait Extra: Send + Sync {
+    /// Whether there never is anything to ask. Known to the compiler, and noted in the cell's header.
+    fn is_nothing() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
     fn options(&self) -> Option<&TaskOptions> {
         None
     }
@@ -22,7 +30,11 @@ pub(crate) trait Extra: Send + Sync {
     fn settled(&self) {}
 }
 
-impl Extra for () {}
+impl Extra for () {
+    fn is_nothing() -> bool {
+        true
+    }
+}
 
 impl Extra for TaskOptions {
     fn options(&self) -> Option<&TaskOptions> {

@@ -1,18 +1,21 @@
 //! One result and its handles.
 //!
 //! [`Future`] and [`SharedFuture`] read, [`Promise`] writes, [`CancelHandle`] cancels. What they share is the *cell*
-//! (`cell.rs`), made of work (`work.rs`) and an outcome, whose `state.rs` says who owns what when. `publish.rs` makes the end
+//! (`cell.rs`, counted by `pointer.rs`), made of work (`work.rs`) and an outcome, whose `state.rs` says who owns what when. `publish.rs` makes the end
 //! known; `watchers.rs` and `hub.rs` are how a wait hears of it, and `waiting.rs` is the one function through which every
 //! wait goes.
 
 mod callback;
 pub(crate) mod cancel;
+#[expect(unsafe_code, reason = "a body without a lock, argued in the file")]
 pub(crate) mod cell;
 pub(crate) mod extra;
 pub(crate) mod home;
 pub(crate) mod hub;
 pub(crate) mod meter;
 mod options;
+#[expect(unsafe_code, reason = "a count in the state word, argued in the file")]
+pub(crate) mod pointer;
 mod promise;
 pub(crate) mod publish;
 mod shared;
@@ -34,9 +37,9 @@ use crate::clock::deadline_after;
 use crate::error::{Broken, TaskError, TaskFailure, TimedOut};
 use crate::id::FutureId;
 use cell::{AnyCell, Cell, Entry, Source};
+use pointer::Pointer;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use waiting::{Ending, One, Watched};
@@ -70,11 +73,11 @@ use watchers::OWNER;
 #[must_use = "dropping a future doesn't cancel its task; call `.detach()` to let it run on purpose"]
 pub struct Future<T> {
     /// `None` once the value was moved out by value: then there is nothing left to drop.
-    cell: Option<Arc<dyn Source<T>>>,
+    cell: Option<Pointer<dyn Source<T>>>,
 }
 
 impl<T> Future<T> {
-    pub(crate) fn from_cell(cell: Arc<dyn Source<T>>) -> Self {
+    pub(crate) fn from_cell(cell: Pointer<dyn Source<T>>) -> Self {
         Future { cell: Some(cell) }
     }
 
@@ -157,7 +160,7 @@ impl<T> Future<T> {
     /// # Errors
     ///
     /// Why there is no result: the task failed, panicked, was cancelled, or could not be run. See [`TaskError`].
-    pub fn result(mut self) -> Result<T, TaskError> {
+    pub fn result(self) -> Result<T, TaskError> {
         match self.wait_until(None) {
             Ending::Never => Err(never()),
             Ending::Done | Ending::TimedOut => self.take_for_good(),
@@ -189,7 +192,7 @@ impl<T> Future<T> {
     ///     Ok(())
     /// }
     /// ```
-    pub fn result_timeout(mut self, timeout: Duration) -> Result<Result<T, TaskError>, TimedOut<Self>> {
+    pub fn result_timeout(self, timeout: Duration) -> Result<Result<T, TaskError>, TimedOut<Self>> {
         match self.wait_until(deadline_after(timeout)) {
             Ending::Done => Ok(self.take_for_good()),
             Ending::TimedOut => Err(TimedOut::one(self)),
@@ -271,6 +274,7 @@ impl<T> Future<T> {
         if self.wait_until(deadline) == Ending::TimedOut { Err(()) } else { Ok(()) }
     }
 
+    #[inline]
     fn wait_until(&self, deadline: Option<Instant>) -> Ending {
         // Done already, as often: nothing is set up.
         if self.is_done() {
@@ -292,14 +296,15 @@ impl<T> Future<T> {
     }
 
     /// The outcome of a task that is done; the future is over, and its drop has nothing to look after.
-    fn take_for_good(&mut self) -> Result<T, TaskError> {
-        let outcome = self.source().take_for_good().unwrap_or(Err(TaskError::Abandoned));
-        self.cell = None;
-        outcome
+    fn take_for_good(mut self) -> Result<T, TaskError> {
+        let cell = self.cell.take().expect("there until the future is consumed");
+        // There is nothing left for its drop.
+        std::mem::forget(self);
+        cell.take_for_good().unwrap_or(Err(TaskError::Abandoned))
     }
 
-    fn source(&self) -> &dyn Source<T> {
-        &**self.cell.as_ref().expect("there until the future is consumed")
+    fn source(&self) -> &Pointer<dyn Source<T>> {
+        self.cell.as_ref().expect("there until the future is consumed")
     }
 
     fn header(&self) -> &cell::Header {
@@ -307,7 +312,7 @@ impl<T> Future<T> {
     }
 
     fn any(&self) -> &dyn AnyCell {
-        self.source()
+        &**self.source()
     }
 }
 
@@ -405,10 +410,10 @@ impl<T> std::future::Future for Future<T> {
             match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
                 // Without the lock; and a waker's drop is not the poll's to panic of.
                 Ok(old) => {
-                    cell::drop_waker(self.any(), old);
+                    watchers::drop_waker(self.any(), old);
                     return Poll::Pending;
                 }
-                Err(resolved_meanwhile) => cell::drop_waker(self.any(), Some(resolved_meanwhile)),
+                Err(resolved_meanwhile) => watchers::drop_waker(self.any(), Some(resolved_meanwhile)),
             }
         }
         match self.source().take() {
@@ -432,7 +437,7 @@ impl<T> Watched for Future<T> {
     }
 
     fn entry(&self) -> Entry {
-        self.cell.clone().expect("there until the future is consumed")
+        self.cell.clone().expect("there until the future is consumed").into_entry()
     }
 }
 
@@ -450,7 +455,7 @@ impl<T> Drop for Future<T> {
         } else if before.is_watched() {
             let any: &dyn AnyCell = &*cell;
             // The owner may be unwinding, and the waker's drop is another's code.
-            cell::drop_waker(any, any.take_from_crowd(|crowd| crowd.remove_waker(OWNER)));
+            watchers::drop_waker(any, any.take_from_crowd(|crowd| crowd.remove_waker(OWNER)));
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use super::Future;
 use super::cell::{Cell, Source};
+use super::pointer::Pointer;
 use super::publish::{fail_claimed, own, publish_here};
 use super::state::Phase;
 use crate::error::TaskError;
 use std::fmt;
-use std::sync::Arc;
 
 /// A promise and its future: what one thread sets, another waits for, with no executor between them.
 ///
@@ -19,8 +19,8 @@ use std::sync::Arc;
 /// # Ok::<(), concurrent_futures::TaskError>(())
 /// ```
 pub fn promise<T: Send + 'static>() -> (Promise<T>, Future<T>) {
-    let cell: Arc<dyn Source<T>> = Cell::promised();
-    (Promise { cell: Some(cell.clone()) }, Future::from_cell(cell))
+    let [written, read] = Cell::promised();
+    (Promise { cell: Some(written) }, Future::from_cell(read))
 }
 
 /// The writing end of a [`Future`]; dropped without a result, it resolves the future as
@@ -35,7 +35,7 @@ pub fn promise<T: Send + 'static>() -> (Promise<T>, Future<T>) {
 /// ```
 #[must_use = "a promise that is dropped resolves its future as abandoned"]
 pub struct Promise<T> {
-    cell: Option<Arc<dyn Source<T>>>,
+    cell: Option<Pointer<dyn Source<T>>>,
 }
 
 impl<T> Promise<T> {

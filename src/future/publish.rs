@@ -26,15 +26,13 @@ pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase) -> Aftermath {
     let header = cell.header();
     let mut error = match to {
         Phase::Cancelled => Some(TaskError::Cancelled),
-        Phase::Failed => cell.error(),
+        Phase::Failed => cell.error_to_publish(),
         _ => None,
     };
     let before = header.word.publish(from, to);
     let mut crowd: Option<Box<Crowd>> = None;
     if before.is_watched() {
-        let mut watchers = Watchers::None;
-        cell.with_watchers(&mut |all| watchers = std::mem::take(all));
-        match watchers {
+        match header.with_watchers(std::mem::take) {
             Watchers::None => {}
             Watchers::One(hub, key) => hub.tell(key, to),
             Watchers::Many(mut all) => {
@@ -111,7 +109,7 @@ pub(crate) fn run_here(cell: &dyn AnyCell, count: impl FnOnce(Phase)) {
 /// Publishes and does all that is left, on a thread that is not counted as a worker.
 pub(crate) fn publish_here(cell: &dyn AnyCell, from: Phase, to: Phase) {
     publish(cell, from, to).run(cell);
-    cell.extra().settled();
+    cell.settle();
 }
 
 /// Ends a claimed task with an error.

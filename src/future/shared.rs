@@ -1,8 +1,8 @@
 //! [`SharedFuture`]: one result for many readers.
 
-use super::cell::{AnyCell, Entry, drop_waker};
+use super::cell::{AnyCell, Entry};
 use super::waiting::{self, Watched};
-use super::watchers::WakerKey;
+use super::watchers::{WakerKey, drop_waker};
 use super::{Completion, Future, State, callback, debug};
 use crate::error::{TaskError, TimedOut};
 use crate::id::FutureId;

@@ -1,4 +1,4 @@
-//! The state machine of one task, in one byte.
+//! The state machine of one task and the count of the pointers to it, in one word.
 //!
 //! ```text
 //!            claim                     publish(Finished | Failed)
@@ -22,11 +22,14 @@
 //! | Cancelling | the thread whose `cancel` won; it drops the closure and the argument *before* anybody sees Cancelled |
 //! | Finished, Failed, Cancelled | the owner of the future |
 //!
+//! What that means for the memory of the work and of the outcome is the table in `cell.rs`.
+//!
 //! The flags beside the phase are set by anybody at any time and say what the one who publishes has to look after.
 //! The same word decides every race between a publisher and somebody who sets a flag: both are read-modify-writes of
 //! it, so either the publisher sees the flag, or the one who sets it sees the outcome.
 
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::CountedWord;
+use crate::sync::atomic::Ordering;
 
 /// Where a task stands, for its future's owner. Python's names are PENDING, RUNNING, CANCELLED and FINISHED.
 ///
@@ -69,36 +72,73 @@ pub(crate) enum Phase {
     Cancelled,
 }
 
-const PHASE: u8 = 0b111;
+const PHASE: u64 = 0b111;
 /// Somebody waits or wants to be told: the watchers have entries.
-const WATCHED: u8 = 1 << 3;
+const WATCHED: u64 = 1 << 3;
 /// The task has a second entry in its pool's lists, on the urgent stack.
-const URGENT: u8 = 1 << 4;
+const URGENT: u64 = 1 << 4;
 /// The future is gone: nobody will take the outcome.
-const UNWANTED: u8 = 1 << 5;
+const UNWANTED: u64 = 1 << 5;
 /// The failure was seen by somebody.
-const SEEN: u8 = 1 << 6;
+const SEEN: u64 = 1 << 6;
 /// The task has an entry in its pool's lists, or had one: its pool counts it.
-const ENTERED: u8 = 1 << 7;
+const ENTERED: u64 = 1 << 7;
+/// One pointer to the cell; all bits from here on are their count.
+const POINTER: u64 = 1 << 8;
 
 /// The state word. It changes only by the methods named after a transition.
 #[derive(Debug)]
-pub(crate) struct Word(AtomicU8);
+pub(crate) struct Word(CountedWord);
 
 /// A copy of the word at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Snapshot(u8);
+pub(crate) struct Snapshot(u64);
 
 impl Word {
-    pub(crate) fn new(phase: Phase) -> Self {
-        Word(AtomicU8::new(phase as u8))
+    /// A word that begins as `first`, of a cell with so many pointers.
+    pub(super) fn new(first: Snapshot, pointers: usize) -> Self {
+        Word(CountedWord::new(first.0 + pointers as u64 * POINTER))
     }
 
-    /// Queued, with its entry on its way.
-    pub(crate) fn entered() -> Self {
-        Word(AtomicU8::new(Phase::Queued as u8 | ENTERED))
+    /// One pointer more, made from one that is there.
+    #[inline]
+    pub(super) fn add_pointer(&self) {
+        // ORDERING: Relaxed, as of an `Arc`: the new pointer is handed to another thread, if at all, by other means.
+        let before = self.0.fetch_add(POINTER, Ordering::Relaxed);
+        if before > u64::MAX / 2 {
+            // 2^55 pointers: somebody forgets them in a loop, and would have the cell freed under the others.
+            std::process::abort();
+        }
     }
 
+    /// One pointer less; true for the last, which frees the cell. `pointer.rs` has the argument.
+    #[inline]
+    pub(super) fn remove_pointer(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release of every pointer that went before, by the exchange below or by
+        // `publish_finished_and_go`: what they did with the cell is done when it is freed.
+        if self.0.load_count(Ordering::Acquire) < 2 * POINTER {
+            return true;
+        }
+        // ORDERING: Release, for the Acquire of the last, which may be this exchange itself.
+        self.0.fetch_sub(POINTER, Ordering::AcqRel) < 2 * POINTER
+    }
+
+    /// Running -> Finished by its owner, and one pointer less, in one step. False, and nothing is changed, if there is
+    /// more to do: somebody waits, the future is gone, this is the only pointer; or something changed at this moment.
+    #[inline]
+    pub(super) fn publish_finished_and_go(&self) -> bool {
+        let word = self.0.load(Ordering::Relaxed);
+        if word & (WATCHED | UNWANTED) != 0 || word < 2 * POINTER {
+            return false;
+        }
+        debug_assert_eq!(Snapshot(word).phase(), Phase::Running);
+        let to = word + (Phase::Finished as u64 - Phase::Running as u64) - POINTER;
+        // ORDERING: Release publishes the outcome as in `publish`, and is this pointer's as in `remove_pointer`. No Acquire:
+        // no mark is there of which the publisher would have to look after anything.
+        self.0.compare_exchange(word, to, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Acquire pairs with the Release of `publish`: a thread that sees a resolved phase sees the outcome.
         Snapshot(self.0.load(Ordering::Acquire))
@@ -119,7 +159,7 @@ impl Word {
         // queue's lock does the same for its first one). Release hands nothing on.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                (Snapshot(word).phase() == Phase::Queued).then_some(word | to as u8)
+                (Snapshot(word).phase() == Phase::Queued).then_some(word | to as u64)
             })
             .ok()
             .map(Snapshot)
@@ -151,7 +191,7 @@ impl Word {
         // ORDERING: Release is what `unclaim` needs; AcqRel as every change of the phase.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                from.contains(&Snapshot(word).phase()).then_some(word & !PHASE | to as u8)
+                from.contains(&Snapshot(word).phase()).then_some(word & !PHASE | to as u64)
             })
             .is_ok()
     }
@@ -166,14 +206,14 @@ impl Word {
     #[cfg(feature = "process")]
     pub(crate) fn recall(&self) {
         // ORDERING: as in `unclaim`.
-        self.0.fetch_sub(Phase::Dispatched as u8, Ordering::AcqRel);
+        self.0.fetch_sub(Phase::Dispatched as u64, Ordering::AcqRel);
     }
 
     /// Dispatched -> Cancelling, by its owner: it certainly never began, and now never will.
     #[cfg(feature = "process")]
     pub(crate) fn cancel_dispatched(&self) {
         // ORDERING: the owner stays the same and hands nothing on; AcqRel only as every change of the phase.
-        self.0.fetch_add(Phase::Cancelling as u8 - Phase::Dispatched as u8, Ordering::AcqRel);
+        self.0.fetch_add(Phase::Cancelling as u64 - Phase::Dispatched as u64, Ordering::AcqRel);
     }
 
     /// Running or Dispatched -> Finished or Failed, or Cancelling -> Cancelled, by its owner. Returns what was there before: the flags
@@ -187,7 +227,7 @@ impl Word {
         // The owner alone changes the phase, and phases rise: an addition changes it and leaves the flags alone.
         // ORDERING: Release publishes the outcome, for `load` and the marks below. Acquire pairs with the Release of
         // `mark_watched` and `mark_unwanted`: the publisher tells those watchers, and drops that outcome.
-        Snapshot(self.0.fetch_add(to as u8 - from as u8, Ordering::AcqRel))
+        Snapshot(self.0.fetch_add(to as u64 - from as u64, Ordering::AcqRel))
     }
 
     /// Marks that an entry is about to be queued, while the task is still Queued. False if it is not: then it was
@@ -224,7 +264,7 @@ impl Word {
     }
 
     /// Sets `flag`, which was not set, beside those `required`.
-    fn mark_while_queued(&self, flag: u8, required: u8) -> bool {
+    fn mark_while_queued(&self, flag: u64, required: u64) -> bool {
         // ORDERING: a claim changes the same word, so it sees the flag in any order; AcqRel only as its neighbours.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
@@ -236,6 +276,16 @@ impl Word {
 }
 
 impl Snapshot {
+    /// How a word begins that has no marks.
+    pub(crate) fn first(phase: Phase) -> Self {
+        Snapshot(phase as u64)
+    }
+
+    /// With its entry on its way.
+    pub(crate) fn entered(self) -> Self {
+        Snapshot(self.0 | ENTERED)
+    }
+
     pub(crate) fn phase(self) -> Phase {
         match self.0 & PHASE {
             0 => Phase::Queued,
@@ -259,7 +309,7 @@ impl Snapshot {
     }
 
     pub(crate) fn is_resolved(self) -> bool {
-        self.0 & PHASE >= Phase::Finished as u8
+        self.0 & PHASE >= Phase::Finished as u64
     }
 
     pub(crate) fn is_watched(self) -> bool {
@@ -285,14 +335,14 @@ impl Snapshot {
 
 #[cfg(all(test, not(concurrent_futures_loom)))]
 mod tests {
-    use super::{Phase, Word};
+    use super::{Phase, Snapshot, Word};
 
     #[test]
     fn one_of_claim_and_cancel_wins() {
-        let word = Word::new(Phase::Queued);
+        let word = Word::new(Snapshot::first(Phase::Queued), 2);
         assert!(word.claim().is_some());
         assert!(word.begin_cancel().is_none() && word.claim().is_none());
-        let word = Word::new(Phase::Queued);
+        let word = Word::new(Snapshot::first(Phase::Queued), 2);
         assert!(word.begin_cancel().is_some());
         assert!(word.claim().is_none());
         assert_eq!(word.load().phase(), Phase::Cancelling);
@@ -300,7 +350,7 @@ mod tests {
 
     #[test]
     fn flags_outlive_the_phase() {
-        let word = Word::new(Phase::Queued);
+        let word = Word::new(Snapshot::first(Phase::Queued), 2);
         assert!(!word.mark_urgent() && word.mark_entered());
         assert!(word.mark_urgent() && !word.mark_urgent());
         assert!(!word.mark_watched().is_watched());
@@ -310,5 +360,35 @@ mod tests {
         assert!(before.is_watched() && !before.is_resolved() && !before.is_unwanted());
         assert!(word.mark_unwanted().is_resolved());
         assert_eq!(word.load().phase(), Phase::Failed);
+    }
+
+    #[test]
+    fn the_last_pointer_knows_it() {
+        let word = Word::new(Snapshot::first(Phase::Queued), 2);
+        word.add_pointer();
+        assert!(!word.remove_pointer() && !word.remove_pointer());
+        assert!(word.mark_unwanted().phase() == Phase::Queued, "the count is beside the phase");
+        assert!(word.remove_pointer());
+    }
+
+    #[test]
+    fn finished_in_one_step_only_where_nothing_else_is_to_do() {
+        let running = || {
+            let word = Word::new(Snapshot::first(Phase::Queued).entered(), 2);
+            assert!(word.claim().is_some());
+            word
+        };
+        let word = running();
+        assert!(word.publish_finished_and_go());
+        assert!(word.load().phase() == Phase::Finished && word.load().is_entered());
+        assert!(word.remove_pointer());
+        let (watched, unwanted, alone) = (running(), running(), running());
+        watched.mark_watched();
+        unwanted.mark_unwanted();
+        assert!(!alone.remove_pointer());
+        for word in [watched, unwanted, alone] {
+            assert!(!word.publish_finished_and_go());
+            assert_eq!(word.load().phase(), Phase::Running);
+        }
     }
 }

@@ -4,8 +4,10 @@
 //! waker or a callback move to a box.
 
 use super::callback::Callback;
+use super::cell::{AnyCell, log_panic_in_drop};
 use super::hub::{Hub, Key};
 use super::state::Phase;
+use crate::contain::drop_contained;
 use crate::sync::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -123,6 +125,62 @@ impl Crowd {
 /// A hub in the map keeps itself alive, so its address stays its own.
 fn address(hub: &Arc<Hub>) -> usize {
     Arc::as_ptr(hub).addr()
+}
+
+/// Who watches a cell.
+impl dyn AnyCell + '_ {
+    /// Puts an entry into the watchers; false if the task is done already, and the hub won't hear of it.
+    ///
+    /// Nothing is lost: the entry is made and the word marked in one section of the cell's lock. If the publisher
+    /// changed the word first, the mark's answer says so and the entry is taken back; if it changes it later, it sees
+    /// the mark and takes the lock after us.
+    pub(crate) fn watch(&self, hub: &Arc<Hub>, key: Key) -> bool {
+        let header = self.header();
+        if header.word.load().is_resolved() {
+            return false;
+        }
+        header.with_watchers(|watchers| {
+            watchers.add_hub(hub, key);
+            let resolved = header.word.mark_watched().is_resolved();
+            if resolved {
+                watchers.remove_hub(hub, key);
+            }
+            !resolved
+        })
+    }
+
+    pub(crate) fn unwatch(&self, hub: &Arc<Hub>, key: Key) {
+        self.header().with_watchers(|watchers| watchers.remove_hub(hub, key));
+    }
+
+    /// Puts `item` into the box of watchers by `change`, which gives back what it replaces: that is dropped without the
+    /// lock. The item comes back if the task is done, by the same argument as in `watch`.
+    pub(crate) fn add_to_crowd<C, R>(
+        &self,
+        item: C,
+        change: impl FnOnce(&mut Crowd, C) -> R,
+    ) -> Result<R, C> {
+        let header = self.header();
+        header.with_watchers(|watchers| {
+            if header.word.mark_watched().is_resolved() {
+                Err(item)
+            } else {
+                Ok(change(watchers.crowd(), item))
+            }
+        })
+    }
+
+    /// Takes something out of the box of watchers, if there is one.
+    pub(crate) fn take_from_crowd<R>(&self, take: impl FnOnce(&mut Crowd) -> Option<R>) -> Option<R> {
+        self.header().with_watchers(|watchers| watchers.crowd_if_any().and_then(take))
+    }
+}
+
+/// Drops a waker that is no longer in a task's watchers: that is its executor's code.
+pub(crate) fn drop_waker(cell: &dyn AnyCell, waker: Option<Waker>) {
+    if waker.is_some() {
+        log_panic_in_drop(cell, drop_contained(waker));
+    }
 }
 
 #[cfg(all(test, not(concurrent_futures_loom)))]

@@ -18,6 +18,8 @@
 mod cache_padded;
 #[cfg(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays))))]
 mod counted;
+#[cfg(not(concurrent_futures_loom))]
+mod counted_word;
 #[cfg(concurrent_futures_delays)]
 mod delayed;
 #[cfg(concurrent_futures_loom)]
@@ -34,8 +36,12 @@ pub(crate) mod restless;
 mod spin;
 #[cfg(not(any(concurrent_futures_loom, concurrent_futures_delays)))]
 pub(crate) mod thread;
+#[cfg(not(concurrent_futures_loom))]
+mod unsafe_cell;
 
 pub(crate) use cache_padded::CachePadded;
+#[cfg(not(concurrent_futures_loom))]
+pub(crate) use counted_word::{CountedWord, are_counts_seen};
 #[cfg(concurrent_futures_loom)]
 pub(crate) use model::*;
 #[cfg(all(feature = "process", not(concurrent_futures_loom)))]
@@ -46,6 +52,8 @@ pub(crate) use real::*;
 pub(crate) use spin::one_processor;
 #[cfg(not(concurrent_futures_loom))]
 pub(crate) use spin::{spin_for, spin_until};
+#[cfg(not(concurrent_futures_loom))]
+pub(crate) use unsafe_cell::UnsafeCell;
 
 /// Without the count there is nothing to assert.
 #[cfg(not(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays)))))]

@@ -227,7 +227,7 @@ local_verbs!(ThreadPoolExecutor);
 
 impl Launch for Arc<Queue> {
     fn accept(&self, entry: Entry) {
-        if let Some(error) = entry.extra().options().and_then(refuse_unsupported) {
+        if let Some(error) = entry.options_if_any().and_then(refuse_unsupported) {
             self.observed().queued(&*entry);
             return self.observed().refuse(&*entry, error);
         }

@@ -10,20 +10,22 @@
 //! the closure and the argument are gone (before the end was published), after callbacks have run, after an unwanted
 //! result was dropped. The counter lives in an `Arc`, not on the caller's stack: it is touched after the last count has
 //! let the caller go on. Whatever pointers the queue, an urgent entry or a `CancelHandle` keep after that lead to an
-//! empty cell: dropping them frees bytes, no values. `mem::forget` of a future leaks its result, and nothing else.
+//! empty cell: dropping them frees bytes, no values (the cell's drop glue, which the last pointer runs, comes to a body that
+//! is empty, to watchers that were taken out at the end, and to the `Arc` of the counter). `mem::forget` of a future leaks its result, and nothing else.
 
 use super::ThreadPoolExecutor;
 use super::queue::Queue;
 use crate::contain::contain;
 use crate::error::{TaskError, TaskFailure};
 use crate::executor::Map;
-use crate::executor::local::{cell_of, fallible};
+use crate::executor::local::{ends_of, fallible};
 use crate::future::Future;
 use crate::future::cancel::cancel;
-use crate::future::cell::{Entry, Source};
+use crate::future::cell::{AnyCell, Entry, Source};
 use crate::future::extra::{Extra, OfMap};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, RingWhen};
+use crate::future::pointer::Pointer;
 use crate::future::waiting::{self, Wait, Watched};
 use crate::future::work::Work;
 use crate::sync::Mutex;
@@ -54,6 +56,9 @@ pub struct Scope<'scope, 'env: 'scope> {
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
+
+/// The two ends of a task that borrows for `'a`.
+type Ends<'a, R> = [Pointer<dyn Source<R> + 'a>; 2];
 
 /// How many of a scope's tasks are not over, and the bell that its end sleeps on.
 struct Tally {
@@ -250,16 +255,16 @@ impl<'scope> Scope<'scope, '_> {
         R: Send + 'scope,
     {
         counted.tally().open.fetch_add(1, Ordering::Relaxed);
-        let cell: Arc<dyn Source<R> + 'scope> = cell_of(work, counted);
-        // SAFETY: only the trait object's lifetime bound changes, so layout and vtable are the same. What the cell
-        // borrows is not used after 'scope: `scope` does not return before every cell has counted itself off, and a
-        // cell that has holds nothing but, perhaps, an `R` that a `Future<R>` owns, whose own type is bounded by 'scope
-        // (see the module). The count was raised above, before the cell can be seen by anybody.
-        let cell: Arc<dyn Source<R>> =
-            unsafe { std::mem::transmute::<Arc<dyn Source<R> + 'scope>, Arc<dyn Source<R> + 'static>>(cell) };
-        self.queue.push(cell.clone());
+        let ends: Ends<'scope, R> = ends_of(work, counted);
+        // SAFETY: only the lifetime bound of the trait object behind the two pointers changes, so layout and vtable are the
+        // same. What the cell borrows is not used after 'scope: `scope` does not return before every cell has counted
+        // itself off, and a cell that has holds nothing but, perhaps, an `R` that a `Future<R>` owns, whose own type is
+        // bounded by 'scope (see the module). The count was raised above, before the cell can be seen by anybody.
+        let [entry, cell] = unsafe { std::mem::transmute::<Ends<'scope, R>, Ends<'static, R>>(ends) };
+        let entry = entry.into_entry();
+        self.queue.push(entry.clone());
         // Listed once it is queued: what is cancelled by the list is in the pool's count.
-        self.tasks.lock().push(cell.clone());
+        self.tasks.lock().push(entry);
         Future::from_cell(cell)
     }
 
@@ -340,7 +345,7 @@ impl Wait for End<'_, '_, '_> {
 struct Queued<'a>(&'a Entry);
 
 impl Watched for Queued<'_> {
-    fn cell(&self) -> &dyn crate::future::cell::AnyCell {
+    fn cell(&self) -> &dyn AnyCell {
         &**self.0
     }
 

@@ -86,15 +86,16 @@ impl Worker {
         // Counted as coming back before the result can be seen: a thread that sees it and submits again finds this
         // worker expected, and no second thread is started for a sequence of submits and results.
         self.queue.returns();
+        let Some(entry) = ran.publish_at_once(entry) else { return CountedAs::Returning };
         let after = ran.publish(&*entry);
         if after.is_empty() {
-            entry.extra().settled();
+            entry.settle();
             return CountedAs::Returning;
         }
         // User code follows, which may take long: not coming back yet.
         self.queue.returns_later();
         after.run(&*entry);
-        entry.extra().settled();
+        entry.settle();
         self.forget_awaits();
         CountedAs::Active
     }
@@ -107,7 +108,7 @@ impl Worker {
         }
         self.run_above(|| {
             stack::level(|| self.execute(entry)).publish(entry).run(entry);
-            entry.extra().settled();
+            entry.settle();
         });
     }
 
@@ -141,11 +142,17 @@ impl Worker {
     }
 
     /// The user's code on top of this stack is over: nothing that it polled is awaited on this thread any more.
+    #[inline]
     pub(super) fn forget_awaits(&self) {
         if !self.awaits.borrow().is_empty() {
-            let tokens = std::mem::take(&mut *self.awaits.borrow_mut());
-            self.queue.end_awaits(&tokens);
+            self.end_awaits();
         }
+    }
+
+    #[cold]
+    fn end_awaits(&self) {
+        let tokens = std::mem::take(&mut *self.awaits.borrow_mut());
+        self.queue.end_awaits(&tokens);
     }
 
     /// The worker behind a host.
@@ -196,6 +203,13 @@ struct Ran {
 }
 
 impl Ran {
+    /// Most tasks are over with this: nobody waits, nothing hangs on them. Others come back.
+    fn publish_at_once(&self, entry: Entry) -> Option<Entry> {
+        // Of others somebody counts on being told that they are settled.
+        let is_over = self.phase == Phase::Finished && entry.header().is_plain;
+        if is_over { entry.publish_finished().err() } else { Some(entry) }
+    }
+
     fn publish(self, entry: &dyn AnyCell) -> Aftermath {
         let after = publish(entry, Phase::Running, self.phase);
         if self.is_discarded { after.without_discard() } else { after }

@@ -326,7 +326,7 @@ mod tests {
             }
         }
         for future in &futures {
-            future.cell().with_watchers(&mut |watchers| assert_eq!(watchers.hubs(), 0));
+            future.cell().header().with_watchers(|watchers| assert_eq!(watchers.hubs(), 0));
         }
         drop(promises);
     }

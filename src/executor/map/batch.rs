@@ -13,7 +13,7 @@ use super::chunk::{Chunk, ChunkResults, Rest, Results, run_item};
 use super::pace::Pace;
 use crate::error::TaskError;
 use crate::future::Future;
-use crate::future::cell::{Cell, Entry, Source};
+use crate::future::cell::{Cell, Entry};
 use crate::future::extra::OfMap;
 use crate::sync::Mutex;
 use std::sync::Arc;
@@ -98,11 +98,11 @@ where
     let (f, pace, len) = (f.clone(), pace.clone(), items.len());
     let batch = Arc::new(Batch::new(items, first));
     let task = BatchTask(batch.clone());
-    let cell: Arc<dyn Source<ChunkResults<R>>> = Cell::entered(
+    let [entry, cell] = Cell::entered(
         move || Ok(ChunkResults { results: Rest::many(task.0.run(&*f, &pace)), time: None }),
         OfMap { extra: (), items: first..first + len },
     );
-    (Chunk { future: Future::from_cell(cell.clone()), len, weight: 0, batch: Some(batch) }, cell)
+    (Chunk { future: Future::from_cell(cell), len, weight: 0, batch: Some(batch) }, entry.into_entry())
 }
 
 #[cfg(all(test, not(concurrent_futures_loom)))]

@@ -118,5 +118,5 @@ impl Pool {
 
 fn finish((entry, after): Resolved) {
     after.run(&*entry);
-    entry.extra().settled();
+    entry.settle();
 }

@@ -7,12 +7,15 @@ macro_rules! thread_local_of_loom {
     };
 }
 
+mod counted_word;
 mod lock;
 mod map;
 mod once;
 pub(crate) mod thread;
 
+pub(crate) use counted_word::{CountedWord, are_counts_seen, see_counts};
 pub(crate) use lock::{Condvar, Mutex, MutexGuard};
+pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic;
 pub(crate) use map::HashMap;
 pub(crate) use once::OnceLock;

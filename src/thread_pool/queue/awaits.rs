@@ -3,7 +3,7 @@
 use super::Queue;
 use super::dead::is_queued;
 use crate::contain::contain;
-use crate::future::cell::{AnyCell, Entry};
+use crate::future::cell::Entry;
 use crate::logging;
 use crate::sync::plain;
 use crate::sync::plain::Ordering;
@@ -17,7 +17,9 @@ pub(in crate::thread_pool) struct Await {
     queue: Weak<Queue>,
     /// The user's.
     waker: Waker,
-    task: Weak<dyn AnyCell>,
+    /// The task that has this among its watchers. Each keeps the other until the task ends or its future is dropped: either takes
+    /// this out.
+    task: Entry,
 }
 
 /// The poll as the worker sees it: one more wait of its thread, until it is over.
@@ -63,7 +65,7 @@ impl Await {
     ) -> Arc<Self> {
         let stage = plain::AtomicU32::new(Stage::Over as u32);
         let token = Arc::new(Token { slot: slot.clone(), stage });
-        Arc::new(Await { token, queue: queue.me.clone(), waker, task: Arc::downgrade(task) })
+        Arc::new(Await { token, queue: queue.me.clone(), waker, task: task.clone() })
     }
 
     pub(in crate::thread_pool) fn token(&self) -> &Arc<Token> {
@@ -72,7 +74,7 @@ impl Await {
 
     /// Has the worker poll again, if it could run the task then.
     pub(super) fn help(self: Arc<Self>) {
-        let is_queued = self.task.upgrade().is_some_and(|task| is_queued(&task));
+        let is_queued = is_queued(&self.task);
         // The user's waker may also be dropped here, by the last pointer to it.
         let told = contain(move || {
             if is_queued {
