@@ -1,6 +1,14 @@
-//! The words that processes share, opened for models: a module of the crate, compiled in tests/loom alone.
+//! The words that processes share, and tasks that can be encoded, opened for models: a module of the crate, compiled in
+//! tests/loom alone.
 
 use super::shared::{claim, results, ring};
+use crate::error::TaskError;
+use crate::future::Future;
+use crate::future::cell::{Body, Cell};
+use crate::future::pointer::{Pointer, allocate};
+use crate::future::publish::{own, run_here};
+use crate::future::state::{Phase, Snapshot};
+use crate::future::work::Work;
 
 /// Batches in flight to one worker at once.
 pub const SLOTS: usize = claim::SLOTS;
@@ -125,4 +133,44 @@ impl ResultSlots {
     pub fn trims(&self) -> u32 {
         self.0.trims()
     }
+}
+
+/// A task that could be encoded, as its executor has it: with a value in place of a call.
+pub struct PortableTask<T: Send>(Pointer<Cell<Argument<T>, T, ()>>);
+
+impl<T: Send + 'static> PortableTask<T> {
+    /// The task, and the future of the value.
+    pub fn new(value: T) -> (Self, Future<T>) {
+        let [task, cell] = allocate(Snapshot::first(Phase::Queued), Body::Ready(Argument(value)), ());
+        (PortableTask(task), Future::from_cell(cell.into_source()))
+    }
+
+    /// Does with the cell what encoding does, and keeps the work; false if there is none.
+    pub fn encode(&self) -> bool {
+        let Ok(work) = self.0.take_work() else { return false };
+        drop(self.0.give_back(work));
+        true
+    }
+
+    /// Runs it, unless it was cancelled.
+    pub fn run(self) {
+        if own(&*self.0) {
+            run_here(&*self.0, |_| {});
+        }
+    }
+}
+
+struct Argument<T>(T);
+
+impl<T: Send> Work<T> for Argument<T> {
+    const IS_PORTABLE: bool = true;
+
+    fn call(self) -> Result<T, TaskError> {
+        Ok(self.0)
+    }
+}
+
+/// Has the models of this thread of the system see the counts of pointers, or not.
+pub fn see_counts(yes: bool) {
+    crate::sync::see_counts(yes);
 }

@@ -9,6 +9,8 @@
 mod cell;
 #[path = "models/claim.rs"]
 mod claim;
+#[path = "models/pointer.rs"]
+mod pointer;
 #[path = "models/queue.rs"]
 mod queue;
 #[path = "models/replies.rs"]
