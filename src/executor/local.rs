@@ -40,8 +40,9 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
             None => Cell::entered(work, ()),
             Some(options) => Cell::entered(work, options),
         };
+        let future = Future::from_cell(cell);
         self.accept(entry.into_entry());
-        Future::from_cell(cell)
+        future
     }
 
     /// The same for a task of a map, which is for these items of its input.
@@ -55,8 +56,9 @@ pub(crate) trait Launch: Clone + Send + Sync + 'static {
             None => Cell::entered(work, OfMap { extra: (), items }),
             Some(extra) => Cell::entered(work, OfMap { extra, items }),
         };
+        let future = Future::from_cell(cell);
         self.accept(entry.into_entry());
-        Future::from_cell(cell)
+        future
     }
 }
 

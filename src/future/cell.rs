@@ -27,15 +27,17 @@
 //! cancels has changed the word before it takes the lock, so one of the two comes second and sees what the first did.
 //!
 //! The methods of [`AnyCell`] and [`Source`] say by whom they may be called. They are a crate's inner face, and what they
-//! rest on can't be written into their types; each asks the word for the phase in which its caller may come, so that most
-//! mistakes are a panic. The rest is what the models in tests/loom are for, where loom looks at each use of a body.
+//! rest on can't be written into their types. Those that run or end a task ask the word whether it is their caller's, and
+//! panic if it isn't; those that take an outcome ask whether there is one. The rest is what the models in tests/loom are for,
+//! where loom looks at each use of a body.
 //!
 //! # What is dropped when
 //!
 //! Two rules make scoped borrows sound and drops predictable:
 //!
 //! 1. *Work is dropped before its end is published*: a thread that sees a task done knows that its closure and argument are
-//!    gone.
+//!    gone. But for a task that is cancelled while its holder encodes it: the holder has the argument, which borrows nothing, and
+//!    drops it when `Serialize` is through.
 //! 2. *An unwanted outcome is dropped by the last to learn that it is unwanted*: the future's drop if the task is done, else the
 //!    one who publishes. Whatever handle is the last to go finds the cell empty and frees bytes, no values.
 
@@ -142,12 +144,6 @@ pub(crate) unsafe trait AnyCell: Send + Sync {
     fn complete(&self, outcome: Arrived<'_>) -> Phase;
 
     fn extra(&self) -> &dyn Extra;
-
-    /// What whoever looks at the pool is told of the task: its label, and which items of a map it is for. None for most.
-    fn about(&self) -> (Option<Arc<str>>, Range<usize>);
-
-    /// Whether any of that is there.
-    fn has_about(&self) -> bool;
 }
 
 /// What becomes of the work once it is encoded.
@@ -292,8 +288,12 @@ impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
     /// As of [`replace_owned`](Self::replace_owned).
     unsafe fn keep(&self, outcome: Result<T, TaskError>) {
         let _lock = W::IS_PORTABLE.then(|| self.header.lock.lock());
-        // SAFETY: the caller's, as in `replace_owned`.
-        self.body.with_mut(|body| unsafe { body.write(Body::Done(outcome)) });
+        self.body.with_mut(|body| {
+            // SAFETY: the caller's, as in `replace_owned`.
+            debug_assert!(matches!(unsafe { &*body }, Body::Empty), "what is there would not be dropped");
+            // SAFETY: the same.
+            unsafe { body.write(Body::Done(outcome)) };
+        });
     }
 
     /// Looks at the error that the outcome is.
@@ -311,7 +311,7 @@ impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
 }
 
 /// Work that is out of its cell while it is encoded.
-#[cfg_attr(not(feature = "process"), allow(dead_code, reason = "nothing is encoded, except in models"))]
+#[cfg_attr(not(feature = "process"), expect(dead_code, reason = "nothing is encoded"))]
 impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
     /// Does something with the body of a task that may be cancelled at this moment; `None` once it is over.
     fn with_portable<R>(&self, change: impl FnOnce(&mut Body<W, T>) -> R) -> Option<R> {
@@ -338,7 +338,10 @@ impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
     /// Puts it back. If the task was cancelled meanwhile, it is the caller's to drop.
     pub(crate) fn give_back(&self, work: W) -> Option<W> {
         let mut work = Some(work);
-        self.with_portable(|body| *body = work.take().map_or(Body::Empty, Body::Ready));
+        self.with_portable(|body| {
+            debug_assert!(matches!(body, Body::Empty), "what is there would be dropped under the lock");
+            *body = work.take().map_or(Body::Empty, Body::Ready);
+        });
         work
     }
 }
@@ -455,15 +458,6 @@ unsafe impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
     fn extra(&self) -> &dyn Extra {
         &self.extra
     }
-
-    fn about(&self) -> (Option<Arc<str>>, Range<usize>) {
-        let label = self.extra.options().and_then(|options| options.get_label().cloned());
-        (label, self.extra.items())
-    }
-
-    fn has_about(&self) -> bool {
-        self.extra.options().is_some() || !self.extra.items().is_empty()
-    }
 }
 
 impl<W: Work<T>, T: Send, X: Extra> Source<T> for Cell<W, T, X> {
@@ -540,6 +534,17 @@ impl dyn AnyCell + '_ {
     pub(crate) fn options(&self) -> &TaskOptions {
         static NONE: std::sync::LazyLock<TaskOptions> = std::sync::LazyLock::new(TaskOptions::new);
         self.options_if_any().unwrap_or(&NONE)
+    }
+
+    /// What whoever looks at the pool is told of the task: its label, and which items of a map it is for. None for most.
+    pub(crate) fn about(&self) -> (Option<Arc<str>>, Range<usize>) {
+        let Some(extra) = self.extra_if_any() else { return (None, 0..0) };
+        (extra.options().and_then(|options| options.get_label().cloned()), extra.items())
+    }
+
+    /// Whether any of that is there.
+    pub(crate) fn has_about(&self) -> bool {
+        self.extra_if_any().is_some_and(|extra| extra.options().is_some() || !extra.items().is_empty())
     }
 
     #[cfg(feature = "process")]

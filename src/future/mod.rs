@@ -298,6 +298,7 @@ impl<T> Future<T> {
     /// The outcome of a task that is done; the future is over, and its drop has nothing to look after.
     fn take_for_good(mut self) -> Result<T, TaskError> {
         let cell = self.cell.take().expect("there until the future is consumed");
+        debug_assert!(cell.header().word.load().is_resolved(), "its outcome would be nobody's");
         // There is nothing left for its drop.
         std::mem::forget(self);
         cell.take_for_good().unwrap_or(Err(TaskError::Abandoned))

@@ -155,8 +155,9 @@ impl Word {
     }
 
     fn leave_queued(&self, to: Phase) -> Option<Snapshot> {
-        // ORDERING: Acquire pairs with the Release of `unclaim` and `recall`, to see the work as its last owner left it (a
-        // queue's lock does the same for its first one). Release hands nothing on.
+        // ORDERING: Acquire pairs with the Release of `unclaim` and `recall`, to see the work as its last owner left it. The first
+        // one wrote it before anybody else had a handle, and what `encode` put back is ordered by the cell's lock. Release hands
+        // nothing on.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 (Snapshot(word).phase() == Phase::Queued).then_some(word | to as u64)

@@ -151,7 +151,7 @@ impl Observed {
         self.tell(at, PoolEventKind::Ended { task: told.info(), worker, began, error });
     }
 
-    /// The same of a task whose outcome is in its place.
+    /// The same of a task whose outcome is in its place, by the caller who is about to publish it.
     pub(crate) fn ended_as(
         &self,
         at: Instant,
@@ -160,7 +160,7 @@ impl Observed {
         began: Instant,
         phase: Phase,
     ) {
-        let error = if phase == Phase::Finished { None } else { task.error() };
+        let error = if phase == Phase::Finished { None } else { task.error_to_publish() };
         self.ended(at, task, worker, began, error.as_ref());
         // It may be the user's, and this the last pointer to it.
         if let Err(panic) = drop_contained(error) {

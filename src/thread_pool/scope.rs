@@ -261,11 +261,11 @@ impl<'scope> Scope<'scope, '_> {
         // itself off, and a cell that has holds nothing but, perhaps, an `R` that a `Future<R>` owns, whose own type is
         // bounded by 'scope (see the module). The count was raised above, before the cell can be seen by anybody.
         let [entry, cell] = unsafe { std::mem::transmute::<Ends<'scope, R>, Ends<'static, R>>(ends) };
-        let entry = entry.into_entry();
+        let (entry, future) = (entry.into_entry(), Future::from_cell(cell));
         self.queue.push(entry.clone());
         // Listed once it is queued: what is cancelled by the list is in the pool's count.
         self.tasks.lock().push(entry);
-        Future::from_cell(cell)
+        future
     }
 
     fn cancel_queued(&self) {

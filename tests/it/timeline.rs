@@ -229,8 +229,8 @@ fn a_writer_that_fails_is_told_of() {
 #[cfg(feature = "process")]
 #[test]
 fn a_trace_of_processes() {
-    use crate::processes_support::{Signals, square};
     limit(LIMIT, || {
+        use crate::processes_support::{Signals, square};
         let signals = Signals::new();
         let timeline = Timeline::new();
         let pool = ProcessPoolExecutor::builder()

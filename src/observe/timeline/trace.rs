@@ -230,7 +230,7 @@ mod tests {
         let ended = |ms| after(began, Duration::from_millis(ms)).unwrap_or(began);
         let wait = |ms| Span::Wait { worker: worker.clone(), began, ended: ended(ms) };
         let mut trace = Vec::new();
-        let written = write(&mut trace, &[wait(1), wait(3), wait(2)], &[worker.clone()], &[]);
+        let written = write(&mut trace, &[wait(1), wait(3), wait(2)], std::slice::from_ref(&worker), &[]);
         assert!(written.is_ok());
         let trace = String::from_utf8_lossy(&trace);
         let places = ["3000.000", "2000.000", "1000.000"].map(|dur| trace.find(&format!("\"dur\":{dur},")));

@@ -17,7 +17,7 @@ pub(in crate::thread_pool) struct Await {
     queue: Weak<Queue>,
     /// The user's.
     waker: Waker,
-    /// The task that has this among its watchers. Each keeps the other until the task ends or its future is dropped: either takes
+    /// The task that has this among its watchers. Each keeps the other until the task ends, or its future is dropped, which takes
     /// this out.
     task: Entry,
 }
