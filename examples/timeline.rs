@@ -2,7 +2,7 @@
 //!
 //! A made-up job of two stages. Two threads "fetch" (they wait), two processes "compute" (they count), each result of the first
 //! stage goes to the second. One timeline observes both pools; it is printed as a table, and drawn as SVG: a row for each worker,
-//! a bar for each task, and below them how many tasks were queued. `--trace FILE` writes it for Perfetto as well.
+//! and a bar for each task. `--trace FILE` writes it for Perfetto as well.
 //!
 //! `cargo run --release --example timeline -- --out timeline.svg`
 
