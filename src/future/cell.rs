@@ -311,7 +311,11 @@ impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
 }
 
 /// Work that is out of its cell while it is encoded.
-#[cfg_attr(not(feature = "process"), expect(dead_code, reason = "nothing is encoded"))]
+#[cfg_attr(
+    not(feature = "process"),
+    expect(clippy::allow_attributes, reason = "without processes models use it, and nobody else"),
+    allow(dead_code, reason = "nothing is encoded, except in models")
+)]
 impl<W: Work<T>, T: Send, X: Extra> Cell<W, T, X> {
     /// Does something with the body of a task that may be cancelled at this moment; `None` once it is over.
     fn with_portable<R>(&self, change: impl FnOnce(&mut Body<W, T>) -> R) -> Option<R> {
