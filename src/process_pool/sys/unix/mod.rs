@@ -2,6 +2,7 @@
 
 mod advice;
 mod child;
+#[expect(unsafe_code, reason = "a clock, argued in the file")]
 mod clock;
 mod event;
 #[expect(unsafe_code, reason = "memory that the kernel clears, argued in the file")]
