@@ -149,7 +149,8 @@ impl ProcessPoolExecutor {
     ///
     /// **Since when.** From the first call of this method on, for as long as the pool lives, workers note when a task begins:
     /// `since` is that moment, by the worker's own clock. What began before has the moment of the first call that saw it, and
-    /// `at_least`. A program that wants all of them true calls `running` once, after `build`.
+    /// `at_least`; so has, for this one call, a task that is just beginning. A program that wants all of them true calls
+    /// `running` once, after `build`.
     ///
     /// Differs from Python: there is nothing like it there.
     ///
@@ -168,7 +169,7 @@ impl ProcessPoolExecutor {
     ///         break task;
     ///     }
     /// };
-    /// assert_eq!((running.task, &*running.worker, running.at_least), (future.id(), "scan_0", false));
+    /// assert_eq!((running.task, &*running.worker), (future.id(), "scan_0"));
     /// println!("{running}"); // scan_0 runs task `scan.png` for 0.0 s
     /// assert!(future.kill());
     /// # Ok::<(), concurrent_futures::BuildError>(())
