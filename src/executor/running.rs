@@ -13,7 +13,7 @@ use std::time::Instant;
 /// A task that has begun and is not over, by [`ThreadPoolExecutor::running`](crate::ThreadPoolExecutor::running) and
 /// `ProcessPoolExecutor::running`.
 ///
-/// Its `Display` is a line for people: `fetch_0 runs task 2017-03-23 for 3.2 s`.
+/// Its `Display` is a line for people: ``fetch_0 runs task `2017-03-23` for 3.2 s``.
 ///
 /// # Examples
 ///
@@ -51,7 +51,8 @@ pub struct RunningTask {
     pub pid: Option<u32>,
     /// When it began; or, if `at_least`, when it was first seen to run.
     pub since: Instant,
-    /// It began before the pool was looked at for the first time, so nobody noted when: it runs `since` that look at least.
+    /// It began before the pool was looked at for the first time, so nobody noted when: it runs `since` that look at least. Of
+    /// a task in another process also at the moment at which it begins.
     pub at_least: bool,
     /// It waits, as [`ThreadPoolStats::blocked`](crate::ThreadPoolStats::blocked) says. Of a task in another process the
     /// pool can't know, and says no.
