@@ -13,9 +13,10 @@ mod println;
 #[path = "common/place.rs"]
 #[expect(dead_code, reason = "a picture is written in a moment")]
 mod place;
+#[path = "common/picture.rs"]
+mod picture;
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Span, TaskOptions, Timeline};
+use concurrent_futures::{TaskOptions, Timeline};
 
 use place::Place;
 
@@ -100,7 +101,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
     println!("{}", timeline.summary());
     if let Some(place) = picture {
-        write(place, draw(&timeline.spans()).as_bytes())?;
+        write(place, picture::draw(&timeline.spans()).as_bytes())?;
     }
     if let Some(place) = trace {
         let mut bytes = Vec::new();
@@ -121,75 +122,4 @@ fn write(place: Place, bytes: &[u8]) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         finished => finished,
     }
-}
-
-/// What is drawn of a task: its worker, its name, when it began and ended.
-type Bar<'s> = (&'s str, String, Instant, Instant);
-
-fn draw(spans: &[Span]) -> String {
-    /// The names' column, the bars' width, a row's height.
-    const NAMES: f64 = 90.0;
-    const WIDTH: f64 = 700.0;
-    const ROW: f64 = 26.0;
-    let bars: Vec<Bar<'_>> = spans.iter().filter_map(bar).collect();
-    let starts = spans.iter().filter_map(|span| match span {
-        Span::Start { worker, began, ended, .. } => Some((&**worker, "starts".to_owned(), *began, *ended)),
-        _ => None,
-    });
-    let bars: Vec<Bar<'_>> = starts.chain(bars).collect();
-    let mut rows: Vec<&str> = bars.iter().map(|(worker, ..)| *worker).collect();
-    rows.sort_unstable();
-    rows.dedup();
-    let (Some(first), Some(last)) = (bars.iter().map(|bar| bar.2).min(), bars.iter().map(|bar| bar.3).max())
-    else {
-        return String::new();
-    };
-    let all = (last - first).as_secs_f64();
-    let x = |at: Instant| NAMES + WIDTH * (at - first).as_secs_f64() / all;
-    let (width, height) = (NAMES + WIDTH + 10.0, ROW * (rows.len() as f64 + 2.0));
-    let mut svg = format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">
-<rect width="{width}" height="{height}" fill="#fff"/>
-"##
-    );
-    for (row, name) in rows.iter().enumerate() {
-        let y = ROW * (row as f64 + 0.5);
-        let _ = writeln!(svg, r##"<text x="6" y="{:.1}">{}</text>"##, y + 13.0, escaped(name));
-        let _ = writeln!(svg, r##"<rect x="{NAMES}" y="{y:.1}" width="{WIDTH}" height="18" fill="#eee"/>"##);
-        for (_, task, began, ended) in bars.iter().filter(|bar| bar.0 == *name) {
-            // Of Okabe and Ito, which differ for colour-blind readers too.
-            let colour = match task.split_once(' ') {
-                Some(("fetch", _)) => "#56b4e9",
-                Some(_) => "#e69f00",
-                None => "#bbb",
-            };
-            let (left, right) = (x(*began), x(*ended));
-            let _ = writeln!(
-                svg,
-                r##"<rect x="{left:.1}" y="{y:.1}" width="{:.1}" height="18" fill="{colour}" stroke="#fff"><title>{}: {} ms</title></rect>"##,
-                (right - left).max(0.5),
-                escaped(task),
-                (*ended - *began).as_millis()
-            );
-        }
-    }
-    let y = ROW * (rows.len() as f64 + 1.2);
-    let _ = writeln!(svg, r##"<text x="{NAMES}" y="{y:.1}">0</text>"##);
-    let end = NAMES + WIDTH;
-    let _ = writeln!(svg, r##"<text x="{end}" y="{y:.1}" text-anchor="end">{:.0} ms</text>"##, all * 1000.0);
-    svg += "</svg>\n";
-    svg
-}
-
-fn bar(span: &Span) -> Option<Bar<'_>> {
-    match span {
-        Span::Task { label: Some(label), worker, began, ended: Some(ended), .. } => {
-            Some((worker, label.to_string(), *began, *ended))
-        }
-        _ => None,
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
 }

@@ -62,25 +62,39 @@ impl Drop for Payload {
 
 /// Runs `f`; a panic in it comes back as a value.
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    // Whatever can be is outside of this function, which is compiled for each type of each task.
+    let outer = begin();
+    // AssertUnwindSafe: nothing of ours is borrowed by `f`, and what the user shares between tasks is theirs to guard,
+    // as it is with threads.
+    let outcome = catch_unwind(AssertUnwindSafe(f));
+    end(outer);
+    outcome.map_err(caught)
+}
+
+/// Gives how many `contain` there were on this thread's stack; now there is one more.
+#[inline]
+fn begin() -> usize {
     assert_unlocked();
     install_hook();
     let outer = DEPTH.get();
     DEPTH.set(outer + 1);
-    // AssertUnwindSafe: nothing of ours is borrowed by `f`, and what the user shares between tasks is theirs to guard,
-    // as it is with threads.
-    let outcome = catch_unwind(AssertUnwindSafe(f));
+    outer
+}
+
+#[inline]
+fn end(outer: usize) {
     DEPTH.set(outer);
-    outcome.map_err(|payload| {
-        let payload = Payload::new(payload);
-        let (location, backtrace) = match SEEN.try_with(|seen| seen.borrow_mut().take()).ok().flatten() {
-            // `resume_unwind` calls no hook: what was seen then belongs to an earlier panic.
-            Some(seen) if seen.message.as_deref() == message_of(payload.get()) => {
-                (seen.location, seen.backtrace)
-            }
-            _ => (None, None),
-        };
-        Panic { payload, location, backtrace }
-    })
+}
+
+#[cold]
+fn caught(payload: Box<dyn Any + Send>) -> Panic {
+    let payload = Payload::new(payload);
+    let (location, backtrace) = match SEEN.try_with(|seen| seen.borrow_mut().take()).ok().flatten() {
+        // `resume_unwind` calls no hook: what was seen then belongs to an earlier panic.
+        Some(seen) if seen.message.as_deref() == message_of(payload.get()) => (seen.location, seen.backtrace),
+        _ => (None, None),
+    };
+    Panic { payload, location, backtrace }
 }
 
 /// Drops a value of the user's; the error is a panic in its drop.

@@ -129,7 +129,7 @@ impl Panicked {
     /// As [`TaskError::in_map`](super::TaskError::in_map).
     pub(super) fn in_map(self, task: FutureId, label: Option<&Arc<str>>, item: Item) -> Self {
         self.edit(|inner| {
-            inner.at.item = Some(item);
+            inner.at.in_map(item);
             if inner.at.task.is_none() {
                 (inner.at.task, inner.at.label) = (Some(task), label.cloned());
             }

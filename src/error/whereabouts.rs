@@ -28,6 +28,11 @@ impl Whereabouts {
         self.worker = Some(worker);
     }
 
+    /// Which item of a map; of one that passed through several maps, that of the first.
+    pub(super) fn in_map(&mut self, item: Item) {
+        self.item.get_or_insert(item);
+    }
+
     /// Where the process that made the error doesn't know its task.
     pub(super) fn of_task(&mut self, task: FutureId, label: Option<Arc<str>>) {
         (self.task, self.label) = (Some(task), label);

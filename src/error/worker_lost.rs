@@ -66,7 +66,7 @@ impl WorkerLost {
 
     /// As [`TaskError::in_map`](super::TaskError::in_map).
     pub(super) fn in_map(mut self, item: Item) -> Self {
-        Arc::make_mut(&mut self.0).at.item = Some(item);
+        Arc::make_mut(&mut self.0).at.in_map(item);
         self
     }
 

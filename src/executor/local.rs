@@ -5,7 +5,7 @@
 //! trait's there, and adding it later would change what programs mean.
 
 use super::call::failing;
-use super::map::{Map, MapOptions, MapWith, Sizes, ToPool};
+use super::map::{Intake, Map, MapOptions, MapWith, Sizes, ToPool};
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{Cell, Entry, Source};
 use crate::future::extra::{Extra, Items, OfMap};
@@ -111,6 +111,40 @@ where
     R: Send + 'static,
     I: IntoIterator<Item = A>,
 {
+    let intake = Intake::of_items(&options);
+    lazy(pool, options, intake, f, input)
+}
+
+/// The next stage behind another map.
+pub(crate) fn then_map_with<L, A, R, I>(
+    pool: &L,
+    options: MapOptions,
+    f: impl Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
+    input: I,
+) -> MapWith<'static, I::IntoIter, R>
+where
+    L: Launch,
+    A: Send + 'static,
+    R: Send + 'static,
+    I: IntoIterator<Item = Result<A, TaskError>>,
+{
+    let intake = Intake::of_results(&options);
+    lazy(pool, options, intake, move |item: Result<A, TaskError>| f(item?), input)
+}
+
+fn lazy<L, A, R, I>(
+    pool: &L,
+    options: MapOptions,
+    intake: Intake<A, R>,
+    f: impl Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
+    input: I,
+) -> MapWith<'static, I::IntoIter, R>
+where
+    L: Launch,
+    A: Send + 'static,
+    R: Send + 'static,
+    I: IntoIterator<Item = A>,
+{
     let workers = pool.workers();
     let mut sizes =
         if L::SHARES { Sizes::new(&options, workers, true) } else { Sizes::fixed(&options, workers) };
@@ -119,7 +153,7 @@ where
         pace.note_bytes(size_of::<A>(), 1);
     }
     let submit = ToPool { pool: pool.clone(), f: Arc::new(f), tasks: options.tasks.clone(), pace, shares };
-    MapWith::new(&options, sizes, input.into_iter(), Box::new(submit))
+    MapWith::new(&options, sizes, input.into_iter(), intake, Box::new(submit))
 }
 
 /// The inherent verbs of an executor that has a method `local(&self) -> &impl Launch`.
@@ -251,6 +285,42 @@ macro_rules! local_verbs {
             {
                 let f = move |item| crate::executor::local::fallible(&f, item)();
                 crate::executor::local::map_with(self.local(), options, f, input)
+            }
+
+            /// `map_with` over the results of another map: the next stage of a pipeline. A failed result is passed on as it
+            /// is, in its place, and costs no task. See
+            /// [`ExecutorExt::then_map_with`](crate::ExecutorExt::then_map_with).
+            pub fn then_map_with<A, R, F, I>(
+                &self,
+                options: MapOptions,
+                f: F,
+                input: I,
+            ) -> MapWith<'static, I::IntoIter, R>
+            where
+                A: Send + 'static,
+                R: Send + 'static,
+                F: Fn(A) -> R + Send + Sync + 'static,
+                I: IntoIterator<Item = Result<A, crate::TaskError>>,
+            {
+                crate::executor::local::then_map_with(self.local(), options, move |item| Ok(f(item)), input)
+            }
+
+            /// `then_map_with` of a function that may fail.
+            pub fn try_then_map_with<A, T, E, F, I>(
+                &self,
+                options: MapOptions,
+                f: F,
+                input: I,
+            ) -> MapWith<'static, I::IntoIter, T>
+            where
+                A: Send + 'static,
+                T: Send + 'static,
+                E: TaskFailure,
+                F: Fn(A) -> Result<T, E> + Send + Sync + 'static,
+                I: IntoIterator<Item = Result<A, crate::TaskError>>,
+            {
+                let f = move |item| crate::executor::local::fallible(&f, item)();
+                crate::executor::local::then_map_with(self.local(), options, f, input)
             }
         }
     };

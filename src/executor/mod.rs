@@ -40,7 +40,7 @@ use crate::future::meter::Meter;
 use crate::future::work::Work;
 use crate::future::{Future, TaskOptions};
 use call::{Call, MapCall, TryCall, TryMapCall};
-use map::{Chunk, ChunkResults, Items, Pace, Sizes};
+use map::{Chunk, ChunkResults, Intake, Items, Pace, Sizes};
 use std::sync::Arc;
 
 /// Something that runs tasks. One method is required; a third party's executor is about thirty lines (see the example
@@ -225,7 +225,8 @@ pub trait ExecutorExt: Executor {
         R: Portable,
         I: IntoIterator<Item = A>,
     {
-        lazy(self, options, input, move |items, pace| MapCall { f, items, pace })
+        let intake = Intake::of_items(&options);
+        lazy(self, options, input, intake, move |items, pace| MapCall { f, items, pace })
     }
 
     /// [`map_with`](ExecutorExt::map_with) of a function that may fail.
@@ -241,7 +242,68 @@ pub trait ExecutorExt: Executor {
         E: TaskFailure,
         I: IntoIterator<Item = A>,
     {
-        lazy(self, options, input, move |items, pace| TryMapCall { f, items, pace })
+        let intake = Intake::of_items(&options);
+        lazy(self, options, input, intake, move |items, pace| TryMapCall { f, items, pace })
+    }
+
+    /// [`map_with`](ExecutorExt::map_with) over the results of another map: the next stage of a pipeline. A failed result is
+    /// passed on as it is, in its place, and costs no task.
+    ///
+    /// The map before runs as far ahead as its own options say, while this one does, so both executors are busy at once, and
+    /// no more is in memory than the buffers of all stages. Dropping the last map cancels what has not begun in every stage.
+    ///
+    /// Python has no such method; there a second executor is fed by callbacks or by threads.
+    ///
+    /// # Examples
+    ///
+    /// Threads fetch, processes compute:
+    ///
+    /// ```
+    /// use concurrent_futures::{MapOptions, TaskError, prelude::*};
+    ///
+    /// let threads = ThreadPoolExecutor::new(8);
+    /// let processes = ProcessPoolExecutor::new(2);
+    ///
+    /// let fetch = |name: &str| match name {
+    ///     "b" => Err("no such page"),
+    ///     name => Ok(name.repeat(3)),
+    /// };
+    /// let pages = threads.try_map_with(MapOptions::new().buffersize(16), fetch, ["a", "b", "cd"]);
+    /// let lengths = processes.then_map_with(MapOptions::new(), |page: String| page.len(), pages);
+    ///
+    /// let lengths: Vec<Result<usize, TaskError>> = lengths.collect();
+    /// assert!(matches!(lengths[..], [Ok(3), Err(TaskError::Failed(_)), Ok(6)]));
+    /// ```
+    fn then_map_with<A, R, I>(
+        &self,
+        options: MapOptions,
+        f: fn(A) -> R,
+        input: I,
+    ) -> MapWith<'_, I::IntoIter, R>
+    where
+        A: Portable,
+        R: Portable,
+        I: IntoIterator<Item = Result<A, TaskError>>,
+    {
+        let intake = Intake::of_results(&options);
+        lazy(self, options, input, intake, move |items, pace| MapCall { f, items: items.into_ok(), pace })
+    }
+
+    /// [`then_map_with`](ExecutorExt::then_map_with) of a function that may fail.
+    fn try_then_map_with<A, T, E, I>(
+        &self,
+        options: MapOptions,
+        f: fn(A) -> Result<T, E>,
+        input: I,
+    ) -> MapWith<'_, I::IntoIter, T>
+    where
+        A: Portable,
+        T: Portable,
+        E: TaskFailure,
+        I: IntoIterator<Item = Result<A, TaskError>>,
+    {
+        let intake = Intake::of_results(&options);
+        lazy(self, options, input, intake, move |items, pace| TryMapCall { f, items: items.into_ok(), pace })
     }
 }
 
@@ -273,6 +335,7 @@ fn lazy<'e, E, A, R, I, W>(
     executor: &'e E,
     options: MapOptions,
     input: I,
+    intake: Intake<A, R>,
     work: impl Fn(Items<A>, Option<Arc<Pace>>) -> W + Send + 'e,
 ) -> MapWith<'e, I::IntoIter, R>
 where
@@ -293,7 +356,7 @@ where
             task = task.with_options(tasks.clone().unwrap_or_default().metered(meter));
         }
         executor.execute(task);
-        Chunk { future, len, weight: 0, batch: None }
+        Chunk::of(future, len)
     };
-    MapWith::new(&options, sizes, input.into_iter(), Box::new(submit))
+    MapWith::new(&options, sizes, input.into_iter(), intake, Box::new(submit))
 }

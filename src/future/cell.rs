@@ -49,7 +49,7 @@ use super::state::{Phase, Snapshot, State, Word};
 use super::unobserved;
 use super::watchers::Watchers;
 use super::work::{NoWork, Work};
-use crate::contain::{contain, drop_contained};
+use crate::contain::{Panic, contain, drop_contained};
 #[cfg(feature = "process")]
 use crate::error::{CodecError, Stage};
 use crate::error::{Panicked, Rejected, TaskError};
@@ -181,7 +181,7 @@ impl<W, T, X: Extra> Cell<W, T, X> {
         T: Send + 'a,
         X: 'a,
     {
-        allocate(Snapshot::first(Phase::Queued), Body::Ready(work), extra).map(Pointer::into_source)
+        allocate(Snapshot::first(Phase::Queued), Body::Ready(work), extra)
     }
 
     /// A task on its way into a pool's queue, of which nobody else knows yet.
@@ -191,20 +191,11 @@ impl<W, T, X: Extra> Cell<W, T, X> {
         T: Send + 'a,
         X: 'a,
     {
-        allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra).map(Pointer::into_source)
+        allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra)
     }
 
     pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X) -> Self {
-        let header = Header {
-            word: Word::new(first, pointers),
-            id: FutureId::new(),
-            home: HomeSlot::default(),
-            is_plain: X::is_nothing(),
-            lock: Mutex::new(()),
-            uses: UnsafeCell::new(()),
-            watchers: UnsafeCell::new(Watchers::None),
-        };
-        Cell { header, body: UnsafeCell::new(body), extra }
+        Cell { header: Header::new(first, pointers, X::is_nothing()), body: UnsafeCell::new(body), extra }
     }
 }
 
@@ -213,7 +204,7 @@ impl<T: Send> Cell<NoWork, T, ()> {
     where
         T: 'a,
     {
-        allocate(Snapshot::first(Phase::Queued), Body::<NoWork, T>::Empty, ()).map(Pointer::into_source)
+        allocate(Snapshot::first(Phase::Queued), Body::<NoWork, T>::Empty, ())
     }
 
     pub(crate) fn resolved<'a>(outcome: Result<T, TaskError>) -> Pointer<dyn Source<T> + 'a>
@@ -221,11 +212,25 @@ impl<T: Send> Cell<NoWork, T, ()> {
         T: 'a,
     {
         let [pointer] = allocate(Snapshot::first(phase_of(&outcome)), Body::<NoWork, T>::Done(outcome), ());
-        pointer.into_source()
+        pointer
     }
 }
 
 impl Header {
+    // What doesn't depend on the task's types is compiled once, not for each task: this, and what is marked as cold below.
+    #[inline]
+    fn new(first: Snapshot, pointers: usize, is_plain: bool) -> Self {
+        Header {
+            word: Word::new(first, pointers),
+            id: FutureId::new(),
+            home: HomeSlot::default(),
+            is_plain,
+            lock: Mutex::new(()),
+            uses: UnsafeCell::new(()),
+            watchers: UnsafeCell::new(Watchers::None),
+        }
+    }
+
     /// Changes the watchers, with the cell's lock held: nothing of the user's may run or be dropped in `change`.
     pub(crate) fn with_watchers<R>(&self, change: impl FnOnce(&mut Watchers) -> R) -> R {
         let _lock = self.lock.lock();
@@ -367,10 +372,8 @@ unsafe impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         let Body::Ready(work) = (unsafe { self.replace_owned(Body::Empty) }) else {
             return self.refuse_encoded();
         };
-        let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
-            let label = self.extra.options().and_then(|options| options.get_label().cloned());
-            Err(TaskError::Panicked(Panicked::caught(panic).with_task(self.header.id, label)))
-        });
+        let outcome =
+            contain(|| work.call()).unwrap_or_else(|panic| Err(panicked(panic, self.header.id, &self.extra)));
         let phase = phase_of(&outcome);
         // SAFETY: the task is still the caller's, and the work is out.
         unsafe { self.keep(outcome) };
@@ -455,8 +458,7 @@ unsafe impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
                 decoded
             }
         };
-        let label = || self.extra.options().and_then(|options| options.get_label().cloned());
-        self.put(decoded.map_err(|error| error.of_task(self.header.id, label)))
+        self.put(decoded.map_err(|error| error.of_task(self.header.id, || label(&self.extra))))
     }
 
     fn extra(&self) -> &dyn Extra {
@@ -500,6 +502,15 @@ impl<W: Work<T>, T: Send, X: Extra> Source<T> for Cell<W, T, X> {
     }
 }
 
+fn label(extra: &dyn Extra) -> Option<Arc<str>> {
+    extra.options().and_then(|options| options.get_label().cloned())
+}
+
+#[cold]
+fn panicked(panic: Panic, task: FutureId, extra: &dyn Extra) -> TaskError {
+    TaskError::Panicked(Panicked::caught(panic).with_task(task, label(extra)))
+}
+
 fn phase_of<T>(outcome: &Result<T, TaskError>) -> Phase {
     match outcome {
         Ok(_) => Phase::Finished,
@@ -508,7 +519,7 @@ fn phase_of<T>(outcome: &Result<T, TaskError>) -> Phase {
     }
 }
 
-pub(super) fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), crate::contain::Panic>) {
+pub(super) fn log_panic_in_drop(cell: &dyn AnyCell, dropped: Result<(), Panic>) {
     if let Err(panic) = dropped {
         let id = cell.header().id;
         logging::error(format_args!("a drop panicked in what task {id} left behind: {}", panic.message()));

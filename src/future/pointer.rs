@@ -35,38 +35,26 @@ unsafe impl<C: AnyCell + ?Sized> Send for Pointer<C> {}
 unsafe impl<C: AnyCell + ?Sized> Sync for Pointer<C> {}
 
 /// A cell and all its pointers, `N` of them.
-pub(crate) fn allocate<W, T, X, const N: usize>(
+pub(crate) fn allocate<'a, W, T, X, const N: usize>(
     first: Snapshot,
     body: Body<W, T>,
     extra: X,
-) -> [Pointer<Cell<W, T, X>>; N]
+) -> [Pointer<dyn Source<T> + 'a>; N]
 where
-    W: Work<T>,
-    T: Send,
-    X: Extra,
+    W: Work<T> + 'a,
+    T: Send + 'a,
+    X: Extra + 'a,
 {
     const { assert!(N > 0, "a cell without a pointer would never be freed") };
     let cell = Box::new(Cell::new(first, N, body, extra));
-    let cell = NonNull::from(Box::leak(cell));
-    [(); N].map(|()| Pointer(cell))
+    let cell: NonNull<dyn Source<T> + 'a> = NonNull::from(Box::leak(cell));
+    // Where the task's own type is forgotten: this is compiled for each type of result, not for each task.
+    [cell; N].map(Pointer)
 }
 
 impl<C: AnyCell + ?Sized> Pointer<C> {
     pub(crate) fn header(&self) -> &Header {
         header(&**self)
-    }
-}
-
-impl<W: Work<T>, T: Send, X: Extra> Pointer<Cell<W, T, X>> {
-    /// The same pointer, for a holder that knows the result's type and no other.
-    pub(crate) fn into_source<'a>(self) -> Pointer<dyn Source<T> + 'a>
-    where
-        W: 'a,
-        T: 'a,
-        X: 'a,
-    {
-        let cell: NonNull<dyn Source<T> + 'a> = ManuallyDrop::new(self).0;
-        Pointer(cell)
     }
 }
 

@@ -188,6 +188,11 @@ impl<W: Waitable> AsCompleted<W> {
         Ok(None)
     }
 
+    /// Whether [`next_until`](Self::next_until) would not wait.
+    pub(crate) fn has_next(&mut self) -> bool {
+        self.left > 0 && Next { all: self }.is_done()
+    }
+
     fn hand_out(&mut self, key: Key) -> W {
         let item = self.slots[key as usize].item.take().expect("each key comes once");
         self.left -= 1;

@@ -45,6 +45,7 @@ mod shared;
 #[cfg(feature = "process")]
 mod shared_data;
 mod shutdown;
+mod stages;
 mod stats;
 mod suite;
 mod support;

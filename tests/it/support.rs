@@ -22,6 +22,11 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// Runs `body` on a thread of its own; ends the whole process if it takes longer than `limit`, since a thread that hangs
 /// can't be ended otherwise.
 pub(crate) fn limit(limit: Duration, body: impl FnOnce() + Send + 'static) {
+    limit_boxed(limit, Box::new(body));
+}
+
+/// Compiled once, not for each test.
+fn limit_boxed(limit: Duration, body: Box<dyn FnOnce() + Send>) {
     let limit = patience() * limit;
     let name = thread::current().name().unwrap_or("a test").to_owned();
     let (over, ended) = mpsc::channel::<()>();

@@ -34,6 +34,17 @@ impl<A> Items<A> {
     }
 }
 
+impl<A> Items<Result<A, TaskError>> {
+    /// What a stage takes: its map passes errors on, so there are none among them.
+    pub(crate) fn into_ok(self) -> Items<A> {
+        match self {
+            Items::One(Ok(item)) => Items::One(item),
+            Items::One(Err(_)) => Items::Many(Vec::new()),
+            Items::Many(items) => Items::Many(items.into_iter().filter_map(Result::ok).collect()),
+        }
+    }
+}
+
 /// The results of items, in their order.
 pub(super) type Results<R> = Vec<Result<R, TaskError>>;
 
@@ -89,6 +100,13 @@ pub(crate) struct Chunk<A, R> {
     pub(crate) weight: usize,
     /// Where items share a task that can be parted again.
     pub(crate) batch: Option<Arc<Batch<A, R>>>,
+}
+
+impl<A, R> Chunk<A, R> {
+    /// `len` items whose task nobody parts.
+    pub(crate) fn of(future: Future<ChunkResults<R>>, len: usize) -> Self {
+        Chunk { future, len, weight: 0, batch: None }
+    }
 }
 
 impl<A, R> Cancel for Chunk<A, R> {

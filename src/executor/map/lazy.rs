@@ -2,12 +2,12 @@
 
 use super::Deadline;
 use super::chunk::{Chunk, ChunkResults, Items, Rest, Results, Span, expand};
+use super::intake::{Intake, Pass, Scales};
 use super::options::MapOptions;
 use super::remaining::Remaining;
 use super::sizes::Sizes;
 use super::submit::Submit;
 use super::timeout::MapTimeout;
-use super::weigh::{Scales, Weigh};
 use crate::clock::deadline_after;
 use crate::error::{Item, TaskError, TimedOut};
 use crate::future::Future;
@@ -23,7 +23,9 @@ use std::time::{Duration, Instant};
 /// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
 /// until a result is there.
 ///
-/// At the call as many items are taken as may be in flight at first. Dropping the iterator cancels what has not begun. Should the
+/// Where the input itself takes long, `next` doesn't wait until the buffer is full: once it has taken an item, and a result is
+/// there that can be handed out, it hands that out. At the call as many items are taken as may be in flight at first, or as many
+/// as the input gives until there is a result. Dropping the iterator cancels what has not begun. Should the
 /// input panic, `next` panics with it; no item is lost that the input gave before, and `next` can be called again.
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
@@ -35,6 +37,10 @@ pub struct MapWith<'e, I: Iterator, R> {
     gathered: Vec<I::Item>,
     /// An item for which there is no room yet.
     ahead: Option<I::Item>,
+    /// What the input gave in place of the next item, where it is the results of another map.
+    passed: Option<Future<ChunkResults<R>>>,
+    /// Tells such an error from an item.
+    pass: Option<Pass<I::Item, R>>,
     /// How much may be in flight, and how much is; what the next chunk weighs as far as it is there, and what the chunk that is
     /// being yielded does.
     scales: Option<Scales<I::Item>>,
@@ -111,11 +117,9 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         options: &MapOptions,
         sizes: Sizes,
         input: I,
+        intake: Intake<I::Item, R>,
         submit: Box<dyn Submit<I::Item, R> + 'e>,
-    ) -> Self
-    where
-        I::Item: 'static,
-    {
+    ) -> Self {
         let pending = if options.unordered {
             Pending::Unordered(Unordered(Some(AsCompleted::new())))
         } else {
@@ -127,7 +131,9 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             sizes,
             gathered: Vec::new(),
             ahead: None,
-            scales: options.weigh.as_ref().map(Weigh::scales),
+            passed: None,
+            pass: intake.pass,
+            scales: intake.scales,
             weight_in_air: 0,
             weight_gathered: 0,
             weight_yielded: 0,
@@ -164,30 +170,61 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         Ok(self.next_of_chunk())
     }
 
-    /// Takes input while whole chunks may still be in flight.
+    /// Takes input while whole chunks may still be in flight; but of an input that takes long no more than until there is a
+    /// result to hand out.
     fn fill(&mut self) {
+        /// Much longer than an input takes that has its items at hand.
+        const LONG: Duration = Duration::from_micros(100);
         self.weight_in_air = self.weight_in_air.saturating_sub(std::mem::take(&mut self.weight_yielded));
-        loop {
-            if self.has_enough_bytes() {
+        let mut start = None;
+        while self.take_chunk(&mut start) {
+            if self.has_result() && start.is_some_and(|start| start.elapsed() >= LONG) {
                 return;
             }
-            let known = self.input.size_hint().0;
-            let Some(size) = self.sizes.next(self.in_air, known) else { return };
-            let Some(items) = self.gather(size, known) else { return };
-            let weight = std::mem::take(&mut self.weight_gathered);
-            let span = Span { start: self.submitted, len: items.len(), weight };
-            self.submitted += items.len();
-            self.in_air += items.len();
-            self.weight_in_air = self.weight_in_air.saturating_add(weight);
-            let meter = self.bytes.as_ref().map(|(_, total)| Meter::new(total));
-            let mut chunk = self.submit.submit(items, span.start, meter);
-            chunk.weight = weight;
-            match &mut self.pending {
-                Pending::Ordered(chunks) => chunks.0.push_back(chunk),
-                Pending::Unordered(all) => {
-                    all.0.get_or_insert_default().add((span, chunk.future));
-                }
+        }
+    }
+
+    /// Takes the next chunk from the input, or the error that comes in the place of one; false if there is none, or no room.
+    /// Notes when it began to take.
+    fn take_chunk(&mut self, start: &mut Option<Instant>) -> bool {
+        if let Some(future) = self.passed.take() {
+            self.add(Span { start: self.submitted, len: 1, weight: 0 }, Chunk::of(future, 1));
+            return true;
+        }
+        if self.has_enough_bytes() {
+            return false;
+        }
+        let known = self.input.size_hint().0;
+        let Some(size) = self.sizes.next(self.in_air, known) else { return false };
+        start.get_or_insert_with(Instant::now);
+        let Some(items) = self.gather(size, known) else { return self.passed.is_some() };
+        let weight = std::mem::take(&mut self.weight_gathered);
+        let span = Span { start: self.submitted, len: items.len(), weight };
+        let meter = self.bytes.as_ref().map(|(_, total)| Meter::new(total));
+        let mut chunk = self.submit.submit(items, span.start, meter);
+        chunk.weight = weight;
+        self.add(span, chunk);
+        true
+    }
+
+    /// A chunk is in flight from now on.
+    fn add(&mut self, span: Span, chunk: Chunk<I::Item, R>) {
+        self.submitted += span.len;
+        self.in_air += span.len;
+        self.weight_in_air = self.weight_in_air.saturating_add(span.weight);
+        match &mut self.pending {
+            Pending::Ordered(chunks) => chunks.0.push_back(chunk),
+            Pending::Unordered(all) => {
+                all.0.get_or_insert_default().add((span, chunk.future));
             }
+        }
+    }
+
+    /// Whether a result can be handed out without a wait.
+    fn has_result(&mut self) -> bool {
+        match &mut self.pending {
+            Pending::Ordered(chunks) => chunks.0.front().is_some_and(|chunk| chunk.future.is_done()),
+            Pending::Unordered(all) => all.0.as_mut().is_some_and(AsCompleted::has_next),
         }
     }
 
@@ -201,10 +238,10 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     /// The next chunk: `size` items, or what is left of the input, or those that there is room for.
     fn gather(&mut self, size: usize, known: usize) -> Option<Items<I::Item>> {
         if size == 1 && self.gathered.is_empty() {
-            return self.next_with_room().map(Items::One);
+            return self.next_item().map(Items::One);
         }
         while self.gathered.len() < size
-            && let Some(item) = self.next_with_room()
+            && let Some(item) = self.next_item()
         {
             if self.gathered.capacity() == 0 {
                 self.gathered.reserve_exact(size.min(known.saturating_add(1)).min(MOST_BELIEVED));
@@ -213,6 +250,14 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         }
         let items = std::mem::take(&mut self.gathered);
         (!items.is_empty()).then_some(Items::Many(items))
+    }
+
+    /// The next item of the input. None if there is none for now, or an error comes in its place: then that is [`passed`](Self::passed)
+    /// on.
+    fn next_item(&mut self) -> Option<I::Item> {
+        let item = self.next_with_room()?;
+        let Some(pass) = self.pass else { return Some(item) };
+        pass(item).map_err(|passed| self.passed = Some(passed)).ok()
     }
 
     /// The next item of the input. None if that has ended, or if there is no room for what the item weighs; one always has room.
@@ -341,7 +386,8 @@ impl<I: Iterator, R: Send> Iterator for MapWith<'_, I, R> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (low, high) = self.input.size_hint();
-        let taken = self.in_air + self.gathered.len() + usize::from(self.ahead.is_some());
+        let one = usize::from(self.ahead.is_some()) + usize::from(self.passed.is_some());
+        let taken = self.in_air + self.gathered.len() + one;
         (low.saturating_add(taken), high.and_then(|high| high.checked_add(taken)))
     }
 }

@@ -8,13 +8,15 @@
 //! | `ahead.rs` | how many are in flight where nobody gave a number |
 //! | `submit.rs` | how a chunk gets to its executor |
 //! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
-//! | `weigh.rs` | how much items weigh, where they are bounded by that |
+//! | `intake.rs` | how what the input gives is looked at: an item, or the error of the stage before; how much it weighs |
+//! | `weigh.rs` | how much items weigh, in a map's options |
 //! | `timeout.rs` | a time limit for a whole map |
 
 mod ahead;
 mod batch;
 mod chunk;
 mod eager;
+mod intake;
 mod lazy;
 mod options;
 mod pace;
@@ -28,6 +30,7 @@ mod weigh;
 pub(super) use chunk::Rest;
 pub(super) use chunk::{Chunk, ChunkResults, Items, run_chunk};
 pub use eager::Map;
+pub(super) use intake::Intake;
 pub use lazy::MapWith;
 pub use options::MapOptions;
 pub(super) use pace::Pace;

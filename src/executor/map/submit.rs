@@ -55,7 +55,7 @@ where
         let (f, pace, len) = (self.f.clone(), self.pace.clone(), items.len());
         let run = move || Ok(run_chunk(items, &*f, pace.as_deref()));
         let future = self.pool.launch_items(self.tasks.clone(), start..start + len, run);
-        Chunk { future, len, weight: 0, batch: None }
+        Chunk::of(future, len)
     }
 
     fn part(&mut self, batch: &Batch<A, R>) -> Vec<Chunk<A, R>> {

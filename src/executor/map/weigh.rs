@@ -1,5 +1,6 @@
-//! [`Weigh`]: how much items weigh, in the options of a map; [`Scales`], the same for the items of one map.
+//! [`Weigh`]: how much items weigh, in the options of a map.
 
+use super::intake::Scales;
 use std::any::{Any, TypeId, type_name};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -45,10 +46,4 @@ impl fmt::Debug for Weigh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Weigh").field("limit", &self.limit).field("items", &self.of.1).finish_non_exhaustive()
     }
-}
-
-/// Weighs the items of one map.
-pub(super) struct Scales<A> {
-    pub(super) limit: usize,
-    pub(super) weigh: Box<dyn Fn(&A) -> usize + Send>,
 }
