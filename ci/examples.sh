@@ -40,6 +40,11 @@ for path in examples/*.rs examples/*/main.rs; do
         custom_executor) run custom_executor "wait" ;;
         shared_table) run shared_table "SharedBytes" ;;
         socket_executor) run socket_executor "killed: true" ;;
+        pipeline)
+            run pipeline "10 of 10" --pictures 10 --latency-ms 5 --dir "$out/thumbnails" --out "$out/pipeline.svg"
+            [ "$(ls "$out/thumbnails" | wc -l)" = 10 ]
+            grep -q "</svg>" "$out/pipeline.svg"
+            ;;
         soak)
             run soak "nothing left behind" --minutes 0.1 --out "$out/soak.svg"
             grep -q "</svg>" "$out/soak.svg"

@@ -10,11 +10,11 @@
 #[macro_use]
 #[path = "common/println.rs"]
 mod println;
+#[path = "common/picture.rs"]
+mod picture;
 #[path = "common/place.rs"]
 #[expect(dead_code, reason = "a picture is written in a moment")]
 mod place;
-#[path = "common/picture.rs"]
-mod picture;
 
 use std::error::Error;
 use std::io::Write as _;

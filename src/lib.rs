@@ -169,4 +169,7 @@ mod guide {
     #[cfg(feature = "process")]
     #[doc = include_str!("../docs/recipes.md")]
     struct Recipes;
+    #[cfg(feature = "process")]
+    #[doc = include_str!("../docs/progress.md")]
+    struct Progress;
 }

@@ -50,9 +50,11 @@ pub(crate) fn draw(spans: &[Span]) -> String {
         for Bar { task, began, ended, .. } in bars.iter().filter(|bar| bar.worker == *name) {
             let colour = if task.is_some() { COLOURS[place % COLOURS.len()] } else { START };
             let (left, right) = (x(*began), x(*ended));
+            // A line around a thin bar would hide it.
+            let line = if right - left > 3.0 { "#fff" } else { "none" };
             let _ = writeln!(
                 svg,
-                r##"<rect x="{left:.1}" y="{y:.1}" width="{:.1}" height="18" fill="{colour}" stroke="#fff" stroke-width="0.5"><title>{}: {} ms</title></rect>"##,
+                r##"<rect x="{left:.1}" y="{y:.1}" width="{:.1}" height="18" fill="{colour}" stroke="{line}" stroke-width="0.5"><title>{}: {} ms</title></rect>"##,
                 (right - left).max(0.5),
                 escaped(task.as_deref().unwrap_or("starts")),
                 (*ended - *began).as_millis()
@@ -83,7 +85,7 @@ fn bar(span: &Span) -> Option<Bar<'_>> {
 
 /// The pool's part of a worker's name.
 fn pool(worker: &str) -> &str {
-    worker.rsplit_once('-').map_or(worker, |(pool, _)| pool)
+    worker.rsplit_once('_').map_or(worker, |(pool, _)| pool)
 }
 
 fn escaped(text: &str) -> String {

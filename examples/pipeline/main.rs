@@ -27,23 +27,28 @@ mod server;
 
 use std::error::Error;
 use std::fs;
-use std::io::{Cursor, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{MapOptions, TaskError, TaskOptions, Timeline};
-use image::{ImageFormat, imageops::FilterType};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use serde::{Deserialize, Serialize};
 use ureq::Agent;
 
 use place::Place;
 
+type AnyError = Box<dyn Error + Send + Sync>;
+
 /// Fetches pictures over HTTP, makes thumbnails of them, and writes these to files: three stages at once.
 ///
-/// Exit code: 0 when every picture that the server has became a thumbnail, 1 when one failed otherwise, 2 for wrong arguments.
+/// Exit code: 0 when every picture that the server has became a thumbnail, 1 when one failed otherwise, 2 for wrong arguments, 130
+/// after Ctrl-C.
 #[derive(Parser)]
 #[command(name = "pipeline", version)]
 struct Arguments {
@@ -94,10 +99,12 @@ fn fetch(agent: &Agent, base: &str, number: u64) -> Result<File, ureq::Error> {
 }
 
 /// Keeps a core busy.
-fn shrink(file: File) -> Result<File, image::ImageError> {
-    let small = image::load_from_memory(&file.bytes)?.resize_exact(64, 64, FilterType::Triangle).into_luma8();
+fn shrink(file: File) -> Result<File, AnyError> {
+    const SIZE: u32 = 64;
+    let large = image::load_from_memory(&file.bytes)?.into_luma8();
+    let pixels = xray_pixels::resize(large.as_raw(), large.dimensions(), SIZE)?;
     let mut bytes = Vec::new();
-    small.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
+    PngEncoder::new(&mut bytes).write_image(&pixels, SIZE, SIZE, ExtendedColorType::L8)?;
     Ok(File { bytes, ..file })
 }
 
@@ -106,13 +113,16 @@ fn store(dir: &Path, file: &File) -> std::io::Result<()> {
     fs::write(dir.join(format!("{:06}.png", file.number)), &file.bytes)
 }
 
-fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+fn run(arguments: &Arguments) -> Result<ExitCode, AnyError> {
     // A place that can't be written to is told of before the work.
     let out = arguments.out.as_deref().map(place).transpose()?;
     let temporary = tempfile::tempdir()?;
     let dir = arguments.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&dir).map_err(|error| format!("can't make {}: {error}", dir.display()))?;
 
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let stop = interrupted.clone();
+    ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed))?;
     let drawn = (0..20).map(|index| chest::draw(7, index)).collect();
     let latency = Duration::from_millis(arguments.latency_ms);
     let base = format!("http://{}", server::start(drawn, latency, arguments.missing)?);
@@ -123,8 +133,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let alone = one_by_one(&agent, &base, &dir, arguments)?;
 
     let timeline = Timeline::new();
-    let threads =
-        |name: &str| ThreadPoolExecutor::builder().name_prefix(name).observer(timeline.clone());
+    let threads = |name: &str| ThreadPoolExecutor::builder().name_prefix(name).observer(timeline.clone());
     let first = threads("fetch").max_workers(fetchers).build()?;
     let mut processes = ProcessPoolExecutor::builder().name_prefix("shrink").observer(timeline.clone());
     if let Some(workers) = arguments.workers {
@@ -138,7 +147,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let files = first.try_map_with(
         options("fetch").buffersize(2 * fetchers),
         move |number| fetch(&agent, &base, number),
-        0..arguments.pictures,
+        // Without more input each stage finishes what it has.
+        (0..arguments.pictures).take_while(|_| !interrupted.load(Ordering::Relaxed)),
     );
     let thumbnails = second.try_then_map_with(options("shrink"), shrink, files);
     let stored = third.try_then_map_with(options("store"), move |file| store(&dir, &file), thumbnails);
@@ -149,7 +159,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
             Err(error) => failed.push(error),
         }
     }
-    let took = start.elapsed();
+    let (took, all) = (start.elapsed(), done + failed.len() as u64);
     first.join();
     second.join();
     third.join();
@@ -159,8 +169,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     println!("one by one      {:>6.1} pictures/s", rate(alone.0, alone.1));
     println!(
         "three stages    {:>6.1} pictures/s   {:.1}x   {done} of {} in {:.2} s",
-        rate(arguments.pictures, took),
-        rate(arguments.pictures, took) / rate(alone.0, alone.1),
+        rate(all, took),
+        rate(all, took) / rate(alone.0, alone.1),
         arguments.pictures,
         took.as_secs_f64()
     );
@@ -175,6 +185,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
     match failed.iter().find(|error| !is_missing(error)) {
         Some(error) => Err(format!("{} of the pictures failed: {error}", failed.len() - missing).into()),
+        None if all < arguments.pictures => {
+            println!("interrupted after {all} pictures");
+            Ok(ExitCode::from(130))
+        }
         None => Ok(ExitCode::SUCCESS),
     }
 }
@@ -185,7 +199,7 @@ fn one_by_one(
     base: &str,
     dir: &Path,
     arguments: &Arguments,
-) -> Result<(u64, Duration), Box<dyn Error>> {
+) -> Result<(u64, Duration), AnyError> {
     let start = Instant::now();
     let mut done = 0;
     for number in (0..arguments.pictures).cycle() {

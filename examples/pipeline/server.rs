@@ -7,7 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 /// Serves `/0`, `/1`, .. until the program ends: the pictures in turn, but for each `missing`-th number, which is not there.
-pub(crate) fn start(pictures: Vec<Vec<u8>>, latency: Duration, missing: Option<u64>) -> io::Result<SocketAddr> {
+pub(crate) fn start(
+    pictures: Vec<Vec<u8>>,
+    latency: Duration,
+    missing: Option<u64>,
+) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     let pictures: Arc<[Vec<u8>]> = pictures.into();

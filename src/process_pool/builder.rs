@@ -1,6 +1,7 @@
 //! [`ProcessPoolBuilder`]: every option of a pool of processes, and where such a pool can't be built.
 
 use super::ProcessPoolExecutor;
+use super::environment::Environment;
 use super::output::WorkerOutput;
 use super::parent::arena::Arena;
 use super::parent::dispatch::{Dispatcher, Policy};
@@ -77,7 +78,7 @@ pub struct ProcessPoolBuilder {
     address_space: Option<u64>,
     memory_growth: Option<u64>,
     payload_memory: Option<usize>,
-    environment: Vec<(OsString, Option<OsString>)>,
+    environment: Environment,
     directory: Option<PathBuf>,
     stdout: WorkerOutput,
     stderr: WorkerOutput,
@@ -215,13 +216,38 @@ impl ProcessPoolBuilder {
     /// Sets an environment variable in the workers. Otherwise they have the environment of this process as it is at
     /// `build`, those that start later as well.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), Some(value.into())));
+        self.environment.set(name.into(), Some(value.into()));
         self
     }
 
     /// Removes an environment variable in the workers.
     pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), None));
+        self.environment.set(name.into(), None);
+        self
+    }
+
+    /// How many threads the libraries in each worker start that have threads of their own: rayon, tokio, Polars, OpenMP,
+    /// OpenBLAS, MKL, BLIS, Accelerate. By default as many as there are processors for each worker (processors /
+    /// `max_workers`, at least 1), so that eight workers on eight cores don't run sixty-four threads. 0 leaves it to the libraries.
+    ///
+    /// It sets the variables by which these libraries are told (`RAYON_NUM_THREADS`, `TOKIO_WORKER_THREADS`, `POLARS_MAX_THREADS`,
+    /// `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS`, `BLIS_NUM_THREADS`, `VECLIB_MAXIMUM_THREADS`). One that this process has
+    /// already, or that [`env`](Self::env) or [`env_remove`](Self::env_remove) has decided, stays as it is.
+    ///
+    /// Python's pools set nothing; joblib's loky does the same as here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let threads = |()| std::env::var("RAYON_NUM_THREADS").ok();
+    /// let pool = ProcessPoolExecutor::builder().max_workers(2).threads_per_worker(3).build()?;
+    /// assert_eq!(pool.submit(threads, ()).result()?.as_deref(), Some("3"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn threads_per_worker(mut self, n: usize) -> Self {
+        self.environment.threads = Some(n);
         self
     }
 
@@ -316,11 +342,6 @@ impl ProcessPoolBuilder {
             }
             Some(Err(error)) => return Err(BuildError::Initializer(error.to_string())),
         };
-        let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        for (name, value) in self.environment {
-            environment.retain(|(known, _)| *known != name);
-            environment.extend(value.map(|value| (name, value)));
-        }
         let payload_memory = self.payload_memory.unwrap_or(PAYLOAD_MEMORY);
         let policy = Policy {
             max_tasks_per_child: self.max_tasks_per_child,
@@ -331,7 +352,7 @@ impl ProcessPoolBuilder {
             program,
             directory,
             standing: Standing::of_this_thread(),
-            environment,
+            environment: self.environment.of_workers(max_workers),
             stdout: self.stdout,
             stderr: self.stderr,
             own_group: self.own_group,
@@ -375,7 +396,7 @@ impl ProcessPoolBuilder {
         if self.address_space == Some(0) {
             return Err(BuildError::invalid("address_space", 0, "a worker needs memory"));
         }
-        self.environment.iter().try_for_each(check_variable)
+        self.environment.check()
     }
 
     fn set_initializer(mut self, parcel: Result<Parcel, TaskError>) -> Self {
@@ -440,30 +461,6 @@ fn find_directory(path: &Path) -> Result<PathBuf, BuildError> {
         };
         BuildError::invalid("current_dir", path, format!("it can't be entered{at}: {error}"))
     })
-}
-
-/// Whether a variable can be had in the environment of a process. To have none of that name is always possible.
-fn check_variable((name, value): &(OsString, Option<OsString>)) -> Result<(), BuildError> {
-    /// So long a variable may be where the system has pages of the smallest size, its name, `=` and end included.
-    const LONGEST: usize = 128 << 10;
-    let Some(value) = value else { return Ok(()) };
-    let invalid = |what: &OsString, why: &str| Err(BuildError::invalid("env", what, why));
-    let has = |text: &OsString, byte| text.as_encoded_bytes().contains(&byte);
-    if name.is_empty() {
-        return invalid(name, "a variable needs a name");
-    }
-    if has(name, b'=') {
-        return invalid(name, "the name of a variable can't contain `=`");
-    }
-    if has(name, 0) || has(value, 0) {
-        let which = if has(name, 0) { name } else { value };
-        return invalid(which, "the name or value of a variable can't contain a NUL");
-    }
-    if cfg!(target_os = "linux") && name.len() + value.len() + 2 > LONGEST {
-        let why = format!("a variable may have 128 KiB at most, and this one has {} bytes", value.len());
-        return invalid(name, &why);
-    }
-    Ok(())
 }
 
 fn program_name() -> String {

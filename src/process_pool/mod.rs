@@ -22,6 +22,7 @@
 //! Nothing outside this module knows that a worker is a local process.
 
 mod builder;
+mod environment;
 /// The inside, opened for tests/internals.
 #[cfg(concurrent_futures_internals)]
 #[path = "../../tests/internals/src/internals.rs"]

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use crate::program::{Ended, Running, example};
 
 /// Each with the arguments of a small run, and a word of its last line.
-const ALL: [(&str, &[&str], &str); 9] = [
+const ALL: [(&str, &[&str], &str); 10] = [
     ("quickstart", &[], "after it"),
     ("custom_executor", &[], "as_completed"),
     ("shared_table", &[], "SharedBytes"),
@@ -15,6 +15,11 @@ const ALL: [(&str, &[&str], &str); 9] = [
     ("amdahl", &["--work-ms", "2", "--rounds", "1"], "no plot"),
     ("soak", &["--storm", "threads", "--size", "0.001"], "nothing"),
     ("timeline", &["--pieces", "3"], "longest"),
+    (
+        "pipeline",
+        &["--pictures", "6", "--latency-ms", "2", "--missing", "3"],
+        "2 pictures are not on the server",
+    ),
 ];
 
 /// Runs a shell script in a folder, in which `$0` is the example and `$@` are its arguments.
@@ -91,6 +96,8 @@ fn wrong_arguments_end_with_2_and_say_which() {
         ("soak", &["--storm", "kills", "--minutes", "1"]),
         ("soak", &["--storm", "kills", "--out", "a.svg"]),
         ("timeline", &["--pieces", "0"]),
+        ("pipeline", &["--pictures", "0"]),
+        ("pipeline", &["--missing", "0"]),
     ] {
         let mut command = Command::new(example(name));
         command.args(args);

@@ -3,7 +3,9 @@
 use crate::processes_support::{Signals, builder, exists, is_alive, pid, pids, square, stay};
 use crate::support::{Gate, LIMIT, eventually, limit, sleeps, this_thread};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{BuildError, Panicked, Rejected, TaskError, WhenFull, WorkerOutput, WorkerState};
+use concurrent_futures::{
+    BuildError, Panicked, ProcessPoolBuilder, Rejected, TaskError, WhenFull, WorkerOutput, WorkerState,
+};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Write;
@@ -37,6 +39,40 @@ fn the_environment_can_be_changed_for_the_workers() {
         assert_eq!(ask("CF_TEST_SET"), (folder, Some("second".into())));
         assert_eq!((ask("CF_TEST_GONE").1, ask("PATH").1), (None, None));
         assert!(std::env::var("PATH").is_ok(), "the parent's is as it was");
+    });
+}
+
+#[test]
+fn libraries_are_told_how_many_threads_a_worker_may_have() {
+    limit(LIMIT, || {
+        let ask = |builder: ProcessPoolBuilder, name: &str| {
+            builder.build().unwrap().submit(surroundings, name.into()).result().unwrap().1
+        };
+        // Others read it from the parent's environment as well: what a person has set there stays.
+        let name = ["OMP_NUM_THREADS", "RAYON_NUM_THREADS", "BLIS_NUM_THREADS"]
+            .into_iter()
+            .find(|name| std::env::var_os(name).is_none())
+            .expect("one that nobody has set");
+        assert_eq!(ask(builder(10_000), name).as_deref(), Some("1"));
+        let share = (num_cpus::get() / 2).max(1).to_string();
+        assert_eq!(ask(builder(2), name), Some(share));
+        assert_eq!(ask(builder(2).threads_per_worker(7), name).as_deref(), Some("7"));
+        assert_eq!(ask(builder(2).threads_per_worker(0), name), None);
+        assert_eq!(ask(builder(2).env(name, "5").threads_per_worker(7), name).as_deref(), Some("5"));
+        assert_eq!(ask(builder(2).env_remove(name), name), None);
+    });
+}
+
+/// What a pool within a worker tells its own workers.
+fn within(name: String) -> Option<String> {
+    builder(1).build().unwrap().submit(surroundings, name).result().unwrap().1
+}
+
+#[test]
+fn what_is_set_already_stays() {
+    limit(LIMIT, || {
+        let pool = builder(1).env("MKL_NUM_THREADS", "11").build().unwrap();
+        assert_eq!(pool.submit(within, "MKL_NUM_THREADS".into()).result().unwrap().as_deref(), Some("11"));
     });
 }
 
