@@ -22,7 +22,7 @@ mod shared;
 pub(crate) mod state;
 mod unobserved;
 pub(crate) mod waiting;
-mod watchers;
+pub(crate) mod watchers;
 pub(crate) mod work;
 
 pub use callback::Completion;
@@ -40,7 +40,7 @@ use cell::{AnyCell, Cell, Entry, Source};
 use pointer::Pointer;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use waiting::{Ending, One, Watched};
 use watchers::OWNER;
@@ -401,26 +401,38 @@ impl<T, E: TaskFailure> Future<Result<T, E>> {
 /// # Panics
 ///
 /// If it is polled again after it gave its result, as futures do.
+impl<T> Future<T> {
+    /// Whether the task is done; if it isn't, its end wakes this waker, and no other of the owner.
+    pub(crate) fn is_done_or_wakes(&self, waker: &Waker) -> bool {
+        if self.header().word.load().is_resolved() {
+            return true;
+        }
+        let waker = waiting::awaits(self, waker);
+        // Dropped without the lock; and a waker's drop is not the poll's to panic of.
+        match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
+            Ok(old) => {
+                watchers::drop_waker(self.any(), old);
+                false
+            }
+            Err(resolved_meanwhile) => {
+                watchers::drop_waker(self.any(), Some(resolved_meanwhile));
+                true
+            }
+        }
+    }
+}
+
 impl<T> std::future::Future for Future<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let header = self.header();
-        if !header.word.load().is_resolved() {
-            let waker = waiting::awaits(&*self, cx.waker());
-            match self.any().add_to_crowd(waker, |crowd, waker| crowd.set_waker(OWNER, waker)) {
-                // Without the lock; and a waker's drop is not the poll's to panic of.
-                Ok(old) => {
-                    watchers::drop_waker(self.any(), old);
-                    return Poll::Pending;
-                }
-                Err(resolved_meanwhile) => watchers::drop_waker(self.any(), Some(resolved_meanwhile)),
-            }
+        if !self.is_done_or_wakes(cx.waker()) {
+            return Poll::Pending;
         }
         match self.source().take() {
             Some(outcome) => {
                 if outcome.is_err() {
-                    header.word.mark_seen();
+                    self.header().word.mark_seen();
                 }
                 Poll::Ready(outcome)
             }

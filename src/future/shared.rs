@@ -2,12 +2,11 @@
 
 use super::cell::{AnyCell, Entry};
 use super::waiting::{self, Watched};
-use super::watchers::{WakerKey, drop_waker};
+use super::watchers::{WakerKey, drop_waker, new_waker_key};
 use super::{Completion, Future, State, callback, debug};
 use crate::error::{TaskError, TimedOut};
 use crate::id::FutureId;
 use crate::sync::OnceLock;
-use crate::sync::plain::{AtomicU64, Ordering};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
@@ -187,8 +186,7 @@ impl<'a, T: Sync> IntoFuture for &'a SharedFuture<T> {
     type IntoFuture = SharedWait<'a, T>;
 
     fn into_future(self) -> SharedWait<'a, T> {
-        static NEXT: AtomicU64 = AtomicU64::new(super::OWNER + 1);
-        SharedWait { future: self, key: NEXT.fetch_add(1, Ordering::Relaxed) }
+        SharedWait { future: self, key: new_waker_key() }
     }
 }
 

@@ -9,6 +9,7 @@ use super::hub::{Hub, Key};
 use super::state::Phase;
 use crate::contain::drop_contained;
 use crate::sync::HashMap;
+use crate::sync::plain::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -38,6 +39,13 @@ pub(crate) struct Crowd {
 /// Tells the awaiting tasks of one future apart; the owner of a `Future` is [`OWNER`].
 pub(crate) type WakerKey = u64;
 pub(crate) const OWNER: WakerKey = 0;
+
+/// One that nobody else has.
+pub(crate) fn new_waker_key() -> WakerKey {
+    static NEXT: AtomicU64 = AtomicU64::new(OWNER + 1);
+    // ORDERING: Relaxed: only that no two are equal.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 pub(crate) type KillHook = Box<dyn FnOnce() -> bool + Send>;
 

@@ -79,6 +79,8 @@ pub struct AsCompleted<W> {
     /// The pool whose tasks were found among the items, and how many fresh ones were looked at for it.
     concerns: Option<HomeId>,
     looked_at: (Option<HomeId>, usize),
+    #[cfg(feature = "stream")]
+    pub(super) listening: super::stream::Listening,
 }
 
 struct Slot<W> {
@@ -99,6 +101,8 @@ impl<W: Waitable> AsCompleted<W> {
             fresh: Vec::new(),
             concerns: None,
             looked_at: (None, 0),
+            #[cfg(feature = "stream")]
+            listening: super::stream::Listening::default(),
         }
     }
 
@@ -122,6 +126,8 @@ impl<W: Waitable> AsCompleted<W> {
         // Counted once it is watched: `watch` is the user's, and what it panicked for is never waited for.
         (self.left, self.total) = (self.left + 1, self.total + 1);
         self.note_fresh(key);
+        #[cfg(feature = "stream")]
+        self.listening.note_added(key);
     }
 
     /// The next one, waiting no longer than `timeout` for it. Blocks the thread. `Ok(None)` when none are left.
@@ -169,11 +175,8 @@ impl<W: Waitable> AsCompleted<W> {
         while self.left > 0 {
             match waiting::wait(&mut Next { all: self }, deadline) {
                 Ending::Done => {
-                    // One that was handed out before its end comes here as well.
-                    let key = self.ready.pop_front().filter(|key| self.slots[*key as usize].item.is_some());
-                    if let Some(key) = key {
-                        self.free.push(key);
-                        return Ok(Some(self.hand_out(key)));
+                    if let Some(item) = self.hand_out_ready() {
+                        return Ok(Some(item));
                     }
                 }
                 Ending::TimedOut => return Err(TimedOut::many((), self.left, self.total)),
@@ -188,12 +191,19 @@ impl<W: Waitable> AsCompleted<W> {
         Ok(None)
     }
 
+    /// The first of those that are known to be done, if it was not handed out before that was known.
+    pub(super) fn hand_out_ready(&mut self) -> Option<W> {
+        let key = self.ready.pop_front().filter(|key| self.slots[*key as usize].item.is_some())?;
+        self.free.push(key);
+        Some(self.hand_out(key))
+    }
+
     /// Whether [`next_until`](Self::next_until) would not wait.
     pub(crate) fn has_next(&mut self) -> bool {
         self.left > 0 && Next { all: self }.is_done()
     }
 
-    fn hand_out(&mut self, key: Key) -> W {
+    pub(super) fn hand_out(&mut self, key: Key) -> W {
         let item = self.slots[key as usize].item.take().expect("each key comes once");
         self.left -= 1;
         // To be handed a failed future counts as having seen the failure.
@@ -224,6 +234,23 @@ impl<W> AsCompleted<W> {
     /// All that was not yielded, in no particular order, without waiting.
     pub fn into_remaining(self) -> impl Iterator<Item = W> {
         self.slots.into_iter().filter_map(|slot| slot.item)
+    }
+}
+
+#[cfg(feature = "stream")]
+impl<W> AsCompleted<W> {
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The places where an item may be.
+    pub(super) fn keys(&self) -> std::ops::Range<Key> {
+        0..self.slots.len() as Key
+    }
+
+    /// The item there, if it was not yielded.
+    pub(super) fn item_if_any(&self, key: Key) -> Option<&W> {
+        self.slots[key as usize].item.as_ref()
     }
 }
 

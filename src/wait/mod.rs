@@ -3,6 +3,8 @@
 //! [`wait`] returns when enough of them are done, [`as_completed()`] hands them out one by one as they finish.
 
 mod as_completed;
+#[cfg(feature = "stream")]
+mod stream;
 
 pub use as_completed::{AsCompleted, AsCompletedTimeout, as_completed};
 

@@ -18,6 +18,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
+#[cfg(feature = "stream")]
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// Results of a lazy `map_with`. `next` takes input as far as the buffer allows, on the calling thread, and then blocks
@@ -170,6 +172,28 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         Ok(self.next_of_chunk())
     }
 
+    /// As [`next_by`](Self::next_by), without a wait.
+    #[cfg(feature = "stream")]
+    pub(super) fn poll_result(&mut self, context: &Context<'_>) -> Poll<Option<Result<R, TaskError>>> {
+        while self.results.len() == 0 {
+            if self.sizes.stop_sharing() && self.part() {
+                break;
+            }
+            self.fill();
+            let next = match &mut self.pending {
+                Pending::Ordered(chunks) => match chunks.0.front() {
+                    Some(first) if !first.future.is_done_or_wakes(context.waker()) => return Poll::Pending,
+                    _ => self.pop_first(),
+                },
+                Pending::Unordered(Unordered(None)) => None,
+                Pending::Unordered(Unordered(Some(all))) => ready!(all.poll_item(context)),
+            };
+            let Some((span, future)) = next else { return Poll::Ready(None) };
+            self.open(span, future);
+        }
+        Poll::Ready(self.next_of_chunk())
+    }
+
     /// Takes input while whole chunks may still be in flight; but of an input that takes long no more than until there is a
     /// result to hand out.
     fn fill(&mut self) {
@@ -283,15 +307,19 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             return Ok(Arrival::Parts);
         }
         let done = match &mut self.pending {
-            Pending::Ordered(chunks) => {
-                self.parted = self.parted.saturating_sub(1);
-                let span = |len, weight| Span { start: self.origin.end, len, weight };
-                chunks.0.pop_front().map(|chunk| (span(chunk.len, chunk.weight), chunk.future))
-            }
+            Pending::Ordered(_) => self.pop_first(),
             Pending::Unordered(Unordered(None)) => None,
             Pending::Unordered(Unordered(Some(all))) => all.next_until(deadline).map_err(|_| OutOfTime)?,
         };
         Ok(done.map_or(Arrival::Nothing, |(span, future)| Arrival::Chunk(span, future)))
+    }
+
+    /// The first chunk of an ordered map.
+    fn pop_first(&mut self) -> Option<(Span, Future<ChunkResults<R>>)> {
+        let Pending::Ordered(chunks) = &mut self.pending else { return None };
+        self.parted = self.parted.saturating_sub(1);
+        let span = |len, weight| Span { start: self.origin.end, len, weight };
+        chunks.0.pop_front().map(|chunk| (span(chunk.len, chunk.weight), chunk.future))
     }
 
     /// Waits for the first chunk of an ordered map, at first only until an item that takes long is noticed: then all

@@ -10,6 +10,7 @@
 //! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
 //! | `intake.rs` | how what the input gives is looked at: an item, or the error of the stage before; how much it weighs |
 //! | `weigh.rs` | how much items weigh, in a map's options |
+//! | `stream.rs` | the next result, awaited |
 //! | `timeout.rs` | a time limit for a whole map |
 
 mod ahead;
@@ -22,6 +23,8 @@ mod options;
 mod pace;
 mod remaining;
 mod sizes;
+#[cfg(feature = "stream")]
+mod stream;
 mod submit;
 mod timeout;
 mod weigh;

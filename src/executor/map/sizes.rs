@@ -65,6 +65,15 @@ impl Sizes {
         self.shares
     }
 
+    /// From now on each item is a task; true if until now it was not so.
+    #[cfg(feature = "stream")]
+    pub(super) fn stop_sharing(&mut self) -> bool {
+        if self.shares {
+            self.size = 1;
+        }
+        std::mem::take(&mut self.shares)
+    }
+
     /// The size of the next chunk, if it may be in flight where `in_air` items are already; at least `known` more come.
     pub(super) fn next(&mut self, in_air: usize, known: usize) -> Option<usize> {
         let mut size = self.size;
