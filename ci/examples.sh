@@ -49,6 +49,8 @@ for path in examples/*.rs examples/*/main.rs; do
             run soak "nothing left behind" --minutes 0.1 --out "$out/soak.svg"
             grep -q "</svg>" "$out/soak.svg"
             ;;
+        # It runs until it is told to end: tests/examples/server.rs loads it.
+        thumbnail_server) ;;
         timeline)
             run timeline "longest" --pieces 6 --out "$out/timeline.svg" --trace "$out/timeline.json"
             grep -q "</svg>" "$out/timeline.svg"

@@ -93,6 +93,8 @@ pub mod remote;
 mod shared_data;
 mod since;
 mod stack;
+#[cfg(feature = "stream")]
+mod streamed;
 mod sync;
 mod thread_pool;
 mod wait;
@@ -108,8 +110,8 @@ pub use executor::{
 #[cfg(feature = "process")]
 pub use executor::{Carrier, Registration};
 pub use future::{
-    CancelHandle, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions, promise,
-    set_unobserved_hook,
+    CancelHandle, CancelOnDrop, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions,
+    promise, set_unobserved_hook,
 };
 pub use id::FutureId;
 pub use observe::{
@@ -131,6 +133,8 @@ pub use remote::parcel::Parcel;
 #[cfg(feature = "process")]
 pub use shared_data::SharedBlob;
 pub use shared_data::{Shared, SharedBytes};
+#[cfg(feature = "stream")]
+pub use streamed::Streamed;
 pub use thread_pool::{Scope, ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStats, blocking};
 pub use wait::{
     AsCompleted, AsCompletedTimeout, ReturnWhen, Waitable, Waited, Watch, as_completed, wait, wait_timeout,
@@ -172,4 +176,7 @@ mod guide {
     #[cfg(feature = "process")]
     #[doc = include_str!("../docs/progress.md")]
     struct Progress;
+    #[cfg(all(feature = "process", feature = "stream"))]
+    #[doc = include_str!("../docs/async.md")]
+    struct Async;
 }

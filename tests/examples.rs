@@ -7,3 +7,6 @@ mod program;
 mod ends;
 #[path = "examples/plots.rs"]
 mod plots;
+#[cfg(unix)]
+#[path = "examples/server.rs"]
+mod server;

@@ -7,6 +7,7 @@
 mod call;
 #[cfg(feature = "process")]
 mod carrier;
+mod closed;
 #[cfg(feature = "process")]
 #[expect(unsafe_code, reason = "a parcel can name any code")]
 mod forwarded;
@@ -26,6 +27,7 @@ mod when_full;
 pub(crate) use call::{encode_call, encode_try_call};
 #[cfg(feature = "process")]
 pub use carrier::{Carrier, Registration};
+pub(crate) use closed::closed;
 pub use inline::InlineExecutor;
 pub use map::{Map, MapOptions, MapTimeout, MapWith};
 pub use running::RunningTask;

@@ -7,6 +7,7 @@
 
 mod callback;
 pub(crate) mod cancel;
+mod cancel_on_drop;
 #[expect(unsafe_code, reason = "a body without a lock, argued in the file")]
 pub(crate) mod cell;
 pub(crate) mod extra;
@@ -27,6 +28,7 @@ pub(crate) mod work;
 
 pub use callback::Completion;
 pub use cancel::CancelHandle;
+pub use cancel_on_drop::CancelOnDrop;
 pub use options::TaskOptions;
 pub use promise::{Promise, promise};
 pub use shared::{SharedFuture, SharedWait};

@@ -45,7 +45,8 @@ pub use worker::main::{is_worker, works_for};
 
 use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
-use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task};
+use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task, closed};
+use crate::future::Future;
 use parent::pool::Pool;
 use std::fmt;
 use std::io;
@@ -212,6 +213,31 @@ impl ProcessPoolExecutor {
         }
         let (busy, queued) = self.pool.unfinished();
         Err(StillBusy::new(busy, queued))
+    }
+
+    /// Shuts the pool down as [`join`](Self::join) does, and returns a future that is done when the last worker has ended: for async
+    /// code, where `join`, and the drop of a pool that has work, would block the runtime's thread. A thread waits meanwhile; if there is none
+    /// to be had, the future says [`Abandoned`](crate::TaskError::Abandoned). A task of this pool must not wait for it: it would wait for
+    /// itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let pool = ProcessPoolExecutor::new(2);
+    /// let future = pool.submit(|n: u32| n + 1, 1);
+    /// pool.closed().await?;
+    /// drop(pool); // at once
+    /// assert_eq!(future.await?, 2);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn closed(&self) -> Future<()> {
+        self.shutdown(Shutdown::Drain);
+        let pool = self.pool.clone();
+        closed(move || _ = pool.join(None))
     }
 
     /// Drops the pool without waiting: queued tasks still run, then the workers end. If this process ends before that,

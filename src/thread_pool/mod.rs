@@ -27,7 +27,7 @@ use crate::clock::deadline_after;
 use crate::error::TaskFailure;
 use crate::executor::local::{Launch, local_verbs};
 use crate::executor::{
-    Executor, Map, MapOptions, MapWith, RunningTask, Shutdown, StillBusy, Task, refuse_unsupported,
+    Executor, Map, MapOptions, MapWith, RunningTask, Shutdown, StillBusy, Task, closed, refuse_unsupported,
 };
 use crate::future::cell::Entry;
 use crate::future::waiting::is_thread_of;
@@ -195,6 +195,31 @@ impl ThreadPoolExecutor {
         }
         let workers = self.queue.slots().iter().filter_map(|slot| slot.busy()).collect();
         Err(StillBusy::new(workers, self.queue.stats().queued))
+    }
+
+    /// Shuts the pool down as [`join`](Self::join) does, and returns a future that is done when the last thread has ended: for async
+    /// code, where `join`, and the drop of a pool that has work, would block the runtime's thread. A thread waits meanwhile; if there is none
+    /// to be had, the future says [`Abandoned`](crate::TaskError::Abandoned). A task of this pool must not wait for it: it would wait for
+    /// itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let future = pool.submit(|n: u32| n + 1, 1);
+    /// pool.closed().await?;
+    /// drop(pool); // at once
+    /// assert_eq!(future.await?, 2);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn closed(&self) -> Future<()> {
+        self.shutdown(Shutdown::Drain);
+        let queue = self.queue.clone();
+        closed(move || _ = queue.join(None))
     }
 
     /// Drops the pool without waiting: queued tasks still run, then the threads end. If `main` returns before that, the

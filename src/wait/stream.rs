@@ -1,4 +1,4 @@
-//! [`Stream`] for [`AsCompleted`]: the next one, awaited.
+//! [`AsCompleted`] as a [`Stream`]: the next one, awaited.
 //!
 //! Each item has the stream's own waker, for as long as it isn't done: it is put there once, at the first poll after the item was
 //! added, and hands on to the waker of the latest poll. So a poll costs as much as there is news, however many items wait.
@@ -14,6 +14,7 @@ use crate::future::hub::Key;
 use crate::future::waiting;
 use crate::future::watchers::{WakerKey, drop_waker, new_waker_key};
 use crate::logging;
+use crate::streamed::Streamed;
 use crate::sync::Mutex;
 use futures_core::Stream;
 use std::pin::Pin;
@@ -117,34 +118,39 @@ impl<W: Waitable> AsCompleted<W> {
     }
 }
 
-/// Yields what the iterator would, without blocking a thread.
-///
-/// # Examples
-///
-/// ```
-/// use concurrent_futures::prelude::*;
-/// use futures::StreamExt;
-///
-/// # futures::executor::block_on(async {
-/// let pool = ThreadPoolExecutor::new(2);
-/// let mut done = as_completed((1..=3).map(|n| pool.submit(|n: u32| n * n, n)));
-/// let mut sum = 0;
-/// // `Iterator` has a `next` too, which blocks.
-/// while let Some(future) = StreamExt::next(&mut done).await {
-///     sum += future.await?;
-/// }
-/// assert_eq!(sum, 14);
-/// # Ok::<(), concurrent_futures::TaskError>(())
-/// # }).unwrap();
-/// ```
-impl<W: Waitable + Unpin> Stream for AsCompleted<W> {
+impl<W: Waitable> AsCompleted<W> {
+    /// The same as a `Stream`: yields what the iterator would, without blocking a thread. With feature `stream`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use futures::StreamExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let mut done = as_completed((1..=3).map(|n| pool.submit(|n: u32| n * n, n))).into_stream();
+    /// let mut sum = 0;
+    /// while let Some(future) = done.next().await {
+    ///     sum += future.await?;
+    /// }
+    /// assert_eq!(sum, 14);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn into_stream(self) -> Streamed<Self> {
+        Streamed::new(self)
+    }
+}
+
+impl<W: Waitable + Unpin> Stream for Streamed<AsCompleted<W>> {
     type Item = W;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<W>> {
-        self.get_mut().poll_item(context)
+        self.get_mut().get_mut().poll_item(context)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        Iterator::size_hint(self)
+        self.get_ref().size_hint()
     }
 }

@@ -98,6 +98,8 @@ fn wrong_arguments_end_with_2_and_say_which() {
         ("timeline", &["--pieces", "0"]),
         ("pipeline", &["--pictures", "0"]),
         ("pipeline", &["--missing", "0"]),
+        ("thumbnail_server", &["--waiting", "0"]),
+        ("thumbnail_server", &["--port", "65536"]),
     ] {
         let mut command = Command::new(example(name));
         command.args(args);
