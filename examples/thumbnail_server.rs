@@ -121,7 +121,8 @@ async fn serve(arguments: &Arguments) -> Result<(), AnyError> {
         .layer(DefaultBodyLimit::max(32 << 20))
         .with_state(server.clone());
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
-    println!("listening on http://{}", listener.local_addr()?);
+    // Without a stderr it serves as well.
+    let _ = writeln!(std::io::stderr(), "listening on http://{}", listener.local_addr()?);
     axum::serve(listener, routes).with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await }).await?;
     // `join` would block this thread of the runtime.
     server.pool.closed().await?;
