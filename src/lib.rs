@@ -108,8 +108,8 @@ pub use executor::{
 #[cfg(feature = "process")]
 pub use executor::{Carrier, Registration};
 pub use future::{
-    CancelHandle, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions, promise,
-    set_unobserved_hook,
+    CancelHandle, Completion, Current, Future, Promise, SharedFuture, SharedWait, State, TaskOptions,
+    current, promise, set_unobserved_hook,
 };
 pub use id::FutureId;
 pub use observe::{

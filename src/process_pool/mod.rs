@@ -45,7 +45,7 @@ pub use worker::main::{is_worker, works_for};
 use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
 use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task};
-use parent::pool::Pool;
+use parent::pool::{AsksRunning, Pool};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -180,11 +180,12 @@ impl ProcessPoolExecutor {
 
     /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
-    /// begins any more. What runs is not interrupted. May be called again, and from anywhere: a callback, a destructor.
+    /// begins any more. What runs is not interrupted, but asked to stop by [`Stop`](Shutdown::Stop). May be called again, and from anywhere: a callback, a destructor.
     pub fn shutdown(&self, mode: Shutdown) {
         match mode {
             Shutdown::Drain => self.pool.drain(),
-            Shutdown::CancelQueued => self.pool.cancel_all(),
+            Shutdown::CancelQueued => self.pool.cancel_all(AsksRunning::No),
+            Shutdown::Stop => self.pool.cancel_all(AsksRunning::Yes),
         }
     }
 
@@ -232,7 +233,7 @@ impl ProcessPoolExecutor {
     }
 
     fn end_workers(&self, signal: Signal) {
-        self.pool.cancel_all();
+        self.pool.cancel_all(AsksRunning::No);
         self.pool.signal_all(signal);
     }
 

@@ -166,7 +166,7 @@ impl ThreadPoolExecutor {
 
     /// Shuts the pool down and returns at once: later submits are rejected. Queued tasks still run
     /// ([`Drain`](Shutdown::Drain)) or are cancelled ([`CancelQueued`](Shutdown::CancelQueued)); running tasks are never
-    /// interrupted. May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
+    /// interrupted, but asked to stop by [`Stop`](Shutdown::Stop). May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
     /// destructor. Cancelled tasks are dropped, and their callbacks called, before `shutdown` returns.
     pub fn shutdown(&self, mode: Shutdown) {
         self.queue.shutdown(mode);

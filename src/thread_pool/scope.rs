@@ -29,7 +29,8 @@ use crate::future::pointer::Pointer;
 use crate::future::waiting::{self, Wait, Watched};
 use crate::future::work::Work;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -64,9 +65,21 @@ type Ends<'a, R> = [Pointer<dyn Source<R> + 'a>; 2];
 struct Tally {
     open: AtomicUsize,
     hub: Arc<Hub>,
+    is_cancelled: AtomicBool,
+}
+
+impl Tally {
+    fn is_cancelled(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `Scope::cancel`: a task that finds itself asked sees what was done before.
+        self.is_cancelled.load(Ordering::Acquire)
+    }
 }
 
 impl Extra for Arc<Tally> {
+    fn is_asked(&self) -> bool {
+        self.is_cancelled()
+    }
+
     fn settled(&self) {
         // ORDERING: Release pairs with the Acquire in `End::is_done`: a thread that sees 0 sees the drops before it. Acquire,
         // so that the last one rings after all of them.
@@ -96,7 +109,7 @@ impl Counted for OfMap<Arc<Tally>, usize> {
 /// The scope's tasks, for the thread that waits for its end to run in place, or to cancel.
 #[derive(Default)]
 struct Tasks {
-    entries: Vec<Entry>,
+    entries: VecDeque<Entry>,
     sweep_at: usize,
 }
 
@@ -106,7 +119,7 @@ impl Tasks {
             self.entries.retain(|entry| !is_done(entry));
             self.sweep_at = (2 * self.entries.len()).max(64);
         }
-        self.entries.push(entry);
+        self.entries.push_back(entry);
     }
 }
 
@@ -148,7 +161,11 @@ impl ThreadPoolExecutor {
         let scope = Scope {
             queue: self.queue(),
             // The count is the tally's; the bell is only rung.
-            tally: Arc::new(Tally { open: AtomicUsize::new(0), hub: Hub::new(RingWhen::Completed(1)) }),
+            tally: Arc::new(Tally {
+                open: AtomicUsize::new(0),
+                hub: Hub::new(RingWhen::Completed(1)),
+                is_cancelled: AtomicBool::new(false),
+            }),
             tasks: Mutex::new(Tasks::default()),
             scope: PhantomData,
             env: PhantomData,
@@ -226,6 +243,43 @@ impl<'scope> Scope<'scope, '_> {
         self.map_fallible(move |item| fallible(&f, item)(), input)
     }
 
+    /// Cancels the scope: tasks of it that have not begun are cancelled, those that run find
+    /// [`should_stop`](crate::Current::should_stop) true, and those that are given to it later are cancelled at once. Doesn't
+    /// wait, and may be called from a task of the scope.
+    ///
+    /// # Examples
+    ///
+    /// The first to find it ends the search of all:
+    ///
+    /// ```
+    /// use concurrent_futures::{current, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let haystack = vec![0_u8; 1 << 20];
+    /// pool.scope(|s| {
+    ///     for part in haystack.chunks(1 << 18) {
+    ///         s.spawn(move || {
+    ///             let me = current().unwrap();
+    ///             for straw in part {
+    ///                 if me.should_stop() {
+    ///                     return;
+    ///                 }
+    ///                 if *straw == 0 {
+    ///                     return s.cancel();
+    ///                 }
+    ///             }
+    ///         })
+    ///         .detach();
+    ///     }
+    /// });
+    /// ```
+    pub fn cancel(&self) {
+        // ORDERING: Release pairs with the Acquire in `Tally::is_cancelled`. A task that is listed at this moment is taken from the
+        // list below; or it is listed afterwards, by a thread that then finds this set, as the list's lock orders it.
+        self.tally.is_cancelled.store(true, Ordering::Release);
+        self.cancel_queued();
+    }
+
     fn map_fallible<A, R, F, I>(&'scope self, f: F, input: I) -> Map<R>
     where
         A: Send + 'scope,
@@ -265,6 +319,9 @@ impl<'scope> Scope<'scope, '_> {
         self.queue.push(entry.clone());
         // Listed once it is queued: what is cancelled by the list is in the pool's count.
         self.tasks.lock().push(entry);
+        if self.tally.is_cancelled() {
+            self.cancel_queued();
+        }
         future
     }
 
@@ -305,25 +362,24 @@ impl Wait for End<'_, '_, '_> {
     }
 
     fn each(&mut self, visit: &mut dyn FnMut(&dyn Watched) -> bool) {
-        // A task that is run in place may add others, so the list is taken out and not locked meanwhile.
-        let mut left = Vec::new();
+        // A task that is run in place may add others, or cancel all, so the list isn't locked meanwhile, and only that task is
+        // not in it.
+        let mut left = VecDeque::new();
         let mut go_on = true;
         loop {
-            let entries = std::mem::take(&mut self.scope.tasks.lock().entries);
-            if entries.is_empty() {
-                break;
+            let Some(entry) = self.scope.tasks.lock().entries.pop_front() else { break };
+            if is_done(&entry) {
+                continue;
             }
-            for entry in entries {
-                if is_done(&entry) {
-                    continue;
-                }
-                go_on = go_on && visit(&Queued(&entry));
-                if !is_done(&entry) {
-                    left.push(entry);
-                }
+            go_on = go_on && visit(&Queued(&entry));
+            if !is_done(&entry) {
+                left.push_back(entry);
             }
         }
         self.scope.tasks.lock().entries.append(&mut left);
+        if self.scope.tally.is_cancelled() {
+            self.scope.cancel_queued();
+        }
     }
 
     fn concerns(&mut self, home: HomeId) -> bool {
@@ -332,7 +388,7 @@ impl Wait for End<'_, '_, '_> {
 
     fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {
         // Offered twice makes no second entry.
-        let entries: Vec<Entry> = self.scope.tasks.lock().entries.clone();
+        let entries = self.scope.tasks.lock().entries.clone();
         entries.iter().rev().for_each(|entry| visit(&Queued(entry)));
     }
 

@@ -101,6 +101,14 @@ pub(super) enum Began {
     Nested,
 }
 
+impl Began {
+    /// Whether no options came with it.
+    #[inline]
+    pub(super) fn is_plain(self) -> bool {
+        self == Began::Plain
+    }
+}
+
 impl Slot {
     pub(super) fn new(number: usize, name: Arc<str>, is_retry: bool) -> Arc<Self> {
         Arc::new(Slot {

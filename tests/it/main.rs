@@ -36,6 +36,8 @@ mod processes_options;
 #[cfg(feature = "process")]
 mod processes_running;
 #[cfg(feature = "process")]
+mod processes_steering;
+#[cfg(feature = "process")]
 mod processes_support;
 #[cfg(feature = "process")]
 mod processes_tasks;
@@ -46,6 +48,7 @@ mod shared;
 mod shared_data;
 mod shutdown;
 mod stats;
+mod steering;
 mod suite;
 mod support;
 mod timeline;

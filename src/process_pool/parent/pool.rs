@@ -13,6 +13,7 @@ use crate::contain::contain;
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::{Elsewhere, WhenFull};
 use crate::future::cell::Entry;
+use crate::future::current::StopFlag;
 use crate::future::home::{Home, HomeId};
 use crate::future::publish::run_here;
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
@@ -45,6 +46,8 @@ pub(crate) struct Pool {
     pub(crate) clock: SharedClock,
     /// Tasks that a submitter runs (`CallerRuns`).
     pub(crate) elsewhere: Elsewhere,
+    /// Those are to stop.
+    stop: StopFlag,
     pub(crate) finished: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(super) threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -119,6 +122,7 @@ impl Pool {
             beginnings: Beginnings::new(),
             clock: SharedClock::new(),
             elsewhere: Elsewhere::default(),
+            stop: StopFlag::default(),
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),
@@ -154,7 +158,7 @@ impl Pool {
                     let began = self.beginnings.moment(self.beginnings.note());
                     self.elsewhere.begin(&*entry, began);
                     self.tell_started_here(&*entry, began);
-                    run_here(&*entry, |phase| {
+                    run_here(&entry, Some(&self.stop), |phase| {
                         self.elsewhere.end(&*entry);
                         self.count(phase);
                         self.tell_ended_here(&*entry, began, phase);
@@ -357,13 +361,17 @@ impl Pool {
         self.wake_all(wake);
     }
 
-    pub(crate) fn cancel_all(self: &Arc<Self>) {
+    pub(crate) fn cancel_all(self: &Arc<Self>, asks: AsksRunning) {
         if self.is_fork() {
             return;
         }
         let mut cancelled = Vec::new();
         let mut dispatcher = self.dispatcher.lock();
         let wake = dispatcher.cancel_all(&mut cancelled);
+        if asks == AsksRunning::Yes {
+            dispatcher.ask_all_to_stop();
+            self.stop.raise();
+        }
         self.close_if_over(&dispatcher);
         drop(dispatcher);
         self.note_room();
@@ -419,6 +427,13 @@ impl Pool {
     pub(crate) fn is_served_by_this_thread(&self) -> bool {
         SERVES.get() == Some(self.id)
     }
+}
+
+/// Whether what runs is asked to stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AsksRunning {
+    Yes,
+    No,
 }
 
 enum Admission {

@@ -13,8 +13,9 @@ use super::blobs::Blobs;
 use super::plane::{Arguments, ResultMemory};
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
+use crate::future::current::{Note, Sent, StopWord};
 use crate::process_pool::shared::Layout;
-use crate::process_pool::sys::{self, Leave, MemoryFile, Segment, Socket};
+use crate::process_pool::sys::{self, ForkDetector, Leave, MemoryFile, Segment, Socket};
 use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
@@ -179,6 +180,11 @@ pub(super) fn serve(
         unsafe { execute_into(&welcome.initializer, reply.body(false)) };
         reply.send(stream, Message::Ready)?;
     }
+    let own = Own {
+        name: welcome.name.as_str().into(),
+        index: welcome.number as usize,
+        stop: Arc::new(StopWords { segment: segment.clone(), fork_detector: ForkDetector::new() }),
+    };
     let patience = Patience::new();
     let mut passed = 0;
     let mut unannounced = false;
@@ -228,7 +234,7 @@ pub(super) fn serve(
         let apart = arguments.as_ref().map(|arguments| arguments as &dyn ReadApart);
         let body = Arrived::new(bytes, apart);
         let batch = Batch { number, count, tasks: Tasks::new(body), notes_times: welcome.notes_times };
-        unannounced |= batch.run(stream, segment, &mut passed, reply)?;
+        unannounced |= batch.run(stream, segment, &own, &mut passed, reply)?;
     }
 }
 
@@ -251,6 +257,26 @@ fn spin(
     filled
 }
 
+/// What tasks may ask of the worker.
+struct Own {
+    name: Arc<str>,
+    index: usize,
+    stop: Arc<dyn StopWord>,
+}
+
+/// By which the parent asks tasks to stop.
+struct StopWords {
+    segment: Arc<Segment>,
+    /// A process that a task forks has no segment.
+    fork_detector: ForkDetector,
+}
+
+impl StopWord for StopWords {
+    fn is_asked(&self, batch: u32, index: u32) -> bool {
+        !self.fork_detector.is_fork() && self.segment.claim(batch).is_asked(batch, index)
+    }
+}
+
 /// A batch that has arrived.
 struct Batch<'a> {
     number: u32,
@@ -265,6 +291,7 @@ impl Batch<'_> {
         mut self,
         stream: &impl Stream,
         segment: &Layout,
+        own: &Own,
         passed: &mut u32,
         reply: &mut Reply,
     ) -> io::Result<bool> {
@@ -288,8 +315,18 @@ impl Batch<'_> {
                 segment.task_clock.note(self.number, index, began);
             }
             let body = reply.body(!task.flags.is_for_elsewhere);
+            let sent = Sent {
+                id: task.id,
+                label: task.about.label,
+                attempt: task.about.attempt,
+                worker: &own.name,
+                worker_index: own.index,
+                stop: &own.stop,
+                position: (self.number, index),
+            };
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
-            unsafe { execute_call(task.route, task.argument, body) };
+            let run = || unsafe { execute_call(task.route, task.argument, body) };
+            Note::sent(&sent, task.about.stop_after).within(run);
             if self.notes_times {
                 let ended = sys::shared_clock();
                 Times { began: began.unwrap_or(ended), ended }.append_to(body);

@@ -83,6 +83,7 @@ use super::stats::{Counters, ThreadPoolStats};
 use crate::contain::{Panic, drop_contained};
 use crate::executor::RunningTask;
 use crate::future::cell::AnyCell;
+use crate::future::current::StopFlag;
 use crate::future::home::{Home, HomeId};
 use crate::future::state::Snapshot;
 use crate::logging;
@@ -101,6 +102,8 @@ pub(super) struct Queue {
     pub(super) config: Config,
     pub(super) counters: Counters,
     pub(super) beginnings: Beginnings,
+    /// What runs is to stop.
+    pub(super) stop: StopFlag,
     /// All that a push touches.
     inbox: LenMutex<Inbox>,
     /// Everything else.
@@ -130,6 +133,7 @@ impl Queue {
             config,
             counters: Counters::default(),
             beginnings: Beginnings::new(),
+            stop: StopFlag::default(),
             inbox: LenMutex::new(Inbox::new()),
             state: StateLock::new(is_observed),
             emptied: CachePadded::default(),

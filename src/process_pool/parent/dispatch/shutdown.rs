@@ -56,6 +56,11 @@ impl Dispatcher {
         self.all_drivers()
     }
 
+    /// Asks all that has begun to stop. After [`cancel_all`](Self::cancel_all), in one section with it, that is all there is.
+    pub(crate) fn ask_all_to_stop(&self) {
+        self.lanes.iter().for_each(Lane::ask_all_to_stop);
+    }
+
     /// Nothing can run any more. What is queued, or shipped and not begun, comes back; the caller is to fail it.
     pub(crate) fn break_down(&mut self, why: Broken) -> (Vec<EncodedTask>, Vec<Wake>) {
         if !self.is_broken() {
