@@ -216,7 +216,7 @@ fn a_soft_limit_and_a_hard_one_behind_it() {
         // It had its soft limit first, and ends by the hard one.
         let hard = soft().timeout(Duration::from_millis(500));
         let ends = pool.submit_with(hard.clone(), obedient, (false, signals.path("second")));
-        assert!(matches!(ends.result(), Err(TaskError::TimedOut(_))));
+        assert!(matches!(ends.result(), Err(TaskError::TimeLimit(_))));
         assert!(signals.has("second"));
         let both = pool.submit_with(hard, obedient, (true, signals.path("third")));
         assert!(both.result().unwrap());

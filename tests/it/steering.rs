@@ -109,7 +109,6 @@ fn neither_initializers_nor_callbacks_are_tasks() {
         let sender = Mutex::new(sender);
         let initializer = move || {
             sender.lock().unwrap().send(current().is_none()).unwrap();
-            Ok::<(), std::io::Error>(())
         };
         let pool = ThreadPoolExecutor::builder().max_workers(1).initializer(initializer).build().unwrap();
         let gate = Gate::new();

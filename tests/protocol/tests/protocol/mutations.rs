@@ -33,7 +33,7 @@ pub(crate) const MUTATIONS: &[Mutation] = {
         breaks(R::RecallEmpties, P::BeginsTwice, "SIGKILL"),
         breaks(R::DeathRecalls, P::BeginsTwice, "SIGKILL"),
         breaks(R::AskRises, P::AskUnseen, "2 asks"),
-        breaks(R::AskIsOfItsBatch, P::AskMistaken, "ring, ask"),
+        breaks(R::AskIsOfItsBatch, P::AskMistaken, "one worker, ask"),
         breaks(R::AskedIsNotRetried, P::AskUnseen, "ask, SIGKILL, retry"),
         breaks(R::DrainBeforeReap, P::WrongLoss, "SIGKILL"),
         breaks(R::DrainBeforeReap, P::WrongLoss, "ring, SIGKILL"),

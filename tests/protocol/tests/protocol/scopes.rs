@@ -28,7 +28,7 @@ pub(crate) fn quick() -> Vec<Scope> {
         Scope { kills: 2, ..new("2 kills", 2, 2) },
         Scope { asks: 2, ..new("2 asks", 2, 2) },
         Scope { asks: 1, sigkills: 1, retried: Set::ALL, ..new("ask, SIGKILL, retry", 2, 2) },
-        ring(Scope { asks: 1, ..new("ring, ask", 3, 1) }),
+        Scope { asks: 1, workers: 1, ..new("one worker, ask", 3, 1) },
         Scope { limited: some(&[1]), kills: 1, ..new("time limit, kill", 2, 2) },
         Scope { max_tasks: 1, ..new("max_tasks 1", 3, 1) },
         Scope { idle_ends: true, ..new("idle ends", 2, 1) },
