@@ -102,8 +102,8 @@ pub use error::{
     TimeLimit, TimedOut, Unsupported, WorkerDied, WorkerLost,
 };
 pub use executor::{
-    BusyWorker, Executor, ExecutorExt, InlineExecutor, Map, MapOptions, MapTimeout, MapWith, Portable,
-    RunningTask, Shutdown, StillBusy, Task, WhenFull,
+    BusyWorker, Executor, ExecutorExt, Indexed, InlineExecutor, Map, MapOptions, MapTimeout, MapWith,
+    Portable, RunningTask, Shutdown, StillBusy, Task, WhenFull,
 };
 #[cfg(feature = "process")]
 pub use executor::{Carrier, Registration};

@@ -27,7 +27,7 @@ pub(crate) use call::{encode_call, encode_try_call};
 #[cfg(feature = "process")]
 pub use carrier::{Carrier, Registration};
 pub use inline::InlineExecutor;
-pub use map::{Map, MapOptions, MapTimeout, MapWith};
+pub use map::{Indexed, Map, MapOptions, MapTimeout, MapWith};
 pub use running::RunningTask;
 pub(crate) use running::{Begun, By, Elsewhere, running};
 pub use shutdown::Shutdown;
@@ -295,5 +295,6 @@ where
         executor.execute(task);
         Chunk { future, len, weight: 0, batch: None }
     };
-    MapWith::new(&options, sizes, input.into_iter(), Box::new(submit))
+    let scales = options.scales();
+    MapWith::new(&options, sizes, input.into_iter(), scales, Box::new(submit))
 }

@@ -17,17 +17,19 @@ use super::ThreadPoolExecutor;
 use super::queue::Queue;
 use crate::contain::contain;
 use crate::error::{TaskError, TaskFailure};
-use crate::executor::Map;
-use crate::executor::local::{ends_of, fallible};
-use crate::future::Future;
+use crate::executor::local::{Launch, borrowing_map_with, ends_of, fallible};
+use crate::executor::map::{Chunk, Items as ChunkItems, Pace, run_chunk};
+use crate::executor::{Map, MapOptions, MapWith};
 use crate::future::cancel::cancel;
 use crate::future::cell::{AnyCell, Entry, Source};
-use crate::future::extra::{Extra, OfMap};
+use crate::future::extra::{Extra, Items, OfMap};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, RingWhen};
+use crate::future::meter::Meter;
 use crate::future::pointer::Pointer;
 use crate::future::waiting::{self, Wait, Watched};
 use crate::future::work::Work;
+use crate::future::{Future, TaskOptions};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::collections::VecDeque;
@@ -100,9 +102,35 @@ impl Counted for Arc<Tally> {
     }
 }
 
-impl Counted for OfMap<Arc<Tally>, usize> {
+impl<X: Counted, I: Items> Counted for OfMap<X, I> {
     fn tally(&self) -> &Tally {
-        &self.extra
+        self.extra.tally()
+    }
+}
+
+/// The tally, and the options of one task.
+struct WithOptions {
+    tally: Arc<Tally>,
+    options: Option<TaskOptions>,
+}
+
+impl Extra for WithOptions {
+    fn options(&self) -> Option<&TaskOptions> {
+        self.options.as_ref()
+    }
+
+    fn is_asked(&self) -> bool {
+        self.tally.is_asked()
+    }
+
+    fn settled(&self) {
+        self.tally.settled();
+    }
+}
+
+impl Counted for WithOptions {
+    fn tally(&self) -> &Tally {
+        &self.tally
     }
 }
 
@@ -220,6 +248,27 @@ impl<'scope> Scope<'scope, '_> {
         self.launch(fallible(f, arg))
     }
 
+    /// As [`ThreadPoolExecutor::submit_with`], for a closure and an argument that may borrow.
+    pub fn submit_with<A, R, F>(&'scope self, options: TaskOptions, f: F, arg: A) -> Future<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: FnOnce(A) -> R + Send + 'scope,
+    {
+        self.launch_with(self.with_options(Some(options)), || Ok(f(arg)))
+    }
+
+    /// As [`ThreadPoolExecutor::try_submit_with`], for a closure and an argument that may borrow.
+    pub fn try_submit_with<A, R, E, F>(&'scope self, options: TaskOptions, f: F, arg: A) -> Future<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        E: TaskFailure,
+        F: FnOnce(A) -> Result<R, E> + Send + 'scope,
+    {
+        self.launch_with(self.with_options(Some(options)), fallible(f, arg))
+    }
+
     /// As [`ThreadPoolExecutor::map`], for a closure and items that may borrow.
     pub fn map<A, R, F, I>(&'scope self, f: F, input: I) -> Map<R>
     where
@@ -280,6 +329,98 @@ impl<'scope> Scope<'scope, '_> {
         self.cancel_queued();
     }
 
+    /// As [`ThreadPoolExecutor::map_with`], for a closure and items that may borrow: bounded, in either order, and in chunks of one
+    /// item unless a chunksize says otherwise. It takes its input on the thread that takes results, and ends with its scope:
+    ///
+    /// ```compile_fail
+    /// use concurrent_futures::{MapOptions, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let words = ["to", "map"];
+    /// let lengths = pool.scope(|s| s.map_with(MapOptions::new(), |word: &&str| word.len(), &words));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the options [weigh](MapOptions::weigh) items: types that borrow can't be told apart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{MapOptions, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let text = String::from("words that stay where they are");
+    /// let longest = pool.scope(|s| {
+    ///     let options = MapOptions::new().buffersize(4);
+    ///     s.map_with(options, |word: &str| (word.len(), word), text.split(' ')).map(Result::unwrap).max()
+    /// });
+    /// assert_eq!(longest, Some((5, "words")));
+    /// ```
+    pub fn map_with<A, R, F, I>(
+        &'scope self,
+        options: MapOptions,
+        f: F,
+        input: I,
+    ) -> MapWith<'scope, I::IntoIter, R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: Fn(A) -> R + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        self.map_lazily(&options, move |item| Ok(f(item)), input)
+    }
+
+    /// As [`map_with`](Scope::map_with), of a function that may fail.
+    ///
+    /// # Panics
+    ///
+    /// As `map_with`.
+    pub fn try_map_with<A, R, E, F, I>(
+        &'scope self,
+        options: MapOptions,
+        f: F,
+        input: I,
+    ) -> MapWith<'scope, I::IntoIter, R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        E: TaskFailure,
+        F: Fn(A) -> Result<R, E> + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        self.map_lazily(&options, move |item| fallible(&f, item)(), input)
+    }
+
+    fn map_lazily<A, R, F, I>(
+        &'scope self,
+        options: &MapOptions,
+        f: F,
+        input: I,
+    ) -> MapWith<'scope, I::IntoIter, R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        let (f, tasks) = (Arc::new(f), options.get_tasks().cloned());
+        let submit = |pace: Option<Arc<Pace>>| {
+            move |items: ChunkItems<A>, start: usize, _: Option<Meter>| {
+                let (f, pace, len) = (f.clone(), pace.clone(), items.len());
+                let run = move || Ok(run_chunk(items, &*f, pace.as_deref()));
+                let extra = OfMap { extra: self.with_options(tasks.clone()), items: start..start + len };
+                Chunk { future: self.launch_with(extra, run), len, weight: 0, batch: None }
+            }
+        };
+        borrowing_map_with(options, self.queue.config.max_workers, input, submit)
+    }
+
+    fn with_options(&self, options: Option<TaskOptions>) -> WithOptions {
+        WithOptions { tally: self.tally.clone(), options }
+    }
+
     fn map_fallible<A, R, F, I>(&'scope self, f: F, input: I) -> Map<R>
     where
         A: Send + 'scope,
@@ -316,7 +457,7 @@ impl<'scope> Scope<'scope, '_> {
         // bounded by 'scope (see the module). The count was raised above, before the cell can be seen by anybody.
         let [entry, cell] = unsafe { std::mem::transmute::<Ends<'scope, R>, Ends<'static, R>>(ends) };
         let (entry, future) = (entry.into_entry(), Future::from_cell(cell));
-        self.queue.push(entry.clone());
+        self.queue.accept(entry.clone());
         // Listed once it is queued: what is cancelled by the list is in the pool's count.
         self.tasks.lock().push(entry);
         if self.tally.is_cancelled() {

@@ -43,6 +43,7 @@ mod processes_support;
 mod processes_tasks;
 mod running;
 mod scope;
+mod scope_maps;
 mod shared;
 #[cfg(feature = "process")]
 mod shared_data;

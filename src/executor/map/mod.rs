@@ -9,12 +9,14 @@
 //! | `submit.rs` | how a chunk gets to its executor |
 //! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
 //! | `weigh.rs` | how much items weigh, where they are bounded by that |
+//! | `indexed.rs` | a lazy map that says which item each result is of |
 //! | `timeout.rs` | a time limit for a whole map |
 
 mod ahead;
 mod batch;
 mod chunk;
 mod eager;
+mod indexed;
 mod lazy;
 mod options;
 mod pace;
@@ -26,12 +28,14 @@ mod weigh;
 
 #[cfg(feature = "process")]
 pub(super) use chunk::Rest;
-pub(super) use chunk::{Chunk, ChunkResults, Items, run_chunk};
+pub(crate) use chunk::{Chunk, ChunkResults, Items, run_chunk};
 pub use eager::Map;
+pub use indexed::Indexed;
 pub use lazy::MapWith;
 pub use options::MapOptions;
-pub(super) use pace::Pace;
+pub(crate) use pace::Pace;
 pub(super) use sizes::Sizes;
+pub(crate) use submit::Submit;
 pub(super) use submit::ToPool;
 pub use timeout::MapTimeout;
 

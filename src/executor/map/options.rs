@@ -1,6 +1,6 @@
 //! [`MapOptions`]: how a lazy map runs.
 
-use super::weigh::Weigh;
+use super::weigh::{Scales, Weigh};
 use crate::future::TaskOptions;
 
 /// How a `map_with` runs.
@@ -132,6 +132,21 @@ impl MapOptions {
         assert!(limit > 0, "the limit of weigh must be at least 1");
         self.weigh = Some(Weigh::new(limit, f));
         self
+    }
+
+    /// Options for each task of the map.
+    pub(crate) fn get_tasks(&self) -> Option<&TaskOptions> {
+        self.tasks.as_ref()
+    }
+
+    /// Whether items are weighed.
+    pub(in crate::executor) fn weighs(&self) -> bool {
+        self.weigh.is_some()
+    }
+
+    /// What weighs the items of a map.
+    pub(in crate::executor) fn scales<A: 'static>(&self) -> Option<Scales<A>> {
+        self.weigh.as_ref().map(Weigh::scales)
     }
 
     /// Whether items may share tasks: nothing was said of tasks.

@@ -48,7 +48,7 @@ impl fmt::Debug for Weigh {
 }
 
 /// Weighs the items of one map.
-pub(super) struct Scales<A> {
+pub(in crate::executor) struct Scales<A> {
     pub(super) limit: usize,
     pub(super) weigh: Box<dyn Fn(&A) -> usize + Send>,
 }
