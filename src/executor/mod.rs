@@ -20,6 +20,7 @@ mod running;
 mod shutdown;
 mod still_busy;
 mod task;
+mod warm_up;
 mod when_full;
 
 #[cfg(feature = "process")]
@@ -33,6 +34,7 @@ pub(crate) use running::{Begun, By, Elsewhere, running};
 pub use shutdown::Shutdown;
 pub use still_busy::{BusyWorker, StillBusy};
 pub use task::{Portable, Task};
+pub(crate) use warm_up::WarmUp;
 pub use when_full::WhenFull;
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};

@@ -45,6 +45,7 @@ pub use worker::main::{is_worker, works_for};
 use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
 use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task};
+use crate::future::Future;
 use parent::pool::{AsksRunning, Pool};
 use std::fmt;
 use std::io;
@@ -176,6 +177,28 @@ impl ProcessPoolExecutor {
     /// ```
     pub fn running(&self) -> Vec<RunningTask> {
         self.pool.running()
+    }
+
+    /// Starts all workers now, and not when there is work for them: the future is done when each is up and its initializer is
+    /// through. Doesn't block.
+    ///
+    /// Its error is the initializer's, or why no worker can be started, in [`Broken`](crate::TaskError::Broken); or that the pool is
+    /// shut down. A single start that fails while other workers are up is no error: the pool tries again when there is work, and
+    /// [`stats`](Self::stats) says how many are up. With `keep_alive`, idle ones leave again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ProcessPoolExecutor::new(2);
+    /// pool.warm_up().result()?;
+    /// let stats = pool.stats();
+    /// assert!(stats.workers.iter().all(|worker| worker.pid.is_some()) && stats.workers.len() == 2);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn warm_up(&self) -> Future<()> {
+        self.pool.warm_up()
     }
 
     /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs

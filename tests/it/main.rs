@@ -28,6 +28,8 @@ mod processes;
 #[cfg(feature = "process")]
 mod processes_errors;
 #[cfg(feature = "process")]
+mod processes_exit;
+#[cfg(feature = "process")]
 mod processes_life;
 #[cfg(feature = "process")]
 mod processes_observer;
@@ -56,3 +58,4 @@ mod timeline;
 mod unobserved;
 mod wait;
 mod waiting;
+mod warm_up;

@@ -7,6 +7,7 @@
 use super::outbound::Outbound;
 use super::results::Results;
 use super::task::EncodedTask;
+use crate::executor::WarmUp;
 use crate::id::FutureId;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::claim::{Claimed, SLOTS, slot};
@@ -21,6 +22,8 @@ pub(crate) struct Lane {
     status: Status,
     /// It is to have a driver, which has not been started yet.
     awaits_driver: bool,
+    /// Who awaits its start.
+    warm_ups: Vec<Arc<WarmUp>>,
     /// It is on the list of drivers that sleep and could take a task.
     is_idle: bool,
     /// How to wake the driver; there while it has a thread.
@@ -128,6 +131,20 @@ impl Lane {
     /// Whether a driver is still to be started; whoever asks starts it.
     pub(crate) fn claim_start(&mut self) -> bool {
         std::mem::take(&mut self.awaits_driver)
+    }
+
+    /// Somebody wants to know when its worker is up.
+    pub(crate) fn await_start(&mut self, warm_up: &Arc<WarmUp>) {
+        self.warm_ups.push(warm_up.clone());
+    }
+
+    /// Who does.
+    pub(crate) fn warm_ups(&self) -> &[Arc<WarmUp>] {
+        &self.warm_ups
+    }
+
+    pub(crate) fn take_warm_ups(&mut self) -> Vec<Arc<WarmUp>> {
+        std::mem::take(&mut self.warm_ups)
     }
 
     pub(crate) fn set_event(&mut self, event: Arc<Event>) {

@@ -13,16 +13,18 @@ use super::blobs::Blobs;
 use super::plane::{Arguments, ResultMemory};
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
+use crate::error::TaskError;
 use crate::future::current::{Note, Sent, StopWord};
+use crate::logging;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::sys::{self, ForkDetector, Leave, MemoryFile, Segment, Socket};
 use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::wire::times::Times;
-use crate::remote::codec::{Arrived, ReadApart};
+use crate::remote::codec::{Arrived, Output, ReadApart};
 use crate::remote::fingerprint::Fingerprint;
-use crate::remote::{execute_call, execute_into};
+use crate::remote::{execute_call, execute_into, outcome, parcel};
 use crate::sync::{OnceLock, Patience, channel, thread};
 use std::io;
 use std::sync::Arc;
@@ -111,6 +113,9 @@ pub(crate) fn run() -> ! {
         let _ = sender.send(sys::Thread::own());
         let mut held = Held { inbox, blobs, arguments: None, reply: Reply::default() };
         let served = serve(&*stream, &mut held, &segment, welcome);
+        if served.is_ok() {
+            call_on_exit(&welcome.on_exit);
+        }
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -345,6 +350,22 @@ impl Batch<'_> {
         *passed = passed.wrapping_add(1);
         segment.pass(*passed);
         Ok(true)
+    }
+}
+
+/// Calls what the program wants called before the worker leaves in order. The parent's patience ends it, should it not return.
+fn call_on_exit(parcel: &[u8]) {
+    if parcel.is_empty() {
+        return;
+    }
+    let mut reply = Output::default();
+    // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
+    unsafe { execute_into(parcel, &mut reply) };
+    let (nonce, id) = parcel::Header::read(parcel).map_or((0, 0), |(header, _)| (header.nonce, header.id));
+    let reply = reply.into_parts().0;
+    let result = outcome::open(&reply, nonce, id).map_err(TaskError::Codec).and_then(outcome::read::<()>);
+    if let Err(error) = result {
+        logging::error(format_args!("a worker's on-exit hook failed: {error}"));
     }
 }
 

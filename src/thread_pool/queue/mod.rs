@@ -19,6 +19,7 @@
 //! | `dead.rs` | entries whose task is no longer queued |
 //! | `observed.rs` | what the pool's observer is told |
 //! | `threads.rs` | threads that are started, refused and joined |
+//! | `warm_up.rs` | threads that are started before there is anything to do |
 //! | `shutdown.rs` | the end: a shutdown, a broken pool, a join |
 //!
 //! Words: *active* = threads - blocked - sleeping. A thread *holds* one more of these while it is in one more wait,
@@ -74,6 +75,7 @@ mod shutdown;
 mod state;
 mod submit;
 mod threads;
+mod warm_up;
 
 pub(super) use awaits::{Await, Token};
 pub(super) use look::{CountedAs, NextStep};

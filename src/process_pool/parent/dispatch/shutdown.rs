@@ -38,6 +38,7 @@ impl Dispatcher {
         if matches!(self.state, PoolState::Open) {
             self.state = PoolState::Draining;
         }
+        self.fail_warm_ups(&TaskError::Rejected(Rejected::ShutDown));
         self.all_drivers()
     }
 
@@ -46,6 +47,7 @@ impl Dispatcher {
         if matches!(self.state, PoolState::Open | PoolState::Draining) {
             self.state = PoolState::Cancelling;
         }
+        self.fail_warm_ups(&TaskError::Rejected(Rejected::ShutDown));
         let queued = std::mem::take(&mut self.queue);
         self.dead = 0;
         cancelled.extend(queued.into_iter().filter(EncodedTask::begin_cancel));
@@ -63,6 +65,7 @@ impl Dispatcher {
 
     /// Nothing can run any more. What is queued, or shipped and not begun, comes back; the caller is to fail it.
     pub(crate) fn break_down(&mut self, why: Broken) -> (Vec<EncodedTask>, Vec<Wake>) {
+        self.fail_warm_ups(&TaskError::Broken(why.clone()));
         if !self.is_broken() {
             self.state = PoolState::Broken(why);
         }
