@@ -104,14 +104,14 @@ pub use error::{
     TimeLimit, TimedOut, Unsupported, WorkerDied, WorkerLost,
 };
 pub use executor::{
-    BusyWorker, Executor, ExecutorExt, InlineExecutor, Map, MapOptions, MapTimeout, MapWith, Portable,
-    RunningTask, Shutdown, StillBusy, Task, WhenFull,
+    BusyWorker, Executor, ExecutorExt, Indexed, InlineExecutor, Map, MapOptions, MapTimeout, MapWith,
+    Portable, RunningTask, Shutdown, StillBusy, Task, WhenFull,
 };
 #[cfg(feature = "process")]
 pub use executor::{Carrier, Registration};
 pub use future::{
-    CancelHandle, CancelOnDrop, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions,
-    promise, set_unobserved_hook,
+    CancelHandle, CancelOnDrop, Completion, Current, Future, Promise, SharedFuture, SharedWait, State,
+    TaskOptions, current, promise, set_unobserved_hook,
 };
 pub use id::FutureId;
 pub use observe::{

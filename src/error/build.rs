@@ -30,6 +30,9 @@ pub enum BuildError {
     /// The initializer's argument can't be sent to the workers.
     #[error("the initializer can't be sent to the workers: {0}")]
     Initializer(String),
+    /// The argument of the hook that workers call before they leave can't be sent to them.
+    #[error("the on-exit hook can't be sent to the workers: {0}")]
+    OnExit(String),
     /// The platform or this program's start doesn't allow it.
     #[error("this executor can't be used here: {0}")]
     Unsupported(String),

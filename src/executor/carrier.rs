@@ -10,8 +10,8 @@ use crate::logging;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-/// The way back from a future to an executor that has [dispatched](Task::dispatch) its task: `cancel`, `kill` and `state` ask
-/// it.
+/// The way back from a future to an executor that has [dispatched](Task::dispatch) its task: `cancel`, `ask_to_stop`, `kill` and
+/// `state` ask it.
 ///
 /// An executor that runs tasks on other machines, or in any other place of its own, keeps a [`Task`] for as long as it owes
 /// the future a result, and implements this for the table in which it keeps them. Without it a task that has left the
@@ -62,6 +62,13 @@ pub trait Carrier: Send + Sync {
     fn state(&self, id: FutureId) -> State {
         let _ = id;
         State::Dispatched
+    }
+
+    /// Asks what runs the task to stop, where that can be told ([`Current::should_stop`](crate::Current::should_stop)). True if it
+    /// was asked. May be called again.
+    fn ask_to_stop(&self, id: FutureId) -> bool {
+        let _ = id;
+        false
     }
 
     /// Ends whatever runs the task. True if that was asked for; the task then ends with an error, some time. May be called
@@ -147,6 +154,10 @@ impl<C: Carrier> Home for CarrierHome<C> {
             // An end is what the task's own word says, and nobody else.
             _ => State::Dispatched,
         }
+    }
+
+    fn ask_to_stop(&self, id: FutureId) -> Option<bool> {
+        Some(self.ask("ask_to_stop", |carrier| carrier.ask_to_stop(id)).unwrap_or(false))
     }
 
     fn kill(&self, id: FutureId) -> bool {

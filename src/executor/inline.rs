@@ -7,6 +7,7 @@ use super::task::Task;
 use super::{Executor, refuse_unsupported};
 use crate::error::{Rejected, TaskError, TaskFailure};
 use crate::future::cell::Entry;
+use crate::future::current::StopFlag;
 use crate::future::publish::{fail_claimed, run_here};
 use crate::future::{Future, TaskOptions};
 use crate::sync::plain::{AtomicBool, Ordering};
@@ -34,6 +35,7 @@ pub struct InlineExecutor {
 #[derive(Debug, Default, Clone)]
 struct Inline {
     closed: Arc<AtomicBool>,
+    stop: StopFlag,
 }
 
 impl InlineExecutor {
@@ -61,7 +63,7 @@ impl Launch for Inline {
         if let Some(error) = refuse_unsupported(entry.options()) {
             return fail_claimed(&*entry, error);
         }
-        run_here(&*entry, |_| {});
+        run_here(&entry, Some(&self.stop), |_| {});
     }
 
     const SHARES: bool = false;
@@ -76,7 +78,10 @@ impl Executor for InlineExecutor {
         self.inline.accept(task.into_entry());
     }
 
-    fn shutdown(&self, _: Shutdown) {
+    fn shutdown(&self, mode: Shutdown) {
+        if mode == Shutdown::Stop {
+            self.inline.stop.raise();
+        }
         // ORDERING: pairs with the load in `accept`.
         self.inline.closed.store(true, Ordering::Release);
     }

@@ -5,7 +5,7 @@
 //! trait's there, and adding it later would change what programs mean.
 
 use super::call::failing;
-use super::map::{Intake, Map, MapOptions, MapWith, Sizes, ToPool};
+use super::map::{Intake, Map, MapOptions, MapWith, Pace, Sizes, Submit, ToPool};
 use crate::error::{TaskError, TaskFailure};
 use crate::future::cell::{Cell, Entry, Source};
 use crate::future::extra::{Extra, Items, OfMap};
@@ -154,6 +154,32 @@ where
     }
     let submit = ToPool { pool: pool.clone(), f: Arc::new(f), tasks: options.tasks.clone(), pace, shares };
     MapWith::new(&options, sizes, input.into_iter(), intake, Box::new(submit))
+}
+
+/// A lazy map whose items may borrow: `submit` makes the way of its chunks to the pool, whose tasks note how long items take where
+/// that is of use.
+///
+/// # Panics
+///
+/// If items are to be weighed: what weighs them is for one type, and types that borrow can't be told apart.
+pub(crate) fn borrowing_map_with<'e, A, R, I, S>(
+    options: &MapOptions,
+    workers: usize,
+    input: I,
+    submit: impl FnOnce(Option<Arc<Pace>>) -> S,
+) -> MapWith<'e, I::IntoIter, R>
+where
+    R: Send,
+    I: IntoIterator<Item = A>,
+    S: Submit<A, R> + 'e,
+{
+    assert!(
+        !options.weighs(),
+        "`MapOptions::weigh` can't weigh the items of a scope's map, which may borrow"
+    );
+    let mut sizes = Sizes::new(options, workers, false);
+    let submit = Box::new(submit(sizes.measure()));
+    MapWith::new(options, sizes, input.into_iter(), Intake::unweighed(), submit)
 }
 
 /// The inherent verbs of an executor that has a method `local(&self) -> &impl Launch`.

@@ -21,6 +21,7 @@ mod running;
 mod shutdown;
 mod still_busy;
 mod task;
+mod warm_up;
 mod when_full;
 
 #[cfg(feature = "process")]
@@ -29,12 +30,13 @@ pub(crate) use call::{encode_call, encode_try_call};
 pub use carrier::{Carrier, Registration};
 pub(crate) use closed::closed;
 pub use inline::InlineExecutor;
-pub use map::{Map, MapOptions, MapTimeout, MapWith};
+pub use map::{Indexed, Map, MapOptions, MapTimeout, MapWith};
 pub use running::RunningTask;
 pub(crate) use running::{Begun, By, Elsewhere, running};
 pub use shutdown::Shutdown;
 pub use still_busy::{BusyWorker, StillBusy};
 pub use task::{Portable, Task};
+pub(crate) use warm_up::WarmUp;
 pub use when_full::WhenFull;
 
 use crate::error::{Rejected, TaskError, TaskFailure, Unsupported};

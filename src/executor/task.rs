@@ -155,7 +155,7 @@ impl Task {
     pub fn run(mut self) {
         let cell = self.cell.take().expect("consumed by value");
         if own(&*cell) {
-            run_here(&*cell, |_| {});
+            run_here(&cell, None, |_| {});
         }
     }
 

@@ -1,4 +1,4 @@
-//! How a task is cancelled or killed, and [`CancelHandle`], which does it from elsewhere.
+//! How a task is cancelled, asked to stop or killed, and [`CancelHandle`], which does it from elsewhere.
 
 use super::cell::{AnyCell, Entry};
 use super::publish::publish_here;
@@ -34,6 +34,11 @@ impl CancelHandle {
     /// As [`Future::cancel`](crate::Future::cancel).
     pub fn cancel(&self) -> bool {
         cancel(&*self.cell)
+    }
+
+    /// As [`Future::ask_to_stop`](crate::Future::ask_to_stop).
+    pub fn ask_to_stop(&self) -> bool {
+        ask_to_stop(&*self.cell)
     }
 
     /// As [`Future::kill`](crate::Future::kill).
@@ -91,6 +96,39 @@ fn take_back(cell: &dyn AnyCell) -> bool {
 #[cfg(not(feature = "process"))]
 fn take_back(_: &dyn AnyCell) -> bool {
     false
+}
+
+/// Cancels a task that has not begun, and asks one that has to stop; false if there is nothing to ask.
+pub(crate) fn ask_to_stop(cell: &dyn AnyCell) -> bool {
+    let word = &cell.header().word;
+    loop {
+        if cancel(cell) {
+            return true;
+        }
+        match word.load().phase() {
+            // Its pool took it back from a worker in this moment.
+            Phase::Queued => {}
+            Phase::Running => return !word.mark_asked().is_resolved(),
+            Phase::Dispatched => {
+                if let Some(is_asked) = ask_home(cell) {
+                    return is_asked;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// Asks a task that was shipped to another process; none if it has not begun there.
+#[cfg(feature = "process")]
+fn ask_home(cell: &dyn AnyCell) -> Option<bool> {
+    let header = cell.header();
+    header.home.find().map_or(Some(false), |home| home.ask_to_stop(header.id))
+}
+
+#[cfg(not(feature = "process"))]
+fn ask_home(_: &dyn AnyCell) -> Option<bool> {
+    Some(false)
 }
 
 /// Cancels a queued task; ends the worker of a running one, where that can be done.

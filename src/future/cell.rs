@@ -551,6 +551,11 @@ impl dyn AnyCell + '_ {
         self.options_if_any().unwrap_or(&NONE)
     }
 
+    /// Whether it was asked to stop, by itself or with others.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.header().word.load().is_asked() || self.extra_if_any().is_some_and(Extra::is_asked)
+    }
+
     /// What whoever looks at the pool is told of the task: its label, and which items of a map it is for. None for most.
     pub(crate) fn about(&self) -> (Option<Arc<str>>, Range<usize>) {
         let Some(extra) = self.extra_if_any() else { return (None, 0..0) };

@@ -26,6 +26,11 @@ pub(crate) trait Extra: Send + Sync {
         0..0
     }
 
+    /// Whether all tasks with which it is together were asked to stop.
+    fn is_asked(&self) -> bool {
+        false
+    }
+
     /// Nothing of the task is left but a result that is held.
     fn settled(&self) {}
 }
@@ -91,6 +96,10 @@ impl<X: Extra, I: Items> Extra for OfMap<X, I> {
 
     fn items(&self) -> Range<usize> {
         self.items.range()
+    }
+
+    fn is_asked(&self) -> bool {
+        self.extra.is_asked()
     }
 
     fn settled(&self) {

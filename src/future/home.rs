@@ -39,6 +39,13 @@ pub(crate) trait Home: Send + Sync {
         None
     }
 
+    /// Asks a task that was shipped to another process to stop: whether there was something to ask. None if it has not begun
+    /// there: then it can be cancelled.
+    #[cfg(feature = "process")]
+    fn ask_to_stop(&self, _: FutureId) -> Option<bool> {
+        Some(false)
+    }
+
     /// Ends the worker that runs this task; false if none does.
     #[cfg(feature = "process")]
     fn kill(&self, _: FutureId) -> bool {

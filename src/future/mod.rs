@@ -10,6 +10,8 @@ pub(crate) mod cancel;
 mod cancel_on_drop;
 #[expect(unsafe_code, reason = "a body without a lock, argued in the file")]
 pub(crate) mod cell;
+#[expect(unsafe_code, reason = "a note on the stack below, argued in the file")]
+pub(crate) mod current;
 pub(crate) mod extra;
 pub(crate) mod home;
 pub(crate) mod hub;
@@ -29,6 +31,7 @@ pub(crate) mod work;
 pub use callback::Completion;
 pub use cancel::CancelHandle;
 pub use cancel_on_drop::CancelOnDrop;
+pub use current::{Current, current};
 pub use options::TaskOptions;
 pub use promise::{Promise, promise};
 pub use shared::{SharedFuture, SharedWait};
@@ -132,6 +135,38 @@ impl<T> Future<T> {
     /// threads can't be ended.
     pub fn kill(&self) -> bool {
         cancel::kill(self.any())
+    }
+
+    /// Asks the task to stop: cancels it if it has not begun, else has it find
+    /// [`should_stop`](crate::Current::should_stop) true. False if there is nothing to ask: the task is done, or nobody can reach it.
+    /// Doesn't wait, and ends nothing: a task that never looks runs on.
+    ///
+    /// One that runs in a worker process of this machine is reached too. One that is carried by another crate's executor is if
+    /// its [`Carrier`](crate::Carrier) can (`RedisExecutor` can't: there this is as [`cancel`](Future::cancel)). A task with
+    /// [`retries`](crate::TaskOptions::retries) that was asked is not run again if its worker dies.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{current, prelude::*};
+    /// use std::sync::mpsc;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let (begins, begun) = mpsc::channel();
+    /// let running = pool.spawn(move || {
+    ///     begins.send(()).unwrap();
+    ///     while !current().unwrap().should_stop() {}
+    ///     "as far as I came"
+    /// });
+    /// let queued = pool.spawn(|| 1);
+    /// begun.recv()?;
+    /// assert!(running.ask_to_stop() && queued.ask_to_stop());
+    /// assert!(queued.is_cancelled());
+    /// assert_eq!(running.result()?, "as far as I came");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ask_to_stop(&self) -> bool {
+        cancel::ask_to_stop(self.any())
     }
 
     /// Waits until the task is done, without reading its result. Blocks the thread.

@@ -20,6 +20,7 @@ use std::time::Duration;
 #[must_use]
 pub struct TaskOptions {
     timeout: Option<Duration>,
+    stop_after: Option<Duration>,
     retries: u32,
     label: Option<Arc<str>>,
     /// Of a map that is bounded by bytes.
@@ -39,8 +40,35 @@ impl TaskOptions {
         self
     }
 
+    /// How long the task may run before it finds [`should_stop`](crate::Current::should_stop) true, from its beginning: a soft
+    /// limit, on every executor of this crate. Nothing happens to a task that doesn't look; on processes
+    /// [`timeout`](Self::timeout) can be the hard limit behind it.
+    ///
+    /// Each attempt has the whole time. Another crate's executor whose tasks run elsewhere may not know of it: on a
+    /// `RedisExecutor` it has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{TaskOptions, current, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let best_so_far = |_| {
+    ///     let me = current().unwrap();
+    ///     (1_u64..).take_while(|_| !me.should_stop()).last()
+    /// };
+    /// let options = TaskOptions::new().stop_after(Duration::from_millis(5));
+    /// assert!(pool.submit_with(options, best_so_far, ()).result()?.is_some());
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn stop_after(mut self, limit: Duration) -> Self {
+        self.stop_after = Some(limit);
+        self
+    }
+
     /// How often the task is run again after its *worker died*; 0 by default, since only the caller knows whether half
-    /// a run can be repeated. Never after an error or a panic of the task's own. Threads don't die: no effect there.
+    /// a run can be repeated. Never after an error or a panic of the task's own, nor of a task that was asked to stop. Threads don't die: no effect there.
     pub fn retries(mut self, n: u32) -> Self {
         self.retries = n;
         self
@@ -66,6 +94,11 @@ impl TaskOptions {
     /// The time limit, if one is set.
     pub fn get_timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// The time after which it is asked to stop, if one is set.
+    pub fn get_stop_after(&self) -> Option<Duration> {
+        self.stop_after
     }
 
     /// The number of retries.

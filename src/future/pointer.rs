@@ -12,8 +12,8 @@
 //!    goes by a Release of it; the one that frees reads it with Acquire, and so comes after all that the others did.
 //! 3. *Who reads a count of one while holding a pointer is the last.* Nobody else has a pointer to clone, and none comes
 //!    into being by other means. So the last one needs no instruction on the bus, only the Acquire of its look.
-//! 4. *The count can't overflow*: it has 56 bits, and the program is aborted before half of them are used, as by an `Arc`.
-//!    Nobody makes 2^55 pointers without forgetting them.
+//! 4. *The count can't overflow*: it has 55 bits, and the program is aborted before half of them are used, as by an `Arc`.
+//!    Nobody makes 2^54 pointers without forgetting them.
 //!
 //! What lies in the cell is none of this file's business: which pointer's holder may touch what is the table in `cell.rs`.
 

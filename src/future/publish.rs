@@ -1,7 +1,8 @@
 //! How the end of a task is made known, and what is left to do then ([`Aftermath`]).
 
 use super::callback::{self, Completion};
-use super::cell::{AnyCell, log_panic_in_drop};
+use super::cell::{AnyCell, Entry, log_panic_in_drop};
+use super::current::{Note, StopFlag};
 use super::state::Phase;
 use super::watchers::{Crowd, Watchers};
 use crate::contain::{contain, drop_contained};
@@ -91,19 +92,20 @@ impl Aftermath {
 
 /// Runs a claimed task here, on whatever thread this is, and keeps the outcome; the caller publishes the phase. No other
 /// thread can run it: inside other tasks on a stack that is nearly spent it doesn't run, and that is its error.
-fn execute_here(cell: &dyn AnyCell) -> Phase {
+fn execute_here(cell: &Entry, pool: Option<&StopFlag>) -> Phase {
     if stack::may_run_here() {
-        return stack::level(|| cell.execute());
+        return stack::level(|| Note::here(cell, pool).within(|| cell.execute()));
     }
     cell.fill(TaskError::Rejected(Rejected::StackSpent));
     Phase::Failed
 }
 
-/// Runs a claimed task here as [`execute_here`] does and publishes its end; `count` is called before that can be seen.
-pub(crate) fn run_here(cell: &dyn AnyCell, count: impl FnOnce(Phase)) {
-    let phase = execute_here(cell);
+/// Runs a claimed task here as [`execute_here`] does and publishes its end; `count` is called before that can be seen. `pool`
+/// is raised when all that its executor runs is to stop.
+pub(crate) fn run_here(cell: &Entry, pool: Option<&StopFlag>, count: impl FnOnce(Phase)) {
+    let phase = execute_here(cell, pool);
     count(phase);
-    publish_here(cell, Phase::Running, phase);
+    publish_here(&**cell, Phase::Running, phase);
 }
 
 /// Publishes and does all that is left, on a thread that is not counted as a worker.

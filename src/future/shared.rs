@@ -74,6 +74,11 @@ impl<T> SharedFuture<T> {
         self.inner.source.cancel()
     }
 
+    /// As [`Future::ask_to_stop`].
+    pub fn ask_to_stop(&self) -> bool {
+        self.inner.source.ask_to_stop()
+    }
+
     /// As [`Future::kill`].
     pub fn kill(&self) -> bool {
         self.inner.source.kill()

@@ -83,8 +83,10 @@ const UNWANTED: u64 = 1 << 5;
 const SEEN: u64 = 1 << 6;
 /// The task has an entry in its pool's lists, or had one: its pool counts it.
 const ENTERED: u64 = 1 << 7;
+/// The task was asked to stop. It goes on until it looks.
+const ASKED: u64 = 1 << 8;
 /// One pointer to the cell; all bits from here on are their count.
-const POINTER: u64 = 1 << 8;
+const POINTER: u64 = 1 << 9;
 
 /// The state word. It changes only by the methods named after a transition.
 #[derive(Debug)]
@@ -106,7 +108,7 @@ impl Word {
         // ORDERING: Relaxed, as of an `Arc`: the new pointer is handed to another thread, if at all, by other means.
         let before = self.0.fetch_add(POINTER, Ordering::Relaxed);
         if before > u64::MAX / 2 {
-            // 2^55 pointers: somebody forgets them in a loop, and would have the cell freed under the others.
+            // 2^54 pointers: somebody forgets them in a loop, and would have the cell freed under the others.
             std::process::abort();
         }
     }
@@ -257,6 +259,13 @@ impl Word {
         Snapshot(self.0.fetch_or(SEEN, Ordering::AcqRel))
     }
 
+    /// Marks that the task is to stop. The snapshot is of just before.
+    pub(crate) fn mark_asked(&self) -> Snapshot {
+        // ORDERING: Release pairs with the Acquire of `load`: a task that finds itself asked sees what was done before. Acquire,
+        // as its neighbours, for a caller that finds the task done.
+        Snapshot(self.0.fetch_or(ASKED, Ordering::AcqRel))
+    }
+
     /// Marks that a second entry is about to be made; true for the one caller who shall make it. Only while Queued:
     /// the thread that claims the task afterwards sees the mark and counts the entry as dead. And only of a task that has its
     /// first: one that still waits for a place in a full queue has nothing to be ahead of.
@@ -332,6 +341,10 @@ impl Snapshot {
     pub(crate) fn is_seen(self) -> bool {
         self.0 & SEEN != 0
     }
+
+    pub(crate) fn is_asked(self) -> bool {
+        self.0 & ASKED != 0
+    }
 }
 
 #[cfg(all(test, not(concurrent_futures_loom)))]
@@ -361,6 +374,16 @@ mod tests {
         assert!(before.is_watched() && !before.is_resolved() && !before.is_unwanted());
         assert!(word.mark_unwanted().is_resolved());
         assert_eq!(word.load().phase(), Phase::Failed);
+    }
+
+    #[test]
+    fn what_is_asked_stays_asked() {
+        let word = Word::new(Snapshot::first(Phase::Queued), 2);
+        assert!(word.claim().is_some() && !word.load().is_asked());
+        assert!(!word.mark_asked().is_asked() && word.mark_asked().is_asked());
+        assert!(word.publish_finished_and_go(), "nobody has to be told");
+        assert!(word.load().is_asked() && word.mark_asked().is_resolved());
+        assert!(word.remove_pointer());
     }
 
     #[test]

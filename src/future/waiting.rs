@@ -78,6 +78,11 @@ pub(crate) trait Watched {
 pub(crate) trait Host: Any {
     fn home(&self) -> HomeId;
 
+    /// The name and number of the worker, if this is one.
+    fn worker(&self) -> Option<(Arc<str>, usize)> {
+        None
+    }
+
     /// Waits as one of its workers.
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending;
 

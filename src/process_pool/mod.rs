@@ -47,7 +47,7 @@ use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
 use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task, closed};
 use crate::future::Future;
-use parent::pool::Pool;
+use parent::pool::{AsksRunning, Pool};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -180,13 +180,36 @@ impl ProcessPoolExecutor {
         self.pool.running()
     }
 
+    /// Starts all workers now, and not when there is work for them: the future is done when each is up and its initializer is
+    /// through. Doesn't block.
+    ///
+    /// Its error is the initializer's, or why no worker can be started, in [`Broken`](crate::TaskError::Broken); or that the pool is
+    /// shut down. A single start that fails while other workers are up is no error: the pool tries again when there is work, and
+    /// [`stats`](Self::stats) says how many are up. With `keep_alive`, idle ones leave again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ProcessPoolExecutor::new(2);
+    /// pool.warm_up().result()?;
+    /// let stats = pool.stats();
+    /// assert!(stats.workers.iter().all(|worker| worker.pid.is_some()) && stats.workers.len() == 2);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn warm_up(&self) -> Future<()> {
+        self.pool.warm_up()
+    }
+
     /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
-    /// begins any more. What runs is not interrupted. May be called again, and from anywhere: a callback, a destructor.
+    /// begins any more. What runs is not interrupted, but asked to stop by [`Stop`](Shutdown::Stop). May be called again, and from anywhere: a callback, a destructor.
     pub fn shutdown(&self, mode: Shutdown) {
         match mode {
             Shutdown::Drain => self.pool.drain(),
-            Shutdown::CancelQueued => self.pool.cancel_all(),
+            Shutdown::CancelQueued => self.pool.cancel_all(AsksRunning::No),
+            Shutdown::Stop => self.pool.cancel_all(AsksRunning::Yes),
         }
     }
 
@@ -259,7 +282,7 @@ impl ProcessPoolExecutor {
     }
 
     fn end_workers(&self, signal: Signal) {
-        self.pool.cancel_all();
+        self.pool.cancel_all(AsksRunning::No);
         self.pool.signal_all(signal);
     }
 

@@ -164,9 +164,31 @@ impl ThreadPoolExecutor {
         self.queue.running()
     }
 
+    /// Starts all workers now, and not when there is work for them: the future is done when each is up and its initializer is
+    /// through. Doesn't block. Python's pools and this one else start workers as tasks come.
+    ///
+    /// Its error is the initializer's, in [`Broken`](crate::TaskError::Broken); or that the pool is shut down. Threads that the system
+    /// refuses are no error, as long as there is one: [`stats`](Self::stats) says how many there are. With `keep_alive`, idle ones
+    /// end again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(3);
+    /// assert_eq!(pool.stats().workers, 0);
+    /// pool.warm_up().result()?;
+    /// assert_eq!(pool.stats().idle, 3);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn warm_up(&self) -> Future<()> {
+        self.queue.warm_up()
+    }
+
     /// Shuts the pool down and returns at once: later submits are rejected. Queued tasks still run
     /// ([`Drain`](Shutdown::Drain)) or are cancelled ([`CancelQueued`](Shutdown::CancelQueued)); running tasks are never
-    /// interrupted. May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
+    /// interrupted, but asked to stop by [`Stop`](Shutdown::Stop). May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
     /// destructor. Cancelled tasks are dropped, and their callbacks called, before `shutdown` returns.
     pub fn shutdown(&self, mode: Shutdown) {
         self.queue.shutdown(mode);

@@ -17,19 +17,22 @@ use super::ThreadPoolExecutor;
 use super::queue::Queue;
 use crate::contain::contain;
 use crate::error::{TaskError, TaskFailure};
-use crate::executor::Map;
-use crate::executor::local::{ends_of, fallible};
-use crate::future::Future;
+use crate::executor::local::{Launch, borrowing_map_with, ends_of, fallible};
+use crate::executor::map::{Chunk, Items as ChunkItems, Pace, run_chunk};
+use crate::executor::{Map, MapOptions, MapWith};
 use crate::future::cancel::cancel;
 use crate::future::cell::{AnyCell, Entry, Source};
-use crate::future::extra::{Extra, OfMap};
+use crate::future::extra::{Extra, Items, OfMap};
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, RingWhen};
+use crate::future::meter::Meter;
 use crate::future::pointer::Pointer;
 use crate::future::waiting::{self, Wait, Watched};
 use crate::future::work::Work;
+use crate::future::{Future, TaskOptions};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -64,9 +67,21 @@ type Ends<'a, R> = [Pointer<dyn Source<R> + 'a>; 2];
 struct Tally {
     open: AtomicUsize,
     hub: Arc<Hub>,
+    is_cancelled: AtomicBool,
+}
+
+impl Tally {
+    fn is_cancelled(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `Scope::cancel`: a task that finds itself asked sees what was done before.
+        self.is_cancelled.load(Ordering::Acquire)
+    }
 }
 
 impl Extra for Arc<Tally> {
+    fn is_asked(&self) -> bool {
+        self.is_cancelled()
+    }
+
     fn settled(&self) {
         // ORDERING: Release pairs with the Acquire in `End::is_done`: a thread that sees 0 sees the drops before it. Acquire,
         // so that the last one rings after all of them.
@@ -87,16 +102,42 @@ impl Counted for Arc<Tally> {
     }
 }
 
-impl Counted for OfMap<Arc<Tally>, usize> {
+impl<X: Counted, I: Items> Counted for OfMap<X, I> {
     fn tally(&self) -> &Tally {
-        &self.extra
+        self.extra.tally()
+    }
+}
+
+/// The tally, and the options of one task.
+struct WithOptions {
+    tally: Arc<Tally>,
+    options: Option<TaskOptions>,
+}
+
+impl Extra for WithOptions {
+    fn options(&self) -> Option<&TaskOptions> {
+        self.options.as_ref()
+    }
+
+    fn is_asked(&self) -> bool {
+        self.tally.is_asked()
+    }
+
+    fn settled(&self) {
+        self.tally.settled();
+    }
+}
+
+impl Counted for WithOptions {
+    fn tally(&self) -> &Tally {
+        &self.tally
     }
 }
 
 /// The scope's tasks, for the thread that waits for its end to run in place, or to cancel.
 #[derive(Default)]
 struct Tasks {
-    entries: Vec<Entry>,
+    entries: VecDeque<Entry>,
     sweep_at: usize,
 }
 
@@ -106,7 +147,7 @@ impl Tasks {
             self.entries.retain(|entry| !is_done(entry));
             self.sweep_at = (2 * self.entries.len()).max(64);
         }
-        self.entries.push(entry);
+        self.entries.push_back(entry);
     }
 }
 
@@ -148,7 +189,11 @@ impl ThreadPoolExecutor {
         let scope = Scope {
             queue: self.queue(),
             // The count is the tally's; the bell is only rung.
-            tally: Arc::new(Tally { open: AtomicUsize::new(0), hub: Hub::new(RingWhen::Completed(1)) }),
+            tally: Arc::new(Tally {
+                open: AtomicUsize::new(0),
+                hub: Hub::new(RingWhen::Completed(1)),
+                is_cancelled: AtomicBool::new(false),
+            }),
             tasks: Mutex::new(Tasks::default()),
             scope: PhantomData,
             env: PhantomData,
@@ -203,6 +248,27 @@ impl<'scope> Scope<'scope, '_> {
         self.launch(fallible(f, arg))
     }
 
+    /// As [`ThreadPoolExecutor::submit_with`], for a closure and an argument that may borrow.
+    pub fn submit_with<A, R, F>(&'scope self, options: TaskOptions, f: F, arg: A) -> Future<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: FnOnce(A) -> R + Send + 'scope,
+    {
+        self.launch_with(self.with_options(Some(options)), || Ok(f(arg)))
+    }
+
+    /// As [`ThreadPoolExecutor::try_submit_with`], for a closure and an argument that may borrow.
+    pub fn try_submit_with<A, R, E, F>(&'scope self, options: TaskOptions, f: F, arg: A) -> Future<R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        E: TaskFailure,
+        F: FnOnce(A) -> Result<R, E> + Send + 'scope,
+    {
+        self.launch_with(self.with_options(Some(options)), fallible(f, arg))
+    }
+
     /// As [`ThreadPoolExecutor::map`], for a closure and items that may borrow.
     pub fn map<A, R, F, I>(&'scope self, f: F, input: I) -> Map<R>
     where
@@ -224,6 +290,135 @@ impl<'scope> Scope<'scope, '_> {
         I: IntoIterator<Item = A>,
     {
         self.map_fallible(move |item| fallible(&f, item)(), input)
+    }
+
+    /// Cancels the scope: tasks of it that have not begun are cancelled, those that run find
+    /// [`should_stop`](crate::Current::should_stop) true, and those that are given to it later are cancelled at once. Doesn't
+    /// wait, and may be called from a task of the scope.
+    ///
+    /// # Examples
+    ///
+    /// The first to find it ends the search of all:
+    ///
+    /// ```
+    /// use concurrent_futures::{current, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let haystack = vec![0_u8; 1 << 20];
+    /// pool.scope(|s| {
+    ///     for part in haystack.chunks(1 << 18) {
+    ///         s.spawn(move || {
+    ///             let me = current().unwrap();
+    ///             for straw in part {
+    ///                 if me.should_stop() {
+    ///                     return;
+    ///                 }
+    ///                 if *straw == 0 {
+    ///                     return s.cancel();
+    ///                 }
+    ///             }
+    ///         })
+    ///         .detach();
+    ///     }
+    /// });
+    /// ```
+    pub fn cancel(&self) {
+        // ORDERING: Release pairs with the Acquire in `Tally::is_cancelled`. A task that is listed at this moment is taken from the
+        // list below; or it is listed afterwards, by a thread that then finds this set, as the list's lock orders it.
+        self.tally.is_cancelled.store(true, Ordering::Release);
+        self.cancel_queued();
+    }
+
+    /// As [`ThreadPoolExecutor::map_with`], for a closure and items that may borrow: bounded, in either order, and in chunks of one
+    /// item unless a chunksize says otherwise. It takes its input on the thread that takes results, and ends with its scope:
+    ///
+    /// ```compile_fail
+    /// use concurrent_futures::{MapOptions, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let words = ["to", "map"];
+    /// let lengths = pool.scope(|s| s.map_with(MapOptions::new(), |word: &&str| word.len(), &words));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the options [weigh](MapOptions::weigh) items: types that borrow can't be told apart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{MapOptions, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let text = String::from("words that stay where they are");
+    /// let longest = pool.scope(|s| {
+    ///     let options = MapOptions::new().buffersize(4);
+    ///     s.map_with(options, |word: &str| (word.len(), word), text.split(' ')).map(Result::unwrap).max()
+    /// });
+    /// assert_eq!(longest, Some((5, "words")));
+    /// ```
+    pub fn map_with<A, R, F, I>(
+        &'scope self,
+        options: MapOptions,
+        f: F,
+        input: I,
+    ) -> MapWith<'scope, I::IntoIter, R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: Fn(A) -> R + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        self.map_lazily(&options, move |item| Ok(f(item)), input)
+    }
+
+    /// As [`map_with`](Scope::map_with), of a function that may fail.
+    ///
+    /// # Panics
+    ///
+    /// As `map_with`.
+    pub fn try_map_with<A, R, E, F, I>(
+        &'scope self,
+        options: MapOptions,
+        f: F,
+        input: I,
+    ) -> MapWith<'scope, I::IntoIter, R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        E: TaskFailure,
+        F: Fn(A) -> Result<R, E> + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        self.map_lazily(&options, move |item| fallible(&f, item)(), input)
+    }
+
+    fn map_lazily<A, R, F, I>(
+        &'scope self,
+        options: &MapOptions,
+        f: F,
+        input: I,
+    ) -> MapWith<'scope, I::IntoIter, R>
+    where
+        A: Send + 'scope,
+        R: Send + 'scope,
+        F: Fn(A) -> Result<R, TaskError> + Send + Sync + 'scope,
+        I: IntoIterator<Item = A>,
+    {
+        let (f, tasks) = (Arc::new(f), options.get_tasks().cloned());
+        let submit = |pace: Option<Arc<Pace>>| {
+            move |items: ChunkItems<A>, start: usize, _: Option<Meter>| {
+                let (f, pace, len) = (f.clone(), pace.clone(), items.len());
+                let run = move || Ok(run_chunk(items, &*f, pace.as_deref()));
+                let extra = OfMap { extra: self.with_options(tasks.clone()), items: start..start + len };
+                Chunk { future: self.launch_with(extra, run), len, weight: 0, batch: None }
+            }
+        };
+        borrowing_map_with(options, self.queue.config.max_workers, input, submit)
+    }
+
+    fn with_options(&self, options: Option<TaskOptions>) -> WithOptions {
+        WithOptions { tally: self.tally.clone(), options }
     }
 
     fn map_fallible<A, R, F, I>(&'scope self, f: F, input: I) -> Map<R>
@@ -262,9 +457,12 @@ impl<'scope> Scope<'scope, '_> {
         // bounded by 'scope (see the module). The count was raised above, before the cell can be seen by anybody.
         let [entry, cell] = unsafe { std::mem::transmute::<Ends<'scope, R>, Ends<'static, R>>(ends) };
         let (entry, future) = (entry.into_entry(), Future::from_cell(cell));
-        self.queue.push(entry.clone());
+        self.queue.accept(entry.clone());
         // Listed once it is queued: what is cancelled by the list is in the pool's count.
         self.tasks.lock().push(entry);
+        if self.tally.is_cancelled() {
+            self.cancel_queued();
+        }
         future
     }
 
@@ -305,25 +503,24 @@ impl Wait for End<'_, '_, '_> {
     }
 
     fn each(&mut self, visit: &mut dyn FnMut(&dyn Watched) -> bool) {
-        // A task that is run in place may add others, so the list is taken out and not locked meanwhile.
-        let mut left = Vec::new();
+        // A task that is run in place may add others, or cancel all, so the list isn't locked meanwhile, and only that task is
+        // not in it.
+        let mut left = VecDeque::new();
         let mut go_on = true;
         loop {
-            let entries = std::mem::take(&mut self.scope.tasks.lock().entries);
-            if entries.is_empty() {
-                break;
+            let Some(entry) = self.scope.tasks.lock().entries.pop_front() else { break };
+            if is_done(&entry) {
+                continue;
             }
-            for entry in entries {
-                if is_done(&entry) {
-                    continue;
-                }
-                go_on = go_on && visit(&Queued(&entry));
-                if !is_done(&entry) {
-                    left.push(entry);
-                }
+            go_on = go_on && visit(&Queued(&entry));
+            if !is_done(&entry) {
+                left.push_back(entry);
             }
         }
         self.scope.tasks.lock().entries.append(&mut left);
+        if self.scope.tally.is_cancelled() {
+            self.scope.cancel_queued();
+        }
     }
 
     fn concerns(&mut self, home: HomeId) -> bool {
@@ -332,7 +529,7 @@ impl Wait for End<'_, '_, '_> {
 
     fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {
         // Offered twice makes no second entry.
-        let entries: Vec<Entry> = self.scope.tasks.lock().entries.clone();
+        let entries = self.scope.tasks.lock().entries.clone();
         entries.iter().rev().for_each(|entry| visit(&Queued(entry)));
     }
 

@@ -1,6 +1,6 @@
 //! Numbers about a pool: [`ThreadPoolStats`], and how they are counted without anybody sharing a cache line. What it runs.
 
-use crate::executor::{Begun, BusyWorker, By, Elsewhere, RunningTask, running};
+use crate::executor::{Begun, BusyWorker, By, Elsewhere, RunningTask, WarmUp, running};
 use crate::future::cell::AnyCell;
 use crate::future::state::Phase;
 use crate::id::FutureId;
@@ -77,6 +77,8 @@ struct Rare {
     label: Option<Arc<str>>,
     /// Those that it is nested in, the outermost first.
     outer: Vec<Nest>,
+    /// Who awaits the worker's start.
+    warm_up: Vec<Arc<WarmUp>>,
 }
 
 /// A task that another is nested in, or the innermost one.
@@ -99,6 +101,14 @@ pub(super) enum Began {
     Labelled,
     /// It runs in another.
     Nested,
+}
+
+impl Began {
+    /// Whether no options came with it.
+    #[inline]
+    pub(super) fn is_plain(self) -> bool {
+        self == Began::Plain
+    }
 }
 
 impl Slot {
@@ -227,6 +237,17 @@ impl Slot {
 
     pub(super) fn is_starting(&self) -> bool {
         self.starting.load(Ordering::Relaxed)
+    }
+
+    /// Under the pool's lock, while it is starting.
+    pub(super) fn await_start(&self, warm_up: &Arc<WarmUp>) {
+        self.rare.lock().warm_up.push(warm_up.clone());
+    }
+
+    /// Who awaited it, if anybody did: to be dropped without a lock. Under the pool's lock, when it is up or given up.
+    pub(super) fn has_started(&self) -> Option<Vec<Arc<WarmUp>>> {
+        let warm_up = std::mem::take(&mut self.rare.lock().warm_up);
+        (!warm_up.is_empty()).then_some(warm_up)
     }
 
     /// Under the pool's lock.

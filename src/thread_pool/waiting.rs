@@ -49,7 +49,7 @@ use super::queue::Await;
 use super::worker::Worker;
 use crate::clock::is_over;
 use crate::error::{Broken, Rejected, TaskError};
-use crate::future::cell::{AnyCell, Entry};
+use crate::future::cell::Entry;
 use crate::future::home::HomeId;
 use crate::future::hub::{Hub, Woken};
 use crate::future::state::{Phase, Snapshot};
@@ -97,6 +97,10 @@ impl Host for Worker {
         self.queue.id
     }
 
+    fn worker(&self) -> Option<(Arc<str>, usize)> {
+        Some((self.slot.name.clone(), self.slot.number))
+    }
+
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
         // Not on a stack that unwinds: the task would see `thread::panicking`, and a pool that it drops would cancel.
         if what.needs_all() && deadline.is_none() && self.may_run_in_place() && !std::thread::panicking() {
@@ -127,7 +131,7 @@ impl Host for Worker {
         if stuck && task.cell().header().word.load().phase() == Phase::Queued {
             drop(wait);
             if let Some((entry, before)) = self.claim(task) {
-                self.help(&*entry, before);
+                self.help(&entry, before);
             }
             // Done now; or somebody else was faster, and this poll is as any other.
             return if task.cell().header().word.load().is_resolved() {
@@ -175,7 +179,7 @@ impl Worker {
                 return false;
             }
             if let Some((entry, before)) = self.claim(task) {
-                self.run_in_place(&*entry, before);
+                self.run_in_place(&entry, before);
             }
             true
         });
@@ -201,7 +205,7 @@ impl Worker {
             }
             match self.sleep_blocked(what, deadline) {
                 SleepEnd::Ended(ending) => return ending,
-                SleepEnd::Claimed(entry, before) => self.help(&*entry, before),
+                SleepEnd::Claimed(entry, before) => self.help(&entry, before),
             }
         }
     }
@@ -249,13 +253,13 @@ impl Worker {
     }
 
     /// Runs a task that nobody else can run; or ends it, where that can't be.
-    fn help(&self, entry: &dyn AnyCell, before: Snapshot) {
+    fn help(&self, entry: &Entry, before: Snapshot) {
         if self.slot.is_starting() {
-            self.fail_in_place(entry, before, TaskError::Broken(Broken::new(INITIALIZER_WAITS)));
+            self.fail_in_place(&**entry, before, TaskError::Broken(Broken::new(INITIALIZER_WAITS)));
         } else if stack::room().fits_another() {
             self.run_in_place(entry, before);
         } else {
-            self.fail_in_place(entry, before, TaskError::Rejected(Rejected::StackSpent));
+            self.fail_in_place(&**entry, before, TaskError::Rejected(Rejected::StackSpent));
         }
     }
 

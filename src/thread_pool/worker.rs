@@ -5,6 +5,7 @@ use super::stats::Slot;
 use crate::contain::contain;
 use crate::error::{Broken, Panicked, TaskError};
 use crate::future::cell::{AnyCell, Entry};
+use crate::future::current::Note;
 use crate::future::publish::{Aftermath, fail_claimed, publish};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{Host, set_host};
@@ -81,7 +82,7 @@ impl Queue {
 impl Worker {
     /// Runs a task that was claimed from the queue; returns as what the worker is counted when it looks next.
     fn run(&self, entry: Entry) -> CountedAs {
-        let ran = self.execute(&*entry);
+        let ran = self.execute(&entry);
         self.forget_awaits();
         // Counted as coming back before the result can be seen: a thread that sees it and submits again finds this
         // worker expected, and no second thread is started for a sequence of submits and results.
@@ -101,13 +102,13 @@ impl Worker {
     }
 
     /// Runs a task that a wait on this stack needs. Not counted as anything: the same worker, the same number.
-    pub(super) fn run_in_place(&self, entry: &dyn AnyCell, before: Snapshot) {
+    pub(super) fn run_in_place(&self, entry: &Entry, before: Snapshot) {
         // A task that still waits for a place in a full queue left nothing behind there.
         if before.is_entered() {
             self.queue.forget(before);
         }
         self.run_above(|| {
-            stack::level(|| self.execute(entry)).publish(entry).run(entry);
+            stack::level(|| self.execute(entry)).publish(&**entry).run(&**entry);
             entry.settle();
         });
     }
@@ -172,17 +173,19 @@ impl Worker {
     }
 
     /// User code: the task itself and, if its future is gone already, the drop of its result.
-    fn execute(&self, entry: &dyn AnyCell) -> Ran {
+    fn execute(&self, entry: &Entry) -> Ran {
         let header = entry.header();
         let noted = self.queue.beginnings.note();
-        let began = self.slot.begin(entry, noted);
+        let began = self.slot.begin(&**entry, noted);
         let is_observed = self.queue.observed().is_set();
         if is_observed {
-            self.queue.tell_started(entry, Some(&self.slot), noted);
+            self.queue.tell_started(&**entry, Some(&self.slot), noted);
         }
-        let phase = entry.execute();
+        let pool = Some(&self.queue.stop);
+        let note = if began.is_plain() { Note::plain(entry, pool) } else { Note::here(entry, pool) };
+        let phase = note.within(|| entry.execute());
         if is_observed {
-            self.queue.tell_ended(entry, Some(&self.slot), noted, phase);
+            self.queue.tell_ended(&**entry, Some(&self.slot), noted, phase);
         }
         // A failure that a callback is still to see is dropped after it.
         let word = header.word.load();

@@ -28,6 +28,8 @@ mod processes;
 #[cfg(feature = "process")]
 mod processes_errors;
 #[cfg(feature = "process")]
+mod processes_exit;
+#[cfg(feature = "process")]
 mod processes_life;
 #[cfg(feature = "process")]
 mod processes_observer;
@@ -36,20 +38,25 @@ mod processes_options;
 #[cfg(feature = "process")]
 mod processes_running;
 #[cfg(feature = "process")]
+mod processes_steering;
+#[cfg(feature = "process")]
 mod processes_support;
 #[cfg(feature = "process")]
 mod processes_tasks;
 mod running;
 mod scope;
+mod scope_maps;
 mod shared;
 #[cfg(feature = "process")]
 mod shared_data;
 mod shutdown;
 mod stages;
 mod stats;
+mod steering;
 mod suite;
 mod support;
 mod timeline;
 mod unobserved;
 mod wait;
 mod waiting;
+mod warm_up;

@@ -41,13 +41,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("shared_data", &["sync", "blob", "error", "remote", "executor", "process_pool"]),
 ];
 
-/// Where `unsafe` may stand. On the side of the threads a task's memory (the cell and the pointers to it), the scope's lifetime
-/// and the end of a thread's stack are the only reasons; on that of the processes it is code named by an address, and the system.
+/// Where `unsafe` may stand. On the side of the threads a task's memory (the cell and the pointers to it), the note of the task that
+/// runs, the scope's lifetime and the end of a thread's stack are the only reasons; on that of the processes it is code named by an address, and the system.
 /// Each has a row in SECURITY.md, with how often.
 pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/forwarded.rs",
     "src/executor/runner.rs",
     "src/future/cell.rs",
+    "src/future/current.rs",
     "src/future/pointer.rs",
     "src/process_pool/parent/arena.rs",
     "src/process_pool/sys/unix/clock.rs",

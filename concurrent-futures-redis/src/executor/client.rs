@@ -288,7 +288,7 @@ impl Client {
             state.phase = Phase::Closed;
         }
         let mut cancelled = Vec::new();
-        if mode == Shutdown::CancelQueued {
+        if mode != Shutdown::Drain {
             cancelled = state.book.take_queued();
             state.is_cancelling = true;
             state.book.totals.cancelled += cancelled.len() as u64;

@@ -12,6 +12,13 @@ pub(in crate::executor) struct Intake<T, R> {
     pub(super) scales: Option<Scales<T>>,
 }
 
+impl<T, R> Intake<T, R> {
+    /// All that the input gives is items, and nothing weighs them.
+    pub(in crate::executor) fn unweighed() -> Self {
+        Intake { pass: None, scales: None }
+    }
+}
+
 /// Gives an item back. An error in the place of one becomes a chunk that is done: it passes through the map.
 pub(super) type Pass<T, R> = fn(T) -> Result<T, Future<ChunkResults<R>>>;
 

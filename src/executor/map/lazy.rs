@@ -2,6 +2,7 @@
 
 use super::Deadline;
 use super::chunk::{Chunk, ChunkResults, Items, Rest, Results, Span, expand};
+use super::indexed::Indexed;
 use super::intake::{Intake, Pass, Scales};
 use super::options::MapOptions;
 use super::remaining::Remaining;
@@ -155,6 +156,28 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     /// As [`Map::timeout`](crate::Map::timeout).
     pub fn timeout(self, timeout: Duration) -> MapTimeout<Self> {
         MapTimeout::new(self, timeout)
+    }
+
+    /// Each result with its place in the input, counted from 0: of an [unordered](MapOptions::unordered) map too, and of an item
+    /// that failed, whose error else says nothing of what it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::{MapOptions, prelude::*};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// let numbers = ["1", "two", "3"];
+    /// let parsed = pool.try_map_with(MapOptions::new().unordered(), |text: &str| text.parse::<u32>(), numbers);
+    /// for (place, result) in parsed.indexed() {
+    ///     match result {
+    ///         Ok(number) => assert_eq!(number, place as u32 + 1),
+    ///         Err(error) => assert_eq!(numbers[place], "two", "{error}"),
+    ///     }
+    /// }
+    /// ```
+    pub fn indexed(self) -> Indexed<Self> {
+        Indexed(self)
     }
 
     /// The next result, once there is one: takes input, waits for a chunk, and hands out what is in it.
@@ -391,11 +414,16 @@ impl<I: Iterator, R> MapWith<'_, I, R> {
         }
     }
 
+    /// The place in the input of the result that was just taken.
+    #[inline]
+    pub(super) fn last_place(&self) -> usize {
+        self.origin.end - self.results.len() - 1
+    }
+
     /// The error of the result that was just taken, with its place in the input.
     #[cold]
     fn placed(&self, error: TaskError) -> TaskError {
-        let Origin { task, end, is_one_of_several } = self.origin;
-        let index = end - self.results.len() - 1;
+        let (Origin { task, is_one_of_several, .. }, index) = (self.origin, self.last_place());
         error.in_map(task, self.label.as_ref(), Item { index, is_one_of_several })
     }
 }

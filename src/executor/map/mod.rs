@@ -10,6 +10,7 @@
 //! | `batch.rs`, `pace.rs` | short items that share a task, and are parted again; when they do |
 //! | `intake.rs` | how what the input gives is looked at: an item, or the error of the stage before; how much it weighs |
 //! | `weigh.rs` | how much items weigh, in a map's options |
+//! | `indexed.rs` | a lazy map that says which item each result is of |
 //! | `stream.rs` | the next result, awaited |
 //! | `timeout.rs` | a time limit for a whole map |
 
@@ -17,6 +18,7 @@ mod ahead;
 mod batch;
 mod chunk;
 mod eager;
+mod indexed;
 mod intake;
 mod lazy;
 mod options;
@@ -31,13 +33,15 @@ mod weigh;
 
 #[cfg(feature = "process")]
 pub(super) use chunk::Rest;
-pub(super) use chunk::{Chunk, ChunkResults, Items, run_chunk};
+pub(crate) use chunk::{Chunk, ChunkResults, Items, run_chunk};
 pub use eager::Map;
+pub use indexed::Indexed;
 pub(super) use intake::Intake;
 pub use lazy::MapWith;
 pub use options::MapOptions;
-pub(super) use pace::Pace;
+pub(crate) use pace::Pace;
 pub(super) use sizes::Sizes;
+pub(crate) use submit::Submit;
 pub(super) use submit::ToPool;
 pub use timeout::MapTimeout;
 

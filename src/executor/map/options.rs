@@ -134,6 +134,16 @@ impl MapOptions {
         self
     }
 
+    /// Options for each task of the map.
+    pub(crate) fn get_tasks(&self) -> Option<&TaskOptions> {
+        self.tasks.as_ref()
+    }
+
+    /// Whether items are weighed.
+    pub(in crate::executor) fn weighs(&self) -> bool {
+        self.weigh.is_some()
+    }
+
     /// Whether items may share tasks: nothing was said of tasks.
     pub(super) fn lets_items_share(&self) -> bool {
         self.chunksize.is_none() && self.tasks.is_none() && self.weigh.is_none() && !self.unordered

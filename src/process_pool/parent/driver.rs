@@ -131,7 +131,7 @@ fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, 
     let mut dispatcher = pool.dispatcher.lock();
     dispatcher.attach(lane, worker.segment.clone(), worker.outbound.clone());
     dispatcher.set_results(lane, worker.results.clone());
-    drop(dispatcher);
+    pool.tell_warm(dispatcher);
     failpoint("is attached");
     pool.tell_worker_started(lane, worker.child.pid(), since);
     Ok(worker)

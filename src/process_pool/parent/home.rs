@@ -1,4 +1,4 @@
-//! The way back from a future to its pool: cancel, kill, and the direct wait.
+//! The way back from a future to its pool: cancel, ask to stop, kill, and the direct wait.
 //!
 //! In a *direct wait* a thread that waits for a task takes the reply by itself, while the worker's driver sleeps on. It
 //! saves two wake-ups of three on a small task's way there and back: the driver's, and then the waiter's by the driver. The
@@ -53,6 +53,13 @@ impl Home for Pool {
             return None;
         }
         Some(Box::new(RingWait::new(&self.me()?, id)?))
+    }
+
+    fn ask_to_stop(&self, id: FutureId) -> Option<bool> {
+        if self.is_fork() {
+            return Some(false);
+        }
+        self.dispatcher.lock().ask_to_stop(id)
     }
 
     fn kill(&self, id: FutureId) -> bool {

@@ -7,6 +7,7 @@
 use super::outbound::Outbound;
 use super::results::Results;
 use super::task::EncodedTask;
+use crate::executor::WarmUp;
 use crate::id::FutureId;
 use crate::process_pool::shared::Layout;
 use crate::process_pool::shared::claim::{Claimed, SLOTS, slot};
@@ -21,6 +22,8 @@ pub(crate) struct Lane {
     status: Status,
     /// It is to have a driver, which has not been started yet.
     awaits_driver: bool,
+    /// Who awaits its start.
+    warm_ups: Vec<Arc<WarmUp>>,
     /// It is on the list of drivers that sleep and could take a task.
     is_idle: bool,
     /// How to wake the driver; there while it has a thread.
@@ -128,6 +131,20 @@ impl Lane {
     /// Whether a driver is still to be started; whoever asks starts it.
     pub(crate) fn claim_start(&mut self) -> bool {
         std::mem::take(&mut self.awaits_driver)
+    }
+
+    /// Somebody wants to know when its worker is up.
+    pub(crate) fn await_start(&mut self, warm_up: &Arc<WarmUp>) {
+        self.warm_ups.push(warm_up.clone());
+    }
+
+    /// Who does.
+    pub(crate) fn warm_ups(&self) -> &[Arc<WarmUp>] {
+        &self.warm_ups
+    }
+
+    pub(crate) fn take_warm_ups(&mut self) -> Vec<Arc<WarmUp>> {
+        std::mem::take(&mut self.warm_ups)
     }
 
     pub(crate) fn set_event(&mut self, event: Arc<Event>) {
@@ -407,7 +424,7 @@ impl Lane {
         segment.claim(number).open(count as u32);
         let outbound = self.outbound.clone().expect("it has room, so it is up");
         let blobs = tasks.iter().flat_map(EncodedTask::blobs);
-        outbound.put(blobs, batch::frame(number, tasks.iter().map(EncodedTask::bytes)));
+        outbound.put(blobs, batch::frame(number, tasks.iter().map(EncodedTask::shipped)));
         let tasks = tasks.into_iter().map(Some).collect();
         self.batches[slot(number)] = SentBatch { number, limit: count as u32, tasks, open: count };
         self.sent = number.wrapping_add(1);
@@ -483,12 +500,32 @@ impl Lane {
     }
 }
 
-// ---- kills and signals ----------------------------------------------------------------------------------
+// ---- requests to stop, kills and signals ----------------------------------------------------------------------------------
 
 impl Lane {
     /// Its driver is to look at requests to kill or at a signal.
     pub(crate) fn has_kills(&self) -> bool {
         (!self.kills.is_empty() && self.kill_reason.is_none()) || self.pending_signal.is_some()
+    }
+
+    /// Asks a task that has begun to stop; none if it has not begun, false if its worker is gone.
+    pub(crate) fn ask_to_stop(&self, position: Position) -> Option<bool> {
+        if !self.has_begun(position) {
+            return None;
+        }
+        let Position { batch, index } = position;
+        let task = self.batches[slot(batch)].tasks.get(index as usize)?.as_ref()?;
+        task.note_asked();
+        self.segment.iter().for_each(|segment| segment.claim(batch).ask(batch, index));
+        Some(self.segment.is_some())
+    }
+
+    /// Asks all that have begun.
+    pub(crate) fn ask_all_to_stop(&self) {
+        let running: Vec<Position> = self.running_at().map(|(position, _)| position).collect();
+        for position in running {
+            let _ = self.ask_to_stop(position);
+        }
     }
 
     pub(crate) fn kill_reason(&self) -> Option<&KillReason> {

@@ -38,9 +38,10 @@ pub(crate) struct LaunchConfig {
     pub(crate) address_space: Option<u64>,
     pub(crate) name_prefix: String,
     pub(crate) ancestry: Vec<u64>,
-    /// The encoded call, or nothing; and what its argument carries, for as long as there are workers to come.
+    /// The encoded calls, or nothing; and what their arguments carry, for as long as there are workers to come.
     pub(crate) initializer: Vec<u8>,
-    pub(crate) initializer_blobs: Vec<Arc<Blob>>,
+    pub(crate) on_exit: Vec<u8>,
+    pub(crate) hooks_blobs: Vec<Arc<Blob>>,
     /// Bytes of results that may lie in memory that a worker shares with the parent.
     pub(crate) payload_memory: usize,
     /// The pool has an observer.
@@ -128,7 +129,7 @@ impl LaunchConfig {
             }
             _ => return Err(out_of_turn()),
         }
-        for piece in self.initializer_blobs.iter().flat_map(blob::pieces) {
+        for piece in self.hooks_blobs.iter().flat_map(blob::pieces) {
             starting.send(piece)?;
         }
         let welcome = Message::Welcome.frame(&self.welcome(number).to_bytes());
@@ -154,7 +155,7 @@ impl LaunchConfig {
         }
         let StartingWorker { child, socket, inbox, .. } = starting;
         let outbound = Arc::new(Outbound::new(socket));
-        outbound.note_sent(&self.initializer_blobs);
+        outbound.note_sent(&self.hooks_blobs);
         Ok(RunningWorker { child, outbound, inbox, segment, results })
     }
 
@@ -206,6 +207,7 @@ impl LaunchConfig {
             address_space: self.address_space,
             notes_times: self.notes_times,
             initializer: self.initializer.clone(),
+            on_exit: self.on_exit.clone(),
         }
     }
 

@@ -11,8 +11,10 @@ use super::shared_clock::SharedClock;
 use super::task::EncodedTask;
 use crate::contain::contain;
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
-use crate::executor::{Elsewhere, WhenFull};
+use crate::executor::{Elsewhere, WarmUp, WhenFull};
+use crate::future::Future;
 use crate::future::cell::Entry;
+use crate::future::current::StopFlag;
 use crate::future::home::{Home, HomeId};
 use crate::future::publish::run_here;
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
@@ -22,7 +24,7 @@ use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::Plane;
 use crate::since::Beginnings;
 use crate::sync::plain::AtomicU64;
-use crate::sync::{Condvar, Mutex, channel, thread};
+use crate::sync::{Condvar, Mutex, MutexGuard, channel, thread};
 use std::cell::Cell;
 use std::io::ErrorKind;
 use std::rc::Rc;
@@ -45,6 +47,8 @@ pub(crate) struct Pool {
     pub(crate) clock: SharedClock,
     /// Tasks that a submitter runs (`CallerRuns`).
     pub(crate) elsewhere: Elsewhere,
+    /// Those are to stop.
+    stop: StopFlag,
     pub(crate) finished: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(super) threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -119,6 +123,7 @@ impl Pool {
             beginnings: Beginnings::new(),
             clock: SharedClock::new(),
             elsewhere: Elsewhere::default(),
+            stop: StopFlag::default(),
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),
@@ -154,7 +159,7 @@ impl Pool {
                     let began = self.beginnings.moment(self.beginnings.note());
                     self.elsewhere.begin(&*entry, began);
                     self.tell_started_here(&*entry, began);
-                    run_here(&*entry, |phase| {
+                    run_here(&entry, Some(&self.stop), |phase| {
                         self.elsewhere.end(&*entry);
                         self.count(phase);
                         self.tell_ended_here(&*entry, began, phase);
@@ -193,10 +198,7 @@ impl Pool {
     /// Reserves a place in the queue; blocks for it if the pool was built to.
     fn admit(&self) -> Admission {
         if self.is_fork() {
-            return Admission::Refused(TaskError::Broken(Broken::new(
-                "this process is a fork of the one that built the pool, and has none of its threads; \
-                 build a pool of its own here",
-            )));
+            return Admission::Refused(TaskError::Broken(Broken::new(FORKED)));
         }
         let mut dispatcher = self.dispatcher.lock();
         loop {
@@ -283,7 +285,7 @@ impl Pool {
                 let mut dispatcher = self.dispatcher.lock();
                 dispatcher.vacate(lane);
                 let alone = dispatcher.has_no_drivers();
-                drop(dispatcher);
+                self.tell_warm(dispatcher);
                 if alone {
                     let why = format!(
                         "the thread that drives a worker could not be started{}",
@@ -315,8 +317,44 @@ impl Pool {
         }
     }
 
+    /// Has all workers up that there may be.
+    pub(crate) fn warm_up(self: &Arc<Self>) -> Future<()> {
+        let (warm_up, future) = WarmUp::new();
+        if self.is_fork() {
+            warm_up.fail(TaskError::Broken(Broken::new(FORKED)));
+            return future;
+        }
+        let mut dispatcher = self.dispatcher.lock();
+        match dispatcher.refusal() {
+            Some(error) => warm_up.fail(error),
+            None => dispatcher.await_starts(&warm_up),
+        }
+        drop(dispatcher);
+        for _ in 0..self.config.max_workers {
+            let mut dispatcher = self.dispatcher.lock();
+            let is_open = dispatcher.refusal().is_none();
+            let wake = if is_open { dispatcher.warm_up_one(&warm_up) } else { Wake::None };
+            drop(dispatcher);
+            let Wake::Start(_) = wake else { break };
+            self.wake(wake);
+        }
+        future
+    }
+
+    /// Leaves the dispatcher, and tells those who await workers that are up now. What hangs on that is user code, which may take any time: it doesn't run
+    /// on a driver's thread.
+    pub(crate) fn tell_warm(&self, mut dispatcher: MutexGuard<'_, Dispatcher>) {
+        let warmed = dispatcher.take_warmed();
+        drop(dispatcher);
+        if !warmed.is_empty() {
+            // Without a thread to be had it runs here.
+            let _ = thread::Builder::new().spawn(move || drop(warmed));
+        }
+    }
+
     /// A driver's last act.
     fn leave(&self) {
+        self.tell_warm(self.dispatcher.lock());
         let dispatcher = self.dispatcher.lock();
         self.close_if_over(&dispatcher);
         self.drivers_gone.notify_all();
@@ -357,13 +395,17 @@ impl Pool {
         self.wake_all(wake);
     }
 
-    pub(crate) fn cancel_all(self: &Arc<Self>) {
+    pub(crate) fn cancel_all(self: &Arc<Self>, asks: AsksRunning) {
         if self.is_fork() {
             return;
         }
         let mut cancelled = Vec::new();
         let mut dispatcher = self.dispatcher.lock();
         let wake = dispatcher.cancel_all(&mut cancelled);
+        if asks == AsksRunning::Yes {
+            dispatcher.ask_all_to_stop();
+            self.stop.raise();
+        }
         self.close_if_over(&dispatcher);
         drop(dispatcher);
         self.note_room();
@@ -419,6 +461,17 @@ impl Pool {
     pub(crate) fn is_served_by_this_thread(&self) -> bool {
         SERVES.get() == Some(self.id)
     }
+}
+
+/// Why a fork's copy of a pool runs nothing.
+const FORKED: &str = "this process is a fork of the one that built the pool, and has none of its threads; build a pool of its \
+    own here";
+
+/// Whether what runs is asked to stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AsksRunning {
+    Yes,
+    No,
 }
 
 enum Admission {

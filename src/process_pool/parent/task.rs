@@ -7,7 +7,7 @@ use crate::future::publish::publish_here;
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::process_pool::sys::SealedMemory;
-use crate::process_pool::wire::batch::{BATCH_BYTES, TaskBytes, TaskFlags};
+use crate::process_pool::wire::batch::{About, BATCH_BYTES, Shipped, TaskBytes, TaskFlags};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::{Apart, Output, Plane};
 use crate::sync::thread;
@@ -24,6 +24,8 @@ pub(crate) struct EncodedTask {
     retries: u32,
     /// Whether its time is limited.
     pub(crate) is_limited: bool,
+    /// Whether there is something to tell about it, beside its call.
+    has_about: bool,
     // What belongs to the argument and lies elsewhere: here as long as the task may have to be sent. Most have nothing of it.
     blob: Option<Arc<Blob>>,
     carried: Option<Box<Carried>>,
@@ -118,7 +120,8 @@ impl EncodedTask {
         let (mut bytes, apart) = output.into_parts();
         let options = entry.options();
         let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
-        let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere };
+        let has_about = options.get_label().is_some() || options.get_stop_after().is_some();
+        let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere, has_about };
         let bytes = if bytes.len() < BATCH_BYTES {
             let small = TaskBytes::small(route, flags, &bytes);
             if bytes.capacity() <= 2 * BATCH_BYTES {
@@ -141,7 +144,15 @@ impl EncodedTask {
         let Attached { first: blob, others: blobs } = blobs;
         let carries = !blobs.is_empty() || !apart.is_empty();
         let carried = carries.then(|| Box::new(Carried { blobs, apart }));
-        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blob, carried, retries, is_limited })
+        Ok(EncodedTask {
+            entry: Unresolved::new(entry),
+            bytes,
+            blob,
+            carried,
+            retries,
+            is_limited,
+            has_about,
+        })
     }
 
     /// It is about to be resolved: its argument is freed first, so that a thread that waits for it finds a large one's
@@ -164,8 +175,16 @@ impl EncodedTask {
     }
 
     /// What of it goes into a batch.
-    pub(crate) fn bytes(&self) -> &TaskBytes {
-        &self.bytes
+    pub(crate) fn shipped(&self) -> Shipped<'_> {
+        let about = || {
+            let options = self.entry.options();
+            About {
+                attempt: options.get_retries() - self.retries + 1,
+                stop_after: options.get_stop_after(),
+                label: options.get_label().map(|label| &**label),
+            }
+        };
+        Shipped { bytes: &self.bytes, id: self.id(), about: self.has_about.then(about) }
     }
 
     /// What the worker must have before it.
@@ -178,13 +197,19 @@ impl EncodedTask {
         self.bytes.len()
     }
 
-    /// Takes one of its retries, if one is left.
+    /// Takes one of its retries, if one is left and it was not asked to stop.
     pub(crate) fn try_again(&mut self) -> bool {
-        let again = self.retries > 0;
+        let again = self.retries > 0 && !self.entry.header().word.load().is_asked();
         if again {
             self.retries -= 1;
+            self.has_about = true;
         }
         again
+    }
+
+    /// It is asked to stop, where it runs.
+    pub(crate) fn note_asked(&self) {
+        self.entry.header().word.mark_asked();
     }
 
     // Its phase, as it moves from place to place: only for the holder of the dispatcher's lock.

@@ -176,6 +176,8 @@ pub(crate) struct Welcome {
     pub(crate) notes_times: bool,
     /// The encoded initializer, or nothing.
     pub(crate) initializer: Vec<u8>,
+    /// What is called before the worker leaves, or nothing.
+    pub(crate) on_exit: Vec<u8>,
 }
 
 impl Welcome {
@@ -189,6 +191,7 @@ impl Welcome {
         let ancestry: Vec<u8> = self.ancestry.iter().flat_map(|place| place.to_le_bytes()).collect();
         put(&mut bytes, &ancestry);
         put(&mut bytes, &self.initializer);
+        put(&mut bytes, &self.on_exit);
         bytes
     }
 
@@ -204,9 +207,20 @@ impl Welcome {
         let ancestry =
             places.map(|place| u64::from_le_bytes(place.try_into().expect("eight bytes"))).collect();
         let initializer = get(&mut rest).ok_or(cut)?.to_vec();
+        let on_exit = get(&mut rest).ok_or(cut)?.to_vec();
         let address_space = (limit != 0).then_some(limit);
         let (parent, number) = (word(0), word(4));
-        Ok(Welcome { parent, number, name, ancestry, may_spin, address_space, notes_times, initializer })
+        Ok(Welcome {
+            parent,
+            number,
+            name,
+            ancestry,
+            may_spin,
+            address_space,
+            notes_times,
+            initializer,
+            on_exit,
+        })
     }
 }
 
@@ -287,6 +301,7 @@ mod tests {
             address_space: Some(5),
             notes_times: true,
             initializer: vec![6; 7],
+            on_exit: vec![8; 9],
         };
         let bytes = welcome.to_bytes();
         assert_eq!(Welcome::from_bytes(&bytes), Ok(welcome));

@@ -13,15 +13,18 @@ use super::blobs::Blobs;
 use super::plane::{Arguments, ResultMemory};
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
+use crate::error::TaskError;
+use crate::future::current::{Note, Sent, StopWord};
+use crate::logging;
 use crate::process_pool::shared::Layout;
-use crate::process_pool::sys::{self, Leave, MemoryFile, Segment, Socket};
+use crate::process_pool::sys::{self, ForkDetector, Leave, MemoryFile, Segment, Socket};
 use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::wire::times::Times;
-use crate::remote::codec::{Arrived, ReadApart};
+use crate::remote::codec::{Arrived, Output, ReadApart};
 use crate::remote::fingerprint::Fingerprint;
-use crate::remote::{execute_call, execute_into};
+use crate::remote::{execute_call, execute_into, outcome, parcel};
 use crate::sync::{OnceLock, Patience, channel, thread};
 use std::io;
 use std::sync::Arc;
@@ -110,6 +113,9 @@ pub(crate) fn run() -> ! {
         let _ = sender.send(sys::Thread::own());
         let mut held = Held { inbox, blobs, arguments: None, reply: Reply::default() };
         let served = serve(&*stream, &mut held, &segment, welcome);
+        if served.is_ok() {
+            call_on_exit(&welcome.on_exit);
+        }
         flush_output();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
@@ -179,6 +185,11 @@ pub(super) fn serve(
         unsafe { execute_into(&welcome.initializer, reply.body(false)) };
         reply.send(stream, Message::Ready)?;
     }
+    let own = Own {
+        name: welcome.name.as_str().into(),
+        index: welcome.number as usize,
+        stop: Arc::new(StopWords { segment: segment.clone(), fork_detector: ForkDetector::new() }),
+    };
     let patience = Patience::new();
     let mut passed = 0;
     let mut unannounced = false;
@@ -228,7 +239,7 @@ pub(super) fn serve(
         let apart = arguments.as_ref().map(|arguments| arguments as &dyn ReadApart);
         let body = Arrived::new(bytes, apart);
         let batch = Batch { number, count, tasks: Tasks::new(body), notes_times: welcome.notes_times };
-        unannounced |= batch.run(stream, segment, &mut passed, reply)?;
+        unannounced |= batch.run(stream, segment, &own, &mut passed, reply)?;
     }
 }
 
@@ -251,6 +262,26 @@ fn spin(
     filled
 }
 
+/// What tasks may ask of the worker.
+struct Own {
+    name: Arc<str>,
+    index: usize,
+    stop: Arc<dyn StopWord>,
+}
+
+/// By which the parent asks tasks to stop.
+struct StopWords {
+    segment: Arc<Segment>,
+    /// A process that a task forks has no segment.
+    fork_detector: ForkDetector,
+}
+
+impl StopWord for StopWords {
+    fn is_asked(&self, batch: u32, index: u32) -> bool {
+        !self.fork_detector.is_fork() && self.segment.claim(batch).is_asked(batch, index)
+    }
+}
+
 /// A batch that has arrived.
 struct Batch<'a> {
     number: u32,
@@ -265,6 +296,7 @@ impl Batch<'_> {
         mut self,
         stream: &impl Stream,
         segment: &Layout,
+        own: &Own,
         passed: &mut u32,
         reply: &mut Reply,
     ) -> io::Result<bool> {
@@ -288,8 +320,18 @@ impl Batch<'_> {
                 segment.task_clock.note(self.number, index, began);
             }
             let body = reply.body(!task.flags.is_for_elsewhere);
+            let sent = Sent {
+                id: task.id,
+                label: task.about.label,
+                attempt: task.about.attempt,
+                worker: &own.name,
+                worker_index: own.index,
+                stop: &own.stop,
+                position: (self.number, index),
+            };
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
-            unsafe { execute_call(task.route, task.argument, body) };
+            let run = || unsafe { execute_call(task.route, task.argument, body) };
+            Note::sent(&sent, task.about.stop_after).within(run);
             if self.notes_times {
                 let ended = sys::shared_clock();
                 Times { began: began.unwrap_or(ended), ended }.append_to(body);
@@ -308,6 +350,22 @@ impl Batch<'_> {
         *passed = passed.wrapping_add(1);
         segment.pass(*passed);
         Ok(true)
+    }
+}
+
+/// Calls what the program wants called before the worker leaves in order. The parent's patience ends it, should it not return.
+fn call_on_exit(parcel: &[u8]) {
+    if parcel.is_empty() {
+        return;
+    }
+    let mut reply = Output::default();
+    // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
+    unsafe { execute_into(parcel, &mut reply) };
+    let (nonce, id) = parcel::Header::read(parcel).map_or((0, 0), |(header, _)| (header.nonce, header.id));
+    let reply = reply.into_parts().0;
+    let result = outcome::open(&reply, nonce, id).map_err(TaskError::Codec).and_then(outcome::read::<()>);
+    if let Err(error) = result {
+        logging::error(format_args!("a worker's on-exit hook failed: {error}"));
     }
 }
 

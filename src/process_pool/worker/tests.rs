@@ -47,7 +47,7 @@ impl Parent {
         self.segment.claim(self.batches).open(tasks.len() as u32);
         let wire = FakeStream::default();
         let mut outbox = Outbox::default();
-        let frame = batch::frame(self.batches, tasks.iter().map(EncodedTask::bytes));
+        let frame = batch::frame(self.batches, tasks.iter().map(EncodedTask::shipped));
         frame.into_iter().for_each(|piece| outbox.push(piece));
         assert!(outbox.flush(&wire).expect("it takes all"));
         self.stream.give(&wire.sent.borrow(), size);

@@ -21,7 +21,7 @@ pub(crate) fn are_counts_seen() -> bool {
 }
 
 /// The bits below are the word's, those above the count's.
-const COUNT: u64 = u64::MAX << 8;
+const COUNT: u64 = u64::MAX << 9;
 
 #[derive(Debug)]
 pub(crate) struct CountedWord {

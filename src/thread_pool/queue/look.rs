@@ -36,6 +36,12 @@ impl Queue {
                 if slot.is_retry {
                     state.refused = None;
                 }
+                if let Some(warm_up) = slot.has_started() {
+                    // What hangs on the future is user code.
+                    state.leave();
+                    drop(warm_up);
+                    state = self.section();
+                }
             }
             CountedAs::Returning => self.lower_returning(&mut state),
             CountedAs::Searching | CountedAs::Active => {}

@@ -19,6 +19,7 @@
 //! | `dead.rs` | entries whose task is no longer queued |
 //! | `observed.rs` | what the pool's observer is told |
 //! | `threads.rs` | threads that are started, refused and joined |
+//! | `warm_up.rs` | threads that are started before there is anything to do |
 //! | `shutdown.rs` | the end: a shutdown, a broken pool, a join |
 //!
 //! Words: *active* = threads - blocked - sleeping. A thread *holds* one more of these while it is in one more wait,
@@ -74,6 +75,7 @@ mod shutdown;
 mod state;
 mod submit;
 mod threads;
+mod warm_up;
 
 pub(super) use awaits::{Await, Token};
 pub(super) use look::{CountedAs, NextStep};
@@ -83,6 +85,7 @@ use super::stats::{Counters, ThreadPoolStats};
 use crate::contain::{Panic, drop_contained};
 use crate::executor::RunningTask;
 use crate::future::cell::AnyCell;
+use crate::future::current::StopFlag;
 use crate::future::home::{Home, HomeId};
 use crate::future::state::Snapshot;
 use crate::logging;
@@ -101,6 +104,8 @@ pub(super) struct Queue {
     pub(super) config: Config,
     pub(super) counters: Counters,
     pub(super) beginnings: Beginnings,
+    /// What runs is to stop.
+    pub(super) stop: StopFlag,
     /// All that a push touches.
     inbox: LenMutex<Inbox>,
     /// Everything else.
@@ -130,6 +135,7 @@ impl Queue {
             config,
             counters: Counters::default(),
             beginnings: Beginnings::new(),
+            stop: StopFlag::default(),
             inbox: LenMutex::new(Inbox::new()),
             state: StateLock::new(is_observed),
             emptied: CachePadded::default(),

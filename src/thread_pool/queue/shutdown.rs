@@ -35,9 +35,12 @@ impl Queue {
     }
 
     pub(in crate::thread_pool) fn shutdown(&self, mode: Shutdown) {
+        if mode == Shutdown::Stop {
+            self.stop.raise();
+        }
         let mut state = self.section();
         state.closed = true;
-        state.cancelling |= mode == Shutdown::CancelQueued;
+        state.cancelling |= mode != Shutdown::Drain;
         let taken = {
             let mut inbox = self.inbox.lock();
             if !matches!(inbox.closed, Some(Closed::Broken(_))) {
@@ -45,7 +48,7 @@ impl Queue {
             }
             match mode {
                 Shutdown::Drain => Vec::new(),
-                Shutdown::CancelQueued => Self::take_all(&mut state, &mut inbox),
+                Shutdown::CancelQueued | Shutdown::Stop => Self::take_all(&mut state, &mut inbox),
             }
         };
         self.tell_everybody(state);

@@ -101,7 +101,7 @@ impl Queue {
                 let noted = self.beginnings.note();
                 self.counters.elsewhere.begin(&**entry, self.beginnings.moment(noted));
                 self.tell_started(&**entry, None, noted);
-                run_here(&**entry, |phase| {
+                run_here(entry, Some(&self.stop), |phase| {
                     self.counters.end_elsewhere(&**entry, phase);
                     self.tell_ended(&**entry, None, noted, phase);
                 });

@@ -5,7 +5,7 @@ use super::inbox::Closed;
 use super::state::State;
 use crate::clock;
 use crate::contain::contain;
-use crate::error::Broken;
+use crate::error::{Broken, TaskError};
 use crate::logging;
 use crate::sync::{HAS_CLOCK, thread};
 use crate::thread_pool::stats::Slot;
@@ -161,8 +161,12 @@ impl Queue {
         let what = format!(
             "the system refused a worker thread; the pool goes on with {left} and tries again: {error}"
         );
+        let warm_up = slot.has_started();
         if left == 0 {
             let broken = Broken::with_source("no worker thread could be started", error);
+            for warm_up in warm_up.iter().flatten() {
+                warm_up.fail(TaskError::Broken(broken.clone()));
+            }
             self.break_pool(state, Closed::Refused(broken, until));
         } else {
             // A thread that joins tries again in time.
@@ -173,6 +177,7 @@ impl Queue {
         if is_first {
             logging::warn(format_args!("{what}"));
         }
+        drop(warm_up);
     }
 
     /// The initializer failed in a worker that is starting.
@@ -181,6 +186,11 @@ impl Queue {
         state.lower(|state| &mut state.threads, 1);
         state.lower(|state| &mut state.starting, 1);
         self.remove_slot(&mut state, slot);
+        let warm_up = slot.has_started();
+        for warm_up in warm_up.iter().flatten() {
+            warm_up.fail(TaskError::Broken(broken.clone()));
+        }
         self.break_pool(state, Closed::Broken(broken));
+        drop(warm_up);
     }
 }

@@ -53,6 +53,16 @@ impl Claim<'_> {
     pub fn lower(self, to: u32) -> u32 {
         self.0.lower(to).limit
     }
+
+    /// Parent: asks a task that has begun to stop.
+    pub fn ask(self, number: u32, index: u32) {
+        self.0.ask(number, index);
+    }
+
+    /// Worker: whether it was asked.
+    pub fn is_asked(self, number: u32, index: u32) -> bool {
+        self.0.is_asked(number, index)
+    }
 }
 
 /// Small replies on their way up.
@@ -155,7 +165,7 @@ impl<T: Send + 'static> PortableTask<T> {
     /// Runs it, unless it was cancelled.
     pub fn run(self) {
         if own(&*self.0) {
-            run_here(&*self.0, |_| {});
+            run_here(&self.0.into_source().into_entry(), None, |_| {});
         }
     }
 }

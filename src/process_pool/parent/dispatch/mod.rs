@@ -24,6 +24,7 @@ use super::results::Results;
 use super::task::EncodedTask;
 use crate::clock::{self, is_over};
 use crate::error::TaskError;
+use crate::executor::WarmUp;
 use crate::id::FutureId;
 use crate::process_pool::sys::{Event, Segment};
 use crate::process_pool::wire::batch::BATCH_BYTES;
@@ -52,6 +53,8 @@ pub(crate) struct Dispatcher {
     /// Lanes with more than one task in flight: only from these can any be stolen.
     with_stealable: usize,
     state: PoolState,
+    /// Who awaited workers that are up now, or given up.
+    warmed: Vec<Arc<WarmUp>>,
     no_start_before: Option<Instant>,
     totals: Totals,
     /// Workers note when a task begins.
@@ -131,6 +134,7 @@ impl Dispatcher {
             awake: 0,
             with_stealable: 0,
             state: PoolState::Open,
+            warmed: Vec::new(),
             no_start_before: None,
             totals: Totals::default(),
             notes_beginnings: false,

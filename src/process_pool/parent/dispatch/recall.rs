@@ -66,6 +66,15 @@ impl Dispatcher {
         (0..count).map(|_| self.wake_one()).take_while(|wake| !matches!(wake, Wake::None)).collect()
     }
 
+    /// Asks a task that has begun to stop: whether it could be asked. None if it has not begun.
+    pub(crate) fn ask_to_stop(&self, id: FutureId) -> Option<bool> {
+        match self.find(id) {
+            Some((at, position)) => self.lanes[at].ask_to_stop(position),
+            // It is in the queue again, or in the hands of the thread that resolves it.
+            None => Some(false),
+        }
+    }
+
     // ---- kills --------------------------------------------------------------------------------------
 
     /// Asks for the end of the worker that runs this task; whom to wake, if one does.

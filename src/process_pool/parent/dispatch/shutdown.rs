@@ -38,6 +38,7 @@ impl Dispatcher {
         if matches!(self.state, PoolState::Open) {
             self.state = PoolState::Draining;
         }
+        self.fail_warm_ups(&TaskError::Rejected(Rejected::ShutDown));
         self.all_drivers()
     }
 
@@ -46,6 +47,7 @@ impl Dispatcher {
         if matches!(self.state, PoolState::Open | PoolState::Draining) {
             self.state = PoolState::Cancelling;
         }
+        self.fail_warm_ups(&TaskError::Rejected(Rejected::ShutDown));
         let queued = std::mem::take(&mut self.queue);
         self.dead = 0;
         cancelled.extend(queued.into_iter().filter(EncodedTask::begin_cancel));
@@ -56,8 +58,14 @@ impl Dispatcher {
         self.all_drivers()
     }
 
+    /// Asks all that has begun to stop. After [`cancel_all`](Self::cancel_all), in one section with it, that is all there is.
+    pub(crate) fn ask_all_to_stop(&self) {
+        self.lanes.iter().for_each(Lane::ask_all_to_stop);
+    }
+
     /// Nothing can run any more. What is queued, or shipped and not begun, comes back; the caller is to fail it.
     pub(crate) fn break_down(&mut self, why: Broken) -> (Vec<EncodedTask>, Vec<Wake>) {
+        self.fail_warm_ups(&TaskError::Broken(why.clone()));
         if !self.is_broken() {
             self.state = PoolState::Broken(why);
         }

@@ -134,7 +134,7 @@ impl Fixture {
 }
 
 fn frame(number: u32, tasks: &[EncodedTask]) -> Vec<Piece> {
-    batch::frame(number, tasks.iter().map(EncodedTask::bytes))
+    batch::frame(number, tasks.iter().map(EncodedTask::shipped))
 }
 
 fn head(pieces: &[Piece]) -> Head {

@@ -2,6 +2,8 @@
 
 use super::{Action, Dispatcher, PoolState, Wake};
 use crate::clock::deadline_after;
+use crate::error::TaskError;
+use crate::executor::WarmUp;
 use crate::future::cell::Entry;
 use crate::id::FutureId;
 use crate::process_pool::parent::lane::{KillReason, Lane, Status, TaskKill};
@@ -103,6 +105,32 @@ impl Dispatcher {
         Wake::Start(at)
     }
 
+    /// One more worker is to be up, if there may be one: a driver is to be started for it.
+    pub(crate) fn warm_up_one(&mut self, warm_up: &Arc<WarmUp>) -> Wake {
+        let wake = self.start_worker();
+        if let Wake::Start(at) = wake {
+            self.lanes[at].await_start(warm_up);
+        }
+        wake
+    }
+
+    /// So are those that are on their way.
+    pub(crate) fn await_starts(&mut self, warm_up: &Arc<WarmUp>) {
+        let starting = self.lanes.iter_mut().filter(|lane| lane.status() == Status::Starting);
+        starting.for_each(|lane| lane.await_start(warm_up));
+    }
+
+    /// Who awaited workers that are up now, or given up: to be dropped without the lock.
+    pub(crate) fn take_warmed(&mut self) -> Vec<Arc<WarmUp>> {
+        std::mem::take(&mut self.warmed)
+    }
+
+    /// Those that are awaited will not be up.
+    pub(super) fn fail_warm_ups(&self, error: &TaskError) {
+        let warm_ups = self.lanes.iter().flat_map(Lane::warm_ups);
+        warm_ups.for_each(|warm_up| warm_up.fail(error.clone()));
+    }
+
     /// Whether a driver is still to be started for a lane; whoever asks must start it. So it is started once.
     pub(crate) fn claim_start(&mut self, at: usize) -> bool {
         self.lanes[at].claim_start()
@@ -152,6 +180,7 @@ impl Dispatcher {
             segment.task_clock.want();
         }
         self.change(at, |lane| lane.attach(segment, outbound));
+        self.warmed.extend(self.lanes[at].take_warm_ups());
     }
 
     /// A worker could not be started. True if that was once too often, and the pool is to be broken: never while there is
@@ -237,7 +266,8 @@ impl Dispatcher {
     /// has just failed leaves it to the others, if there are any: with what it held they may do better.
     pub(crate) fn stays(&mut self, at: usize) -> bool {
         let yields = self.lanes[at].failed_starts() > 0 && !self.is_alone(at);
-        let stays = self.has_work_to_give() && self.wants_worker() && !yields;
+        let is_awaited = !self.lanes[at].warm_ups().is_empty();
+        let stays = (self.has_work_to_give() || is_awaited) && self.wants_worker() && !yields;
         if stays {
             self.set_status(at, Status::Starting);
             self.lanes[at].forget_process();
@@ -251,6 +281,7 @@ impl Dispatcher {
     pub(crate) fn vacate(&mut self, at: usize) {
         self.set_status(at, Status::Vacant);
         self.lanes[at].forget_driver();
+        self.warmed.extend(self.lanes[at].take_warm_ups());
     }
 
     /// A driver ends for want of a worker: another may take what is queued. Not a new one in its place.

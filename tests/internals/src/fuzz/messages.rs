@@ -40,6 +40,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         address_space: Some(1 << 30),
         notes_times: false,
         initializer: b"initializer".to_vec(),
+        on_exit: b"on exit".to_vec(),
     };
     let parts = |parts: &[&[u8]]| {
         parts.iter().fold(Vec::new(), |mut bytes, part| {

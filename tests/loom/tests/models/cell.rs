@@ -1,7 +1,7 @@
 //! One result and who wants it: the end of a task against everything its handles can do meanwhile.
 
-use crate::support::{Counted, count, explore, thread};
-use concurrent_futures::{TaskError, promise};
+use crate::support::{Counted, count, explore, pool, thread};
+use concurrent_futures::{TaskError, current, promise};
 use loom::sync::atomic::{AtomicBool as LoomBool, Ordering::Relaxed};
 use loom::sync::{Condvar, Mutex};
 use std::future::Future as _;
@@ -72,6 +72,28 @@ fn publish_against_cancel() {
         assert_eq!(resolver.join().expect("no panic"), !cancelled);
         drop(outcome);
         assert_eq!(count(&drops), 1);
+    });
+}
+
+/// Breaks if the end of a task in one step overlooks that it was asked meanwhile (its result would be lost, or its pointer), or if
+/// a task that finds itself asked doesn't see what was done before.
+#[test]
+fn publish_against_ask() {
+    explore("publish against ask", 2, || {
+        let pool = pool(1);
+        let written = Arc::new(LoomBool::new(false));
+        let seen = written.clone();
+        let future = pool.spawn(move || {
+            let is_asked = current().expect("a task").should_stop();
+            assert!(!is_asked || seen.load(Relaxed));
+            is_asked
+        });
+        written.store(true, Relaxed);
+        let could_ask = future.ask_to_stop();
+        match future.result() {
+            Ok(was_asked) => assert!(could_ask || !was_asked),
+            Err(error) => assert!(could_ask && matches!(error, TaskError::Cancelled)),
+        }
     });
 }
 

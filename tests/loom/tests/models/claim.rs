@@ -88,3 +88,35 @@ fn a_slot_is_used_again_only_after_over() {
         assert_eq!(begun, [of_first, of_second].concat());
     });
 }
+
+/// Breaks if who is asked to stop may fall again (the one that runs misses it), if a batch leaves it behind for the next in its
+/// slot, or if it is written or read without Release and Acquire.
+#[test]
+fn a_task_is_asked_for_itself() {
+    const NEXT: u32 = SLOTS as u32;
+    explore("a_task_is_asked_for_itself", 3, || {
+        let segment = Arc::new(Claims::default());
+        let written = Arc::new(UnsafeCell::new(()));
+        segment.claim(0).open(2);
+        assert_eq!((segment.claim(0).begin(), segment.claim(0).begin()), (Some(0), Some(1)));
+        let worker = {
+            let (segment, written) = (segment.clone(), written.clone());
+            thread::spawn(move || {
+                // The second task runs; the first is over, and its reply on its way.
+                if segment.claim(0).is_asked(0, 1) {
+                    written.with(|_| ());
+                    assert!(segment.claim(0).is_asked(0, 1), "it stays asked");
+                }
+                segment.pass(1);
+            })
+        };
+        written.with_mut(|_| ());
+        segment.claim(0).ask(0, 1);
+        segment.claim(0).ask(0, 0);
+        if segment.over() == 1 {
+            segment.claim(NEXT).open(2);
+            assert!((0..2).all(|index| !segment.claim(NEXT).is_asked(NEXT, index)));
+        }
+        worker.join().expect("no panics");
+    });
+}

@@ -22,6 +22,8 @@ pub(crate) enum Property {
     Sleeps,
     Livelock,
     KillIgnored,
+    AskUnseen,
+    AskMistaken,
     ClockStands,
     Lost,
     NeverEnds,
@@ -46,6 +48,8 @@ impl fmt::Display for Property {
             Property::Sleeps => "work is there and all who could do it sleep",
             Property::Livelock => "steps without end that get nowhere",
             Property::KillIgnored => "a kill of a running task has no effect",
+            Property::AskUnseen => "a running task was asked to stop and doesn't see it",
+            Property::AskMistaken => "a task sees a stop that was asked of another",
             Property::ClockStands => "a task with a time limit runs and its clock doesn't",
             Property::Lost => "a task is never resolved",
             Property::NeverEnds => "after a shutdown something never ends",
@@ -82,6 +86,10 @@ pub(crate) fn at_rest(scope: &Scope, state: &State) -> Result<(), Property> {
         let task = lane.process.task();
         if lane.process.runs() && scope.limited.has(task) && !lane.driver.clocked.has(task) {
             return Err(Property::ClockStands);
+        }
+        let sees = lane.segment.asked[lane.process.frame.slot as usize] == lane.process.index + 1;
+        if lane.process.runs() && sees != state.asked.has(task) {
+            return Err(if sees { Property::AskMistaken } else { Property::AskUnseen });
         }
     }
     let goes_on = |i: usize| state.lanes[i].process.runs() || state.lanes[i].driver.at == DriverAt::Start;

@@ -88,6 +88,9 @@ impl State {
         let Lane { process, segment, socket, driver } = &mut self.lanes[lane];
         let slot = driver.next;
         let limit = if scope.keeps(Rule::LimitBeforeBytes) { count } else { 0 };
+        if scope.keeps(Rule::AskIsOfItsBatch) {
+            segment.asked[slot as usize] = 0;
+        }
         segment.claim[slot as usize] = Claim { limit, begun: 0 };
         segment.unfinished += 1;
         driver.table[slot as usize] = tasks;
@@ -185,6 +188,7 @@ impl State {
                 let again = scope.retried.has(task)
                     && !self.retried.has(task)
                     && !driver.kill.has(task)
+                    && !(self.asked.has(task) && scope.keeps(Rule::AskedIsNotRetried))
                     && self.shutdown != Shutdown::Cancel;
                 if begun && again {
                     self.retried.add(task);

@@ -82,6 +82,7 @@ fn initial(scope: &Scope) -> State {
         sigkills: scope.sigkills,
         cancels: scope.cancels,
         kills: scope.kills,
+        asks: scope.asks,
         direct_waits: scope.direct_waits,
         ..State::default()
     };

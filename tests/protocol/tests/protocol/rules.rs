@@ -120,6 +120,12 @@ rules! {
     CancelRecalls,
     /// ... and what comes back later is cancelled.
     CancelsReturned,
+    /// Within a batch, who is asked to stop only rises.
+    AskRises,
+    /// A slot that is used again says of nobody that it is asked.
+    AskIsOfItsBatch,
+    /// A task that was asked to stop is not tried once more.
+    AskedIsNotRetried,
     /// A kill recalls the newest frame first.
     NewestFirst,
 }
@@ -150,6 +156,8 @@ pub(crate) struct Scope {
     pub(crate) cancels: u8,
     /// By `kill()`, or because the time is up.
     pub(crate) kills: u8,
+    /// By `ask_to_stop()`.
+    pub(crate) asks: u8,
     /// `max_tasks_per_child`; zero: none.
     pub(crate) max_tasks: u8,
     /// A worker that is idle for too long is closed.
@@ -186,6 +194,7 @@ impl Scope {
             sigkills: 0,
             cancels: 0,
             kills: 0,
+            asks: 0,
             max_tasks: 0,
             idle_ends: false,
             may_drain: true,

@@ -77,6 +77,9 @@ pub(crate) enum SlotWord {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct Segment {
     pub(crate) claim: [Claim; SLOTS],
+    /// Beside each: one more than the index of the task that is asked to stop. The batch's number is left out, as if it came
+    /// round at once.
+    pub(crate) asked: [u8; SLOTS],
     /// Frames sent less `over`: both only grow, and only their difference is ever asked for.
     pub(crate) unfinished: u8,
     /// A reply in the ring is to be followed by a doorbell frame.
@@ -475,6 +478,7 @@ pub(crate) struct State {
     pub(crate) sigkills: u8,
     pub(crate) cancels: u8,
     pub(crate) kills: u8,
+    pub(crate) asks: u8,
     pub(crate) direct_waits: u8,
     // What the checks need to know. By task; the first place is unused.
     pub(crate) outcome: [Outcome; TASKS + 1],
@@ -486,6 +490,8 @@ pub(crate) struct State {
     pub(crate) freed: Set,
     /// `kill()` was called, or the time was up.
     pub(crate) killed: Set,
+    /// They had begun when they were asked to stop.
+    pub(crate) asked: Set,
     /// Idle drivers that this step wakes; none are left over between steps.
     pub(crate) wakes: u8,
     /// ... and can't start one if none is idle.

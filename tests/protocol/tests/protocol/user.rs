@@ -51,6 +51,9 @@ pub(crate) fn steps(scope: &Scope, state: &State, steps: &mut Steps<'_>) {
         if state.kills > 0 && !state.killed.has(task) {
             kill(scope, *state, task, steps);
         }
+        if state.asks > 0 && !state.asked.has(task) {
+            ask(scope, *state, task, steps);
+        }
     }
 }
 
@@ -127,6 +130,18 @@ fn kill(scope: &Scope, mut next: State, task: Task, steps: &mut Steps<'_>) {
         }
     }
     steps.may(next, Who::User, "kills a task");
+}
+
+fn ask(scope: &Scope, mut next: State, task: Task, steps: &mut Steps<'_>) {
+    next.asks -= 1;
+    if let Cancelled::Began { lane } = next.cancel(task, scope)
+        && let Some((slot, index)) = next.lanes[lane].place_of(task)
+    {
+        let (word, asked) = (&mut next.lanes[lane].segment.asked[slot], index as u8 + 1);
+        *word = if scope.keeps(Rule::AskRises) { asked.max(*word) } else { asked };
+        next.asked.add(task);
+    }
+    steps.may(next, Who::User, "asks a task to stop");
 }
 
 /// Slot after slot, each in a section of its own; then everyone is woken and the call returns.

@@ -59,6 +59,23 @@ fn one_that_was_killed_is_not_tried_again() {
 }
 
 #[test]
+fn nor_is_one_that_was_asked_to_stop() {
+    let mut fixture = Fixture::new(1);
+    let (task, future) = task_with(0, TaskOptions::new().retries(5));
+    fixture.futures.push(future);
+    fixture.dispatcher.submit(task);
+    let id = fixture.id(0);
+    assert_eq!(fixture.dispatcher.ask_to_stop(id), Some(false), "it is in no table");
+    fixture.next(0);
+    assert_eq!(fixture.dispatcher.ask_to_stop(id), None);
+    fixture.begin(0, 0);
+    assert!(!fixture.segments[0].claim(0).is_asked(0, 0));
+    assert_eq!(fixture.dispatcher.ask_to_stop(id), Some(true));
+    assert!(fixture.segments[0].claim(0).is_asked(0, 0));
+    assert_eq!(fixture.dispatcher.reap(0, true).lost.len(), 1);
+}
+
+#[test]
 fn workers_that_die_before_any_task_break_the_pool_in_the_end() {
     let mut fixture = Fixture::new(1);
     for death in 1..=3 {
