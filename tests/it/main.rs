@@ -30,6 +30,8 @@ mod processes_errors;
 #[cfg(feature = "process")]
 mod processes_life;
 #[cfg(feature = "process")]
+mod processes_logs;
+#[cfg(feature = "process")]
 mod processes_observer;
 #[cfg(feature = "process")]
 mod processes_options;

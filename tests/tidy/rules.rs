@@ -85,8 +85,9 @@ const CONTAIN: &str = "src/contain.rs";
 
 /// The one place where a duration is added to an instant.
 const CLOCK: &str = "src/clock.rs";
-/// The one door to the program's logger.
+/// The one door to the program's logger, and what lies behind it.
 const LOGGING: &str = "src/logging.rs";
+const BEHIND_LOGGING: &str = "src/logging/";
 
 /// What is wrong, where, and what to do instead.
 #[derive(Debug)]
@@ -367,7 +368,7 @@ fn instants(source: &Source) -> Vec<Finding> {
 
 /// The logger is the user's code: called elsewhere it could panic into a worker, or be called with a lock held.
 fn logger(source: &Source) -> Vec<Finding> {
-    if source.path == LOGGING {
+    if source.path == LOGGING || source.path.starts_with(BEHIND_LOGGING) {
         return Vec::new();
     }
     let named = source.named().into_iter().filter(|named| named.parts[0] == "log");

@@ -4,11 +4,13 @@
 //! parent with gigabytes resident, where a fork would take forty.
 
 use super::arena::Arena;
+use super::notes::Notes;
 use super::outbound::Outbound;
 use super::results::Results;
 use crate::blob::Blob;
 use crate::clock::is_over;
 use crate::error::TaskError;
+use crate::logging;
 use crate::process_pool::output::WorkerOutput;
 use crate::process_pool::sys::{self, Child, Event, Exit, Handle, Segment, Signal, Socket, Standing};
 use crate::process_pool::wire::blob;
@@ -45,6 +47,8 @@ pub(crate) struct LaunchConfig {
     pub(crate) payload_memory: usize,
     /// The pool has an observer.
     pub(crate) notes_times: bool,
+    /// What workers log goes to this process's logger.
+    pub(crate) forwards_logs: bool,
 }
 
 /// One attempt to start a worker.
@@ -70,6 +74,8 @@ pub(crate) struct RunningWorker {
     pub(crate) segment: Arc<Segment>,
     /// Where its large results lie, if there is such memory.
     pub(crate) results: Option<Arc<Results>>,
+    /// What it says beside its replies, if it can.
+    pub(crate) notes: Option<Arc<Notes>>,
 }
 
 /// Why a worker could not be started.
@@ -142,6 +148,14 @@ impl LaunchConfig {
             starting.send(Piece::WithHandle(Message::Results.frame(&[]), handle.clone()))?;
         }
         let results = results.map(|(results, _)| results);
+        let notes = self.notes(number);
+        let notes = match notes {
+            Some((notes, level, handle)) => {
+                starting.send(Piece::WithHandle(Message::Notes { level }.frame(&[]), Arc::new(handle)))?;
+                Some(notes)
+            }
+            None => None,
+        };
         if !self.initializer.is_empty() {
             let frame = starting.receive(Stage::Initializer)?;
             let Message::Ready = frame.message else { return Err(out_of_turn()) };
@@ -155,7 +169,7 @@ impl LaunchConfig {
         let StartingWorker { child, socket, inbox, .. } = starting;
         let outbound = Arc::new(Outbound::new(socket));
         outbound.note_sent(&self.initializer_blobs);
-        Ok(RunningWorker { child, outbound, inbox, segment, results })
+        Ok(RunningWorker { child, outbound, inbox, segment, results, notes })
     }
 
     /// The memory for a worker's large results, and its handle for the worker. A worker whose address space is bounded gets
@@ -167,6 +181,16 @@ impl LaunchConfig {
         let results = Results::create(self.payload_memory, segment)?;
         let handle = results.file().handle().ok()?;
         Some((Arc::new(results), Arc::new(handle)))
+    }
+
+    /// The socket for notes, up to which level records are some, and the worker's end of it. None where there is nothing to say.
+    fn notes(&self, number: usize) -> Option<(Arc<Notes>, u32, Handle)> {
+        let level = logging::level();
+        if !self.forwards_logs || level == 0 {
+            return None;
+        }
+        let (ours, theirs) = Socket::pair().ok()?;
+        Some((Arc::new(Notes::new(ours, &self.worker_name(number))), level.into(), theirs))
     }
 
     fn command(&self, socket: Handle) -> io::Result<Command> {
@@ -310,7 +334,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
     fn wait(&self, stage: Stage) -> Result<(), LaunchError> {
         self.is_in_time(stage)?;
         let for_room = stage == Stage::Welcome;
-        let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.event, self.deadline);
+        let awake = sys::sleep(Some(&self.socket), for_room, None, Some(&self.child), self.event, self.deadline);
         if awake.event_set {
             self.event.clear();
             if !(self.is_wanted)() {

@@ -10,6 +10,7 @@
 
 use super::abort::{boundary, leave_last_words};
 use super::blobs::Blobs;
+use super::notes;
 use super::plane::{Arguments, ResultMemory};
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
@@ -111,6 +112,7 @@ pub(crate) fn run() -> ! {
         let mut held = Held { inbox, blobs, arguments: None, reply: Reply::default() };
         let served = serve(&*stream, &mut held, &segment, welcome);
         flush_output();
+        notes::end();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
     let thread = thread::Builder::new().name(name).stack_size(sys::main_stack_size());
@@ -218,6 +220,10 @@ pub(super) fn serve(
             (Message::Results, Some(handle)) => {
                 let memory = ResultMemory::new(MemoryFile::of(handle)?, segment);
                 *reply = Reply::with_memory(Arc::new(memory));
+                continue;
+            }
+            (Message::Notes { level }, Some(handle)) => {
+                notes::begin(handle, level);
                 continue;
             }
             (message, handle) => {
