@@ -108,7 +108,7 @@ pub use executor::{
 #[cfg(feature = "process")]
 pub use executor::{Carrier, Registration};
 pub use future::{
-    CancelHandle, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions, promise,
+    CancelHandle, Completion, Future, Promise, SharedFuture, SharedWait, State, TaskOptions, promise, report,
     set_unobserved_hook,
 };
 pub use id::FutureId;

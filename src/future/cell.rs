@@ -45,6 +45,7 @@ use super::extra::Extra;
 use super::home::HomeSlot;
 use super::options::TaskOptions;
 use super::pointer::{self, Pointer, allocate};
+use super::report::Speaking;
 use super::state::{Phase, Snapshot, State, Word};
 use super::unobserved;
 use super::watchers::Watchers;
@@ -367,6 +368,8 @@ unsafe impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         let Body::Ready(work) = (unsafe { self.replace_owned(Body::Empty) }) else {
             return self.refuse_encoded();
         };
+        let report_to = self.extra.options().and_then(TaskOptions::report_to);
+        let _speaking = report_to.map(|to| Speaking::of(to, self.header.id));
         let outcome = contain(|| work.call()).unwrap_or_else(|panic| {
             let label = self.extra.options().and_then(|options| options.get_label().cloned());
             Err(TaskError::Panicked(Panicked::caught(panic).with_task(self.header.id, label)))

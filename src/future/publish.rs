@@ -2,6 +2,7 @@
 
 use super::callback::{self, Completion};
 use super::cell::{AnyCell, log_panic_in_drop};
+use super::report::Speaking;
 use super::state::Phase;
 use super::watchers::{Crowd, Watchers};
 use crate::contain::{contain, drop_contained};
@@ -93,6 +94,7 @@ impl Aftermath {
 /// thread can run it: inside other tasks on a stack that is nearly spent it doesn't run, and that is its error.
 fn execute_here(cell: &dyn AnyCell) -> Phase {
     if stack::may_run_here() {
+        let _silence = Speaking::none();
         return stack::level(|| cell.execute());
     }
     cell.fill(TaskError::Rejected(Rejected::StackSpent));

@@ -85,14 +85,13 @@ impl<'kvs> log::kv::VisitSource<'kvs> for Pairs {
 /// filters go by how a target begins.
 pub(crate) fn forward(record: &Record<'_>, worker: &str) {
     let Some(level) = Level::iter().find(|level| *level as u8 == record.level) else { return };
-    if level > log::STATIC_MAX_LEVEL
-        || level > log::max_level()
-        || INSIDE.with(|inside| inside.replace(true))
+    if level > log::STATIC_MAX_LEVEL || level > log::max_level() || INSIDE.with(|inside| inside.replace(true))
     {
         return;
     }
     let target = format!("{}::{worker}", record.target);
     let pairs: Vec<(&str, &str)> = record.pairs.iter().map(|(key, value)| (&**key, &**value)).collect();
+    let pairs = &pairs[..];
     let metadata = Metadata::builder().level(level).target(&target).build();
     // A panic in it goes no further, as everywhere in here.
     drop(contain(|| {

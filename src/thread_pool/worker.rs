@@ -6,6 +6,7 @@ use crate::contain::contain;
 use crate::error::{Broken, Panicked, TaskError};
 use crate::future::cell::{AnyCell, Entry};
 use crate::future::publish::{Aftermath, fail_claimed, publish};
+use crate::future::report::Speaking;
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{Host, set_host};
 use crate::logging;
@@ -107,6 +108,7 @@ impl Worker {
             self.queue.forget(before);
         }
         self.run_above(|| {
+            let _silence = Speaking::none();
             stack::level(|| self.execute(entry)).publish(entry).run(entry);
             entry.settle();
         });

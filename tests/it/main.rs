@@ -41,6 +41,7 @@ mod processes_running;
 mod processes_support;
 #[cfg(feature = "process")]
 mod processes_tasks;
+mod reports;
 mod running;
 mod scope;
 mod shared;

@@ -214,7 +214,8 @@ impl log::Log for Kept {
         let mut line = format!("{} {}: {}", record.level(), record.target(), record.args());
         // What most tests don't look at.
         if record.key_values().count() > 0 {
-            let place = [record.module_path().unwrap_or_default(), record.file().unwrap_or_default()].join(" ");
+            let place =
+                [record.module_path().unwrap_or_default(), record.file().unwrap_or_default()].join(" ");
             line = format!("{line} [{place}:{}]", record.line().unwrap_or_default());
             let _ = record.key_values().visit(&mut Keys(&mut line));
         }

@@ -15,6 +15,7 @@ use super::results::Results;
 use super::task::EncodedTask;
 use crate::clock::{deadline_after, is_over};
 use crate::error::Broken;
+use crate::future::cell::Entry;
 use crate::process_pool::sys::{self, Awake, Event, Signal};
 use crate::process_pool::wire::frames::{Blocking, Filled};
 use crate::process_pool::wire::message::{Message, ProtocolError};
@@ -259,9 +260,6 @@ impl<'p> Driver<'p> {
         if awake.ended && child.has_ended() {
             return Liveness::Dead;
         }
-        if awake.has_notes {
-            self.hear();
-        }
         if self.give_up_at.is_some_and(|until| Instant::now() >= until) {
             return Liveness::Dead;
         }
@@ -284,6 +282,9 @@ impl<'p> Driver<'p> {
                     self.kill(KillReason::Protocol(error));
                 }
             }
+        }
+        if awake.has_notes {
+            self.hear();
         }
         if is_over(self.reading_stopped_until) {
             self.kill(KillReason::OutlivedStream);
@@ -360,6 +361,13 @@ impl<'p> Driver<'p> {
         if !small.is_empty() {
             failpoint("received");
         }
+        // What a task reported before its reply is there by now.
+        let replies = large.iter().chain(&small).filter(|reply| reply.task.reports);
+        let ended: Vec<_> = replies.map(|reply| (reply.position, Entry::clone(&reply.task.entry))).collect();
+        let heard = match &mut self.worker.notes {
+            Some(notes) if !ended.is_empty() => notes.hear(self.pool, &ended),
+            _ => Ok(()),
+        };
         let results = self.worker.results.as_ref();
         let ran = Ran::of_reply(self.lane, self.worker.child.pid());
         for reply in large {
@@ -371,12 +379,12 @@ impl<'p> Driver<'p> {
             self.pool.complete(reply.task, &self.small_replies[reply.body], apart, ran);
             failpoint("resolved one");
         }
-        received.map(|()| filled)
+        received.and(heard).map(|()| filled)
     }
 
     /// Takes what the worker says beside its replies.
     fn hear(&mut self) {
-        let heard = self.worker.notes.iter().try_for_each(|notes| notes.hear(self.pool));
+        let heard = self.worker.notes.iter_mut().try_for_each(|notes| notes.hear(self.pool, &[]));
         if let Err(error) = heard {
             self.kill(KillReason::Protocol(error));
         }
@@ -536,7 +544,7 @@ impl<'p> Driver<'p> {
                 break;
             }
         }
-        self.worker.notes.iter().for_each(|notes| notes.hear_last(self.pool));
+        self.worker.notes.iter_mut().for_each(|notes| notes.hear_last(self.pool));
         failpoint("reaps");
         let exit = match self.give_up_at {
             // It had its time.

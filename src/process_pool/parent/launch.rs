@@ -75,7 +75,7 @@ pub(crate) struct RunningWorker {
     /// Where its large results lie, if there is such memory.
     pub(crate) results: Option<Arc<Results>>,
     /// What it says beside its replies, if it can.
-    pub(crate) notes: Option<Arc<Notes>>,
+    pub(crate) notes: Option<Notes>,
 }
 
 /// Why a worker could not be started.
@@ -148,8 +148,7 @@ impl LaunchConfig {
             starting.send(Piece::WithHandle(Message::Results.frame(&[]), handle.clone()))?;
         }
         let results = results.map(|(results, _)| results);
-        let notes = self.notes(number);
-        let notes = match notes {
+        let notes = match self.notes(number, &segment) {
             Some((notes, level, handle)) => {
                 starting.send(Piece::WithHandle(Message::Notes { level }.frame(&[]), Arc::new(handle)))?;
                 Some(notes)
@@ -183,14 +182,12 @@ impl LaunchConfig {
         Some((Arc::new(results), Arc::new(handle)))
     }
 
-    /// The socket for notes, up to which level records are some, and the worker's end of it. None where there is nothing to say.
-    fn notes(&self, number: usize) -> Option<(Arc<Notes>, u32, Handle)> {
-        let level = logging::level();
-        if !self.forwards_logs || level == 0 {
-            return None;
-        }
+    /// The socket for notes, up to which level log records are some, and the worker's end of it. None where it can't be had: tasks
+    /// run all the same.
+    fn notes(&self, number: usize, segment: &Arc<Segment>) -> Option<(Notes, u32, Handle)> {
+        let level = if self.forwards_logs { logging::level() } else { 0 };
         let (ours, theirs) = Socket::pair().ok()?;
-        Some((Arc::new(Notes::new(ours, &self.worker_name(number))), level.into(), theirs))
+        Some((Notes::new(ours, number, &self.worker_name(number), segment), level.into(), theirs))
     }
 
     fn command(&self, socket: Handle) -> io::Result<Command> {
@@ -334,7 +331,8 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
     fn wait(&self, stage: Stage) -> Result<(), LaunchError> {
         self.is_in_time(stage)?;
         let for_room = stage == Stage::Welcome;
-        let awake = sys::sleep(Some(&self.socket), for_room, None, Some(&self.child), self.event, self.deadline);
+        let awake =
+            sys::sleep(Some(&self.socket), for_room, None, Some(&self.child), self.event, self.deadline);
         if awake.event_set {
             self.event.clear();
             if !(self.is_wanted)() {

@@ -24,6 +24,8 @@ pub(crate) struct EncodedTask {
     retries: u32,
     /// Whether its time is limited.
     pub(crate) is_limited: bool,
+    /// Whether somebody is told what it reports.
+    pub(crate) reports: bool,
     // What belongs to the argument and lies elsewhere: here as long as the task may have to be sent. Most have nothing of it.
     blob: Option<Arc<Blob>>,
     carried: Option<Box<Carried>>,
@@ -118,7 +120,8 @@ impl EncodedTask {
         let (mut bytes, apart) = output.into_parts();
         let options = entry.options();
         let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
-        let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere };
+        let reports = options.report_to().is_some();
+        let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere, reports };
         let bytes = if bytes.len() < BATCH_BYTES {
             let small = TaskBytes::small(route, flags, &bytes);
             if bytes.capacity() <= 2 * BATCH_BYTES {
@@ -141,7 +144,7 @@ impl EncodedTask {
         let Attached { first: blob, others: blobs } = blobs;
         let carries = !blobs.is_empty() || !apart.is_empty();
         let carried = carries.then(|| Box::new(Carried { blobs, apart }));
-        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blob, carried, retries, is_limited })
+        Ok(EncodedTask { entry: Unresolved::new(entry), bytes, blob, carried, retries, is_limited, reports })
     }
 
     /// It is about to be resolved: its argument is freed first, so that a thread that waits for it finds a large one's

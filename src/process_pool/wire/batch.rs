@@ -25,15 +25,17 @@ pub(crate) struct TaskFlags {
     pub(crate) rings_when_begun: bool,
     /// The reply is all in one place: the parent passes it on.
     pub(crate) is_for_elsewhere: bool,
+    /// Somebody is told what the task reports.
+    pub(crate) reports: bool,
 }
 
 impl TaskFlags {
     fn to_byte(self) -> u8 {
-        u8::from(self.rings_when_begun) | u8::from(self.is_for_elsewhere) << 1
+        u8::from(self.rings_when_begun) | u8::from(self.is_for_elsewhere) << 1 | u8::from(self.reports) << 2
     }
 
     fn of_byte(byte: u8) -> Self {
-        TaskFlags { rings_when_begun: byte & 1 != 0, is_for_elsewhere: byte & 2 != 0 }
+        TaskFlags { rings_when_begun: byte & 1 != 0, is_for_elsewhere: byte & 2 != 0, reports: byte & 4 != 0 }
     }
 }
 

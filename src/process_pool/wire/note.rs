@@ -4,6 +4,7 @@
 //! each note:  length 4 | kind 1 | what follows          the length is that of what follows it
 //! record 1:   level 1 | line 4 | target | module | file | text | pairs 4 | each: key | value
 //! lost 2:     how many 8
+//! report 3:   batch 4 | index 4 | type 8 | the message, encoded; the type is a number that its name gives
 //!
 //! a text is its length, 4 bytes, and its bytes; one that is not there has all ones as its length; a line that is not there is 0
 //! ```
@@ -25,13 +26,37 @@ const LONGEST: usize = 16 << 20;
 
 const LENGTH: usize = 4;
 
+const REPORT: u8 = 3;
+
 /// A note that has come.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Note<'a> {
     Record(Record<'a>),
     /// So many records found no room.
     Lost(u64),
+    Report(Report<'a>),
 }
+
+/// What a task has reported: which one, by its place in flight.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Report<'a> {
+    pub(crate) batch: u32,
+    pub(crate) index: u32,
+    pub(crate) message_type: u64,
+    pub(crate) words: &'a [u8],
+}
+
+impl Report<'_> {
+    /// Bytes that it counts as, on both sides, until it is done with.
+    pub(crate) fn cost(&self) -> u64 {
+        /// What it takes beside its message.
+        const EACH: u64 = 64;
+        self.words.len() as u64 + EACH
+    }
+}
+
+/// What a worker's reports may count as, together, that are not done with, when the next one goes.
+pub(crate) const WINDOW: u64 = 256 << 10;
 
 const INVALID: ProtocolError = ProtocolError("an invalid note");
 
@@ -62,6 +87,18 @@ pub(crate) fn lost(count: u64) -> Vec<u8> {
     whole(note)
 }
 
+/// A note of a report. `None` for one that is longer than 4 GiB.
+pub(crate) fn report(report: &Report<'_>) -> Option<Vec<u8>> {
+    let mut note = Vec::with_capacity(LENGTH + 17 + report.words.len());
+    note.extend([0; LENGTH]);
+    note.push(REPORT);
+    note.extend(report.batch.to_le_bytes());
+    note.extend(report.index.to_le_bytes());
+    note.extend(report.message_type.to_le_bytes());
+    note.extend(report.words);
+    u32::try_from(note.len()).is_ok().then(|| whole(note))
+}
+
 fn whole(mut note: Vec<u8>) -> Vec<u8> {
     let len = (note.len() - LENGTH) as u32;
     note[..LENGTH].copy_from_slice(&len.to_le_bytes());
@@ -87,7 +124,8 @@ fn shortened(text: &str) -> Cow<'_, str> {
 pub(crate) fn next<'b>(bytes: &mut &'b [u8]) -> Result<Option<Note<'b>>, ProtocolError> {
     let Some((len, rest)) = bytes.split_first_chunk::<LENGTH>() else { return Ok(None) };
     let len = u32::from_le_bytes(*len) as usize;
-    if len > LONGEST {
+    // A report is as long as its message.
+    if len > LONGEST && rest.first().is_some_and(|kind| *kind != REPORT) {
         return Err(ProtocolError("a note longer than any is"));
     }
     let Some((mut note, rest)) = rest.split_at_checked(len) else { return Ok(None) };
@@ -111,6 +149,12 @@ fn read<'b>(note: &mut &'b [u8]) -> Option<Note<'b>> {
             is_level.then_some(Note::Record(Record { level, target, module, file, line, text, pairs }))
         }
         2 => Some(Note::Lost(u64::from_le_bytes(*chunk(note)?))),
+        REPORT => {
+            let (batch, index) = (number(note)?, number(note)?);
+            let message_type = u64::from_le_bytes(*chunk(note)?);
+            let words = std::mem::take(note);
+            Some(Note::Report(Report { batch, index, message_type, words }))
+        }
         _ => None,
     }
 }
@@ -138,7 +182,7 @@ fn chunk<'b, const N: usize>(note: &mut &'b [u8]) -> Option<&'b [u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CUT, LONGEST_TEXT, Note, lost, next, record};
+    use super::{CUT, LONGEST_TEXT, Note, Report, lost, next, record, report};
     use crate::logging::Record;
 
     fn some_record() -> Record<'static> {
@@ -155,12 +199,15 @@ mod tests {
 
     #[test]
     fn notes_there_and_back_and_half_a_note_is_none() {
-        let bytes = [record(&some_record()).expect("short"), lost(u64::MAX)].concat();
+        let said = Report { batch: 1, index: 2, message_type: 3, words: b"half of it" };
+        let notes = [report(&said).expect("short"), record(&some_record()).expect("short"), lost(u64::MAX)];
+        let bytes = notes.concat();
         let mut rest = &bytes[..];
+        assert_eq!(next(&mut rest), Ok(Some(Note::Report(said))));
         assert_eq!(next(&mut rest), Ok(Some(Note::Record(some_record()))));
         assert_eq!(next(&mut rest), Ok(Some(Note::Lost(u64::MAX))));
         assert_eq!((next(&mut rest), rest.len()), (Ok(None), 0));
-        let first = record(&some_record()).expect("short").len();
+        let first = notes[0].len();
         for cut in 0..first {
             let mut rest = &bytes[..cut];
             assert_eq!((next(&mut rest), rest.len()), (Ok(None), cut));
@@ -184,8 +231,10 @@ mod tests {
             bytes[at] = to;
             bytes
         };
-        // No kind, no level, a text beyond the note's end, a length beyond all.
-        for bytes in [change(4, 9), change(5, 0), change(5, 6), change(10, 200), change(3, 255)] {
+        // No kind, no level, a text beyond the note's end, a length beyond all; a report without a task.
+        for bytes in
+            [change(4, 9), change(5, 0), change(5, 6), change(10, 200), change(3, 255), vec![1, 0, 0, 0, 3]]
+        {
             assert!(next(&mut &bytes[..]).is_err(), "{bytes:?}");
         }
         let mut longer = [&good[..], &[0]].concat();

@@ -223,7 +223,7 @@ pub(super) fn serve(
                 continue;
             }
             (Message::Notes { level }, Some(handle)) => {
-                notes::begin(handle, level);
+                notes::begin(handle, level, segment);
                 continue;
             }
             (message, handle) => {
@@ -294,6 +294,7 @@ impl Batch<'_> {
                 segment.task_clock.note(self.number, index, began);
             }
             let body = reply.body(!task.flags.is_for_elsewhere);
+            let _speaking = task.flags.reports.then(|| notes::speaking_of(self.number, index));
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
             unsafe { execute_call(task.route, task.argument, body) };
             if self.notes_times {

@@ -5,22 +5,29 @@
 //! dropped and counted: a parent that is stopped holds up no task for long.
 
 use crate::clock::deadline_after;
+use crate::future::report::Speaking;
 use crate::logging::{self, Record};
-use crate::process_pool::sys::{self, Handle, Socket};
+use crate::process_pool::sys::{self, Handle, Segment, Socket};
 use crate::process_pool::wire::frames::{Blocking, Stream};
-use crate::process_pool::wire::note;
+use crate::process_pool::wire::note::{self, Report, WINDOW};
 use crate::sync::{Mutex, OnceLock};
 use std::io::{ErrorKind, IoSlice};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a record waits for room.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Between two looks whether reports are done with.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Those of this process. Never dropped: a task may have closed the socket, and to close it a second time ends the process.
 static NOTES: OnceLock<Notes> = OnceLock::new();
 
 struct Notes {
     socket: Socket,
+    segment: Arc<Segment>,
     sending: Mutex<Sending>,
     /// A fork of the worker has the socket too, and says nothing.
     process: u32,
@@ -34,14 +41,17 @@ struct Sending {
     is_stuck: bool,
     /// Records that found no room since the parent was told last.
     lost: u64,
+    /// What the reports sent so far count as.
+    reported: u64,
     /// There is nobody to tell.
     is_over: bool,
 }
 
 /// From now on notes go out by this handle, and what the program logs up to `level` is one.
-pub(super) fn begin(handle: Handle, level: u32) {
+pub(super) fn begin(handle: Handle, level: u32, segment: &Arc<Segment>) {
     NOTES.get_or_init(|| Notes {
         socket: Socket::from_handle(handle),
+        segment: segment.clone(),
         sending: Mutex::default(),
         process: std::process::id(),
     });
@@ -51,6 +61,15 @@ pub(super) fn begin(handle: Handle, level: u32) {
             notes.record(record);
         }
     });
+}
+
+/// From here on this thread runs that task, whose reports are notes.
+pub(super) fn speaking_of(batch: u32, index: u32) -> Speaking {
+    Speaking::away(move |message_type, words| {
+        if let Some(notes) = NOTES.get() {
+            notes.report(&Report { batch, index, message_type, words });
+        }
+    })
 }
 
 /// The worker is about to leave.
@@ -75,7 +94,39 @@ impl Notes {
     }
 }
 
+impl Notes {
+    /// Waits until those before it are done with, as far as it must.
+    fn report(&self, report: &Report<'_>) {
+        if std::process::id() != self.process {
+            return;
+        }
+        let Some(note) = note::report(report) else {
+            return logging::error(format_args!("a report of more than 4 GiB is dropped"));
+        };
+        // Nobody can wake it across the two processes: it looks, at first often.
+        let mut pause = SHORTEST_PAUSE;
+        // The thread that runs the tasks alone reports, so nothing is added in between.
+        let reported = self.sending.lock().reported;
+        while reported.wrapping_sub(self.segment.credit.done()) > WINDOW && !self.sending.lock().is_over {
+            sys::pause(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        let mut sending = self.sending.lock();
+        sending.reported = reported.wrapping_add(report.cost());
+        // What was begun before goes first, however long that takes.
+        sending.push_all(&self.socket);
+        sending.rest = note;
+        sending.push_all(&self.socket);
+    }
+}
+
 impl Sending {
+    fn push_all(&mut self, socket: &Socket) {
+        while !self.push(socket) {
+            sys::await_room(socket, PATIENCE);
+        }
+    }
+
     fn record(&mut self, socket: &Socket, record: Option<Vec<u8>>) {
         let told = self.lost == 0 || self.send(socket, note::lost(self.lost));
         if told {
