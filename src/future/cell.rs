@@ -60,6 +60,7 @@ use crate::logging;
 use crate::remote::codec::{Arrived, Counted, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
+use crate::spans::TaskSpan;
 use crate::sync::{Mutex, UnsafeCell, are_counts_seen};
 use std::ops::Range;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub(crate) struct Header {
     pub(crate) word: Word,
     pub(crate) id: FutureId,
     pub(crate) home: HomeSlot,
+    /// With feature `tracing`; else it takes no room.
+    pub(crate) span: TaskSpan,
     /// Nothing comes with the task beside its work, as with most: there is no [`Extra`] to ask.
     pub(crate) is_plain: bool,
     /// Of the watchers; and of the body, where the work can be encoded.
@@ -200,6 +203,7 @@ impl<W, T, X: Extra> Cell<W, T, X> {
             word: Word::new(first, pointers),
             id: FutureId::new(),
             home: HomeSlot::default(),
+            span: TaskSpan::default(),
             is_plain: X::is_nothing(),
             lock: Mutex::new(()),
             uses: UnsafeCell::new(()),
@@ -552,6 +556,12 @@ impl dyn AnyCell + '_ {
     /// Whether any of that is there.
     pub(crate) fn has_about(&self) -> bool {
         self.extra_if_any().is_some_and(|extra| extra.options().is_some() || !extra.items().is_empty())
+    }
+
+    /// Opens the task's span, if somebody wants it: its parent is the current one of this thread, which submits the task.
+    pub(crate) fn open_span(&self) {
+        let label = || self.options_if_any().and_then(|options| options.get_label().cloned());
+        self.header().span.open(self.header().id, label);
     }
 
     #[cfg(feature = "process")]

@@ -12,6 +12,7 @@ use crate::error::{BuildError, TaskError, TaskFailure};
 use crate::executor::{Portable, WhenFull, encode_call, encode_try_call};
 use crate::observe::{Observed, Observer};
 use crate::remote::parcel::Parcel;
+use crate::spans;
 use std::ffi::OsString;
 use std::fmt;
 use std::panic::Location;
@@ -393,7 +394,7 @@ impl ProcessPoolBuilder {
             initializer,
             initializer_blobs,
             payload_memory,
-            notes_times: self.observed.is_set(),
+            notes_times: self.observed.is_set() || spans::is_wanted(),
             forwards_logs: !self.keeps_logs,
         };
         let config = Config {

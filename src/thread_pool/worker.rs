@@ -182,7 +182,10 @@ impl Worker {
         if is_observed {
             self.queue.tell_started(entry, Some(&self.slot), noted);
         }
+        let entered = header.span.enter(|| self.slot.name.clone());
         let phase = entry.execute();
+        drop(entered);
+        header.span.close();
         if is_observed {
             self.queue.tell_ended(entry, Some(&self.slot), noted, phase);
         }

@@ -48,6 +48,8 @@ mod shared;
 #[cfg(feature = "process")]
 mod shared_data;
 mod shutdown;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stats;
 mod suite;
 mod support;

@@ -12,11 +12,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("id", &["sync"]),
     ("contain", &["sync"]),
     ("logging", &["sync", "contain"]),
+    ("spans", &["sync", "id", "contain"]),
     ("stack", &["sync"]),
     ("blob", &["sync", "contain", "logging"]),
     ("error", &["sync", "id", "contain", "logging"]),
     ("remote", &["sync", "id", "contain", "logging", "blob", "error"]),
-    ("future", &["sync", "clock", "id", "contain", "logging", "stack", "error", "remote"]),
+    ("future", &["sync", "clock", "id", "contain", "logging", "spans", "stack", "error", "remote"]),
     ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
     ("since", &["sync", "clock", "id"]),
     ("observe", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
@@ -27,15 +28,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "thread_pool",
         &[
-            "sync", "clock", "id", "contain", "logging", "since", "stack", "error", "future", "wait",
-            "observe", "executor",
+            "sync", "clock", "id", "contain", "logging", "since", "spans", "stack", "error", "future",
+            "wait", "observe", "executor",
         ],
     ),
     (
         "process_pool",
         &[
-            "sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future",
-            "wait", "observe", "executor",
+            "sync", "clock", "id", "contain", "logging", "since", "spans", "blob", "error", "remote",
+            "future", "wait", "observe", "executor",
         ],
     ),
     ("shared_data", &["sync", "blob", "error", "remote", "executor", "process_pool"]),

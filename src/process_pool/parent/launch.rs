@@ -45,7 +45,7 @@ pub(crate) struct LaunchConfig {
     pub(crate) initializer_blobs: Vec<Arc<Blob>>,
     /// Bytes of results that may lie in memory that a worker shares with the parent.
     pub(crate) payload_memory: usize,
-    /// The pool has an observer.
+    /// The pool has an observer, or its tasks have spans.
     pub(crate) notes_times: bool,
     /// What workers log goes to this process's logger.
     pub(crate) forwards_logs: bool,

@@ -312,7 +312,7 @@ impl Pool {
         self.finish_cancelled(reaped.cancelled);
         for (task, _) in reaped.lost {
             let (id, label) = (task.id(), task.entry.label());
-            let ran = Some(Ran { lane, pid, times: None });
+            let ran = Some(Ran { lane, pid, times: None, attempt: 1 });
             self.fail(task, TaskError::WorkerDied(died.clone().with_task(id, label, name.clone())), ran);
         }
         if reaped.too_many_failed_starts {

@@ -36,16 +36,16 @@ impl Pool {
         apart: Option<ResultsOf<'_>>,
         ran: Ran,
     ) {
-        let reports = task.reports;
+        let (reports, attempt) = (task.reports, task.attempt());
         let entry = task.into_unresolved();
         // Of a worker out of control the reply may be anything; then it is no outcome either.
-        let parted = self.observed().is_set().then(|| Times::part(reply).ok()).flatten();
+        let parted = self.config.launch.notes_times.then(|| Times::part(reply).ok()).flatten();
         let (reply, times) = parted.map_or((reply, None), |(reply, times)| (reply, Some(times)));
         let reply = Arrived::new(reply, apart.as_ref().map(|apart| apart as &dyn ReadApart));
         let phase = entry.complete(reply);
         drop(apart);
         self.count(phase);
-        self.tell_completed(&**entry, Ran { times, ..ran }, phase);
+        self.tell_completed(&**entry, Ran { times, attempt, ..ran }, phase);
         if reports {
             return self.hand_on(Resolved::End(entry, phase));
         }
@@ -55,9 +55,9 @@ impl Pool {
 
     /// Resolves a task with an error; it `ran`, or never began.
     pub(crate) fn fail(self: &Arc<Self>, task: EncodedTask, error: TaskError, ran: Option<Ran>) {
-        let reports = task.reports;
+        let (reports, attempt) = (task.reports, task.attempt());
         let entry = task.into_unresolved();
-        match ran {
+        match ran.map(|ran| Ran { attempt, ..ran }) {
             Some(ran) => self.tell_failed(&**entry, ran, &error),
             None => self.observed().refused(&**entry, &error),
         }

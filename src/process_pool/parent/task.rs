@@ -10,6 +10,7 @@ use crate::process_pool::sys::SealedMemory;
 use crate::process_pool::wire::batch::{BATCH_BYTES, TaskBytes, TaskFlags};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::{Apart, Output, Plane};
+use crate::spans;
 use crate::sync::thread;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
@@ -179,6 +180,14 @@ impl EncodedTask {
     /// Bytes that it takes in a frame.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Which run of it is its last so far, from 1. Not looked for where nobody is told.
+    pub(crate) fn attempt(&self) -> u32 {
+        if !spans::is_wanted() {
+            return 1;
+        }
+        self.entry.options_if_any().map_or(1, |options| options.get_retries() - self.retries + 1)
     }
 
     /// Takes one of its retries, if one is left.
