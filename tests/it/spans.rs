@@ -135,6 +135,14 @@ fn on_threads_and_inline_a_task_is_entered_and_its_parent_is_the_submitters_span
         assert_eq!((field("worker"), field("attempt")), (r#""spans_0""#.to_owned(), "1".to_owned()));
         assert_eq!(field("id"), id.get().to_string());
         assert!(field("queued_us").parse::<u64>().is_ok());
+        // Without options, and with nobody who waits, a task is published by a shorter way.
+        let plain = pool.submit(work, 3);
+        let id = plain.id().get().to_string();
+        crate::support::eventually(|| plain.is_done());
+        let spans = SPANS.lock().unwrap().clone();
+        let seen = spans.iter().find(|seen| seen.fields.get("id") == Some(&id)).unwrap();
+        assert_eq!((seen.parent, seen.entered, seen.copies), (Some(request_id), 1, 0));
+        assert_eq!(plain.result().unwrap(), 3);
         assert_eq!(InlineExecutor::new().submit_with(label("inline"), work, 2).result().unwrap(), 2);
         let (_, seen) = labelled("inline");
         assert_eq!((seen.parent, seen.entered, seen.copies), (Some(request_id), 1, 0));
