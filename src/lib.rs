@@ -44,7 +44,7 @@
 //! # Layout
 //!
 //! Arrows point one way, each module may name only what stands above it: `sync`, `clock`, `id`, `contain`, `logging`,
-//! `stack`, `blob` (bytes that cross once); `error`;
+//! `spans`, `stack`, `blob` (bytes that cross once); `error`;
 //! [`remote`] (a task as bytes); `future` (one result), `wait` (many), `executor` (what every pool promises), `thread_pool`,
 //! `process_pool`, `shared_data` (what tasks share).
 //!
@@ -55,6 +55,7 @@
 //! | `process` | yes | [`ProcessPoolExecutor`], [`remote`], and encoding of tasks |
 //! | `auto-init` | yes | workers start by themselves; without it call [`init`] in the first line of `main` |
 //! | `json` | no | `Json<T>`, for what only serde_json can carry |
+//! | `tracing` | no | each task in a span of [`tracing`](https://docs.rs/tracing), whose parent is the submitter's current span |
 //!
 //! Without any feature, futures and pools of threads remain, and their public items are the same.
 
@@ -92,6 +93,7 @@ mod process_pool {
 pub mod remote;
 mod shared_data;
 mod since;
+mod spans;
 mod stack;
 #[cfg(feature = "stream")]
 mod streamed;
@@ -111,7 +113,7 @@ pub use executor::{
 pub use executor::{Carrier, Registration};
 pub use future::{
     CancelHandle, CancelOnDrop, Completion, Current, Future, Promise, SharedFuture, SharedWait, State,
-    TaskOptions, current, promise, set_unobserved_hook,
+    TaskOptions, current, promise, report, set_unobserved_hook,
 };
 pub use id::FutureId;
 pub use observe::{

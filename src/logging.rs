@@ -9,6 +9,12 @@
 //! would go to the logger, which would submit again, without end. So nothing is logged from within the logger, on its
 //! thread.
 
+#[cfg(feature = "process")]
+mod forward;
+
+#[cfg(feature = "process")]
+pub(crate) use forward::{Record, forward, forward_by, level};
+
 use crate::contain::{self, contain};
 use log::Level;
 use std::cell::Cell;

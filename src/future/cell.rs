@@ -45,6 +45,7 @@ use super::extra::Extra;
 use super::home::HomeSlot;
 use super::options::TaskOptions;
 use super::pointer::{self, Pointer, allocate};
+use super::report::Speaking;
 use super::state::{Phase, Snapshot, State, Word};
 use super::unobserved;
 use super::watchers::Watchers;
@@ -59,6 +60,7 @@ use crate::logging;
 use crate::remote::codec::{Arrived, Counted, Output};
 #[cfg(feature = "process")]
 use crate::remote::parcel::Route;
+use crate::spans::TaskSpan;
 use crate::sync::{Mutex, UnsafeCell, are_counts_seen};
 use std::ops::Range;
 use std::sync::Arc;
@@ -70,6 +72,8 @@ pub(crate) struct Header {
     pub(crate) word: Word,
     pub(crate) id: FutureId,
     pub(crate) home: HomeSlot,
+    /// With feature `tracing`; else it takes no room.
+    pub(crate) span: TaskSpan,
     /// Nothing comes with the task beside its work, as with most: there is no [`Extra`] to ask.
     pub(crate) is_plain: bool,
     /// Of the watchers; and of the body, where the work can be encoded.
@@ -224,6 +228,7 @@ impl Header {
             word: Word::new(first, pointers),
             id: FutureId::new(),
             home: HomeSlot::default(),
+            span: TaskSpan::default(),
             is_plain,
             lock: Mutex::new(()),
             uses: UnsafeCell::new(()),
@@ -372,6 +377,8 @@ unsafe impl<W: Work<T>, T: Send, X: Extra> AnyCell for Cell<W, T, X> {
         let Body::Ready(work) = (unsafe { self.replace_owned(Body::Empty) }) else {
             return self.refuse_encoded();
         };
+        let report_to = self.extra.options().and_then(TaskOptions::report_to);
+        let _speaking = report_to.map(|to| Speaking::of(to, self.header.id));
         let outcome =
             contain(|| work.call()).unwrap_or_else(|panic| Err(panicked(panic, self.header.id, &self.extra)));
         let phase = phase_of(&outcome);
@@ -565,6 +572,12 @@ impl dyn AnyCell + '_ {
     /// Whether any of that is there.
     pub(crate) fn has_about(&self) -> bool {
         self.extra_if_any().is_some_and(|extra| extra.options().is_some() || !extra.items().is_empty())
+    }
+
+    /// Opens the task's span, if somebody wants it: its parent is the current one of this thread, which submits the task.
+    pub(crate) fn open_span(&self) {
+        let label = || self.options_if_any().and_then(|options| options.get_label().cloned());
+        self.header().span.open(self.header().id, label);
     }
 
     #[cfg(feature = "process")]

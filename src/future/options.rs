@@ -1,6 +1,9 @@
 //! [`TaskOptions`]: what a submit may ask for one task.
 
 use super::meter::Meter;
+use super::report::ReportTo;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +26,7 @@ pub struct TaskOptions {
     stop_after: Option<Duration>,
     retries: u32,
     label: Option<Arc<str>>,
+    report_to: Option<ReportTo>,
     /// Of a map that is bounded by bytes.
     meter: Option<Meter>,
 }
@@ -78,6 +82,50 @@ impl TaskOptions {
     pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
         self.label = Some(label.into());
         self
+    }
+
+    /// Has `f` called with each message that the task [reports](crate::report) while it runs.
+    ///
+    /// It is called as a done-callback is: on threads by the task's own thread, of processes by the pool's thread for callbacks, which
+    /// one that blocks keeps from others. Messages come in the order in which the task reports them, all of them before the task's
+    /// future has its end, and none after it; so a callback that blocks holds up the result. A panic in it is logged and changes
+    /// nothing. A task that is run again after its worker died reports again. Of a map's tasks, each has the same `f`. The last
+    /// `on_report` set counts. Executors that run tasks elsewhere by a transport of their own, as `RedisExecutor` does, call it
+    /// only where they run the task in this process. Where descriptors run out, a worker may be without the socket for
+    /// reports: then its tasks report nothing.
+    ///
+    /// Differs from Python: there a `multiprocessing.Queue` does it, handed to each worker by its initializer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "process")] {
+    /// use concurrent_futures::{TaskOptions, prelude::*, report};
+    /// use std::sync::mpsc;
+    ///
+    /// fn rows(count: u32) -> u32 {
+    ///     (1..=count).for_each(|row| report(&format!("row {row}")));
+    ///     count
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::new(1);
+    /// let (sender, receiver) = mpsc::channel();
+    /// let options = TaskOptions::new().on_report(move |row: String| drop(sender.send(row)));
+    /// assert_eq!(pool.submit_with(options, rows, 2).result().unwrap(), 2);
+    /// assert_eq!(receiver.into_iter().collect::<Vec<_>>(), ["row 1", "row 2"]);
+    /// # }
+    /// ```
+    pub fn on_report<M>(mut self, f: impl Fn(M) + Send + Sync + 'static) -> Self
+    where
+        M: Clone + Serialize + DeserializeOwned + Send + 'static,
+    {
+        self.report_to = Some(ReportTo::new(f));
+        self
+    }
+
+    /// What is told of the task's words.
+    pub(crate) fn report_to(&self) -> Option<&ReportTo> {
+        self.report_to.as_ref()
     }
 
     /// Has the task's encoded bytes counted.

@@ -3,12 +3,14 @@
 use super::callback::{self, Completion};
 use super::cell::{AnyCell, Entry, log_panic_in_drop};
 use super::current::{Note, StopFlag};
+use super::report::Speaking;
 use super::state::Phase;
 use super::watchers::{Crowd, Watchers};
 use crate::contain::{contain, drop_contained};
 use crate::error::{Rejected, TaskError};
 use crate::logging;
 use crate::stack;
+use std::sync::Arc;
 
 /// What is left to do for a task that has just been published; it runs user code, so no lock is held, and a worker
 /// first says that it is not on its way back yet.
@@ -25,6 +27,7 @@ pub(crate) struct Aftermath {
 /// is gone.
 pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase) -> Aftermath {
     let header = cell.header();
+    header.span.close();
     let mut error = match to {
         Phase::Cancelled => Some(TaskError::Cancelled),
         Phase::Failed => cell.error_to_publish(),
@@ -94,10 +97,19 @@ impl Aftermath {
 /// thread can run it: inside other tasks on a stack that is nearly spent it doesn't run, and that is its error.
 fn execute_here(cell: &Entry, pool: Option<&StopFlag>) -> Phase {
     if stack::may_run_here() {
+        let _silence = Speaking::none();
+        // Of an executor of this crate it is open.
+        cell.open_span();
+        let _entered = cell.header().span.enter(this_thread);
         return stack::level(|| Note::here(cell, pool).within(|| cell.execute()));
     }
     cell.fill(TaskError::Rejected(Rejected::StackSpent));
     Phase::Failed
+}
+
+/// The name of the calling thread, which runs what it submits.
+pub(crate) fn this_thread() -> Arc<str> {
+    std::thread::current().name().unwrap_or("a thread without a name").into()
 }
 
 /// Runs a claimed task here as [`execute_here`] does and publishes its end; `count` is called before that can be seen. `pool`

@@ -4,7 +4,8 @@ mod event;
 mod observer;
 mod timeline;
 
+pub(crate) use crate::future::publish::this_thread;
 pub use event::{PoolEvent, PoolEventKind, TaskInfo, WorkerEnd, WorkerInfo};
+pub(crate) use observer::Observed;
 pub use observer::Observer;
-pub(crate) use observer::{Observed, this_thread};
 pub use timeline::{LongTask, Percentiles, Span, Summary, Timeline, WorkerSummary};

@@ -105,6 +105,7 @@ impl Observed {
     /// A task is about to be handed to the pool.
     #[inline]
     pub(crate) fn queued(&self, task: &dyn AnyCell) {
+        task.open_span();
         if self.is_set() {
             self.tell_of(task, |task| PoolEventKind::Queued { task });
         }
@@ -180,11 +181,6 @@ impl fmt::Debug for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.is_set())
     }
-}
-
-/// The name of the calling thread, which runs what it submits.
-pub(crate) fn this_thread() -> Arc<str> {
-    std::thread::current().name().unwrap_or("a thread without a name").into()
 }
 
 /// What an observer is told of a task, as long as it is told.

@@ -13,6 +13,7 @@ use crate::error::{BuildError, TaskError, TaskFailure};
 use crate::executor::{Portable, WhenFull, encode_call, encode_try_call};
 use crate::observe::{Observed, Observer};
 use crate::remote::parcel::Parcel;
+use crate::spans;
 use std::ffi::OsString;
 use std::fmt;
 use std::panic::Location;
@@ -87,6 +88,8 @@ pub struct ProcessPoolBuilder {
     recursive: bool,
     on_behalf_of: Option<String>,
     observed: Observed,
+    /// Rather than whether it forwards, so that it is by default.
+    keeps_logs: bool,
 }
 
 impl ProcessPoolBuilder {
@@ -210,6 +213,56 @@ impl ProcessPoolBuilder {
     /// ```
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observed = Observed::by(observer);
+        self
+    }
+
+    /// Whether what workers log, by the macros of [`log`](https://docs.rs/log), goes to this process's logger; by default it does.
+    /// A worker never runs `main`, where a program sets its logger up, so that what its tasks log would be lost otherwise.
+    ///
+    /// A worker logs up to the level that this process logs when the worker starts (`log::max_level()`); what lies above it
+    /// costs nothing there. The record is this process's logger's to filter and to write, with its target, module, file, line,
+    /// text and keys, values as text. The worker's name is the last part of its target: `thumbs::decode` of the worker `scan_0` is
+    /// `thumbs::decode::scan_0` here, which filters by prefix take as before. Records of one worker come in their order, on a
+    /// thread of the pool's own, soon after they were logged; those before a crash, a kill or an abort come before the task's future
+    /// knows of it, unless the logger takes more than a tenth of a second for them. `join`, and so the pool's drop, waits for them.
+    ///
+    /// A logger that is there already stays: one that the [initializer](ProcessPoolBuilder::initializer) has set in the worker. Set later,
+    /// by a task, it finds ours set, and `env_logger::init()` panics there: call `forward_logs(false)` then, or set it in the
+    /// initializer. What the initializer itself logs goes to its own logger, or nowhere.
+    ///
+    /// No task waits for the logger: where records come faster than it takes them, 16 MiB of them wait, and what is beyond that is
+    /// dropped and counted, as a record says. A text of more than 256 KiB is cut.
+    ///
+    /// Differs from Python: there a worker started anew has no handlers, and the cookbook's `QueueHandler` is set up by hand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// # struct Logger;
+    /// # impl log::Log for Logger {
+    /// #     fn enabled(&self, _: &log::Metadata<'_>) -> bool { true }
+    /// #     fn log(&self, record: &log::Record<'_>) {
+    /// #         SEEN.lock().unwrap().push(format!("{}: {}", record.target(), record.args()));
+    /// #     }
+    /// #     fn flush(&self) {}
+    /// # }
+    /// # static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    ///
+    /// fn decode(name: String) {
+    ///     log::warn!(target: "decode", "{name} is empty");
+    /// }
+    ///
+    /// log::set_max_level(log::LevelFilter::Info);
+    /// # log::set_logger(&Logger).unwrap();
+    /// let pool = ProcessPoolExecutor::builder().max_workers(1).name_prefix("scan").build()?;
+    /// pool.submit(decode, "a.png".into()).result()?;
+    /// drop(pool); // WARN decode::scan_0: a.png is empty
+    /// # assert_eq!(*SEEN.lock().unwrap(), ["decode::scan_0: a.png is empty"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forward_logs(mut self, yes: bool) -> Self {
+        self.keeps_logs = !yes;
         self
     }
 
@@ -401,7 +454,8 @@ impl ProcessPoolBuilder {
             on_exit,
             hooks_blobs,
             payload_memory,
-            notes_times: self.observed.is_set(),
+            notes_times: self.observed.is_set() || spans::is_wanted(),
+            forwards_logs: !self.keeps_logs,
         };
         let config = Config {
             arena: Arena::create(payload_memory),

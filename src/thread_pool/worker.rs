@@ -7,6 +7,7 @@ use crate::error::{Broken, Panicked, TaskError};
 use crate::future::cell::{AnyCell, Entry};
 use crate::future::current::Note;
 use crate::future::publish::{Aftermath, fail_claimed, publish};
+use crate::future::report::Speaking;
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{Host, set_host};
 use crate::logging;
@@ -108,6 +109,7 @@ impl Worker {
             self.queue.forget(before);
         }
         self.run_above(|| {
+            let _silence = Speaking::none();
             stack::level(|| self.execute(entry)).publish(&**entry).run(&**entry);
             entry.settle();
         });
@@ -181,9 +183,12 @@ impl Worker {
         if is_observed {
             self.queue.tell_started(&**entry, Some(&self.slot), noted);
         }
+        let entered = header.span.enter(|| self.slot.name.clone());
         let pool = Some(&self.queue.stop);
         let note = if began.is_plain() { Note::plain(entry, pool) } else { Note::here(entry, pool) };
         let phase = note.within(|| entry.execute());
+        drop(entered);
+        header.span.close();
         if is_observed {
             self.queue.tell_ended(&**entry, Some(&self.slot), noted, phase);
         }

@@ -32,6 +32,8 @@ mod processes_exit;
 #[cfg(feature = "process")]
 mod processes_life;
 #[cfg(feature = "process")]
+mod processes_logs;
+#[cfg(feature = "process")]
 mod processes_observer;
 #[cfg(feature = "process")]
 mod processes_options;
@@ -43,6 +45,7 @@ mod processes_steering;
 mod processes_support;
 #[cfg(feature = "process")]
 mod processes_tasks;
+mod reports;
 mod running;
 mod scope;
 mod scope_maps;
@@ -50,6 +53,8 @@ mod shared;
 #[cfg(feature = "process")]
 mod shared_data;
 mod shutdown;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stages;
 mod stats;
 mod steering;

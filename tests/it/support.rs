@@ -186,6 +186,26 @@ pub(crate) fn times_logged(parts: &[&str]) -> usize {
     records.iter().filter(|record| parts.iter().all(|part| record.contains(part))).count()
 }
 
+/// What was logged that contains all of `parts`, in its order.
+#[cfg(feature = "process")]
+pub(crate) fn logged(parts: &[&str]) -> Vec<String> {
+    let records = RECORDS.lock().unwrap();
+    records.iter().filter(|record| parts.iter().all(|part| record.contains(part))).cloned().collect()
+}
+
+struct Keys<'a>(&'a mut String);
+
+impl<'kvs> log::kv::VisitSource<'kvs> for Keys<'_> {
+    fn visit_pair(
+        &mut self,
+        key: log::kv::Key<'kvs>,
+        value: log::kv::Value<'kvs>,
+    ) -> Result<(), log::kv::Error> {
+        self.0.push_str(&format!(" {key}={value}"));
+        Ok(())
+    }
+}
+
 struct Kept;
 
 static RECORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -196,7 +216,15 @@ impl log::Log for Kept {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        RECORDS.lock().unwrap().push(format!("{} {}: {}", record.level(), record.target(), record.args()));
+        let mut line = format!("{} {}: {}", record.level(), record.target(), record.args());
+        // What most tests don't look at.
+        if record.key_values().count() > 0 {
+            let place =
+                [record.module_path().unwrap_or_default(), record.file().unwrap_or_default()].join(" ");
+            line = format!("{line} [{place}:{}]", record.line().unwrap_or_default());
+            let _ = record.key_values().visit(&mut Keys(&mut line));
+        }
+        RECORDS.lock().unwrap().push(line);
     }
 
     fn flush(&self) {}

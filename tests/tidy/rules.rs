@@ -12,11 +12,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("id", &["sync"]),
     ("contain", &["sync"]),
     ("logging", &["sync", "contain"]),
+    ("spans", &["sync", "id", "contain"]),
     ("stack", &["sync"]),
     ("blob", &["sync", "contain", "logging"]),
     ("error", &["sync", "id", "contain", "logging"]),
     ("remote", &["sync", "id", "contain", "logging", "blob", "error"]),
-    ("future", &["sync", "clock", "id", "contain", "logging", "stack", "error", "remote"]),
+    ("future", &["sync", "clock", "id", "contain", "logging", "spans", "stack", "error", "remote"]),
     ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
     ("since", &["sync", "clock", "id"]),
     ("observe", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
@@ -27,15 +28,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "thread_pool",
         &[
-            "sync", "clock", "id", "contain", "logging", "since", "stack", "error", "future", "wait",
-            "observe", "executor",
+            "sync", "clock", "id", "contain", "logging", "since", "spans", "stack", "error", "future",
+            "wait", "observe", "executor",
         ],
     ),
     (
         "process_pool",
         &[
-            "sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future",
-            "wait", "observe", "executor",
+            "sync", "clock", "id", "contain", "logging", "since", "spans", "blob", "error", "remote",
+            "future", "wait", "observe", "executor",
         ],
     ),
     ("shared_data", &["sync", "blob", "error", "remote", "executor", "process_pool"]),
@@ -86,8 +87,9 @@ const CONTAIN: &str = "src/contain.rs";
 
 /// The one place where a duration is added to an instant.
 const CLOCK: &str = "src/clock.rs";
-/// The one door to the program's logger.
+/// The one door to the program's logger, and what lies behind it.
 const LOGGING: &str = "src/logging.rs";
+const BEHIND_LOGGING: &str = "src/logging/";
 
 /// What is wrong, where, and what to do instead.
 #[derive(Debug)]
@@ -368,7 +370,7 @@ fn instants(source: &Source) -> Vec<Finding> {
 
 /// The logger is the user's code: called elsewhere it could panic into a worker, or be called with a lock held.
 fn logger(source: &Source) -> Vec<Finding> {
-    if source.path == LOGGING {
+    if source.path == LOGGING || source.path.starts_with(BEHIND_LOGGING) {
         return Vec::new();
     }
     let named = source.named().into_iter().filter(|named| named.parts[0] == "log");

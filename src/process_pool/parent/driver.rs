@@ -15,7 +15,7 @@ use super::results::Results;
 use super::task::EncodedTask;
 use crate::clock::{deadline_after, is_over};
 use crate::error::Broken;
-use crate::logging;
+use crate::future::cell::Entry;
 use crate::process_pool::sys::{self, Awake, Event, Signal};
 use crate::process_pool::wire::frames::{Blocking, Filled};
 use crate::process_pool::wire::message::{Message, ProtocolError};
@@ -75,7 +75,10 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
                 let driver = Driver::new(pool, lane, event.clone().expect("made before the start"), worker);
                 driver.serve();
             }
-            Err(error) => note_failure(pool, lane, error),
+            Err(error) => {
+                failpoint("notes a failure");
+                pool.note_failure(lane, error);
+            }
         }
         let mut dispatcher = pool.dispatcher.lock();
         let stays = dispatcher.stays(lane);
@@ -88,22 +91,7 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
             return;
         }
         if let Some(pause) = pause {
-            rest(pool, event.as_deref(), pause);
-        }
-    }
-}
-
-/// Lets time pass after a start that failed, unless no worker is wanted any more: what was short may be there again.
-fn rest(pool: &Pool, event: Option<&Event>, pause: Duration) {
-    let until = deadline_after(pause);
-    while !is_over(until) && pool.dispatcher.lock().wants_worker() {
-        match event {
-            Some(event) => {
-                if sys::sleep(None, false, None, event, until).event_set {
-                    event.clear();
-                }
-            }
-            None => sys::pause(pause),
+            pool.rest(event.as_deref(), pause);
         }
     }
 }
@@ -135,24 +123,6 @@ fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, 
     failpoint("is attached");
     pool.tell_worker_started(lane, worker.child.pid(), since);
     Ok(worker)
-}
-
-fn note_failure(pool: &Arc<Pool>, lane: usize, error: LaunchError) {
-    failpoint("notes a failure");
-    let broken = match error {
-        LaunchError::NotWanted => return,
-        LaunchError::Initializer(error) => {
-            Some(Broken::with_source("the initializer failed in a worker", error))
-        }
-        LaunchError::Start(why) => {
-            logging::warn(format_args!("{why}"));
-            let broken = Broken::new(format!("no worker can be started: {why}"));
-            pool.dispatcher.lock().note_failed_start(lane).then_some(broken)
-        }
-    };
-    if let Some(why) = broken {
-        pool.break_down(why);
-    }
 }
 
 /// One worker, from its first task to its end.
@@ -276,7 +246,8 @@ impl<'p> Driver<'p> {
         let has_replies = nap.is_none() && reads && ring.enable_doorbell();
         let until = if has_replies { Some(Instant::now()) } else { deadline.into_iter().chain(nap).min() };
         let is_long = until.is_some_and(|until| until.saturating_duration_since(Instant::now()) > IDLE);
-        let awake = sys::sleep(reads.then_some(socket), for_room, Some(child), &self.event, until);
+        let notes = self.worker.notes.as_ref().and_then(|notes| notes.socket());
+        let awake = sys::sleep(reads.then_some(socket), for_room, notes, Some(child), &self.event, until);
         ring.disable_doorbell();
         if is_long && awake == Awake::default() {
             self.trim();
@@ -311,6 +282,9 @@ impl<'p> Driver<'p> {
                     self.kill(KillReason::Protocol(error));
                 }
             }
+        }
+        if awake.has_notes {
+            self.hear();
         }
         if is_over(self.reading_stopped_until) {
             self.kill(KillReason::OutlivedStream);
@@ -387,6 +361,13 @@ impl<'p> Driver<'p> {
         if !small.is_empty() {
             failpoint("received");
         }
+        // What a task reported before its reply is there by now.
+        let replies = large.iter().chain(&small).filter(|reply| reply.task.reports);
+        let ended: Vec<_> = replies.map(|reply| (reply.position, Entry::clone(&reply.task.entry))).collect();
+        let heard = match &mut self.worker.notes {
+            Some(notes) if !ended.is_empty() => notes.hear(self.pool, &ended),
+            _ => Ok(()),
+        };
         let results = self.worker.results.as_ref();
         let ran = Ran::of_reply(self.lane, self.worker.child.pid());
         for reply in large {
@@ -398,7 +379,15 @@ impl<'p> Driver<'p> {
             self.pool.complete(reply.task, &self.small_replies[reply.body], apart, ran);
             failpoint("resolved one");
         }
-        received.map(|()| filled)
+        received.and(heard).map(|()| filled)
+    }
+
+    /// Takes what the worker says beside its replies.
+    fn hear(&mut self) {
+        let heard = self.worker.notes.iter_mut().try_for_each(|notes| notes.hear(self.pool, &[]));
+        if let Err(error) = heard {
+            self.kill(KillReason::Protocol(error));
+        }
     }
 
     /// Acts on the whole frames that have come.
@@ -522,7 +511,11 @@ impl<'p> Driver<'p> {
         self.worker.outbound.socket.close_write();
         let deadline = deadline_after(GRACE);
         loop {
-            let awake = sys::sleep(None, false, Some(&self.worker.child), &self.event, deadline);
+            let notes = self.worker.notes.as_ref().and_then(|notes| notes.socket());
+            let awake = sys::sleep(None, false, notes, Some(&self.worker.child), &self.event, deadline);
+            if awake.has_notes {
+                self.hear();
+            }
             if awake.event_set {
                 self.event.clear();
                 let signal = self.pool.dispatcher.lock().take_signal(self.lane);
@@ -551,6 +544,7 @@ impl<'p> Driver<'p> {
                 break;
             }
         }
+        self.worker.notes.iter_mut().for_each(|notes| notes.hear_last(self.pool));
         failpoint("reaps");
         let exit = match self.give_up_at {
             // It had its time.

@@ -97,7 +97,7 @@ impl DirectWait for RingWait {
 
     fn take_reply(self: Box<Self>) {
         let DirectRoute { lane, pid, segment, event, results } = &self.route;
-        let ran = Ran { lane: *lane, pid: *pid, times: None };
+        let ran = Ran { lane: *lane, pid: *pid, times: None, attempt: 1 };
         let (pool, results, mut reply) = (self.pool.clone(), results.clone(), Vec::new());
         let taken = pool.dispatcher.lock().take_direct(*lane, segment, self.task, &mut reply);
         if taken.as_ref().is_none_or(|taken| !taken.driver_sleeps) {

@@ -309,6 +309,13 @@ impl Lane {
         })
     }
 
+    /// The task there, while it is in flight.
+    pub(crate) fn task_at(&self, position: Position) -> Option<&EncodedTask> {
+        let batch = &self.batches[slot(position.batch)];
+        let is_it = batch.number == position.batch;
+        batch.tasks.get(position.index as usize).filter(|_| is_it)?.as_ref()
+    }
+
     /// How many of a batch may begin. It changes only under the dispatcher's lock.
     pub(crate) fn limit(&self, number: u32) -> u32 {
         self.claimed(number).map_or(0, |claimed| claimed.limit)

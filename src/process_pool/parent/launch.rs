@@ -4,11 +4,13 @@
 //! parent with gigabytes resident, where a fork would take forty.
 
 use super::arena::Arena;
+use super::notes::Notes;
 use super::outbound::Outbound;
 use super::results::Results;
 use crate::blob::Blob;
 use crate::clock::is_over;
 use crate::error::TaskError;
+use crate::logging;
 use crate::process_pool::output::WorkerOutput;
 use crate::process_pool::sys::{self, Child, Event, Exit, Handle, Segment, Signal, Socket, Standing};
 use crate::process_pool::wire::blob;
@@ -44,8 +46,10 @@ pub(crate) struct LaunchConfig {
     pub(crate) hooks_blobs: Vec<Arc<Blob>>,
     /// Bytes of results that may lie in memory that a worker shares with the parent.
     pub(crate) payload_memory: usize,
-    /// The pool has an observer.
+    /// The pool has an observer, or its tasks have spans.
     pub(crate) notes_times: bool,
+    /// What workers log goes to this process's logger.
+    pub(crate) forwards_logs: bool,
 }
 
 /// One attempt to start a worker.
@@ -71,6 +75,8 @@ pub(crate) struct RunningWorker {
     pub(crate) segment: Arc<Segment>,
     /// Where its large results lie, if there is such memory.
     pub(crate) results: Option<Arc<Results>>,
+    /// What it says beside its replies, if it can.
+    pub(crate) notes: Option<Notes>,
 }
 
 /// Why a worker could not be started.
@@ -143,6 +149,13 @@ impl LaunchConfig {
             starting.send(Piece::WithHandle(Message::Results.frame(&[]), handle.clone()))?;
         }
         let results = results.map(|(results, _)| results);
+        let notes = match self.notes(number, &segment) {
+            Some((notes, level, handle)) => {
+                starting.send(Piece::WithHandle(Message::Notes { level }.frame(&[]), Arc::new(handle)))?;
+                Some(notes)
+            }
+            None => None,
+        };
         if !self.initializer.is_empty() {
             let frame = starting.receive(Stage::Initializer)?;
             let Message::Ready = frame.message else { return Err(out_of_turn()) };
@@ -156,7 +169,7 @@ impl LaunchConfig {
         let StartingWorker { child, socket, inbox, .. } = starting;
         let outbound = Arc::new(Outbound::new(socket));
         outbound.note_sent(&self.hooks_blobs);
-        Ok(RunningWorker { child, outbound, inbox, segment, results })
+        Ok(RunningWorker { child, outbound, inbox, segment, results, notes })
     }
 
     /// The memory for a worker's large results, and its handle for the worker. A worker whose address space is bounded gets
@@ -168,6 +181,14 @@ impl LaunchConfig {
         let results = Results::create(self.payload_memory, segment)?;
         let handle = results.file().handle().ok()?;
         Some((Arc::new(results), Arc::new(handle)))
+    }
+
+    /// The socket for notes, up to which level log records are some, and the worker's end of it. None where it can't be had: tasks
+    /// run all the same.
+    fn notes(&self, number: usize, segment: &Arc<Segment>) -> Option<(Notes, u32, Handle)> {
+        let level = if self.forwards_logs { logging::level() } else { 0 };
+        let (ours, theirs) = Socket::pair().ok()?;
+        Some((Notes::new(ours, number, &self.worker_name(number), segment), level.into(), theirs))
     }
 
     fn command(&self, socket: Handle) -> io::Result<Command> {
@@ -312,7 +333,8 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
     fn wait(&self, stage: Stage) -> Result<(), LaunchError> {
         self.is_in_time(stage)?;
         let for_room = stage == Stage::Welcome;
-        let awake = sys::sleep(Some(&self.socket), for_room, Some(&self.child), self.event, self.deadline);
+        let awake =
+            sys::sleep(Some(&self.socket), for_room, None, Some(&self.child), self.event, self.deadline);
         if awake.event_set {
             self.event.clear();
             if !(self.is_wanted)() {

@@ -9,6 +9,7 @@ mod home;
 pub(crate) mod lane;
 pub(crate) mod launch;
 mod limits;
+mod notes;
 mod observed;
 pub(crate) mod outbound;
 pub(crate) mod pool;

@@ -11,6 +11,7 @@ use crate::id::FutureId;
 use crate::observe::{Observed, PoolEventKind, WorkerEnd, WorkerInfo, this_thread};
 use crate::process_pool::sys::shared_clock;
 use crate::process_pool::wire::times::Times;
+use crate::spans;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,19 +22,21 @@ pub(crate) struct Ran {
     pub(crate) pid: Option<u32>,
     /// By its worker's clock.
     pub(crate) times: Option<Times>,
+    /// Which run of it this was, from 1.
+    pub(crate) attempt: u32,
 }
 
 impl Ran {
     /// Of one whose reply has come, its times with it.
     pub(super) fn of_reply(lane: usize, pid: u32) -> Self {
-        Ran { lane, pid: Some(pid), times: None }
+        Ran { lane, pid: Some(pid), times: None, attempt: 1 }
     }
 
     /// Of one that ends now, with its worker. `begun` says when those began that ran there.
     pub(super) fn of_lost(lane: usize, pid: u32, begun: &[(FutureId, u64)], task: FutureId) -> Self {
         let began = begun.iter().find(|(begun, _)| *begun == task);
         let times = began.map(|(_, began)| Times { began: *began, ended: shared_clock() });
-        Ran { lane, pid: Some(pid), times }
+        Ran { lane, pid: Some(pid), times, attempt: 1 }
     }
 }
 
@@ -53,8 +56,17 @@ impl Pool {
         (times.map_or(ended, |times| self.clock.moment(times.began).min(ended)), ended)
     }
 
+    fn note_in_span(&self, task: &dyn AnyCell, ran: Ran) {
+        if spans::is_wanted() {
+            let worker = self.name_of(ran.lane);
+            let began = ran.times.map(|times| self.clock.moment(times.began));
+            task.header().span.note(|| spans::Ran { worker: &worker, attempt: ran.attempt, began });
+        }
+    }
+
     /// A task has run in a worker, and has no result.
     pub(super) fn tell_failed(&self, task: &dyn AnyCell, ran: Ran, error: &TaskError) {
+        self.note_in_span(task, ran);
         if self.observed().is_set() {
             let (name, (began, ended)) = (self.name_of(ran.lane), self.interval(ran.times));
             let worker = WorkerInfo { name: &name, pid: ran.pid };
@@ -65,6 +77,7 @@ impl Pool {
 
     /// A task has run in a worker, and its outcome is in its place.
     pub(super) fn tell_completed(&self, task: &dyn AnyCell, ran: Ran, phase: Phase) {
+        self.note_in_span(task, ran);
         if self.observed().is_set() {
             let (name, (began, ended)) = (self.name_of(ran.lane), self.interval(ran.times));
             let worker = WorkerInfo { name: &name, pid: ran.pid };

@@ -4,11 +4,13 @@
 use super::arena::Arena;
 use super::dispatch::{Dispatcher, PAUSES, Wake};
 use super::driver;
-use super::launch::LaunchConfig;
+use super::launch::{LaunchConfig, LaunchError};
+use super::notes::Records;
 use super::observed::Ran;
 use super::resolve::Resolved;
 use super::shared_clock::SharedClock;
 use super::task::EncodedTask;
+use crate::clock::{deadline_after, is_over};
 use crate::contain::contain;
 use crate::error::{Broken, Rejected, TaskError, WorkerDied};
 use crate::executor::{Elsewhere, WarmUp, WhenFull};
@@ -18,8 +20,9 @@ use crate::future::current::StopFlag;
 use crate::future::home::{Home, HomeId};
 use crate::future::publish::run_here;
 use crate::future::waiting::{self, Ending, Host, Wait, set_host};
+use crate::logging;
 use crate::observe::Observed;
-use crate::process_pool::sys::{self, Child, ForkDetector, Signal};
+use crate::process_pool::sys::{self, Child, Event, ForkDetector, Signal};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::Plane;
 use crate::since::Beginnings;
@@ -53,6 +56,7 @@ pub(crate) struct Pool {
     pub(crate) failed: AtomicU64,
     pub(super) threads: Mutex<Vec<thread::JoinHandle<()>>>,
     pub(super) callbacks: Mutex<Option<channel::Sender<Resolved>>>,
+    pub(super) records: Records,
     /// Workers that could not be ended, to be reaped when they have.
     pub(crate) unreaped: Mutex<Vec<Child>>,
 }
@@ -128,6 +132,7 @@ impl Pool {
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),
             callbacks: Mutex::new(None),
+            records: Records::default(),
             unreaped: Mutex::new(Vec::new()),
         });
         let home: Arc<dyn Home> = pool.clone();
@@ -309,7 +314,7 @@ impl Pool {
         self.finish_cancelled(reaped.cancelled);
         for (task, _) in reaped.lost {
             let (id, label) = (task.id(), task.entry.label());
-            let ran = Some(Ran { lane, pid, times: None });
+            let ran = Some(Ran { lane, pid, times: None, attempt: 1 });
             self.fail(task, TaskError::WorkerDied(died.clone().with_task(id, label, name.clone())), ran);
         }
         if reaped.too_many_failed_starts {
@@ -349,6 +354,39 @@ impl Pool {
         if !warmed.is_empty() {
             // Without a thread to be had it runs here.
             let _ = thread::Builder::new().spawn(move || drop(warmed));
+        }
+    }
+
+    /// A worker did not start.
+    pub(super) fn note_failure(self: &Arc<Self>, lane: usize, error: LaunchError) {
+        let broken = match error {
+            LaunchError::NotWanted => return,
+            LaunchError::Initializer(error) => {
+                Some(Broken::with_source("the initializer failed in a worker", error))
+            }
+            LaunchError::Start(why) => {
+                logging::warn(format_args!("{why}"));
+                let broken = Broken::new(format!("no worker can be started: {why}"));
+                self.dispatcher.lock().note_failed_start(lane).then_some(broken)
+            }
+        };
+        if let Some(why) = broken {
+            self.break_down(why);
+        }
+    }
+
+    /// Lets time pass after a start that failed, unless no worker is wanted any more: what was short may be there again.
+    pub(super) fn rest(&self, event: Option<&Event>, pause: Duration) {
+        let until = deadline_after(pause);
+        while !is_over(until) && self.dispatcher.lock().wants_worker() {
+            match event {
+                Some(event) => {
+                    if sys::sleep(None, false, None, None, event, until).event_set {
+                        event.clear();
+                    }
+                }
+                None => sys::pause(pause),
+            }
         }
     }
 
@@ -442,6 +480,7 @@ impl Pool {
         drop(dispatcher);
         // No driver is left that would send another one.
         self.callbacks.lock().take();
+        self.records.close();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             // A driver contains the user's code; a panic of its own is a defect, which has been settled.

@@ -1,9 +1,10 @@
 //! Tasks out: futures are resolved, and what hangs on them is done on a thread that may block.
 
+use super::notes::Reported;
 use super::observed::Ran;
 use super::pool::{Pool, SERVES};
 use super::results::ResultsOf;
-use super::task::EncodedTask;
+use super::task::{EncodedTask, Unresolved};
 use crate::contain::contain;
 use crate::error::TaskError;
 use crate::future::cell::Entry;
@@ -15,8 +16,15 @@ use crate::sync::plain::Ordering;
 use crate::sync::{channel, thread};
 use std::sync::Arc;
 
-/// A resolved task whose callbacks are still to be called, or whose result is to be dropped.
-pub(crate) type Resolved = (Entry, Aftermath);
+/// What is for the thread that calls the user's code.
+pub(crate) enum Resolved {
+    /// A resolved task whose callbacks are still to be called, or whose result is to be dropped.
+    Task(Entry, Aftermath),
+    /// What a running task has reported.
+    Report(Reported),
+    /// A task with its outcome, to be published behind its reports.
+    End(Unresolved, Phase),
+}
 
 impl Pool {
     /// Resolves a task with the reply that came for it: on the driver's thread, or on one that waits for the task.
@@ -28,30 +36,38 @@ impl Pool {
         apart: Option<ResultsOf<'_>>,
         ran: Ran,
     ) {
+        let (reports, attempt) = (task.reports, task.attempt());
         let entry = task.into_unresolved();
         // Of a worker out of control the reply may be anything; then it is no outcome either.
-        let parted = self.observed().is_set().then(|| Times::part(reply).ok()).flatten();
+        let parted = self.config.launch.notes_times.then(|| Times::part(reply).ok()).flatten();
         let (reply, times) = parted.map_or((reply, None), |(reply, times)| (reply, Some(times)));
         let reply = Arrived::new(reply, apart.as_ref().map(|apart| apart as &dyn ReadApart));
         let phase = entry.complete(reply);
         drop(apart);
         self.count(phase);
-        self.tell_completed(&**entry, Ran { times, ..ran }, phase);
+        self.tell_completed(&**entry, Ran { times, attempt, ..ran }, phase);
+        if reports {
+            return self.hand_on(Resolved::End(entry, phase));
+        }
         let after = publish(&**entry, Phase::Dispatched, phase);
-        self.hand_on((entry.release(), after));
+        self.hand_on(Resolved::Task(entry.release(), after));
     }
 
     /// Resolves a task with an error; it `ran`, or never began.
     pub(crate) fn fail(self: &Arc<Self>, task: EncodedTask, error: TaskError, ran: Option<Ran>) {
+        let (reports, attempt) = (task.reports, task.attempt());
         let entry = task.into_unresolved();
-        match ran {
+        match ran.map(|ran| Ran { attempt, ..ran }) {
             Some(ran) => self.tell_failed(&**entry, ran, &error),
             None => self.observed().refused(&**entry, &error),
         }
         entry.fill(error);
         self.count(Phase::Failed);
+        if reports {
+            return self.hand_on(Resolved::End(entry, Phase::Failed));
+        }
         let after = publish(&**entry, Phase::Dispatched, Phase::Failed);
-        self.follow_up((entry.release(), after));
+        self.follow_up(Resolved::Task(entry.release(), after));
     }
 
     /// Resolves tasks that were taken back for good.
@@ -61,7 +77,7 @@ impl Pool {
             self.observed().cancelled(&**entry);
             entry.fill(TaskError::Cancelled);
             let after = publish(&**entry, Phase::Cancelling, Phase::Cancelled);
-            self.follow_up((entry.release(), after));
+            self.follow_up(Resolved::Task(entry.release(), after));
         }
     }
 
@@ -81,9 +97,12 @@ impl Pool {
     /// Callbacks go to a thread of their own, and so do destructors of results that nobody wants: one that waits for
     /// another task of this pool would hold up the very driver that is to resolve it, or the thread whose direct wait is
     /// to take its reply.
-    fn hand_on(self: &Arc<Self>, resolved: Resolved) {
-        let (entry, after) = &resolved;
-        if !after.may_take_long(&**entry) {
+    ///
+    /// What a task has reported goes there too, and behind it the end of that task.
+    pub(super) fn hand_on(self: &Arc<Self>, resolved: Resolved) {
+        if let Resolved::Task(entry, after) = &resolved
+            && !after.may_take_long(&**entry)
+        {
             return finish(resolved);
         }
         let mut callbacks = self.callbacks.lock();
@@ -116,7 +135,15 @@ impl Pool {
     }
 }
 
-fn finish((entry, after): Resolved) {
+fn finish(resolved: Resolved) {
+    let (entry, after) = match resolved {
+        Resolved::Task(entry, after) => (entry, after),
+        Resolved::Report(reported) => return reported.tell(),
+        Resolved::End(entry, phase) => {
+            let after = publish(&**entry, Phase::Dispatched, phase);
+            (entry.release(), after)
+        }
+    };
     after.run(&*entry);
     entry.settle();
 }

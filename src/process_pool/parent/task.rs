@@ -10,6 +10,7 @@ use crate::process_pool::sys::SealedMemory;
 use crate::process_pool::wire::batch::{About, BATCH_BYTES, Shipped, TaskBytes, TaskFlags};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::{Apart, Output, Plane};
+use crate::spans;
 use crate::sync::thread;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
@@ -26,6 +27,8 @@ pub(crate) struct EncodedTask {
     pub(crate) is_limited: bool,
     /// Whether there is something to tell about it, beside its call.
     has_about: bool,
+    /// Whether somebody is told what it reports.
+    pub(crate) reports: bool,
     // What belongs to the argument and lies elsewhere: here as long as the task may have to be sent. Most have nothing of it.
     blob: Option<Arc<Blob>>,
     carried: Option<Box<Carried>>,
@@ -121,7 +124,8 @@ impl EncodedTask {
         let options = entry.options();
         let (retries, is_limited) = (options.get_retries(), options.get_timeout().is_some());
         let has_about = options.get_label().is_some() || options.get_stop_after().is_some();
-        let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere, has_about };
+        let reports = options.report_to().is_some();
+        let flags = TaskFlags { rings_when_begun: is_limited, is_for_elsewhere, has_about, reports };
         let bytes = if bytes.len() < BATCH_BYTES {
             let small = TaskBytes::small(route, flags, &bytes);
             if bytes.capacity() <= 2 * BATCH_BYTES {
@@ -152,6 +156,7 @@ impl EncodedTask {
             retries,
             is_limited,
             has_about,
+            reports,
         })
     }
 
@@ -195,6 +200,14 @@ impl EncodedTask {
     /// Bytes that it takes in a frame.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Which run of it is its last so far, from 1. Not looked for where nobody is told.
+    pub(crate) fn attempt(&self) -> u32 {
+        if !spans::is_wanted() {
+            return 1;
+        }
+        self.entry.options_if_any().map_or(1, |options| options.get_retries() - self.retries + 1)
     }
 
     /// Takes one of its retries, if one is left and it was not asked to stop.

@@ -4,6 +4,7 @@
 //! process, which may be out of control: every number is checked before it is used.
 
 pub(crate) mod claim;
+pub(crate) mod credit;
 pub(crate) mod last_words;
 pub(crate) mod results;
 pub(crate) mod ring;
@@ -11,6 +12,7 @@ pub(crate) mod task_clock;
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 use claim::Claims;
+use credit::Credit;
 use last_words::LastWords;
 use results::ResultSlots;
 use ring::Ring;
@@ -25,6 +27,7 @@ pub(crate) struct Layout {
     pub(crate) result_slots: ResultSlots,
     pub(crate) exit_flags: ExitFlags,
     pub(crate) task_clock: TaskClock,
+    pub(crate) credit: Credit,
     pub(crate) last_words: LastWords,
 }
 

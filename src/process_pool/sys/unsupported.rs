@@ -42,7 +42,6 @@ impl Socket {
         refuse()
     }
 
-    #[cfg(test)]
     pub(crate) fn from_handle(_: Handle) -> Self {
         Socket(())
     }
@@ -338,14 +337,24 @@ pub(crate) fn watch(_: u32, _: &Socket, _: Thread, _: impl Fn() -> bool) -> Leav
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Awake {
     pub(crate) readable: bool,
+    pub(crate) has_notes: bool,
     pub(crate) writable: bool,
     pub(crate) ended: bool,
     pub(crate) event_set: bool,
 }
 
-pub(crate) fn sleep(_: Option<&Socket>, _: bool, _: Option<&Child>, _: &Event, _: Option<Instant>) -> Awake {
+pub(crate) fn sleep(
+    _: Option<&Socket>,
+    _: bool,
+    _: Option<&Socket>,
+    _: Option<&Child>,
+    _: &Event,
+    _: Option<Instant>,
+) -> Awake {
     Awake::default()
 }
+
+pub(crate) fn await_room(_: &Socket, _: Duration) {}
 
 pub(crate) fn pause(_: Duration) {}
 

@@ -32,11 +32,16 @@ pub(crate) struct TaskFlags {
     pub(crate) is_for_elsewhere: bool,
     /// There is something about it. Set where it is shipped.
     pub(crate) has_about: bool,
+    /// Somebody is told what the task reports.
+    pub(crate) reports: bool,
 }
 
 impl TaskFlags {
     fn to_byte(self) -> u8 {
-        u8::from(self.rings_when_begun) | u8::from(self.is_for_elsewhere) << 1 | u8::from(self.has_about) << 2
+        u8::from(self.rings_when_begun)
+            | u8::from(self.is_for_elsewhere) << 1
+            | u8::from(self.has_about) << 2
+            | u8::from(self.reports) << 3
     }
 
     fn of_byte(byte: u8) -> Self {
@@ -44,6 +49,7 @@ impl TaskFlags {
             rings_when_begun: byte & 1 != 0,
             is_for_elsewhere: byte & 2 != 0,
             has_about: byte & 4 != 0,
+            reports: byte & 8 != 0,
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `Forget` | 10 | parent | 0, 0 | the id of a blob that is needed no more |
 //! | `Arguments` | 11 | parent | 0, 0 | empty; carries the handle of the memory that large arguments lie in |
 //! | `Results` | 12 | parent | 0, 0 | empty; carries the handle of the memory for the worker's large results |
+//! | `Notes` | 13 | parent | level, 0 | empty; carries the handle of the socket for what the worker says beside its replies, see [`note`](super::note) |
 //!
 //! A message that carries a handle is sent with it, as `SCM_RIGHTS` beside the first byte of its head: one handle a message,
 //! and only from the parent.
@@ -67,6 +68,10 @@ pub(crate) enum Message {
     Arguments,
     /// Where large results may lie. Before the first batch, if at all.
     Results,
+    /// Where notes go, and up to which level log records are some. Before the first batch, if at all.
+    Notes {
+        level: u32,
+    },
 }
 
 impl Message {
@@ -74,7 +79,11 @@ impl Message {
     pub(crate) fn carries_handle(self) -> bool {
         matches!(
             self,
-            Message::Welcome | Message::BlobInMemory { .. } | Message::Arguments | Message::Results
+            Message::Welcome
+                | Message::BlobInMemory { .. }
+                | Message::Arguments
+                | Message::Results
+                | Message::Notes { .. }
         )
     }
 
@@ -107,6 +116,7 @@ impl Head {
             Message::Forget => (10, 0, 0),
             Message::Arguments => (11, 0, 0),
             Message::Results => (12, 0, 0),
+            Message::Notes { level } => (13, level, 0),
         };
         let mut bytes = [0; HEAD];
         bytes[0] = kind;
@@ -134,7 +144,8 @@ impl Head {
             (10, 0, 0) => Message::Forget,
             (11, 0, 0) => Message::Arguments,
             (12, 0, 0) => Message::Results,
-            (1..=12, ..) => return Err(UNUSED),
+            (13, level, 0) => Message::Notes { level },
+            (1..=13, ..) => return Err(UNUSED),
             _ => return Err(ProtocolError("a frame of no known kind")),
         };
         if bytes[1..4] != [0; 3] || bytes[12..16] != [0; 4] {
@@ -268,6 +279,7 @@ mod tests {
             Message::Forget,
             Message::Arguments,
             Message::Results,
+            Message::Notes { level: 5 },
         ] {
             let head = Head { message, len: 1 << 40 };
             assert_eq!(Head::from_bytes(&head.to_bytes()), Ok(head));

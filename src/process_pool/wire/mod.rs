@@ -9,4 +9,5 @@ pub(crate) mod blob;
 pub(crate) mod buffer;
 pub(crate) mod frames;
 pub(crate) mod message;
+pub(crate) mod note;
 pub(crate) mod times;

@@ -10,6 +10,7 @@
 
 use super::abort::{boundary, leave_last_words};
 use super::blobs::Blobs;
+use super::notes;
 use super::plane::{Arguments, ResultMemory};
 use super::reply::{Reply, ring_doorbell};
 use crate::contain::{contain, on_panic};
@@ -117,6 +118,7 @@ pub(crate) fn run() -> ! {
             call_on_exit(&welcome.on_exit);
         }
         flush_output();
+        notes::end();
         sys::exit_now(if served.is_ok() { 0 } else { LOST });
     };
     let thread = thread::Builder::new().name(name).stack_size(sys::main_stack_size());
@@ -231,6 +233,10 @@ pub(super) fn serve(
                 *reply = Reply::with_memory(Arc::new(memory));
                 continue;
             }
+            (Message::Notes { level }, Some(handle)) => {
+                notes::begin(handle, level, segment);
+                continue;
+            }
             (message, handle) => {
                 blobs.handle(message, bytes, handle)?;
                 continue;
@@ -320,6 +326,7 @@ impl Batch<'_> {
                 segment.task_clock.note(self.number, index, began);
             }
             let body = reply.body(!task.flags.is_for_elsewhere);
+            let _speaking = task.flags.reports.then(|| notes::speaking_of(self.number, index));
             let sent = Sent {
                 id: task.id,
                 label: task.about.label,

@@ -9,6 +9,7 @@ mod blobs;
 pub(crate) mod entry;
 #[expect(unsafe_code, reason = "runs parcels, argued in the file")]
 pub(crate) mod main;
+mod notes;
 pub(crate) mod plane;
 mod reply;
 #[cfg(test)]

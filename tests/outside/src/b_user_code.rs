@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, OnceLock, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(crate) const INSTANCES: &[Instance] = instances! {
     the_logger_told_of_a_panic_in_the_exit_hook => &[];
     the_logger_told_of_an_unseen_failure_elsewhere => &[];
     the_logger_told_of_a_worker_that_does_not_start => &[];
+    the_logger_told_of_what_a_worker_logs => &["joblib/joblib#1017"];
+    a_logger_that_takes_nothing_while_workers_log_without_end calm => &[];
     a_logger_whose_reader_has_gone => &["rust-lang/rust#119980", "sharkdp/fd#24"];
     a_logger_that_logs_by_what_fails calm => &["cakephp/cakephp#19588", "getsentry/sentry-unreal#1255"];
     the_hook_for_unseen_failures => &[];
@@ -402,6 +404,57 @@ fn the_logger_told_of_a_worker_that_does_not_start() {
         },
         |_| {},
     );
+}
+
+fn the_logger_told_of_what_a_worker_logs() {
+    try_all(ALL, processes, |pool, act| {
+        let (act, ours) = (act.clone(), std::process::id());
+        set_logger(move |record| {
+            if record.args().to_string() == format!("not of {ours}") {
+                act.run();
+            }
+        });
+        pool.processes().submit(|ours: u32| log::warn!("not of {ours}"), ours).result().expect("it ran");
+    });
+}
+
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("proc");
+    statm.split(' ').nth(1).expect("a number").parse::<u64>().expect("a number") * 4096
+}
+
+/// Tasks go on, memory stays bounded, and what is lost is counted.
+fn a_logger_that_takes_nothing_while_workers_log_without_end() {
+    const EACH: u64 = 40_000;
+    const WORKERS: u64 = 2;
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    static LOST: AtomicU64 = AtomicU64::new(0);
+    fn flood(text: String) {
+        (0..EACH).for_each(|_| log::warn!(target: "flood", "{text}"));
+    }
+    let gate = Gate::new();
+    let waits = gate.clone();
+    set_logger(move |record| {
+        waits.wait();
+        let text = record.args().to_string();
+        if record.target().starts_with("flood") {
+            SEEN.fetch_add(1, Ordering::Relaxed);
+        } else if let Some((count, _)) = text.split_once(" log records of this worker are lost") {
+            LOST.fetch_add(count.parse().expect("a number"), Ordering::Relaxed);
+        }
+    });
+    let pool = ProcessPoolExecutor::builder().max_workers(WORKERS as usize).build().expect("a pool");
+    let before = resident_bytes();
+    // 80 MB of text.
+    let floods: Vec<_> = (0..WORKERS).map(|_| pool.submit(flood, "x".repeat(1000))).collect();
+    floods.into_iter().for_each(|flood| flood.result().expect("no task waits for the logger"));
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 60 << 20, "{grown} bytes");
+    gate.open();
+    drop(pool);
+    let (seen, lost) = (SEEN.load(Ordering::Relaxed), LOST.load(Ordering::Relaxed));
+    assert!(lost > 0 && seen + lost == WORKERS * EACH, "{seen} seen, {lost} lost");
+    set_logger(|_| {});
 }
 
 /// `program | head -1`: its logger prints, and the reader of its output has gone.

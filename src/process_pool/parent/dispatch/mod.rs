@@ -25,6 +25,7 @@ use super::task::EncodedTask;
 use crate::clock::{self, is_over};
 use crate::error::TaskError;
 use crate::executor::WarmUp;
+use crate::future::cell::Entry;
 use crate::id::FutureId;
 use crate::process_pool::sys::{Event, Segment};
 use crate::process_pool::wire::batch::BATCH_BYTES;
@@ -431,6 +432,12 @@ impl Dispatcher {
         self.change(at, |lane| lane.collect(position))
     }
 
+    /// The task there, if somebody is told what it reports.
+    pub(crate) fn reporting(&self, at: usize, position: Position) -> Option<Entry> {
+        let task = self.lanes.get(at)?.task_at(position)?;
+        task.reports.then(|| Entry::clone(&task.entry))
+    }
+
     /// Whether the worker has more tasks to begin than that, so it won't run dry while it runs so many.
     pub(crate) fn has_more_waiting_than(&self, at: usize, tasks: usize) -> bool {
         self.lanes[at].waiting_tasks() > tasks
@@ -446,6 +453,10 @@ impl Dispatcher {
         let is_its = |lane: &Lane| lane.in_flight() == 1 && lane.find(id).is_some();
         let at = self.lanes.iter().position(is_its)?;
         let lane = &self.lanes[at];
+        // What a task has reported comes before its end, and the driver sees to that.
+        if lane.task_at(lane.find(id)?)?.reports {
+            return None;
+        }
         let (segment, event) = (lane.segment()?.clone(), lane.event()?.clone());
         Some(DirectRoute {
             lane: at,

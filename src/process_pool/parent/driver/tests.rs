@@ -49,6 +49,7 @@ impl Stage {
             initializer_blobs: Vec::new(),
             payload_memory: 0,
             notes_times: false,
+            forwards_logs: false,
         };
         let start_timeout = Duration::from_secs(60);
         let config = Config {
@@ -71,6 +72,7 @@ impl Stage {
             inbox: Inbox::default(),
             segment: segment.clone(),
             results: None,
+            notes: None,
         };
         let mut dispatcher = pool.dispatcher.lock();
         assert_eq!(dispatcher.add_lane(), 0);

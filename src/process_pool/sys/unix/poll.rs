@@ -11,16 +11,18 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Awake {
     pub(crate) readable: bool,
+    pub(crate) has_notes: bool,
     pub(crate) writable: bool,
     pub(crate) ended: bool,
     pub(crate) event_set: bool,
 }
 
-/// Sleeps until the socket has bytes (or, with `for_room`, room for some), the child ends, the event is set, or the deadline
-/// passes.
+/// Sleeps until the socket has bytes (or, with `for_room`, room for some), that for notes has some, the child ends, the event
+/// is set, or the deadline passes.
 pub(crate) fn sleep(
     socket: Option<&Socket>,
     for_room: bool,
+    notes: Option<&Socket>,
     child: Option<&Child>,
     event: &Event,
     deadline: Option<Instant>,
@@ -39,18 +41,27 @@ pub(crate) fn sleep(
         PollFd::new(event, PollFlags::IN),
         socket.map_or_else(stand_in, |socket| PollFd::new(socket, interest)),
         child.and_then(Child::handle).map_or_else(stand_in, |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        notes.map_or_else(stand_in, |socket| PollFd::new(socket, PollFlags::IN)),
     ];
     delay();
     if rustix::event::poll(&mut fds, timeout.as_ref()).is_err() {
         return Awake::default();
     }
-    let [event, stream, ended] = fds.map(|fd| fd.revents());
+    let [event, stream, ended, noted] = fds.map(|fd| fd.revents());
     Awake {
         event_set: event.contains(PollFlags::IN),
         readable: stream.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
+        has_notes: notes.is_some() && noted.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
         writable: stream.contains(PollFlags::OUT),
         ended: unwatched || ended.contains(PollFlags::IN),
     }
+}
+
+/// Sleeps until the socket has room, and no longer than that.
+pub(crate) fn await_room(socket: &Socket, time: Duration) {
+    let time = rustix::event::Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos().into() };
+    // A signal may end it early.
+    let _ = rustix::event::poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&time));
 }
 
 /// Sleeps for so long.

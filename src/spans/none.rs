@@ -1,0 +1,29 @@
+//! Without `tracing`.
+
+use crate::id::FutureId;
+use std::sync::Arc;
+
+/// Nobody wants to know of tasks.
+#[cfg(feature = "process")]
+#[inline(always)]
+pub(crate) fn is_wanted() -> bool {
+    false
+}
+
+#[derive(Default)]
+pub(crate) struct TaskSpan;
+
+impl TaskSpan {
+    #[inline(always)]
+    pub(crate) fn open(&self, _: FutureId, _: impl FnOnce() -> Option<Arc<str>>) {}
+
+    #[inline(always)]
+    pub(crate) fn enter(&self, _: impl FnOnce() -> Arc<str>) {}
+
+    #[cfg(feature = "process")]
+    #[inline(always)]
+    pub(crate) fn note<'a>(&self, _: impl FnOnce() -> super::Ran<'a>) {}
+
+    #[inline(always)]
+    pub(crate) fn close(&self) {}
+}
