@@ -42,6 +42,12 @@ use std::time::Duration;
 /// Threads are started as they are needed, and an idle one is reused before another starts. A panic in a task is caught
 /// and becomes the error of its future; the thread goes on.
 ///
+/// **Order.** One worker begins tasks strictly in the order of submission. Of several, each takes up to 32 tasks from the
+/// queue at a time while tasks are short (20 µs for all of them): so a task may begin before an older one that another
+/// worker has taken, by some tens of microseconds. If tasks suddenly take longer, what was taken goes back to the front of
+/// the queue; up to eight of one worker's may then begin before an older one. A bounded
+/// queue, and tasks that take long, are served strictly in order. Tasks that a waiting task needs come first.
+///
 /// **Waiting inside a task.** A task may wait for tasks of its own pool, however few its workers: it never deadlocks. If
 /// it can't go on without a queued task it runs that task itself, in place, while its stack has room and rather than
 /// start another worker; otherwise it counts as blocked, and a spare worker runs on. At most 256 spares are started: when

@@ -1,5 +1,6 @@
 //! Numbers about a pool: [`ThreadPoolStats`], and how they are counted without anybody sharing a cache line. What it runs.
 
+use super::queue::Hand;
 use crate::executor::{Begun, BusyWorker, By, Elsewhere, RunningTask, WarmUp, running};
 use crate::future::cell::AnyCell;
 use crate::future::state::Phase;
@@ -68,6 +69,8 @@ pub(super) struct Slot {
     /// It has not looked at the queue yet.
     starting: AtomicBool,
     rare: Mutex<Rare>,
+    /// Tasks that it has taken and not begun.
+    pub(super) hand: Hand,
 }
 
 /// What few tasks have: without it there is no lock to take.
@@ -126,6 +129,7 @@ impl Slot {
             holds: AtomicUsize::new(0),
             starting: AtomicBool::new(true),
             rare: Mutex::default(),
+            hand: Hand::default(),
         })
     }
 

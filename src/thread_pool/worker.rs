@@ -87,15 +87,15 @@ impl Worker {
         self.forget_awaits();
         // Counted as coming back before the result can be seen: a thread that sees it and submits again finds this
         // worker expected, and no second thread is started for a sequence of submits and results.
-        self.queue.returns();
-        let Some(entry) = ran.publish_at_once(entry) else { return CountedAs::Returning };
+        let counted = self.queue.returns(&self.slot);
+        let Some(entry) = ran.publish_at_once(entry) else { return counted };
         let after = ran.publish(&*entry);
         if after.is_empty() {
             entry.settle();
-            return CountedAs::Returning;
+            return counted;
         }
         // User code follows, which may take long: not coming back yet.
-        self.queue.returns_later();
+        self.queue.returns_later(counted);
         after.run(&*entry);
         entry.settle();
         self.forget_awaits();

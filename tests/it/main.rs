@@ -18,6 +18,7 @@ mod errors;
 #[macro_use]
 mod executors;
 mod future;
+mod hands;
 mod initializer;
 mod map;
 mod observer;

@@ -45,7 +45,8 @@ impl Queue {
             self.note_emptied();
         }
         let mut removed = Vec::new();
-        if is_worth_a_sweep(self.dead.load(Ordering::Relaxed), state.ready.len() + state.urgent.len()) {
+        let entries = state.ready.len() + state.urgent.len() + state.in_hands();
+        if is_worth_a_sweep(self.dead.load(Ordering::Relaxed), entries) {
             let (live, dead): (VecDeque<_>, VecDeque<_>) =
                 std::mem::take(&mut state.ready).into_iter().partition(is_queued);
             state.ready = live;
@@ -54,6 +55,12 @@ impl Queue {
                 std::mem::take(&mut state.urgent).into_iter().partition(is_queued);
             state.urgent = live;
             removed.extend(dead);
+            state.with_hands(|hand| {
+                let (live, dead): (VecDeque<_>, VecDeque<_>) =
+                    std::mem::take(hand).into_iter().partition(is_queued);
+                *hand = live;
+                removed.extend(dead);
+            });
             // What was removed, never zero: another thread may have made one dead and not counted it yet.
             self.dead.fetch_sub(removed.len() as isize, Ordering::Relaxed);
         }

@@ -1,6 +1,7 @@
 //! What a worker does next: it takes a task, searches, rests or ends.
 
 use super::Queue;
+use super::hand::Pace;
 use super::section::{RestEnd, Section};
 use super::state::State;
 use crate::future::cell::Entry;
@@ -15,6 +16,7 @@ pub(in crate::thread_pool) enum CountedAs {
     Starting,
     Returning,
     Searching,
+    /// It may have a hand.
     Active,
 }
 
@@ -28,6 +30,12 @@ pub(in crate::thread_pool) enum NextStep {
 impl Queue {
     /// One look at the queue: take a task, or search, or rest, or end.
     pub(in crate::thread_pool) fn look(&self, counted: CountedAs, slot: &Arc<Slot>) -> NextStep {
+        if counted == CountedAs::Active
+            && let Some(entry) = self.next_in_hand(slot)
+        {
+            return NextStep::Run(entry);
+        }
+        let mut pace = self.pace(slot);
         let mut state = self.section();
         match counted {
             CountedAs::Starting => {
@@ -47,11 +55,15 @@ impl Queue {
             CountedAs::Searching | CountedAs::Active => {}
         }
         let mut searcher = counted == CountedAs::Searching;
+        state.take_old_hands_back(&mut pace);
         loop {
             let over = state.active() > self.config.max_workers;
+            if over {
+                state.give_back(slot);
+            }
             if !state.broken
                 && !over
-                && let Some(entry) = self.take(&mut state)
+                && let Some(entry) = self.take(&mut state, slot, &mut pace)
             {
                 if searcher {
                     state.searching = false;
@@ -71,6 +83,7 @@ impl Queue {
             if searcher {
                 state.searching = false;
             }
+            state.give_back(slot);
             match state.rest() {
                 RestEnd::Woken(back) => (state, searcher) = (back, true),
                 RestEnd::Closed(back) => (state, searcher) = (back, false),
@@ -90,6 +103,7 @@ impl Queue {
         if searcher {
             state.searching = false;
         }
+        state.give_back(slot);
         self.remove_slot(&mut state, slot);
         if state.threads == 0 {
             self.ended.notify_all();
@@ -98,38 +112,33 @@ impl Queue {
         NextStep::End
     }
 
-    /// Claims the next queued task: urgent first, newest first; then the oldest.
-    fn take(&self, state: &mut State) -> Option<Entry> {
+    /// Claims the next queued task: urgent first, newest first; then the oldest, of the worker's hand, of those that are
+    /// ready, of another's hand. It may take more of what is ready along.
+    fn take(&self, state: &mut State, slot: &Arc<Slot>, pace: &mut Pace) -> Option<Entry> {
         let taken = loop {
-            let entry = match state.urgent.pop() {
-                Some(entry) => entry,
-                None => {
-                    if state.ready.is_empty() && self.inbox.len_hint() > 0 {
-                        let mut inbox = self.inbox.lock();
-                        std::mem::swap(&mut inbox.queue, &mut state.ready);
-                        self.note_emptied();
-                    }
-                    match state.ready.pop_front() {
-                        Some(entry) => entry,
-                        None => break None,
-                    }
-                }
-            };
-            match entry.header().word.claim() {
-                Some(before) => {
-                    if before.is_urgent() {
-                        self.other_entry_is_dead();
-                    }
+            let next = state.urgent.pop().or_else(|| slot.hand.pop());
+            let next = next.or_else(|| self.pop_ready(state)).or_else(|| state.steal(slot, pace));
+            match next {
+                Some(entry) if self.claim(&entry) => {
                     self.release_place(state);
+                    state.fill_hand(slot, pace);
                     break Some(entry);
                 }
-                None => {
-                    self.dead.fetch_sub(1, Ordering::Relaxed);
-                }
+                Some(_) => {}
+                None => break None,
             }
         };
         self.state.set_len_hint(state.ready.len());
         taken
+    }
+
+    fn pop_ready(&self, state: &mut State) -> Option<Entry> {
+        if state.ready.is_empty() && self.inbox.len_hint() > 0 {
+            let mut inbox = self.inbox.lock();
+            std::mem::swap(&mut inbox.queue, &mut state.ready);
+            self.note_emptied();
+        }
+        state.ready.pop_front()
     }
 
     /// The inbox was taken over; its lock is held.
@@ -139,16 +148,27 @@ impl Queue {
     }
 
     fn is_empty(&self, state: &State) -> bool {
-        state.ready.is_empty() && state.urgent.is_empty() && self.inbox.lock().queue.is_empty()
+        state.ready.is_empty()
+            && state.urgent.is_empty()
+            && state.in_hands() == 0
+            && self.inbox.lock().queue.is_empty()
     }
 
-    /// A worker has ended its user code and is about to look.
-    pub(in crate::thread_pool) fn returns(&self) {
+    /// A worker has ended its user code and is about to look: as what it counts until then. With a hand it is about to run
+    /// the next of it, and nobody may expect it.
+    pub(in crate::thread_pool) fn returns(&self, slot: &Slot) -> CountedAs {
+        if !slot.hand.is_empty() {
+            return CountedAs::Active;
+        }
         self.returning.fetch_add(1, Ordering::Relaxed);
+        CountedAs::Returning
     }
 
     /// It isn't yet: callbacks turned up.
-    pub(in crate::thread_pool) fn returns_later(&self) {
+    pub(in crate::thread_pool) fn returns_later(&self, counted: CountedAs) {
+        if counted != CountedAs::Returning {
+            return;
+        }
         let mut state = self.section();
         self.lower_returning(&mut state);
         state.leave();

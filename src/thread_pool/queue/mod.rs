@@ -7,6 +7,9 @@
 //!                 | swapped whole when ready runs dry
 //!                 v
 //! worker    -> state { ready, urgent, threads, blocked, sleeping, starting, wakes, searching, .. }
+//!                 | a few at a time, while tasks are short
+//!                 v
+//!              hand { tasks }                      of each worker, which comes here first
 //! ```
 //!
 //! | file | what it is |
@@ -15,6 +18,7 @@
 //! | `section.rs` | a section of the state, and the rule by which it ends |
 //! | `submit.rs`, `bounded.rs` | how a task gets in; the places of a bounded queue |
 //! | `look.rs` | what a worker does next |
+//! | `hand.rs` | what a worker has taken along, and not begun |
 //! | `blocked.rs`, `awaits.rs` | workers that wait, and workers that poll |
 //! | `dead.rs` | entries whose task is no longer queued |
 //! | `observed.rs` | what the pool's observer is told |
@@ -24,8 +28,8 @@
 //!
 //! Words: *active* = threads - blocked - sleeping. A thread *holds* one more of these while it is in one more wait,
 //! however they nest, and counts as blocked, once, while it holds any ([`State::hold`](state::State::hold)). An *entry* is one pointer to a
-//! task in one of the three lists; a *dead entry* is one whose task is no longer queued (cancelled, or run in place by a
-//! waiter). Lock order: state, then inbox.
+//! task in the inbox, in `ready` or in a worker's hand, or its second one on the urgent stack; a *dead entry* is one whose task
+//! is no longer queued (cancelled, or run in place by a waiter). Lock order: state, then inbox or one hand.
 //!
 //! # The one rule
 //!
@@ -54,18 +58,31 @@
 //!   whose time was up or that was only about to sleep.
 //! - *The count is never too low for long*: `dead` counts an entry only after its task stopped being queued, and the
 //!   thread that removes an entry subtracts exactly that. If it is too high for a moment, one worker looks for nothing.
+//! - *A hand hides nothing.* What lies in it is counted as queued, and whoever finds nothing else takes of it. It is filled
+//!   in a section, which then counts what is left for others. A worker that takes the next of its own hand does so in no
+//!   section, and needs none: queued tasks only become fewer by it, nobody counted it as coming, and it stays active. It
+//!   subtracts a dead entry before its hand's length falls, so that a count meanwhile is too high, never too low. Whoever
+//!   stops being active (waits, rests, ends) has given its hand back in the same section.
 //! - *A refusal ends.* While the system's refusal of a thread is remembered ([`threads::Refused`]), a push asks all the
 //!   same, each section looks whether the time is up, and a waiter that was told to help and could not looks again at
 //!   that time.
 //!
 //! The rules were checked together in an explicit-state model of 38 scenarios (2.8 million states), in which each rule,
 //! taken away, breaks something; `tests/loom` explores the same situations in this code, and `tests/model` has the waits
-//! that nest in a model of their own (`nested`).
+//! that nest, and the hands, in a model of their own (`nested`).
+//!
+//! # In which order tasks begin
+//!
+//! As they came, on a pool of one worker: its hand is older than `ready`, `ready` older than the inbox, and a hand that is
+//! given back goes to the front. Of several workers one may begin a task while older ones lie in another's hand: for some
+//! tens of microseconds, since an old hand goes back to the front at the next look. A worker whose own hand turns out long
+//! runs up to eight tasks of it before it looks. What is needed urgently comes before all.
 
 mod awaits;
 mod blocked;
 mod bounded;
 mod dead;
+mod hand;
 mod inbox;
 mod len_mutex;
 mod look;
@@ -78,6 +95,7 @@ mod threads;
 mod warm_up;
 
 pub(super) use awaits::{Await, Token};
+pub(super) use hand::Hand;
 pub(super) use look::{CountedAs, NextStep};
 
 use super::builder::Config;
@@ -118,6 +136,9 @@ pub(super) struct Queue {
     dead: CachePadded<AtomicIsize>,
     /// Queued tasks that have a second entry, on the urgent stack. As `dead`: counted after the fact.
     doubled: CachePadded<AtomicIsize>,
+    /// Workers with a hand look at the state before they go on with it. A hint: a worker that misses it has begun its next task
+    /// a moment earlier.
+    attention: CachePadded<plain::AtomicBool>,
     /// Notified for resting workers.
     wake: Condvar,
     /// Notified for threads that join.
@@ -142,6 +163,7 @@ impl Queue {
             returning: CachePadded::default(),
             dead: CachePadded::default(),
             doubled: CachePadded::default(),
+            attention: CachePadded::default(),
             wake: Condvar::new(),
             ended: Condvar::new(),
             handles: Mutex::default(),
@@ -161,7 +183,8 @@ impl Queue {
 
     pub(super) fn stats(&self) -> ThreadPoolStats {
         let state = self.peek();
-        let entries = state.urgent.len() + state.ready.len() + self.inbox.lock().queue.len();
+        let entries =
+            state.urgent.len() + state.ready.len() + state.in_hands() + self.inbox.lock().queue.len();
         // Tasks are counted, not entries: an urgent one has two.
         let doubled = self.doubled.load(Ordering::Relaxed).max(0) as usize;
         let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;

@@ -216,6 +216,7 @@ impl Queue {
     /// Steps 1 and 2 of the rule.
     fn settle(&self, state: &mut State) -> Action {
         state.check();
+        self.set_attention(state);
         let ask = self.wants_asking(state);
         let stuck = self.is_stuck(state);
         if !ask && !state.ask && !stuck {
@@ -226,7 +227,7 @@ impl Queue {
             return Action::Nothing;
         }
         // Counted after the store, and no later than the returning and the dead: see the module's argument.
-        let entries = state.urgent.len() + state.ready.len() + in_inbox;
+        let entries = state.urgent.len() + state.ready.len() + in_inbox + state.in_hands();
         let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
         let queued = entries.saturating_sub(dead);
         let coming = state.starting.saturating_add(self.returning.load(Ordering::Relaxed));

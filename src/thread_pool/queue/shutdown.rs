@@ -60,7 +60,11 @@ impl Queue {
     }
 
     fn take_all(state: &mut State, inbox: &mut Inbox) -> Vec<Entry> {
-        state.urgent.drain(..).chain(state.ready.drain(..)).chain(inbox.queue.drain(..)).collect()
+        let mut taken: Vec<Entry> = state.urgent.drain(..).collect();
+        state.with_hands(|hand| taken.extend(hand.drain(..)));
+        state.forget_hands();
+        taken.extend(state.ready.drain(..).chain(inbox.queue.drain(..)));
+        taken
     }
 
     fn tell_everybody(&self, mut state: Section<'_>) {

@@ -2,6 +2,7 @@
 
 use super::awaits::Await;
 use super::bounded::PlaceWaiter;
+use super::hand::Taken;
 use super::observed::WaitChange;
 use super::threads::Refused;
 use crate::future::cell::Entry;
@@ -15,6 +16,8 @@ use std::time::Instant;
 pub(super) struct State {
     /// Older than anything in the inbox.
     pub(super) ready: VecDeque<Entry>,
+    /// Whose hand may have something in it, in the order in which they were taken.
+    pub(super) hands: Vec<Taken>,
     /// Second entries of tasks that a blocked waiter needs; the newest is last and served first.
     pub(super) urgent: Vec<Entry>,
     pub(super) threads: usize,
@@ -68,13 +71,14 @@ impl State {
         self.threads.saturating_sub(self.blocked).saturating_sub(self.sleeping)
     }
 
-    /// The thread behind `slot` is in that many more waits: with the first it counts as blocked. A thread that is still
-    /// starting is not coming meanwhile.
+    /// The thread behind `slot` is in that many more waits: with the first it counts as blocked, and has no hand. A thread
+    /// that is still starting is not coming meanwhile.
     pub(super) fn hold(&mut self, slot: &Slot, waits: usize) {
         let before = slot.holds();
         slot.set_holds(before + waits);
         if before == 0 && waits > 0 {
             self.blocked += 1;
+            self.give_back(slot);
             if self.is_observed {
                 self.note_wait(slot, true);
             }

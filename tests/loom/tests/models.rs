@@ -9,6 +9,8 @@
 mod cell;
 #[path = "models/claim.rs"]
 mod claim;
+#[path = "models/hands.rs"]
+mod hands;
 #[path = "models/pointer.rs"]
 mod pointer;
 #[path = "models/queue.rs"]

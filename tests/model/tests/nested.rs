@@ -1,9 +1,10 @@
-//! Waits that nest, in every order of a few threads' steps: a small model of how the pool of threads counts them.
+//! Waits that nest, and hands, in every order of a few threads' steps: a small model of how the pool of threads counts them.
 //!
-//! `src/thread_pool/queue/` has the rule (`Section::leave`) and who counts as blocked (`State::hold`), `waiting.rs` the table of
-//! what a waiter does. Here both are written as steps over plain numbers, and every reachable state of small programs is
-//! searched. A section of the pool's lock is one step; pushes that race with it, dead entries and time limits are not in
-//! here, but in the models of `tests/loom`. That the search can fail is a test too: each [`Mutant`] takes a rule away.
+//! `src/thread_pool/queue/` has the rule (`Section::leave`), who counts as blocked (`State::hold`) and what a worker takes along
+//! (`Hand`); `waiting.rs` has the table of what a waiter does. Here they are written as steps over plain numbers, and every
+//! reachable state of small programs is searched. A section of the pool's lock is one step, and so is what a worker takes
+//! from its own hand. How many it takes along, and when a hand is old, is open: each choice is searched. Pushes that race with
+//! a section and time limits are not in here, but in the models of `tests/loom`. That the search can fail is a test too: each [`Mutant`] takes a rule away.
 
 use std::collections::HashSet;
 
@@ -47,6 +48,18 @@ enum Mutant {
     InPlaceWhileStarting,
     /// Nobody is told to help.
     NoHelp,
+    /// A worker that waits keeps its hand.
+    HandWhileBlocked,
+    /// One that is too many does, and ends with it.
+    HandOfSurplus,
+    /// What lies in hands is not counted.
+    HandsUncounted,
+    /// A worker that goes on with its hand counts as coming back.
+    ReturningWithAHand,
+    /// Nobody takes of another's hand.
+    NoStealing,
+    /// A worker goes on with its hand though too many are active.
+    NoAttention,
 }
 
 struct Scope {
@@ -92,7 +105,13 @@ impl Frame {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Place {
-    Looks { starting: bool, returning: bool, searcher: bool },
+    Looks {
+        starting: bool,
+        returning: bool,
+        searcher: bool,
+    },
+    /// Is between two tasks of its hand.
+    Goes,
     Searches,
     Sleeps,
     Runs(Vec<Frame>),
@@ -104,6 +123,8 @@ struct Thread {
     place: Place,
     starting: bool,
     helps: bool,
+    /// The oldest first.
+    hand: Vec<usize>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -158,8 +179,25 @@ impl Model<'_> {
 
     fn queued(state: &State) -> isize {
         let is_queued = |task: &&usize| state.phases[**task] == Phase::Queued;
-        state.queue.iter().filter(is_queued).count() as isize
-            + state.urgent.iter().filter(is_queued).count() as isize
+        let in_hands = state.all.iter().flat_map(|thread| &thread.hand);
+        state.queue.iter().chain(&state.urgent).chain(in_hands).filter(is_queued).count() as isize
+    }
+
+    /// As the rule counts.
+    fn counted(&self, state: &State) -> isize {
+        if self.mutant != Mutant::HandsUncounted {
+            return Self::queued(state);
+        }
+        let mut state = state.clone();
+        state.all.iter_mut().for_each(|thread| thread.hand.clear());
+        Self::queued(&state)
+    }
+
+    /// A thread's hand goes back to the front.
+    fn give_back(state: &mut State, thread: usize) {
+        let mut tasks = std::mem::take(&mut state.all[thread].hand);
+        tasks.append(&mut state.queue);
+        state.queue = tasks;
     }
 
     fn is_stuck(&self, state: &State) -> bool {
@@ -172,7 +210,7 @@ impl Model<'_> {
             return Err("fewer than no threads are active".into());
         }
         let coming = state.starting + state.returning;
-        if state.searching || Self::active(state) >= self.scope.max as isize || Self::queued(state) <= coming
+        if state.searching || Self::active(state) >= self.scope.max as isize || self.counted(state) <= coming
         {
             return Ok(());
         }
@@ -188,7 +226,7 @@ impl Model<'_> {
             } else {
                 Place::Looks { starting: true, returning: false, searcher: false }
             };
-            state.all.push(Thread { place, starting: true, helps: false });
+            state.all.push(Thread { place, starting: true, helps: false, hand: Vec::new() });
         } else if self.is_stuck(state) && self.mutant != Mutant::NoHelp {
             state.all.iter_mut().for_each(|thread| thread.helps = true);
         }
@@ -198,6 +236,9 @@ impl Model<'_> {
     fn hold(&self, state: &mut State, thread: usize, before: usize) {
         if before == 0 || self.mutant == Mutant::CountsTwice {
             state.blocked += 1;
+            if self.mutant != Mutant::HandWhileBlocked {
+                Self::give_back(state, thread);
+            }
             if state.all[thread].starting && self.mutant != Mutant::WaitingStarterComes {
                 state.starting -= 1;
             }
@@ -219,7 +260,7 @@ impl Model<'_> {
             Place::Gone => false,
             Place::Sleeps => false,
             Place::Runs(frames) => frames.last().is_some_and(|top| top.holds() == 0),
-            Place::Looks { .. } | Place::Searches => true,
+            Place::Looks { .. } | Place::Searches | Place::Goes => true,
         };
         let active = state.all.iter().filter(is_active).count() as isize;
         // Whoever is woken is counted before it runs.
@@ -227,7 +268,14 @@ impl Model<'_> {
             return Err(format!("{active} threads are active, {} are counted", Self::active(state)));
         }
         let could_add = state.sleeping > 0 || self.can_start(state);
-        let coming = state.starting + state.returning + state.wakes + isize::from(state.searching);
+        // Those that really come: what is counted is only believed.
+        let comes = |thread: &&Thread| match &thread.place {
+            Place::Looks { starting, returning, searcher } => *starting || *returning || *searcher,
+            Place::Searches => true,
+            Place::Runs(frames) => thread.starting && frames.last().is_some_and(|top| top.holds() == 0),
+            Place::Goes | Place::Sleeps | Place::Gone => false,
+        };
+        let coming = state.all.iter().filter(comes).count() as isize + state.wakes;
         if Self::queued(state) > 0
             && Self::active(state) < self.scope.max as isize
             && could_add
@@ -254,12 +302,20 @@ impl Model<'_> {
                 new.starting -= isize::from(*starting);
                 new.returning -= isize::from(*returning);
                 new.all[thread].starting = false;
-                self.look(&mut new, thread, *searcher)?;
-                next.push(new);
+                self.look(new, thread, *searcher, next)?;
             }
-            Place::Searches => {
-                self.look(&mut new, thread, true)?;
-                next.push(new);
+            Place::Searches => self.look(new, thread, true, next)?,
+            Place::Goes => {
+                let over = Self::active(state) > self.scope.max as isize;
+                // Its hand may be old, or it is to look for another reason.
+                let mut looks = state.clone();
+                if self.mutant == Mutant::ReturningWithAHand {
+                    looks.returning -= 1;
+                }
+                self.look(looks, thread, false, next)?;
+                if !over || self.mutant == Mutant::NoAttention {
+                    self.go_on(new, thread, next)?;
+                }
             }
             Place::Sleeps => {
                 if state.wakes > 0 {
@@ -271,6 +327,7 @@ impl Model<'_> {
                     new.sleeping -= 1;
                     new.threads -= 1;
                     new.all[thread].place = Place::Gone;
+                    new.all[thread].hand.clear();
                     self.leave(&mut new)?;
                     next.push(new);
                 }
@@ -284,34 +341,119 @@ impl Model<'_> {
         Ok(())
     }
 
-    fn look(&self, state: &mut State, thread: usize, searcher: bool) -> Result<(), Fault> {
-        let over = Self::active(state) > self.scope.max as isize;
-        let taken = if over { None } else { Self::take(state) };
+    /// One look; each way in which it may end is one of the `next`.
+    fn look(&self, state: State, thread: usize, searcher: bool, next: &mut Vec<State>) -> Result<(), Fault> {
+        // Hands that have lain too long, or have not.
+        let mut old = state.clone();
+        for other in (0..state.all.len()).rev().filter(|other| !state.all[*other].hand.is_empty()) {
+            Self::give_back(&mut old, other);
+        }
+        if self.scope.max > 1 && old != state {
+            self.look_now(old, thread, searcher, next)?;
+        }
+        self.look_now(state, thread, searcher, next)
+    }
+
+    fn look_now(
+        &self,
+        mut state: State,
+        thread: usize,
+        searcher: bool,
+        next: &mut Vec<State>,
+    ) -> Result<(), Fault> {
+        let over = Self::active(&state) > self.scope.max as isize;
+        if over && self.mutant != Mutant::HandOfSurplus {
+            Self::give_back(&mut state, thread);
+        }
+        let taken = if over { None } else { self.take(&mut state, thread)? };
         if let Some(task) = taken {
             state.phases[task] = Phase::Running;
             state.all[thread].place = Place::Runs(vec![Frame::new(Some(task))]);
             state.searching &= !searcher;
-            return self.leave(state);
+            let along = if state.all[thread].hand.is_empty() { state.queue.len().min(2) } else { 0 };
+            for many in 0..=along {
+                let mut state = state.clone();
+                state.all[thread].hand.extend(state.queue.drain(..many));
+                self.leave(&mut state)?;
+                next.push(state);
+            }
+            return Ok(());
+        }
+        if !over && Self::queued(&state) > 0 {
+            return Err("a worker finds nothing beside a queued task".into());
         }
         if !over && !state.searching {
             state.searching = true;
             state.all[thread].place = Place::Searches;
-            return self.leave(state);
+        } else {
+            state.searching &= !searcher;
+            state.sleeping += 1;
+            state.all[thread].place = Place::Sleeps;
         }
-        state.searching &= !searcher;
-        state.sleeping += 1;
-        state.all[thread].place = Place::Sleeps;
-        self.leave(state)
+        self.leave(&mut state)?;
+        next.push(state);
+        Ok(())
     }
 
-    fn take(state: &mut State) -> Option<usize> {
+    fn take(&self, state: &mut State, thread: usize) -> Result<Option<usize>, Fault> {
         loop {
-            let task =
-                state.urgent.pop().or_else(|| (!state.queue.is_empty()).then(|| state.queue.remove(0)))?;
+            if let Some(task) = state.urgent.pop() {
+                if state.phases[task] == Phase::Queued {
+                    return Ok(Some(task));
+                }
+                continue;
+            }
+            let mut others = (0..state.all.len()).filter(|other| *other != thread);
+            let other = others.find(|other| !state.all[*other].hand.is_empty());
+            let task = if !state.all[thread].hand.is_empty() {
+                state.all[thread].hand.remove(0)
+            } else if !state.queue.is_empty() {
+                state.queue.remove(0)
+            } else if let Some(other) = other.filter(|_| self.mutant != Mutant::NoStealing) {
+                let half = state.all[other].hand.len().div_ceil(2);
+                let stolen: Vec<usize> = state.all[other].hand.drain(..half).collect();
+                state.all[thread].hand = stolen;
+                continue;
+            } else {
+                return Ok(None);
+            };
             if state.phases[task] == Phase::Queued {
-                return Some(task);
+                self.check_order(state, task)?;
+                return Ok(Some(task));
             }
         }
+    }
+
+    /// The next of its own hand, in no section.
+    fn go_on(&self, mut state: State, thread: usize, next: &mut Vec<State>) -> Result<(), Fault> {
+        if Self::active(&state) > self.scope.max as isize {
+            return Err("a worker takes a task though too many are active".into());
+        }
+        while !state.all[thread].hand.is_empty() {
+            let task = state.all[thread].hand.remove(0);
+            if state.phases[task] == Phase::Queued {
+                self.check_order(&state, task)?;
+                state.phases[task] = Phase::Running;
+                state.all[thread].place = Place::Runs(vec![Frame::new(Some(task))]);
+                next.push(state);
+                return Ok(());
+            }
+        }
+        if self.mutant == Mutant::ReturningWithAHand {
+            state.returning -= 1;
+        }
+        state.all[thread].place = Place::Looks { starting: false, returning: false, searcher: false };
+        next.push(state);
+        Ok(())
+    }
+
+    /// One worker begins tasks as they came.
+    fn check_order(&self, state: &State, task: usize) -> Result<(), Fault> {
+        let is_first = (0..task).all(|older| state.phases[older] != Phase::Queued);
+        if self.scope.max == 1 && !is_first {
+            return Err(format!("task {task} begins before an older one"));
+        }
+        Ok(())
     }
 
     /// The next step of the code on top of a thread's stack, if it can go on.
@@ -444,8 +586,13 @@ impl Model<'_> {
         };
         new.phases[task] = Phase::Done;
         if below.is_empty() {
-            new.returning += 1;
-            new.all[thread].place = Place::Looks { starting: false, returning: true, searcher: false };
+            let goes_on = !new.all[thread].hand.is_empty();
+            new.returning += isize::from(!goes_on || self.mutant == Mutant::ReturningWithAHand);
+            new.all[thread].place = if goes_on {
+                Place::Goes
+            } else {
+                Place::Looks { starting: false, returning: true, searcher: false }
+            };
         } else {
             // Whatever polled this very task awaits it no more.
             below.last_mut().into_iter().for_each(|below| below.polled.retain(|polled| *polled != task));
@@ -550,6 +697,11 @@ const SCOPES: &[Scope] = &[
         5,
         &[&[Hold, Poll(2), Hold, Gate(3), Release, Release], &[Poll(3)], &[], &[]],
     ),
+    scope("a hand behind a long task", 2, 4, &[&[Gate(1)], &[], &[]]),
+    scope("hands of several", 3, 4, &[&[], &[Gate(3)], &[Gate(4)], &[], &[]]),
+    scope("a hand and blocking", 1, 3, &[&[], &[Hold, Gate(3), Release], &[], &[], &[]]),
+    scope("a hand and waits", 2, 4, &[&[Any(2)], &[Need(3), Any(4)], &[], &[], &[]]),
+    scope("a hand of one too many", 1, 3, &[&[Hold, Gate(1), Release], &[], &[], &[], &[]]),
     starting("an initializer in blocking", 1, &[&[]], &[Hold, Hold, Gate(0), Release, Release]),
     starting("an initializer that needs a task", 1, &[&[], &[]], &[Need(1), Need(0)]),
     starting("an initializer that polls a task", 2, &[&[], &[Need(2)], &[]], &[Poll(1)]),
@@ -574,6 +726,12 @@ fn a_rule_that_is_taken_away_is_missed() {
         Mutant::PollsOutlive,
         Mutant::InPlaceWhileStarting,
         Mutant::NoHelp,
+        Mutant::HandWhileBlocked,
+        Mutant::HandOfSurplus,
+        Mutant::HandsUncounted,
+        Mutant::ReturningWithAHand,
+        Mutant::NoStealing,
+        Mutant::NoAttention,
     ];
     let survivors: Vec<_> = mutants
         .into_iter()
