@@ -25,7 +25,7 @@ fn xray(criterion: &mut Criterion) {
         .map(|index| {
             let path = folder.path().join(format!("{index}.jpeg"));
             fs::write(&path, chest::draw(1, index)).expect("a file");
-            Order { path, size: 64, crash: false }
+            Order { path, size: 64, crash: false, draft: false }
         })
         .collect();
 

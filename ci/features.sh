@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The library compiles without warnings under every set of its features.
+# The library compiles without warnings without any of its features, with each, with each pair, and with all.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

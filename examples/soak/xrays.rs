@@ -71,7 +71,7 @@ pub(crate) fn run(pictures: u32, seed: u64) -> Report {
         (0..pictures).map(|_| (Kind::draw(&mut dice), dice.throw(DRAWINGS as u32) as usize)).collect();
     let orders = plan.iter().map(|(kind, drawing)| match kind {
         Kind::Good | Kind::Crash => Order { crash: *kind == Kind::Crash, ..first[*drawing].clone() },
-        _ => Order { path: folder.path().join(kind.file()), size: SIZE, crash: false },
+        _ => Order { path: folder.path().join(kind.file()), size: SIZE, crash: false, draft: false },
     });
     let pool = ProcessPoolExecutor::builder()
         .max_workers(WORKERS)
@@ -117,7 +117,7 @@ fn write_pictures(folder: &Path, seed: u64) -> io::Result<Vec<Order>> {
     };
     let drawing = |number| {
         let path = write(&format!("{number}.jpg"), &chest::draw(seed, number))?;
-        Ok(Order { path, size: SIZE, crash: false })
+        Ok(Order { path, size: SIZE, crash: false, draft: false })
     };
     let drawings = (0..DRAWINGS).map(drawing).collect::<io::Result<Vec<Order>>>()?;
     let whole = fs::read(&drawings[0].path)?;

@@ -46,6 +46,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) size: u32,
 
+    /// Decode a JPEG at a half, a quarter or an eighth of its size, if that is no smaller than the thumbnail: faster, and
+    /// other pixels
+    #[arg(long)]
+    pub(crate) draft: bool,
+
     /// How many images the loop and the control resize as the baseline, spread over all; 0 for all
     /// [default: 200; all with --executor all]
     #[arg(long, value_name = "IMAGES")]

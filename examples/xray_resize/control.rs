@@ -23,7 +23,7 @@ pub(crate) fn threads(pictures: &Pictures, runner: &Runner<'_>) -> Option<f64> {
     thread::scope(|scope| {
         for part in pictures.parts(runner.workers) {
             scope.spawn(move || {
-                let orders = part.orders(runner.size).take_while(|_| !runner.stop.is_raised());
+                let orders = part.orders(runner.size, runner.draft).take_while(|_| !runner.stop.is_raised());
                 // A file that fails has its error in the other runs.
                 orders.map(image_resize).for_each(|_| runner.screen.advance());
             });
@@ -58,7 +58,7 @@ enum End {
 }
 
 fn in_process(part: &Pictures, runner: &Runner<'_>) -> Result<End, Error> {
-    let orders: Vec<Order> = part.orders(runner.size).collect();
+    let orders: Vec<Order> = part.orders(runner.size, runner.draft).collect();
     let mut child = Command::new(std::env::current_exe()?)
         .arg("--bare-worker")
         .stdin(Stdio::piped())

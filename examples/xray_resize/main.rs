@@ -96,6 +96,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
 
     let runner = Runner {
         size: args.size,
+        draft: args.draft,
         workers: args.workers(),
         screen: &screen,
         stop: &stop,

@@ -155,8 +155,9 @@ impl Pictures {
     }
 
     /// A task's argument for each image.
-    pub(crate) fn orders(&self, size: u32) -> impl Iterator<Item = Order> {
-        let orders = self.files.iter().map(move |file| Order { path: file.path.clone(), size, crash: false });
+    pub(crate) fn orders(&self, size: u32, draft: bool) -> impl Iterator<Item = Order> {
+        let orders =
+            self.files.iter().map(move |file| Order { path: file.path.clone(), size, crash: false, draft });
         orders.cycle().take(self.len())
     }
 }

@@ -49,6 +49,7 @@ impl Outcome {
 
 pub(crate) struct Runner<'a> {
     pub(crate) size: u32,
+    pub(crate) draft: bool,
     pub(crate) workers: usize,
     pub(crate) screen: &'a Screen,
     pub(crate) stop: &'a Stop,
@@ -83,7 +84,7 @@ impl Runner<'_> {
         outputs: &mut Outputs,
     ) -> Result<Outcome, Error> {
         self.screen.begin(&kind.to_string(), pictures.len());
-        let orders = (1..).zip(pictures.orders(self.size));
+        let orders = (1..).zip(pictures.orders(self.size, self.draft));
         let orders = orders.map(|(number, order)| Order { crash: crash_at == Some(number), ..order });
         let mut tally = Tally {
             kind,

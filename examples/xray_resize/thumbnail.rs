@@ -13,6 +13,7 @@ use std::{
 };
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
+use jpeg_decoder::PixelFormat;
 use serde::{Deserialize, Serialize};
 
 /// A larger file is not read.
@@ -30,6 +31,8 @@ pub(crate) struct Order {
     pub(crate) size: u32,
     /// End this process instead, as a fault in a decoder would: to see what that costs.
     pub(crate) crash: bool,
+    /// Decode a JPEG at a fraction of its size where that will do.
+    pub(crate) draft: bool,
 }
 
 /// What it hands back.
@@ -81,17 +84,23 @@ fn message(panic: &(dyn Any + Send)) -> String {
 }
 
 fn resize(order: &Order) -> Result<Vec<u8>, ImageError> {
-    let picture = decode(&order.path)?;
+    let picture = decode(&order.path, order.draft.then_some(order.size))?;
     xray_pixels::resize(picture.as_raw(), picture.dimensions(), order.size)
         .map_err(|error| ImageError::Resize(error.to_string()))
 }
 
-/// The picture, gray, as Pillow's `convert("L")` makes it.
-fn decode(path: &Path) -> Result<GrayImage, ImageError> {
+/// The picture, gray, as Pillow's `convert("L")` makes it. A JPEG may be smaller than it is, if it has `at_least` so many pixels
+/// each way still.
+fn decode(path: &Path, at_least: Option<u32>) -> Result<GrayImage, ImageError> {
     let bytes = read(path)?;
     let reader = reader(path, &bytes)?;
     let format = reader.format();
     if format == Some(ImageFormat::Jpeg) {
+        if let Some(size) = at_least
+            && let Some(picture) = draft(&bytes, size)?
+        {
+            return Ok(picture);
+        }
         return decode_jpeg(path, &bytes, reader);
     }
     // A TIFF says how it is to be turned. So may a JPEG, but for Pillow that is a remark of the camera.
@@ -134,6 +143,28 @@ fn decode_jpeg(
     };
     let decoded = decoded?;
     if marks::is_whole(bytes) { Ok(decoded) } else { Err(ImageError::CutOff) }
+}
+
+/// A JPEG at a half, a quarter or an eighth of its size, as Pillow's `draft` has it: a block of 8 by 8 pixels becomes 4 by 4, 2 by 2 or
+/// one, by a shorter transform. None for one that has to be decoded otherwise.
+fn draft(bytes: &[u8], size: u32) -> Result<Option<GrayImage>, ImageError> {
+    let (marks::Planes::Together, Ok(size)) = (marks::planes(bytes), u16::try_from(size)) else {
+        return Ok(None);
+    };
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    decoder.set_max_decoding_buffer_size(MOST_DECODED as usize);
+    let scaled = decoder.scale(size, size).and_then(|size| Ok((size, decoder.decode()?)));
+    // What this decoder can't do the other one may, or it has the reason.
+    let (Ok(((width, height), levels)), Some(info)) = (scaled, decoder.info()) else { return Ok(None) };
+    let levels = match info.pixel_format {
+        PixelFormat::L8 => levels,
+        PixelFormat::RGB24 => xray_pixels::gray(&levels),
+        PixelFormat::L16 | PixelFormat::CMYK32 => return Ok(None),
+    };
+    if !marks::is_whole(bytes) {
+        return Err(ImageError::CutOff);
+    }
+    Ok(GrayImage::from_raw(width.into(), height.into(), levels))
 }
 
 /// One formula for pixels of all kinds. Opacity doesn't count.

@@ -14,7 +14,7 @@ fn resize(file: &[u8], name: &str) -> Result<Thumbnail, ImageError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(name);
     fs::write(&path, file).expect("a file");
-    image_resize(Order { path, size: 64, crash: false })
+    image_resize(Order { path, size: 64, crash: false, draft: false })
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn pixels_are_pillows() {
         assert!(paths.len() == 13 && pillow.len() == 13 * 64 * 64);
         let thumbnails = paths
             .into_iter()
-            .map(|path| image_resize(Order { path, size: 64, crash: false }).expect("a thumbnail").pixels);
+            .map(|path| image_resize(Order { path, size: 64, crash: false, draft: false }).expect("a thumbnail").pixels);
         let ours: Vec<u8> = thumbnails.flatten().collect();
         let differences: Vec<u8> = ours.iter().zip(&pillow).map(|(a, b)| a.abs_diff(*b)).collect();
         let mean = differences.iter().map(|d| f64::from(*d)).sum::<f64>() / pillow.len() as f64;
@@ -97,7 +97,7 @@ fn other_formats_give_the_same_thumbnail() {
         let save = |picture: DynamicImage, name: &str| {
             let path = folder.path().join(name);
             picture.save(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let thumbnail = image_resize(Order { path, size: 64, crash: false });
+            let thumbnail = image_resize(Order { path, size: 64, crash: false, draft: false });
             thumbnail.unwrap_or_else(|error| panic!("{name}: {error}")).pixels
         };
         assert!(save(picture.clone(), "whole.png") == of_jpeg);
@@ -116,7 +116,41 @@ fn other_formats_give_the_same_thumbnail() {
         assert!(near(&save(part.to_rgba8().into(), "a.gif")), "a.gif");
         assert!(near(&save(part.to_rgb32f().into(), "a.hdr")), "a.hdr");
         assert!(matches!(resize(b"no picture", "a.png"), Err(ImageError::Decode(_))));
-        let missing = Order { path: "/nowhere/a.png".into(), size: 64, crash: false };
+        let missing = Order { path: "/nowhere/a.png".into(), size: 64, crash: false, draft: false };
         assert!(matches!(image_resize(missing), Err(ImageError::Read(_))));
+    });
+}
+
+/// At a fraction of the size: nearly the same picture, for grays and colours, whatever fraction; and what is no JPEG, or too small
+/// for that, is the same.
+#[test]
+fn a_draft_is_nearly_the_same() {
+    within(60, || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let both = |path: &std::path::Path, size| {
+            let make = |draft| {
+                let order = Order { path: path.into(), size, crash: false, draft };
+                image_resize(order).expect("a thumbnail").pixels
+            };
+            (make(false), make(true))
+        };
+        for (index, size) in (0..12).zip([64, 64, 64, 100, 200, 350].into_iter().cycle()) {
+            let path = folder.path().join(format!("{index}.jpeg"));
+            fs::write(&path, chest::draw(3, index)).expect("a file");
+            let (whole, draft) = both(&path, size);
+            assert_eq!(whole.len(), draft.len());
+            let sum: u64 = whole.iter().zip(&draft).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+            let mean = sum as f64 / whole.len() as f64;
+            assert!(mean > 0.0 && mean < 3.0, "{index} at {size}: {mean}");
+        }
+        let path = folder.path().join("small.png");
+        DynamicImage::new_luma8(300, 200).save(&path).expect("a file");
+        let (whole, draft) = both(&path, 64);
+        assert_eq!(whole, draft);
+        let path = folder.path().join("cut.jpeg");
+        let file = chest::draw(1, 1);
+        fs::write(&path, &file[..file.len() / 2]).expect("a file");
+        let cut = image_resize(Order { path, size: 64, crash: false, draft: true });
+        assert!(cut.is_err());
     });
 }

@@ -52,7 +52,7 @@ pub(crate) fn read(url: &str, arguments: &Arguments, readings: &mut Readings) ->
 
 /// Pictures a second.
 fn resize(pool: &(impl ExecutorExt + ?Sized), files: &[PathBuf]) -> Result<f64, Failure> {
-    let orders = files.iter().cloned().map(|path| Order { path, size: 64, crash: false });
+    let orders = files.iter().cloned().map(|path| Order { path, size: 64, crash: false, draft: false });
     let options = MapOptions::new().buffersize(64).unordered();
     let begun = Instant::now();
     for made in pool.try_map_with(options, image_resize, orders) {

@@ -218,7 +218,7 @@ fn resize(
         .with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
     let jobs = (0..args.images).map(|number| Job {
         number,
-        order: Order { path: path(&args.cache, number), size: 64, crash: false },
+        order: Order { path: path(&args.cache, number), size: 64, crash: false, draft: false },
         log: log.to_owned(),
     });
     // What a node has begun when it dies may run again: a thumbnail that is made twice does no harm.

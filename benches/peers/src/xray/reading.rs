@@ -29,7 +29,8 @@ pub(super) fn take(reading: &One) -> Result<f64, String> {
 fn run(reading: &One) -> Result<Vec<Outcome>, String> {
     let workers = reading.workers;
     let paths: Vec<PathBuf> = (0..reading.repeat).flat_map(|_| &reading.files).cloned().collect();
-    let orders = || paths.iter().map(|path| Order { path: path.clone(), size: SIZE, crash: false });
+    let draft = reading.draft;
+    let orders = || paths.iter().map(|path| Order { path: path.clone(), size: SIZE, crash: false, draft });
     let here = |order| image_resize(order).map(|thumbnail| thumbnail.pixels).map_err(|e| e.to_string());
     let through = |executor: &dyn Executor| -> Vec<Outcome> {
         let results = executor.try_map(image_resize, orders());
