@@ -72,6 +72,8 @@ pub(crate) struct Header {
     pub(crate) home: HomeSlot,
     /// Nothing comes with the task beside its work, as with most: there is no [`Extra`] to ask.
     pub(crate) is_plain: bool,
+    /// Somebody counts on being told when nothing is left of the task: a scope.
+    pub(crate) counts_settled: bool,
     /// Of the watchers; and of the body, where the work can be encoded.
     lock: Mutex<()>,
     /// Nothing, except to loom: pointers note there when they go, and the last when it frees the memory.
@@ -200,6 +202,7 @@ impl<W, T, X: Extra> Cell<W, T, X> {
             id: FutureId::new(),
             home: HomeSlot::default(),
             is_plain: X::is_nothing(),
+            counts_settled: X::counts_settled(),
             lock: Mutex::new(()),
             uses: UnsafeCell::new(()),
             watchers: UnsafeCell::new(Watchers::None),
@@ -558,8 +561,8 @@ impl dyn AnyCell + '_ {
 
     /// Nothing of the task is left but a result that is held.
     pub(crate) fn settle(&self) {
-        if let Some(extra) = self.extra_if_any() {
-            extra.settled();
+        if self.header().counts_settled {
+            self.extra().settled();
         }
     }
 }
