@@ -43,6 +43,7 @@
 
 use super::extra::Extra;
 use super::home::HomeSlot;
+use super::memory::Origin;
 use super::options::TaskOptions;
 use super::pointer::{self, Pointer, allocate};
 use super::state::{Phase, Snapshot, State, Word};
@@ -74,6 +75,7 @@ pub(crate) struct Header {
     pub(crate) is_plain: bool,
     /// Somebody counts on being told when nothing is left of the task: a scope.
     pub(crate) counts_settled: bool,
+    pub(super) origin: Origin,
     /// Of the watchers; and of the body, where the work can be encoded.
     lock: Mutex<()>,
     /// Nothing, except to loom: pointers note there when they go, and the last when it frees the memory.
@@ -196,13 +198,14 @@ impl<W, T, X: Extra> Cell<W, T, X> {
         allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra).map(Pointer::into_source)
     }
 
-    pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X) -> Self {
+    pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X, origin: Origin) -> Self {
         let header = Header {
             word: Word::new(first, pointers),
             id: FutureId::new(),
             home: HomeSlot::default(),
             is_plain: X::is_nothing(),
             counts_settled: X::counts_settled(),
+            origin,
             lock: Mutex::new(()),
             uses: UnsafeCell::new(()),
             watchers: UnsafeCell::new(Watchers::None),

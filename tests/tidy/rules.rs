@@ -49,6 +49,8 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/executor/map/batch.rs",
     "src/executor/runner.rs",
     "src/future/cell.rs",
+    "src/future/memory/depot.rs",
+    "src/future/memory/mod.rs",
     "src/future/pointer.rs",
     "src/process_pool/parent/arena.rs",
     "src/process_pool/sys/unix/clock.rs",
