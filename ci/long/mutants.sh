@@ -4,10 +4,11 @@
 # ci/long/mutants.sh [name ...]
 #
 # Each file in ci/long/mutants/ is one mutant: a comment that names the rule and the tests that must fail (`loom`,
-# `stress`, `programs`, `start`, `crash`, `lib` for unit tests, `cases` for the fuzzed ones, and filters), then what it
-# changes in src/: ci/mutants/src/mutant.rs describes the format. A mutant runs in a copy of the tree. What is expected to
-# survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor survived: loom finds deadlocks and the
-# stress tests end by themselves. What it changes must stand in src/ exactly once, or the code has moved on.
+# `stress`, `programs`, `start`, `crash`, `lib` for unit tests, `cases` for the fuzzed ones, `cells` for those that count
+# memory, and filters), then what it changes in src/: ci/mutants/src/mutant.rs describes the format. A mutant runs in a
+# copy of the tree. What is expected to survive says so, and why. Not through after MUTANT_SECONDS is neither caught nor
+# survived: loom finds deadlocks and the stress tests end by themselves. What it changes must stand in src/ exactly once, or
+# the code has moved on.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 root=$PWD
@@ -29,8 +30,8 @@ failures=0
 for mutant in "$root"/ci/long/mutants/*.mutant; do
     name=$(basename "$mutant" .mutant)
     case " ${filters:-$name} " in *" $name "*) ;; *) continue ;; esac
-    suite=$(sed -n 's/^# tests: \([a-z]*\) .*/\1/p' "$mutant")
-    tests=$(sed -n 's/^# tests: [a-z]* //p' "$mutant")
+    suite=$(sed -n 's/^# tests: \([a-z]*\).*/\1/p' "$mutant")
+    tests=$(sed -n 's/^# tests: [a-z]* *//p' "$mutant")
     expected=$(sed -n 's/^# expect: //p' "$mutant")
     case "$suite" in
     loom) package=loom-models target="--test models" ;;
@@ -39,6 +40,7 @@ for mutant in "$root"/ci/long/mutants/*.mutant; do
     crash) package=concurrent-futures target="--test crash" ;;
     lib) package=concurrent-futures target=--lib ;;
     cases) package=fuzz-tests target="--bin cases" ;;
+    cells) package=internal-tests target="--test cells" ;;
     *) echo "$mutant: no suite" >&2; exit 2 ;;
     esac
     if ! files=$("$mutate" apply "$copy/src" "$mutant"); then

@@ -43,6 +43,7 @@
 
 use super::extra::Extra;
 use super::home::HomeSlot;
+use super::memory::Origin;
 use super::options::TaskOptions;
 use super::pointer::{self, Pointer, allocate};
 use super::report::Speaking;
@@ -76,6 +77,9 @@ pub(crate) struct Header {
     pub(crate) span: TaskSpan,
     /// Nothing comes with the task beside its work, as with most: there is no [`Extra`] to ask.
     pub(crate) is_plain: bool,
+    /// Somebody counts on being told when nothing is left of the task: a scope.
+    pub(crate) counts_settled: bool,
+    pub(super) origin: Origin,
     /// Of the watchers; and of the body, where the work can be encoded.
     lock: Mutex<()>,
     /// Nothing, except to loom: pointers note there when they go, and the last when it frees the memory.
@@ -198,8 +202,9 @@ impl<W, T, X: Extra> Cell<W, T, X> {
         allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra)
     }
 
-    pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X) -> Self {
-        Cell { header: Header::new(first, pointers, X::is_nothing()), body: UnsafeCell::new(body), extra }
+    pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X, origin: Origin) -> Self {
+        let header = Header::new(first, pointers, (X::is_nothing(), X::counts_settled()), origin);
+        Cell { header, body: UnsafeCell::new(body), extra }
     }
 }
 
@@ -223,13 +228,20 @@ impl<T: Send> Cell<NoWork, T, ()> {
 impl Header {
     // What doesn't depend on the task's types is compiled once, not for each task: this, and what is marked as cold below.
     #[inline]
-    fn new(first: Snapshot, pointers: usize, is_plain: bool) -> Self {
+    fn new(
+        first: Snapshot,
+        pointers: usize,
+        (is_plain, counts_settled): (bool, bool),
+        origin: Origin,
+    ) -> Self {
         Header {
             word: Word::new(first, pointers),
             id: FutureId::new(),
             home: HomeSlot::default(),
             span: TaskSpan::default(),
             is_plain,
+            counts_settled,
+            origin,
             lock: Mutex::new(()),
             uses: UnsafeCell::new(()),
             watchers: UnsafeCell::new(Watchers::None),
@@ -587,8 +599,8 @@ impl dyn AnyCell + '_ {
 
     /// Nothing of the task is left but a result that is held.
     pub(crate) fn settle(&self) {
-        if let Some(extra) = self.extra_if_any() {
-            extra.settled();
+        if self.header().counts_settled {
+            self.extra().settled();
         }
     }
 }

@@ -33,15 +33,31 @@ pub(crate) trait Extra: Send + Sync {
 
     /// Nothing of the task is left but a result that is held.
     fn settled(&self) {}
+
+    /// Whether somebody counts on being told that. Known to the compiler, and noted in the cell's header.
+    fn counts_settled() -> bool
+    where
+        Self: Sized,
+    {
+        true
+    }
 }
 
 impl Extra for () {
     fn is_nothing() -> bool {
         true
     }
+
+    fn counts_settled() -> bool {
+        false
+    }
 }
 
 impl Extra for TaskOptions {
+    fn counts_settled() -> bool {
+        false
+    }
+
     fn options(&self) -> Option<&TaskOptions> {
         Some(self)
     }
@@ -52,6 +68,10 @@ impl Extra for TaskOptions {
 pub(crate) struct LateOptions(OnceLock<Box<TaskOptions>>);
 
 impl Extra for LateOptions {
+    fn counts_settled() -> bool {
+        false
+    }
+
     fn options(&self) -> Option<&TaskOptions> {
         self.0.get().map(|options| &**options)
     }
@@ -104,5 +124,9 @@ impl<X: Extra, I: Items> Extra for OfMap<X, I> {
 
     fn settled(&self) {
         self.extra.settled();
+    }
+
+    fn counts_settled() -> bool {
+        X::counts_settled()
     }
 }

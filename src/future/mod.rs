@@ -1,7 +1,7 @@
 //! One result and its handles.
 //!
 //! [`Future`] and [`SharedFuture`] read, [`Promise`] writes, [`CancelHandle`] cancels. What they share is the *cell*
-//! (`cell.rs`, counted by `pointer.rs`), made of work (`work.rs`) and an outcome, whose `state.rs` says who owns what when. `publish.rs` makes the end
+//! (`cell.rs`, counted by `pointer.rs`, in memory of `memory.rs`), made of work (`work.rs`) and an outcome, whose `state.rs` says who owns what when. `publish.rs` makes the end
 //! known; `watchers.rs` and `hub.rs` are how a wait hears of it, and `waiting.rs` is the one function through which every
 //! wait goes.
 
@@ -15,6 +15,8 @@ pub(crate) mod current;
 pub(crate) mod extra;
 pub(crate) mod home;
 pub(crate) mod hub;
+#[expect(unsafe_code, reason = "memory that is used again, argued in the file")]
+mod memory;
 pub(crate) mod meter;
 mod options;
 #[expect(unsafe_code, reason = "a count in the state word, argued in the file")]

@@ -19,8 +19,10 @@
 
 use super::cell::{AnyCell, Body, Cell, Entry, Header, Source};
 use super::extra::Extra;
+use super::memory;
 use super::state::Snapshot;
 use super::work::Work;
+use std::alloc::Layout;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -46,8 +48,11 @@ where
     X: Extra + 'a,
 {
     const { assert!(N > 0, "a cell without a pointer would never be freed") };
-    let cell = Box::new(Cell::new(first, N, body, extra));
-    let cell: NonNull<dyn Source<T> + 'a> = NonNull::from(Box::leak(cell));
+    let (memory, origin) = memory::allocate(Layout::new::<Cell<W, T, X>>());
+    let cell = memory.cast::<Cell<W, T, X>>();
+    // SAFETY: it has the layout of a cell, and nobody else has it.
+    unsafe { cell.write(Cell::new(first, N, body, extra, origin)) };
+    let cell: NonNull<dyn Source<T> + 'a> = cell;
     // Where the task's own type is forgotten: this is compiled for each type of result, not for each task.
     [cell; N].map(Pointer)
 }
@@ -102,9 +107,12 @@ impl<C: AnyCell + ?Sized> Drop for Pointer<C> {
         self.header().note_use();
         if self.header().word.remove_pointer() {
             self.header().note_end();
-            // SAFETY: the cell came from a `Box` of its own type, whose layout and drop the vtable knows (points 1 to 3 of the
-            // module): this was its last pointer, and all that others did with it has happened before.
-            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+            let (origin, layout) = (self.header().origin, Layout::for_value(&**self));
+            // SAFETY: this was its last pointer, and all that others did with it has happened before (points 1 to 3 of the module).
+            unsafe { self.0.drop_in_place() };
+            // SAFETY: `allocate` above has it from there, and noted the origin; the layout is that of the cell's own type, which
+            // the vtable knows. Nobody has it any more.
+            unsafe { memory::free(self.0.cast(), layout, origin) };
         }
     }
 }

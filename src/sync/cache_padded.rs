@@ -9,7 +9,7 @@ use std::ops::Deref;
 pub(crate) struct CachePadded<T>(T);
 
 impl<T> CachePadded<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         CachePadded(value)
     }
 }

@@ -53,7 +53,10 @@ impl<T> Mutex<T> {
         MutexGuard { guard: self.0.lock(), _held: Held::new() }
     }
 
-    #[cfg(any(test, all(unix, feature = "process")))]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().map(|guard| MutexGuard { guard, _held: Held::new() })
+    }
+
     pub(crate) fn try_lock_for(&self, timeout: std::time::Duration) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock_for(timeout).map(|guard| MutexGuard { guard, _held: Held::new() })
     }

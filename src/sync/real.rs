@@ -23,5 +23,9 @@ pub(crate) use super::delayed::{Condvar, Mutex, MutexGuard, atomic, delay, threa
 #[cfg(all(unix, feature = "process", not(concurrent_futures_delays)))]
 pub(crate) fn delay() {}
 
+/// Whether memory of cells is used again. What looks at each block of memory sees each cell where it is not: sanitizers,
+/// valgrind, Miri.
+pub(crate) const CELLS_ARE_KEPT: bool = !cfg!(any(miri, concurrent_futures_system_memory));
+
 /// Whether time passes: what was put off until later may be tried again.
 pub(crate) const HAS_CLOCK: bool = true;

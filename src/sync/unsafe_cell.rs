@@ -11,6 +11,11 @@ impl<T> UnsafeCell<T> {
         UnsafeCell(cell::UnsafeCell::new(value))
     }
 
+    #[inline(always)]
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
     /// Lends a pointer for reading.
     #[inline(always)]
     pub(crate) fn with<R>(&self, look: impl FnOnce(*const T) -> R) -> R {

@@ -5,6 +5,7 @@ use crate::support::{Gate, LIMIT, eventually, limit, sleeps, this_thread};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
     BuildError, Panicked, ProcessPoolBuilder, Rejected, TaskError, WhenFull, WorkerOutput, WorkerState,
+    promise,
 };
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -249,6 +250,35 @@ fn a_task_that_wants_too_much_memory_costs_itself_alone() {
         let TaskError::WorkerDied(died) = &error else { panic!("{error:?}") };
         assert_eq!(died.signal(), Some(6), "{error}");
         assert_eq!(pool.submit(fill, 1 << 20).result().unwrap(), 1 << 20);
+    });
+}
+
+/// Where no large block is to be had any more, small ones still are, and a future is one.
+#[test]
+fn too_much_memory_in_use_leaves_room_for_futures() {
+    limit(LIMIT, || {
+        let pool = builder(1).address_space(1 << 30).build().unwrap();
+        let make = |futures: usize| {
+            let mut made = Vec::with_capacity(futures);
+            // Small blocks that are apart, to be given back when all else is taken.
+            let pairs: Vec<_> = (0..1000).map(|_| (vec![1_u8; 1 << 10], vec![1_u8; 1 << 10])).collect();
+            let (kept, mut freed): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+            let mut taken: Vec<Vec<u8>> = Vec::with_capacity(1 << 16);
+            let mut size = 256 << 20;
+            while size >= 16 << 10 {
+                let mut block = Vec::new();
+                match block.try_reserve_exact(size) {
+                    Ok(()) => taken.push(block),
+                    Err(_) => size /= 2,
+                }
+            }
+            freed.clear();
+            made.extend((0..futures).map(|_| promise::<u64>()));
+            drop(taken);
+            let done = made.drain(..).filter(|(promise, _)| !promise.is_cancelled()).count();
+            done + kept.len()
+        };
+        assert_eq!(pool.submit(make, 5000).result().unwrap(), 6000);
     });
 }
 

@@ -29,9 +29,9 @@ fn pixels_are_pillows() {
         paths.sort();
         let pillow = fs::read(folder.join("pillow-resize-64x64-L.bin")).expect("Pillow's pixels");
         assert!(paths.len() == 13 && pillow.len() == 13 * 64 * 64);
-        let thumbnails = paths
-            .into_iter()
-            .map(|path| image_resize(Order { path, size: 64, crash: false, draft: false }).expect("a thumbnail").pixels);
+        let thumbnails = paths.into_iter().map(|path| {
+            image_resize(Order { path, size: 64, crash: false, draft: false }).expect("a thumbnail").pixels
+        });
         let ours: Vec<u8> = thumbnails.flatten().collect();
         let differences: Vec<u8> = ours.iter().zip(&pillow).map(|(a, b)| a.abs_diff(*b)).collect();
         let mean = differences.iter().map(|d| f64::from(*d)).sum::<f64>() / pillow.len() as f64;

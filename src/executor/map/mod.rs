@@ -15,14 +15,15 @@
 //! | `timeout.rs` | a time limit for a whole map |
 
 mod ahead;
-mod batch;
+#[expect(unsafe_code, reason = "items and results without a lock, argued in the file")]
+pub(crate) mod batch;
 mod chunk;
 mod eager;
 mod indexed;
 mod intake;
 mod lazy;
 mod options;
-mod pace;
+pub(crate) mod pace;
 mod remaining;
 mod sizes;
 #[cfg(feature = "stream")]

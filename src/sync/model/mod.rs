@@ -21,6 +21,9 @@ pub(crate) use map::HashMap;
 pub(crate) use once::OnceLock;
 pub(crate) use thread_local_of_loom as thread_local;
 
+/// loom looks at each cell as it is freed.
+pub(crate) const CELLS_ARE_KEPT: bool = false;
+
 /// loom has none: what is put off stays put off, or a run could not be repeated.
 pub(crate) const HAS_CLOCK: bool = false;
 

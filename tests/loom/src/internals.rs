@@ -3,12 +3,14 @@
 
 use super::shared::{claim, results, ring};
 use crate::error::TaskError;
+use crate::executor::map::{batch, pace::Pace};
 use crate::future::Future;
 use crate::future::cell::{Body, Cell};
 use crate::future::pointer::{Pointer, allocate};
 use crate::future::publish::{own, run_here};
 use crate::future::state::{Phase, Snapshot};
 use crate::future::work::Work;
+use std::sync::Arc;
 
 /// Batches in flight to one worker at once.
 pub const SLOTS: usize = claim::SLOTS;
@@ -177,6 +179,37 @@ impl<T: Send> Work<T> for Argument<T> {
 
     fn call(self) -> Result<T, TaskError> {
         Ok(self.0)
+    }
+}
+
+/// Items that share a task, for the thread that waits for it.
+pub struct Batch<A, R>(Arc<batch::Batch<A, R>>);
+
+/// The same for the worker.
+pub struct BatchTask<A, R>(batch::BatchTask<A, R>);
+
+impl<A, R> Batch<A, R> {
+    /// Both ends.
+    pub fn new(items: Vec<A>) -> (Self, BatchTask<A, R>) {
+        let (batch, task) = batch::Batch::new(items, 0);
+        (Batch(batch), BatchTask(task))
+    }
+
+    /// Takes away what has not begun, with the place of the first.
+    pub fn part(&self) -> (Vec<A>, usize) {
+        self.0.part()
+    }
+
+    /// Takes the results that are there.
+    pub fn take_done(&self) -> Vec<Result<R, TaskError>> {
+        self.0.take_done()
+    }
+}
+
+impl<A, R> BatchTask<A, R> {
+    /// Runs what is left, and gives the results that nobody has taken.
+    pub fn run(mut self, f: impl Fn(A) -> R) -> Vec<Result<R, TaskError>> {
+        self.0.run(|item| Ok(f(item)), &Pace::new())
     }
 }
 

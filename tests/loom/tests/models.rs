@@ -5,6 +5,8 @@
 //!
 //! `LOOM_MAX_PREEMPTIONS` overrides every model's bound; `ci/long/loom.sh` runs them with larger ones.
 
+#[path = "models/batch.rs"]
+mod batch;
 #[path = "models/cell.rs"]
 mod cell;
 #[path = "models/claim.rs"]
