@@ -128,8 +128,11 @@ fn a_task_run_in_place_sees_its_own() {
         let pool = Arc::new(ThreadPoolExecutor::new(1));
         let inner_pool = pool.clone();
         let (sender, receiver) = mpsc::channel();
+        let begun = Gate::new();
+        let begins = begun.clone();
         let outer = pool.spawn(move || {
             let me = current().unwrap();
+            begins.open();
             until_asked(&me);
             // The only worker waits, and runs it in place.
             let inner = inner_pool.spawn(|| {
@@ -149,6 +152,7 @@ fn a_task_run_in_place_sees_its_own() {
             });
             (me, asked)
         });
+        begun.wait();
         assert!(outer.ask_to_stop());
         let (me, asked) = outer.result().unwrap();
         receiver.recv().unwrap();
