@@ -300,21 +300,24 @@ fn a_soft_limit_is_seen_when_it_is_over() {
 fn a_cancelled_scope_cancels_and_asks() {
     limit(LIMIT, || {
         let pool = ThreadPoolExecutor::new(2);
-        let begun = Gate::new();
+        let (begun, other_begun) = (Gate::new(), Gate::new());
         pool.scope(|s| {
             let running = s.spawn(|| {
                 begun.open();
                 until_asked(&current().unwrap());
                 "asked"
             });
-            let other = s.spawn(|| until_asked(&current().unwrap()));
+            let other = s.spawn(|| {
+                other_begun.open();
+                until_asked(&current().unwrap());
+            });
             let queued: Vec<_> = (0..10).map(|n| s.spawn(move || n)).collect();
             let of_map = s.map(|n| n, 0..10);
             begun.wait();
+            other_begun.wait();
             s.cancel();
             assert_eq!(running.result().unwrap(), "asked");
-            // It may have been cancelled before it began.
-            let _ = other.result();
+            other.result().unwrap();
             assert!(queued.iter().all(|future| future.is_cancelled()));
             assert!(of_map.into_iter().all(|result| matches!(result, Err(TaskError::Cancelled))));
             let late = s.spawn(|| panic!("it runs"));
