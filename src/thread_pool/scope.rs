@@ -323,6 +323,8 @@ impl<'scope> Scope<'scope, '_> {
     /// });
     /// ```
     pub fn cancel(&self) {
+        // Before those that run end, and leave their workers to the others.
+        self.cancel_queued();
         // ORDERING: Release pairs with the Acquire in `Tally::is_cancelled`. A task that is listed at this moment is taken from the
         // list below; or it is listed afterwards, by a thread that then finds this set, as the list's lock orders it.
         self.tally.is_cancelled.store(true, Ordering::Release);

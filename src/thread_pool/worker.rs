@@ -176,30 +176,41 @@ impl Worker {
 
     /// User code: the task itself and, if its future is gone already, the drop of its result.
     fn execute(&self, entry: &Entry) -> Ran {
-        let header = entry.header();
+        let task: &dyn AnyCell = &**entry;
+        let header = task.header();
         let noted = self.queue.beginnings.note();
-        let began = self.slot.begin(&**entry, noted);
+        let began = self.slot.begin(task, noted);
         let is_observed = self.queue.observed().is_set();
         if is_observed {
-            self.queue.tell_started(&**entry, Some(&self.slot), noted);
+            self.queue.tell_started(task, Some(&self.slot), noted);
         }
         let entered = header.span.enter(|| self.slot.name.clone());
-        let pool = Some(&self.queue.stop);
-        let note = if began.is_plain() { Note::plain(entry, pool) } else { Note::here(entry, pool) };
-        let phase = note.within(|| entry.execute());
+        let phase = if began.is_plain() {
+            Note::plain(entry, Some(&self.queue.stop)).within(|| task.execute())
+        } else {
+            self.execute_with_options(entry)
+        };
         drop(entered);
         header.span.close();
         if is_observed {
-            self.queue.tell_ended(&**entry, Some(&self.slot), noted, phase);
+            self.queue.tell_ended(task, Some(&self.slot), noted, phase);
         }
         // A failure that a callback is still to see is dropped after it.
         let word = header.word.load();
         let is_discarded = word.is_unwanted() && (phase == Phase::Finished || !word.is_watched());
         if is_discarded {
-            entry.discard();
+            task.discard();
         }
         self.slot.end(began, phase);
         Ran { phase, is_discarded }
+    }
+}
+
+impl Worker {
+    /// Not a part of every task's way.
+    #[inline(never)]
+    fn execute_with_options(&self, entry: &Entry) -> Phase {
+        Note::here(entry, Some(&self.queue.stop)).within(|| entry.execute())
     }
 }
 

@@ -128,8 +128,11 @@ fn a_task_run_in_place_sees_its_own() {
         let pool = Arc::new(ThreadPoolExecutor::new(1));
         let inner_pool = pool.clone();
         let (sender, receiver) = mpsc::channel();
+        let begun = Gate::new();
+        let begins = begun.clone();
         let outer = pool.spawn(move || {
             let me = current().unwrap();
+            begins.open();
             until_asked(&me);
             // The only worker waits, and runs it in place.
             let inner = inner_pool.spawn(|| {
@@ -149,6 +152,7 @@ fn a_task_run_in_place_sees_its_own() {
             });
             (me, asked)
         });
+        begun.wait();
         assert!(outer.ask_to_stop());
         let (me, asked) = outer.result().unwrap();
         receiver.recv().unwrap();
@@ -296,21 +300,24 @@ fn a_soft_limit_is_seen_when_it_is_over() {
 fn a_cancelled_scope_cancels_and_asks() {
     limit(LIMIT, || {
         let pool = ThreadPoolExecutor::new(2);
-        let begun = Gate::new();
+        let (begun, other_begun) = (Gate::new(), Gate::new());
         pool.scope(|s| {
             let running = s.spawn(|| {
                 begun.open();
                 until_asked(&current().unwrap());
                 "asked"
             });
-            let other = s.spawn(|| until_asked(&current().unwrap()));
+            let other = s.spawn(|| {
+                other_begun.open();
+                until_asked(&current().unwrap());
+            });
             let queued: Vec<_> = (0..10).map(|n| s.spawn(move || n)).collect();
             let of_map = s.map(|n| n, 0..10);
             begun.wait();
+            other_begun.wait();
             s.cancel();
             assert_eq!(running.result().unwrap(), "asked");
-            // It may have been cancelled before it began.
-            let _ = other.result();
+            other.result().unwrap();
             assert!(queued.iter().all(|future| future.is_cancelled()));
             assert!(of_map.into_iter().all(|result| matches!(result, Err(TaskError::Cancelled))));
             let late = s.spawn(|| panic!("it runs"));

@@ -243,7 +243,8 @@ impl RedisExecutor {
 
     /// Shuts the executor down and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)), what no node has at once, what lies
-    /// in the stream within a beat. May be called again.
+    /// in the stream within a beat. Nodes can't be asked to stop what they run: [`Stop`](Shutdown::Stop) is as `CancelQueued`. May be called
+    /// again.
     pub fn shutdown(&self, mode: Shutdown) {
         self.client.close(mode);
     }

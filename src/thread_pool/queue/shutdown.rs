@@ -35,9 +35,6 @@ impl Queue {
     }
 
     pub(in crate::thread_pool) fn shutdown(&self, mode: Shutdown) {
-        if mode == Shutdown::Stop {
-            self.stop.raise();
-        }
         let mut state = self.section();
         state.closed = true;
         state.cancelling |= mode != Shutdown::Drain;
@@ -51,6 +48,10 @@ impl Queue {
                 Shutdown::CancelQueued | Shutdown::Stop => Self::take_all(&mut state, &mut inbox),
             }
         };
+        // After the queue was emptied: what runs may end at once, and leaves its worker nothing to begin.
+        if mode == Shutdown::Stop {
+            self.stop.raise();
+        }
         self.tell_everybody(state);
         let cancelled = self.resolve(taken, |entry| {
             let before = entry.header().word.begin_cancel();

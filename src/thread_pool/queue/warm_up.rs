@@ -11,16 +11,16 @@ impl Queue {
         let (warm_up, future) = WarmUp::new();
         let state = self.section();
         let refusal = self.inbox.lock().closed().map(|closed| closed.error());
-        let is_closed = refusal.is_some();
         refusal.into_iter().for_each(|error| warm_up.fail(error));
         for slot in state.slots.values().filter(|slot| slot.is_starting()) {
             slot.await_start(&warm_up);
         }
         state.leave();
         // One after the other: if the system refuses one, no more are tried.
-        while !is_closed {
+        loop {
             let mut state = self.section();
-            if state.closed || state.threads >= self.config.max_workers || !self.can_start(&state) {
+            let is_closed = state.closed || self.inbox.lock().closed().is_some();
+            if is_closed || state.threads >= self.config.max_workers || !self.can_start(&state) {
                 state.leave();
                 break;
             }

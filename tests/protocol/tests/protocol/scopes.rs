@@ -27,7 +27,7 @@ pub(crate) fn quick() -> Vec<Scope> {
         Scope { crashing: Set::ALL, ..new("all crash", 3, 3) },
         Scope { kills: 2, ..new("2 kills", 2, 2) },
         Scope { asks: 2, ..new("2 asks", 2, 2) },
-        Scope { asks: 1, sigkills: 1, retried: Set::ALL, ..new("ask, SIGKILL, retry", 2, 2) },
+        Scope { asks: 1, sigkills: 1, retried: Set::ALL, ..new("ask, SIGKILL, retry", 1, 1) },
         Scope { asks: 1, workers: 1, ..new("one worker, ask", 3, 1) },
         Scope { limited: some(&[1]), kills: 1, ..new("time limit, kill", 2, 2) },
         Scope { max_tasks: 1, ..new("max_tasks 1", 3, 1) },
