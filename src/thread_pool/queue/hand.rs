@@ -9,8 +9,8 @@
 //! - *What is in a hand waits for the task that its worker runs*, and that may turn out long. A hand that is [`OLD`] goes back to
 //!   the front of the queue, by whoever looks next; and its own worker looks, too, which asks the clock at each
 //!   [`STRETCH`] of its tasks.
-//! - *A worker that waits, rests or ends has no hand*; nor has one that is too many. Else a spare would begin younger tasks,
-//!   and what the last one leaves would be lost.
+//! - *A worker that waits, rests or ends has no hand*; nor has one that is too many. Else another would begin younger tasks
+//!   first, also where there is one worker and a spare.
 //! - *A worker with a hand looks at the state between two of its tasks* if somebody needs one urgently or too many are
 //!   active ([`Queue::attention`]).
 //! - Pools with a bounded queue have no hands: there each task that begins gives a place back, under the lock.
