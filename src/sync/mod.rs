@@ -13,6 +13,7 @@
 //! | with debug assertions | the same, and a count of what each thread holds, for [`assert_unlocked`] (`counted.rs`) | the same |
 //! | `tests/loom` | loom's (`model/`) | loom's |
 //! | `tests/delays` | parking_lot's, with a chance of a delay at each use (`delayed.rs`) | the same with delays |
+//! | `benches/guard` | as in release | the same; tasks count as short |
 //! | `tests/internals` | as with debug assertions | atomics that a worker out of control may write to before each look |
 
 mod cache_padded;
@@ -59,6 +60,10 @@ pub(crate) use unsafe_cell::UnsafeCell;
 #[cfg(not(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays)))))]
 #[inline(always)]
 pub(crate) fn assert_unlocked() {}
+
+/// Whether the clock says how long a task takes. Not where instructions are counted (`benches/guard`): valgrind makes every task
+/// long, how long is by chance, and so would be the count.
+pub(crate) const IS_TIMED: bool = !cfg!(concurrent_futures_counts);
 
 /// What no protocol rests on; the same under loom.
 pub(crate) mod plain {

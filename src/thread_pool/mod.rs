@@ -280,11 +280,7 @@ local_verbs!(ThreadPoolExecutor);
 
 impl Launch for Arc<Queue> {
     fn accept(&self, entry: Entry) {
-        if let Some(error) = entry.options_if_any().and_then(refuse_unsupported) {
-            self.observed().queued(&*entry);
-            return self.observed().refuse(&*entry, error);
-        }
-        self.push(entry);
+        if entry.header().is_plain { self.push(entry) } else { accept_with_options(self, entry) }
     }
 
     fn accept_parts(&self, take: &mut dyn FnMut() -> Vec<Entry>) {
@@ -296,6 +292,15 @@ impl Launch for Arc<Queue> {
     fn workers(&self) -> usize {
         self.config.max_workers
     }
+}
+
+#[inline(never)]
+fn accept_with_options(queue: &Queue, entry: Entry) {
+    if let Some(error) = entry.options_if_any().and_then(refuse_unsupported) {
+        queue.observed().queued(&*entry);
+        return queue.observed().refuse(&*entry, error);
+    }
+    queue.push(entry);
 }
 
 impl Executor for ThreadPoolExecutor {

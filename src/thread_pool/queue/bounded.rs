@@ -15,6 +15,7 @@ pub(super) struct PlaceWaiter {
 }
 
 impl Queue {
+    #[inline(never)]
     pub(super) fn push_bounded(&self, entry: Entry, capacity: usize, when_full: WhenFull) {
         let slot = self.own_slot();
         let own = slot.is_some();

@@ -9,8 +9,8 @@
 //! - *What is in a hand waits for the task that its worker runs*, and that may turn out long. A hand that is [`OLD`] goes back to
 //!   the front of the queue, by whoever looks next; and its own worker looks, too, which asks the clock at each
 //!   [`STRETCH`] of its tasks.
-//! - *A worker that waits, rests or ends has no hand*; nor has one that is too many. Else a spare would begin younger tasks,
-//!   and what the last one leaves would be lost.
+//! - *A worker that waits, rests or ends has no hand*; nor has one that is too many. Else another would begin younger tasks
+//!   first, also where there is one worker and a spare.
 //! - *A worker with a hand looks at the state between two of its tasks* if somebody needs one urgently or too many are
 //!   active ([`Queue::attention`]).
 //! - Pools with a bounded queue have no hands: there each task that begins gives a place back, under the lock.
@@ -19,7 +19,7 @@ use super::Queue;
 use super::state::State;
 use crate::future::cell::Entry;
 use crate::sync::atomic::Ordering;
-use crate::sync::{CachePadded, HAS_CLOCK, Mutex, plain};
+use crate::sync::{CachePadded, HAS_CLOCK, IS_TIMED, Mutex, plain};
 use crate::thread_pool::stats::Slot;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ struct Held {
 
 impl Held {
     fn is_old(&self) -> bool {
-        HAS_CLOCK && self.since.is_none_or(|since| since.elapsed() > OLD)
+        HAS_CLOCK && self.since.is_none_or(|since| since.elapsed() > OLD) && IS_TIMED
     }
 }
 
@@ -114,7 +114,7 @@ impl Hand {
     /// run, with the hand's lock held.
     fn take_next(&self, claim: impl FnOnce(&Entry) -> bool) -> Option<(Entry, bool)> {
         let mut held = self.0.held.lock();
-        if held.tasks.len() % STRETCH == 0 && held.is_old() {
+        if held.tasks.len().is_multiple_of(STRETCH) && held.is_old() {
             return None;
         }
         let entry = held.tasks.pop_front()?;
@@ -147,7 +147,7 @@ impl Hand {
     fn pace(&self, now: Instant) -> usize {
         let mut held = self.0.held.lock();
         let is_short = held.since.is_some_and(|since| now.saturating_duration_since(since) < SHORT);
-        held.run = if is_short { (2 * held.run).min(MOST) } else { 1 };
+        held.run = if is_short || !IS_TIMED { (2 * held.run).clamp(1, MOST) } else { 1 };
         held.since = Some(now);
         held.run
     }
@@ -190,9 +190,9 @@ impl State {
             return;
         }
         let Some(now) = pace.now() else { return };
-        let is_old = |taken: &Taken| taken.at.is_some_and(|at| now.saturating_duration_since(at) > OLD);
+        let is_old = |at: Instant| now.saturating_duration_since(at) > OLD && IS_TIMED;
         // They are listed as they were taken; the oldest comes to the front last.
-        let old = self.hands.partition_point(is_old);
+        let old = self.hands.partition_point(|taken| taken.at.is_some_and(is_old));
         (0..old).rev().for_each(|index| self.give_back_nth(index));
     }
 

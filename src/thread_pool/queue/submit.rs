@@ -14,7 +14,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 impl Queue {
-    /// Takes a task, or ends it with the reason why not.
+    /// Takes a task, or ends it with the reason why not. What few tasks meet is kept out of the way that all of them go.
+    #[inline]
     pub(in crate::thread_pool) fn push(&self, entry: Entry) {
         entry.header().home.set(self.id);
         self.observed().queued(&*entry);
@@ -24,12 +25,13 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn push_unbounded(&self, entry: Entry) {
         let mut inbox = self.inbox.lock();
         if let Some(closed) = inbox.closed() {
-            let error = closed.error();
+            let closed = closed.clone();
             drop(inbox);
-            return self.observed().refuse(&*entry, error);
+            return self.refuse_late(&entry, &closed);
         }
         if !entry.header().word.mark_entered() {
             drop(inbox);
@@ -40,7 +42,21 @@ impl Queue {
         let (ask, busy) = (inbox.ask, inbox.busy);
         let emptied = self.emptied.load(Ordering::Relaxed);
         drop(inbox);
-        if ask && !(busy && self.is_emptied_since(emptied)) {
+        if ask {
+            self.look_after(busy, emptied);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse_late(&self, entry: &Entry, closed: &Closed) {
+        self.observed().refuse(&**entry, closed.error());
+    }
+
+    /// What a push has to do that was asked for it.
+    #[inline(never)]
+    fn look_after(&self, busy: bool, emptied: usize) {
+        if !(busy && self.is_emptied_since(emptied)) {
             self.section().leave();
         }
     }

@@ -82,8 +82,8 @@ fn hand_needed_by_its_worker() {
     });
 }
 
-/// The waiter is back while its spare has a hand: one of them is too many, and ends, since the pool is closed. Breaks if it
-/// takes its hand with it.
+/// The waiter is back while its spare has a hand: one of them is too many, and ends, since the pool is closed. What it had in its
+/// hand is run all the same.
 #[test]
 fn hand_of_one_too_many() {
     explore("a hand of one too many", 2, || {
