@@ -22,6 +22,9 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// What may be there or not; the tables of [`Batch`] say when, and whose it is.
+type Place<T> = UnsafeCell<MaybeUninit<T>>;
+
 /// What the worker that runs the items ([`BatchTask`]) shares with the thread that waits for them.
 ///
 /// | a place of `items` | whose it is |
@@ -36,9 +39,9 @@ use std::time::Instant;
 ///
 /// So an item can be taken away at any moment until it begins, and a short call pays for one addition.
 pub(crate) struct Batch<A, R> {
-    items: Box<[UnsafeCell<MaybeUninit<A>>]>,
+    items: Box<[Place<A>]>,
     /// Empty once the task has taken them as they lie.
-    results: UnsafeCell<Vec<UnsafeCell<MaybeUninit<Result<R, TaskError>>>>>,
+    results: UnsafeCell<Vec<Place<Result<R, TaskError>>>>,
     /// The first item that nobody has begun or taken away; one after another that the task looks for may be past the end.
     next: AtomicUsize,
     /// How many results are there or were.
