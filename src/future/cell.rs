@@ -46,7 +46,7 @@ use super::home::HomeSlot;
 use super::memory::Origin;
 use super::options::TaskOptions;
 use super::pointer::{self, Pointer, allocate};
-use super::report::Speaking;
+use super::reporting::Speaking;
 use super::state::{Phase, Snapshot, State, Word};
 use super::unobserved;
 use super::watchers::Watchers;

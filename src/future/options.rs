@@ -1,7 +1,7 @@
 //! [`TaskOptions`]: what a submit may ask for one task.
 
 use super::meter::Meter;
-use super::report::ReportTo;
+use super::reporting::ReportTo;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::sync::Arc;

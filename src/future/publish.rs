@@ -3,7 +3,7 @@
 use super::callback::{self, Completion};
 use super::cell::{AnyCell, Entry, log_panic_in_drop};
 use super::current::{Note, StopFlag};
-use super::report::Speaking;
+use super::reporting::Speaking;
 use super::state::Phase;
 use super::watchers::{Crowd, Watchers};
 use crate::contain::{contain, drop_contained};

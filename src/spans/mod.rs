@@ -13,12 +13,17 @@ mod none;
 mod some;
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use none::{TaskSpan, is_wanted};
+use none as chosen;
 #[cfg(feature = "tracing")]
-pub(crate) use some::{TaskSpan, is_wanted};
+use some as chosen;
+
+pub(crate) use chosen::TaskSpan;
+#[cfg(feature = "process")]
+pub(crate) use chosen::is_wanted;
 
 /// What there is to say of a task that a worker process has run.
 #[cfg(feature = "process")]
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "it is said to nobody"))]
 pub(crate) struct Ran<'a> {
     pub(crate) worker: &'a str,
     pub(crate) attempt: u32,

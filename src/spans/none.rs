@@ -11,14 +11,19 @@ pub(crate) fn is_wanted() -> bool {
 }
 
 #[derive(Default)]
-pub(crate) struct TaskSpan;
+pub(crate) struct TaskSpan(());
+
+/// Nothing is entered.
+pub(crate) struct Entered;
 
 impl TaskSpan {
     #[inline(always)]
     pub(crate) fn open(&self, _: FutureId, _: impl FnOnce() -> Option<Arc<str>>) {}
 
     #[inline(always)]
-    pub(crate) fn enter(&self, _: impl FnOnce() -> Arc<str>) {}
+    pub(crate) fn enter(&self, _: impl FnOnce() -> Arc<str>) -> Entered {
+        Entered
+    }
 
     #[cfg(feature = "process")]
     #[inline(always)]

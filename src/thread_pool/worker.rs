@@ -7,7 +7,7 @@ use crate::error::{Broken, Panicked, TaskError};
 use crate::future::cell::{AnyCell, Entry};
 use crate::future::current::Note;
 use crate::future::publish::{Aftermath, fail_claimed, publish};
-use crate::future::report::Speaking;
+use crate::future::reporting::Speaking;
 use crate::future::state::{Phase, Snapshot};
 use crate::future::waiting::{Host, set_host};
 use crate::logging;
@@ -184,13 +184,14 @@ impl Worker {
         if is_observed {
             self.queue.tell_started(task, Some(&self.slot), noted);
         }
-        let entered = header.span.enter(|| self.slot.name.clone());
-        let phase = if began.is_plain() {
-            Note::plain(entry, Some(&self.queue.stop)).within(|| task.execute())
-        } else {
-            self.execute_with_options(entry)
+        let phase = {
+            let _entered = header.span.enter(|| self.slot.name.clone());
+            if began.is_plain() {
+                Note::plain(entry, Some(&self.queue.stop)).within(|| task.execute())
+            } else {
+                self.execute_with_options(entry)
+            }
         };
-        drop(entered);
         header.span.close();
         if is_observed {
             self.queue.tell_ended(task, Some(&self.slot), noted, phase);

@@ -52,21 +52,22 @@ fn what_was_logged_before_a_death_comes_before_its_error() {
     });
 }
 
+struct Counts;
+static SHOWN: AtomicU32 = AtomicU32::new(0);
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SHOWN.fetch_add(1, Ordering::Relaxed);
+        f.write_str("counted")
+    }
+}
+fn log_both((): ()) -> (u32, bool) {
+    log::debug!("{Counts}");
+    log::info!("{Counts}");
+    (SHOWN.load(Ordering::Relaxed), log::log_enabled!(log::Level::Debug))
+}
+
 #[test]
 fn what_lies_above_the_level_is_not_even_written_down() {
-    struct Counts;
-    static SHOWN: AtomicU32 = AtomicU32::new(0);
-    impl fmt::Display for Counts {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            SHOWN.fetch_add(1, Ordering::Relaxed);
-            f.write_str("counted")
-        }
-    }
-    fn log_both((): ()) -> (u32, bool) {
-        log::debug!("{Counts}");
-        log::info!("{Counts}");
-        (SHOWN.load(Ordering::Relaxed), log::log_enabled!(log::Level::Debug))
-    }
     limit(LIMIT, || {
         let pool = named("filtered", 1).build().unwrap();
         assert_eq!(pool.submit(log_both, ()).result().unwrap(), (1, false));
@@ -75,17 +76,18 @@ fn what_lies_above_the_level_is_not_even_written_down() {
     });
 }
 
+fn log_and_die((): ()) {
+    let text = format!("{} end of it", "long ".repeat(10_000));
+    let logs = move || loop {
+        log::info!(target: "cut", "{text}");
+    };
+    std::thread::spawn(logs);
+    std::thread::park_timeout(std::time::Duration::from_millis(20));
+    die(());
+}
+
 #[test]
 fn threads_that_a_task_started_log_as_well_and_a_cut_record_is_none() {
-    fn log_and_die((): ()) {
-        let text = format!("{} end of it", "long ".repeat(10_000));
-        let logs = move || loop {
-            log::info!(target: "cut", "{text}");
-        };
-        std::thread::spawn(logs);
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-        die(());
-    }
     limit(LIMIT, || {
         let pool = named("threads", 1).build().unwrap();
         for _ in 0..3 {
@@ -128,13 +130,14 @@ impl log::Log for ToFile {
     fn flush(&self) {}
 }
 
+fn set_own(path: PathBuf) {
+    log::set_logger(Box::leak(Box::new(ToFile(path)))).unwrap();
+    log::set_max_level(log::LevelFilter::Debug);
+    log::info!("by the initializer");
+}
+
 #[test]
 fn a_logger_that_an_initializer_sets_stays() {
-    fn set_own(path: PathBuf) {
-        log::set_logger(Box::leak(Box::new(ToFile(path)))).unwrap();
-        log::set_max_level(log::LevelFilter::Debug);
-        log::info!("by the initializer");
-    }
     limit(LIMIT, || {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
@@ -146,15 +149,16 @@ fn a_logger_that_an_initializer_sets_stays() {
     });
 }
 
+fn inner((): ()) {
+    log::warn!(target: "nested", "from within");
+}
+fn outer((): ()) {
+    let pool = ProcessPoolExecutor::builder().max_workers(1).name_prefix("inner").build().unwrap();
+    pool.submit(inner, ()).result().unwrap();
+}
+
 #[test]
 fn a_pool_in_a_task_logs_by_way_of_its_worker() {
-    fn inner((): ()) {
-        log::warn!(target: "nested", "from within");
-    }
-    fn outer((): ()) {
-        let pool = ProcessPoolExecutor::builder().max_workers(1).name_prefix("inner").build().unwrap();
-        pool.submit(inner, ()).result().unwrap();
-    }
     limit(LIMIT, || {
         let pool = named("outer", 1).build().unwrap();
         pool.submit(outer, ()).result().unwrap();
@@ -163,11 +167,12 @@ fn a_pool_in_a_task_logs_by_way_of_its_worker() {
     });
 }
 
+fn log_all((): ()) {
+    log::info!(target: "whence", shape = "round", size:? = (1, 2); "with keys");
+}
+
 #[test]
 fn a_record_keeps_its_place_and_its_keys() {
-    fn log_all((): ()) {
-        log::info!(target: "whence", shape = "round", size:? = (1, 2); "with keys");
-    }
     limit(LIMIT, || {
         let pool = named("place", 1).build().unwrap();
         pool.submit(log_all, ()).result().unwrap();

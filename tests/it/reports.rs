@@ -134,11 +134,12 @@ mod processes {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+    fn without_end((): ()) {
+        (0_u32..).for_each(|n| report(&n));
+    }
+
     #[test]
     fn none_comes_after_the_error_of_a_kill() {
-        fn without_end((): ()) {
-            (0_u32..).for_each(|n| report(&n));
-        }
         limit(LIMIT, || {
             let pool = builder(1).build().unwrap();
             for _ in 0..5 {
@@ -156,12 +157,13 @@ mod processes {
         });
     }
 
+    fn says_and_dies(n: u32) {
+        report(&n);
+        die(());
+    }
+
     #[test]
     fn what_was_said_before_a_death_comes_before_its_error() {
-        fn says_and_dies(n: u32) {
-            report(&n);
-            die(());
-        }
         limit(LIMIT, || {
             let pool = builder(2).build().unwrap();
             for n in 0..5 {
@@ -172,18 +174,19 @@ mod processes {
         });
     }
 
+    /// A thousand of 10 KB.
+    fn speak(begun: PathBuf) {
+        let words = "x".repeat(10_000);
+        (0..1000).for_each(|n| {
+            report(&words);
+            if n == 10 {
+                std::fs::write(&begun, "").unwrap();
+            }
+        });
+    }
+
     #[test]
     fn a_task_waits_for_a_slow_listener_and_another_worker_does_not() {
-        /// A thousand of 10 KB.
-        fn speak(begun: PathBuf) {
-            let words = "x".repeat(10_000);
-            (0..1000).for_each(|n| {
-                report(&words);
-                if n == 10 {
-                    std::fs::write(&begun, "").unwrap();
-                }
-            });
-        }
         limit(LIMIT, || {
             let signals = Signals::new();
             let pool = builder(2).build().unwrap();
@@ -206,12 +209,13 @@ mod processes {
         });
     }
 
+    fn count_and_more(count: u32) {
+        (0..count).for_each(|n| report(&vec![n]));
+        report(&(0..1_000_000).collect::<Vec<u32>>());
+    }
+
     #[test]
     fn a_hundred_thousand_reports_and_one_that_is_larger_than_the_window() {
-        fn speak(count: u32) {
-            (0..count).for_each(|n| report(&vec![n]));
-            report(&(0..1_000_000).collect::<Vec<u32>>());
-        }
         limit(LIMIT, || {
             let pool = builder(1).build().unwrap();
             let (told, last) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
@@ -220,20 +224,21 @@ mod processes {
                 counts.fetch_add(1, Ordering::Relaxed);
                 sums.store(words.len() as u32, Ordering::Relaxed);
             });
-            pool.submit_with(options, speak, 100_000).result().unwrap();
+            pool.submit_with(options, count_and_more, 100_000).result().unwrap();
             assert_eq!((told.load(Ordering::Relaxed), last.load(Ordering::Relaxed)), (100_001, 1_000_000));
         });
     }
 
+    fn says_and_dies_once(path: PathBuf) -> u32 {
+        report(&1_u32);
+        if std::fs::File::create_new(path).is_ok() {
+            die(());
+        }
+        2
+    }
+
     #[test]
     fn a_task_that_runs_again_says_it_again() {
-        fn says_and_dies_once(path: PathBuf) -> u32 {
-            report(&1_u32);
-            if std::fs::File::create_new(path).is_ok() {
-                die(());
-            }
-            2
-        }
         limit(LIMIT, || {
             let (signals, (options, seen)) = (Signals::new(), kept::<u32>());
             let pool = builder(1).build().unwrap();

@@ -1,5 +1,7 @@
 //! Each task is a span of `tracing`, whose parent is the submitter's span.
 
+#[cfg(feature = "process")]
+use crate::processes_support::{builder, die};
 use crate::support::{LIMIT, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{InlineExecutor, TaskOptions};
@@ -191,15 +193,16 @@ fn what_never_runs_or_panics_is_closed_as_well() {
 }
 
 #[cfg(feature = "process")]
+fn dies_once(path: std::path::PathBuf) -> u32 {
+    if std::fs::File::create_new(path).is_ok() {
+        die(());
+    }
+    7
+}
+
+#[cfg(feature = "process")]
 #[test]
 fn of_processes_the_parent_tells_worker_attempt_and_how_long_it_was_queued() {
-    use crate::processes_support::{builder, die};
-    fn dies_once(path: std::path::PathBuf) -> u32 {
-        if std::fs::File::create_new(path).is_ok() {
-            die(());
-        }
-        7
-    }
     limit(LIMIT, || {
         keep_spans();
         let request = tracing::info_span!("request");

@@ -5,7 +5,7 @@
 //! dropped and counted: a parent that is stopped holds up no task for long.
 
 use crate::clock::deadline_after;
-use crate::future::report::Speaking;
+use crate::future::reporting::Speaking;
 use crate::logging::{self, Record};
 use crate::process_pool::sys::{self, Handle, Segment, Socket};
 use crate::process_pool::wire::frames::{Blocking, Stream};

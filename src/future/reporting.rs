@@ -115,11 +115,14 @@ impl Speaking {
         Self::begin(Some(Current::Away(Rc::new(give))))
     }
 
-    /// What follows is said to nobody: it is no part of the task that this thread runs.
-    pub(crate) fn none() -> Self {
-        Self::begin(None)
+    /// What follows is said to nobody: it is no part of the task that this thread runs. Nothing, where that speaks to nobody.
+    #[inline]
+    pub(crate) fn none() -> Option<Self> {
+        let speaks = CURRENT.try_with(|current| current.borrow().is_some()).unwrap_or(false);
+        speaks.then(|| Self::begin(None))
     }
 
+    #[cold]
     fn begin(current: Option<Current>) -> Self {
         Speaking { before: CURRENT.try_with(|place| place.replace(current)).ok().flatten() }
     }
