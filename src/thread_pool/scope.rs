@@ -459,6 +459,11 @@ impl<'scope> Scope<'scope, '_> {
         // bounded by 'scope (see the module). The count was raised above, before the cell can be seen by anybody.
         let [entry, cell] = unsafe { std::mem::transmute::<Ends<'scope, R>, Ends<'static, R>>(ends) };
         let (entry, future) = (entry.into_entry(), Future::from_cell(cell));
+        if self.tally.is_cancelled() {
+            // Before it could begin.
+            cancel(&*entry);
+            return future;
+        }
         self.queue.accept(entry.clone());
         // Listed once it is queued: what is cancelled by the list is in the pool's count.
         self.tasks.lock().push(entry);

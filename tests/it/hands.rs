@@ -61,15 +61,17 @@ fn nothing_waits_behind_a_long_task_beside_an_idle_worker() {
     });
 }
 
+/// Gives the pool a task that gives it another one, until it is over.
+fn feed(pool: &Arc<ThreadPoolExecutor>, fed: &Arc<AtomicBool>) {
+    if fed.load(Ordering::Relaxed) {
+        let (own, goes_on) = (pool.clone(), fed.clone());
+        pool.spawn(move || feed(&own, &goes_on)).detach();
+    }
+}
+
 /// So does one that is never idle, since it would else run what came later for ever.
 #[test]
 fn nothing_waits_behind_a_long_task_for_younger_ones() {
-    fn feed(pool: &Arc<ThreadPoolExecutor>, fed: &Arc<AtomicBool>) {
-        if fed.load(Ordering::Relaxed) {
-            let (own, goes_on) = (pool.clone(), fed.clone());
-            pool.spawn(move || feed(&own, &goes_on)).detach();
-        }
-    }
     limit(LIMIT, || {
         let (pool, gate) = (Arc::new(ThreadPoolExecutor::new(2)), Gate::new());
         let fed = Arc::new(AtomicBool::new(true));

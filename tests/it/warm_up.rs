@@ -90,11 +90,12 @@ mod processes {
     use concurrent_futures::ProcessPoolExecutor;
     use std::path::PathBuf;
 
+    fn note(folder: PathBuf) {
+        std::fs::write(folder.join(std::process::id().to_string()), "").unwrap();
+    }
+
     #[test]
     fn all_are_up_and_initialized() {
-        fn note(folder: PathBuf) {
-            std::fs::write(folder.join(std::process::id().to_string()), "").unwrap();
-        }
         limit(LIMIT, || {
             let folder = tempfile::tempdir().unwrap();
             let builder = ProcessPoolExecutor::builder().max_workers(3);
@@ -114,11 +115,12 @@ mod processes {
         });
     }
 
+    fn fail(why: String) -> Result<(), std::io::Error> {
+        Err(std::io::Error::other(why))
+    }
+
     #[test]
     fn its_error_is_the_initializers() {
-        fn fail(why: String) -> Result<(), std::io::Error> {
-            Err(std::io::Error::other(why))
-        }
         limit(LIMIT, || {
             let builder = ProcessPoolExecutor::builder().max_workers(2);
             let pool = builder.try_initializer(fail, "no model".into()).build().unwrap();
@@ -144,13 +146,14 @@ mod processes {
         });
     }
 
+    fn never((): ()) {
+        loop {
+            std::thread::park();
+        }
+    }
+
     #[test]
     fn a_shutdown_ends_it() {
-        fn never((): ()) {
-            loop {
-                std::thread::park();
-            }
-        }
         limit(LIMIT, || {
             let builder = ProcessPoolExecutor::builder().max_workers(2);
             let pool = builder.initializer(never, ()).build().unwrap();

@@ -584,18 +584,16 @@ impl Lane {
 
 #[cfg(test)]
 impl Lane {
-    /// As if so many batches and results had been before.
+    // As if all this had been before.
     pub(crate) fn begin_at(&mut self, sent: u32, results: u64) {
         (self.sent, self.results) = (sent, results);
         self.segment.as_ref().expect("it is up").pass(sent);
     }
 
-    /// As if it had been without work since then.
     pub(crate) fn rest_from(&mut self, since: Option<Instant>) {
         self.idle_since = since;
     }
 
-    /// As if so many starts in a row had failed.
     pub(crate) fn fail_starts(&mut self, count: u32) {
         self.failed_starts = count;
     }
