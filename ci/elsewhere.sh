@@ -29,6 +29,9 @@ done
 complain "what cargo says to people is read: colours and texts differ, so use built (ci/common.sh)" \
     "$(grep -nE 'sed .*Executable|--message-format[ =]short' "${scripts[@]}" | grep -v '^ci/elsewhere.sh:' || true)"
 
+# The proxy below leads nowhere: what cargo would fetch is there before.
+cargo fetch --quiet --locked
+
 # What each is given, beside a folder that is not ours.
 home=${HOME:-~}
 others=(env -u HOME CDPATH=/:/tmp LC_ALL=de_DE.UTF-8 LANGUAGE=tr TERM=dumb NO_COLOR=1 CARGO_TERM_COLOR=always

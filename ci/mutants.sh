@@ -6,7 +6,7 @@ source "$(dirname "$0")/common.sh"
 
 status=0
 for mutant in ci/long/mutants/*; do
-    suite=$(sed -n 's/^# tests: \([a-z]*\) .*/\1/p' "$mutant")
+    suite=$(sed -n 's/^# tests: \([a-z]*\).*/\1/p' "$mutant")
     grep -q "^    ${suite:-none}) \|^    $suite | \| $suite) " ci/long/mutants.sh ||
         { echo "$mutant: no suite \"$suite\" in ci/long/mutants.sh" >&2; status=1; }
 done

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 /// A future whose task is cancelled when this is dropped, by [`Future::cancel_on_drop`]: for async code, where a branch that lost a
 /// `select!`, a time-out and a client that went away all mean that a future is dropped.
 ///
-/// A task that has begun goes on, unless it can be killed and this was asked for by [`or_kill`](CancelOnDrop::or_kill).
+/// A task that has begun is asked to stop ([`Future::ask_to_stop`]); or it is killed, where it can be and this was asked for by
+/// [`or_kill`](CancelOnDrop::or_kill).
 #[derive(Debug)]
 #[must_use = "dropping this cancels the task"]
 pub struct CancelOnDrop<T> {
@@ -18,7 +19,8 @@ pub struct CancelOnDrop<T> {
 }
 
 impl<T> Future<T> {
-    /// Cancels the task when the future that this returns is dropped: else dropping a future detaches its task.
+    /// Cancels the task when the future that this returns is dropped, or asks it to stop if it has begun: else dropping a future
+    /// detaches its task.
     ///
     /// asyncio's `wrap_future` does the same for a task that is awaited and cancelled.
     ///
@@ -42,7 +44,7 @@ impl<T> Future<T> {
 
 impl<T> CancelOnDrop<T> {
     /// Ends also a task that has begun, with its worker process, as [`Future::kill`] does; where that can't be done, as on threads, it
-    /// goes on.
+    /// is asked to stop.
     pub fn or_kill(mut self) -> Self {
         self.kills = true;
         self
@@ -77,7 +79,7 @@ impl<T> std::future::Future for CancelOnDrop<T> {
 impl<T> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
         if let Some(future) = self.future.take() {
-            let _ = if self.kills { future.kill() } else { future.cancel() };
+            let _ = (self.kills && future.kill()) || future.ask_to_stop();
         }
     }
 }

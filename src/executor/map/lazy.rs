@@ -44,6 +44,8 @@ pub struct MapWith<'e, I: Iterator, R> {
     passed: Option<Future<ChunkResults<R>>>,
     /// Tells such an error from an item.
     pass: Option<Pass<I::Item, R>>,
+    /// The input took long for what it gave last.
+    is_input_slow: bool,
     /// How much may be in flight, and how much is; what the next chunk weighs as far as it is there, and what the chunk that is
     /// being yielded does.
     scales: Option<Scales<I::Item>>,
@@ -136,6 +138,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             ahead: None,
             passed: None,
             pass: intake.pass,
+            is_input_slow: false,
             scales: intake.scales,
             weight_in_air: 0,
             weight_gathered: 0,
@@ -223,27 +226,41 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         /// Much longer than an input takes that has its items at hand.
         const LONG: Duration = Duration::from_micros(100);
         self.weight_in_air = self.weight_in_air.saturating_sub(std::mem::take(&mut self.weight_yielded));
-        let mut start = None;
-        while self.take_chunk(&mut start) {
-            if self.has_result() && start.is_some_and(|start| start.elapsed() >= LONG) {
+        let mut start = self.is_input_slow.then(Instant::now);
+        let mut has_taken = false;
+        while let Some((size, known)) = self.room() {
+            // The clock is asked where several chunks are taken at a time, or the input was slow before: not for each item.
+            if has_taken && self.has_result() {
+                self.is_input_slow = start.get_or_insert_with(Instant::now).elapsed() >= LONG;
+                if self.is_input_slow {
+                    return;
+                }
+            }
+            if !self.take_chunk(size, known) {
                 return;
             }
+            has_taken = true;
         }
     }
 
+    /// The size of the next chunk, if it may be in flight, and how many items the input says that it has.
+    fn room(&mut self) -> Option<(usize, usize)> {
+        if self.passed.is_some() {
+            return Some((1, 0));
+        }
+        if self.has_enough_bytes() {
+            return None;
+        }
+        let known = self.input.size_hint().0;
+        self.sizes.next(self.in_air, known).map(|size| (size, known))
+    }
+
     /// Takes the next chunk from the input, or the error that comes in the place of one; false if there is none, or no room.
-    /// Notes when it began to take.
-    fn take_chunk(&mut self, start: &mut Option<Instant>) -> bool {
+    fn take_chunk(&mut self, size: usize, known: usize) -> bool {
         if let Some(future) = self.passed.take() {
             self.add(Span { start: self.submitted, len: 1, weight: 0 }, Chunk::of(future, 1));
             return true;
         }
-        if self.has_enough_bytes() {
-            return false;
-        }
-        let known = self.input.size_hint().0;
-        let Some(size) = self.sizes.next(self.in_air, known) else { return false };
-        start.get_or_insert_with(Instant::now);
         let Some(items) = self.gather(size, known) else { return self.passed.is_some() };
         let weight = std::mem::take(&mut self.weight_gathered);
         let span = Span { start: self.submitted, len: items.len(), weight };

@@ -1,7 +1,7 @@
 //! Dropped futures, pools that close, and streams: under tokio, under smol, and polled by hand.
 
 use concurrent_futures::prelude::*;
-use concurrent_futures::{AsCompleted, Future, MapOptions, Streamed, TaskError, promise};
+use concurrent_futures::{AsCompleted, Future, MapOptions, Streamed, TaskError, current, promise};
 use futures::stream::{Stream, StreamExt, TryStreamExt};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -103,6 +103,27 @@ fn it_gives_the_result_and_the_future_back() {
         let back = future.cancel_on_drop().into_inner();
         assert!(promise.set_result(3), "nobody has cancelled it");
         assert_eq!(back.await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn one_that_runs_is_asked_to_stop() {
+    under_both(|| async {
+        let pool = ThreadPoolExecutor::new(1);
+        let (begin, begun) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let task = move || {
+            begin.send(()).unwrap();
+            let me = current().unwrap();
+            while !me.should_stop() {
+                std::thread::yield_now();
+            }
+            end.send(()).unwrap();
+        };
+        let future = pool.spawn(task).cancel_on_drop();
+        begun.recv().unwrap();
+        drop(future);
+        ended.recv().unwrap();
     });
 }
 

@@ -124,6 +124,11 @@ pub(crate) mod atomic {
                     self.0.fetch_or(word, order)
                 }
 
+                pub(crate) fn fetch_max(&self, word: $word, order: Ordering) -> $word {
+                    self.touch();
+                    self.0.fetch_max(word, order)
+                }
+
                 pub(crate) fn fetch_add(&self, word: $word, order: Ordering) -> $word {
                     self.touch();
                     self.0.fetch_add(word, order)

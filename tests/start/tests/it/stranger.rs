@@ -192,7 +192,7 @@ fn another_process_does_not_get_at_the_socket() {
                 UnixStream::connect(fd.path()).expect_err("no way in");
             }
         }
-        assert_eq!(sockets, 2, "one at each end");
+        assert_eq!(sockets, 4, "two at each end: of tasks, and of what tasks log and report");
         assert_eq!(values, 4, "at each end one for arguments and one for results");
         kill(worker, libc::SIGKILL);
     });
