@@ -318,7 +318,15 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
 
     /// The next item of the input. None if there is none for now, or an error comes in its place: then that is [`passed`](Self::passed)
     /// on.
+    #[inline]
     fn next_item(&mut self) -> Option<I::Item> {
+        if self.pass.is_none() && self.scales.is_none() {
+            return self.input.next();
+        }
+        self.next_looked_at()
+    }
+
+    fn next_looked_at(&mut self) -> Option<I::Item> {
         let item = self.next_with_room()?;
         let Some(pass) = self.pass else { return Some(item) };
         pass(item).map_err(|passed| self.passed = Some(passed)).ok()
