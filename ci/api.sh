@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The public interface of the crate is what docs/public-api.txt lists, and that of concurrent-futures-redis what
 # docs/public-api-redis.txt lists, so that a review shows each change of them. A feature only adds to it: every line that is there
-# without features is there with all. Of other crates it has only serde's traits, and concurrent-futures-redis those of
+# without features is there with all. Of other crates it has only serde's traits and, with feature `stream`, futures-core's, and concurrent-futures-redis those of
 # concurrent-futures.
 #
 #   ci/api.sh            compares
@@ -72,5 +72,5 @@ compare() {
 }
 
 update=${1:-}
-compare concurrent-futures docs/public-api.txt 'concurrent_futures|core|alloc|std|serde_core'
+compare concurrent-futures docs/public-api.txt 'concurrent_futures|core|alloc|std|serde_core|futures_core'
 compare concurrent-futures-redis docs/public-api-redis.txt 'concurrent_futures|concurrent_futures_redis|core|alloc|std'
