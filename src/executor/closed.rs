@@ -1,7 +1,7 @@
 //! How the end of a pool is awaited.
 
 use crate::future::{Future, promise};
-use std::thread;
+use crate::sync::thread;
 
 /// A future that is done when `join` has returned. A thread of its own waits: the one that waits for the end of a pool has something to
 /// do meanwhile, as to start workers for which there was no thread before.

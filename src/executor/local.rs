@@ -112,7 +112,7 @@ where
     I: IntoIterator<Item = A>,
 {
     let intake = Intake::of_items(&options);
-    lazy(pool, options, intake, f, input)
+    lazy(pool, options, intake, L::SHARES, f, input)
 }
 
 /// The next stage behind another map.
@@ -129,13 +129,15 @@ where
     I: IntoIterator<Item = Result<A, TaskError>>,
 {
     let intake = Intake::of_results(&options);
-    lazy(pool, options, intake, move |item: Result<A, TaskError>| f(item?), input)
+    // Its input says how many items come, and not that they are there: one that is taken must not wait for others to share a task.
+    lazy(pool, options, intake, false, move |item: Result<A, TaskError>| f(item?), input)
 }
 
 fn lazy<L, A, R, I>(
     pool: &L,
     options: MapOptions,
     intake: Intake<A, R>,
+    shares: bool,
     f: impl Fn(A) -> Result<R, TaskError> + Send + Sync + 'static,
     input: I,
 ) -> MapWith<'static, I::IntoIter, R>
@@ -147,7 +149,7 @@ where
 {
     let workers = pool.workers();
     let mut sizes =
-        if L::SHARES { Sizes::new(&options, workers, true) } else { Sizes::fixed(&options, workers) };
+        if L::SHARES { Sizes::new(&options, workers, shares) } else { Sizes::fixed(&options, workers) };
     let (pace, shares) = (sizes.measure(), sizes.shares());
     if let Some(pace) = &pace {
         pace.note_bytes(size_of::<A>(), 1);

@@ -45,7 +45,7 @@ use super::extra::Extra;
 use super::home::HomeSlot;
 use super::memory::Origin;
 use super::options::TaskOptions;
-use super::pointer::{self, Pointer, allocate};
+use super::pointer::{self, Both, Pointer, allocate, allocate_one};
 use super::reporting::Speaking;
 use super::state::{Phase, Snapshot, State, Word};
 use super::unobserved;
@@ -188,7 +188,7 @@ impl<W, T, X: Extra> Cell<W, T, X> {
         T: Send + 'a,
         X: 'a,
     {
-        allocate(Snapshot::first(Phase::Queued), Body::Ready(work), extra)
+        ends(allocate(Snapshot::first(Phase::Queued), Body::Ready(work), extra))
     }
 
     /// A task on its way into a pool's queue, of which nobody else knows yet.
@@ -198,7 +198,7 @@ impl<W, T, X: Extra> Cell<W, T, X> {
         T: Send + 'a,
         X: 'a,
     {
-        allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra)
+        ends(allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra))
     }
 
     pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X, origin: Origin) -> Self {
@@ -212,16 +212,24 @@ impl<T: Send> Cell<NoWork, T, ()> {
     where
         T: 'a,
     {
-        allocate(Snapshot::first(Phase::Queued), Body::<NoWork, T>::Empty, ())
+        ends(allocate(Snapshot::first(Phase::Queued), Body::<NoWork, T>::Empty, ()))
     }
 
     pub(crate) fn resolved<'a>(outcome: Result<T, TaskError>) -> Pointer<dyn Source<T> + 'a>
     where
         T: 'a,
     {
-        let [pointer] = allocate(Snapshot::first(phase_of(&outcome)), Body::<NoWork, T>::Done(outcome), ());
-        pointer
+        allocate_one(Snapshot::first(phase_of(&outcome)), Body::<NoWork, T>::Done(outcome), ())
     }
+}
+
+fn ends<'a, W, T, X>((first, second): Both<'a, W, T, X>) -> Ends<'a, T>
+where
+    W: Work<T> + 'a,
+    T: Send + 'a,
+    X: Extra + 'a,
+{
+    [first.into_source(), second]
 }
 
 impl Header {

@@ -436,12 +436,6 @@ impl<T, E: TaskFailure> Future<Result<T, E>> {
     }
 }
 
-/// Awaiting needs no particular runtime. A future awaited by `&mut` has given its result away: it is done, and from then on
-/// its error is [`Abandoned`](TaskError::Abandoned), unless the task failed. Dropping it while it is awaited detaches.
-///
-/// # Panics
-///
-/// If it is polled again after it gave its result, as futures do.
 impl<T> Future<T> {
     /// Whether the task is done; if it isn't, its end wakes this waker, and no other of the owner.
     pub(crate) fn is_done_or_wakes(&self, waker: &Waker) -> bool {
@@ -463,6 +457,12 @@ impl<T> Future<T> {
     }
 }
 
+/// Awaiting needs no particular runtime. A future awaited by `&mut` has given its result away: it is done, and from then on
+/// its error is [`Abandoned`](TaskError::Abandoned), unless the task failed. Dropping it while it is awaited detaches.
+///
+/// # Panics
+///
+/// If it is polled again after it gave its result, as futures do.
 impl<T> std::future::Future for Future<T> {
     type Output = Result<T, TaskError>;
 

@@ -91,7 +91,8 @@ impl TaskOptions {
     /// future has its end, and none after it; so a callback that blocks holds up the result. A panic in it is logged and changes
     /// nothing. A task that is run again after its worker died reports again. Of a map's tasks, each has the same `f`. The last
     /// `on_report` set counts. Executors that run tasks elsewhere by a transport of their own, as `RedisExecutor` does, call it
-    /// only where they run the task in this process. Where descriptors run out, a worker may be without the socket for
+    /// only where they run the task in this process. In a pool of processes it must not wait for a task of the same pool that has an `on_report`:
+    /// that one's end would come behind it. Where descriptors run out, a worker may be without the socket for
     /// reports: then its tasks report nothing.
     ///
     /// Differs from Python: there a `multiprocessing.Queue` does it, handed to each worker by its initializer.

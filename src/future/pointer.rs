@@ -5,7 +5,7 @@
 //!
 //! The argument why memory is freed once, by the last to go, and after all that the others did:
 //!
-//! 1. *A cell has as many pointers as its word counts.* [`allocate`] makes both together. A clone counts itself before it is
+//! 1. *A cell has as many pointers as its word counts.* [`write`] makes the word and its callers the pointers, both at once. A clone counts itself before it is
 //!    there, from a pointer that exists; a drop is counted after the last use. A pointer is made nowhere else, and its inside
 //!    is this file's.
 //! 2. *The word changes by read-modify-writes alone*, so all that is ever done to it is one release sequence. Each pointer
@@ -36,30 +36,64 @@ unsafe impl<C: AnyCell + ?Sized> Send for Pointer<C> {}
 // SAFETY: as above: through a shared pointer others may clone it, which lends and drops the cell on their threads.
 unsafe impl<C: AnyCell + ?Sized> Sync for Pointer<C> {}
 
-/// A cell and all its pointers, `N` of them.
-pub(crate) fn allocate<'a, W, T, X, const N: usize>(
-    first: Snapshot,
-    body: Body<W, T>,
-    extra: X,
-) -> [Pointer<dyn Source<T> + 'a>; N]
+/// Both pointers of a new cell; of one the cell's own type is forgotten.
+pub(crate) type Both<'a, W, T, X> = (Pointer<Cell<W, T, X>>, Pointer<dyn Source<T> + 'a>);
+
+/// A new cell, by its two pointers.
+pub(crate) fn allocate<'a, W, T, X>(first: Snapshot, body: Body<W, T>, extra: X) -> Both<'a, W, T, X>
 where
     W: Work<T> + 'a,
     T: Send + 'a,
     X: Extra + 'a,
 {
-    const { assert!(N > 0, "a cell without a pointer would never be freed") };
+    // No array of `N` pointers: what makes one is compiled for each task's type, and is more than all the rest here.
+    let cell = write(first, 2, body, extra);
+    (Pointer(cell), Pointer(cell))
+}
+
+/// A new cell with one pointer.
+pub(crate) fn allocate_one<'a, W, T, X>(
+    first: Snapshot,
+    body: Body<W, T>,
+    extra: X,
+) -> Pointer<dyn Source<T> + 'a>
+where
+    W: Work<T> + 'a,
+    T: Send + 'a,
+    X: Extra + 'a,
+{
+    Pointer(write(first, 1, body, extra))
+}
+
+fn write<W, T, X: Extra>(
+    first: Snapshot,
+    pointers: usize,
+    body: Body<W, T>,
+    extra: X,
+) -> NonNull<Cell<W, T, X>> {
     let (memory, origin) = memory::allocate(Layout::new::<Cell<W, T, X>>());
     let cell = memory.cast::<Cell<W, T, X>>();
     // SAFETY: it has the layout of a cell, and nobody else has it.
-    unsafe { cell.write(Cell::new(first, N, body, extra, origin)) };
-    let cell: NonNull<dyn Source<T> + 'a> = cell;
-    // Where the task's own type is forgotten: this is compiled for each type of result, not for each task.
-    [cell; N].map(Pointer)
+    unsafe { cell.write(Cell::new(first, pointers, body, extra, origin)) };
+    cell
 }
 
 impl<C: AnyCell + ?Sized> Pointer<C> {
     pub(crate) fn header(&self) -> &Header {
         header(&**self)
+    }
+}
+
+impl<W: Work<T>, T: Send, X: Extra> Pointer<Cell<W, T, X>> {
+    /// The same pointer, for a holder that knows the result's type and no other.
+    pub(crate) fn into_source<'a>(self) -> Pointer<dyn Source<T> + 'a>
+    where
+        W: 'a,
+        T: 'a,
+        X: 'a,
+    {
+        let cell: NonNull<dyn Source<T> + 'a> = ManuallyDrop::new(self).0;
+        Pointer(cell)
     }
 }
 

@@ -3,7 +3,7 @@
 //! In this process the task calls what its [`TaskOptions::on_report`](super::TaskOptions::on_report) was given, on its own
 //! thread. In a worker process it can only write the words down; who carries them is told as the task begins.
 
-use crate::contain::{Panic, contain};
+use crate::contain::{Panic, contain, drop_contained};
 use crate::id::FutureId;
 use crate::logging;
 #[cfg(feature = "process")]
@@ -131,11 +131,7 @@ impl Speaking {
 impl Drop for Speaking {
     fn drop(&mut self) {
         // In a thread's last moments it is gone, and so is every task.
-        let ended = CURRENT.try_with(|place| place.replace(self.before.take())).ok();
-        // It may hold the last pointer to the user's closure.
-        if let Err(panic) = crate::contain::drop_contained(ended) {
-            logging::error(format_args!("the drop of an on_report panicked: {}", panic.message()));
-        }
+        drop(CURRENT.try_with(|place| place.replace(self.before.take())));
     }
 }
 
@@ -162,14 +158,32 @@ enum Heard {
 }
 
 struct Calls<M, F> {
-    f: F,
+    /// None while it is dropped.
+    f: Option<F>,
     message: PhantomData<fn(M)>,
+}
+
+impl<M, F> Drop for Calls<M, F> {
+    /// It goes with the last pointer to its task, wherever that is.
+    fn drop(&mut self) {
+        if let Err(panic) = drop_contained(self.f.take()) {
+            logging::error(format_args!("the drop of an on_report panicked: {}", panic.message()));
+        }
+    }
+}
+
+impl<M, F: Fn(M)> Calls<M, F> {
+    fn call(&self, message: M) {
+        if let Some(f) = &self.f {
+            f(message);
+        }
+    }
 }
 
 impl<M: Clone + DeserializeOwned + 'static, F: Fn(M) + Send + Sync> Sink for Calls<M, F> {
     fn hear(&self, message: &dyn Any) -> Heard {
         let Some(message) = message.downcast_ref::<M>() else { return Heard::OtherType(type_name::<M>()) };
-        (self.f)(message.clone());
+        self.call(message.clone());
         Heard::Told
     }
 
@@ -179,7 +193,7 @@ impl<M: Clone + DeserializeOwned + 'static, F: Fn(M) + Send + Sync> Sink for Cal
             return Heard::OtherType(type_name::<M>());
         }
         match codec::decode::<M>(Arrived::from(words)) {
-            Ok(message) => (self.f)(message),
+            Ok(message) => self.call(message),
             Err(why) => return Heard::Unreadable(why),
         }
         Heard::Told
@@ -191,7 +205,7 @@ impl ReportTo {
     where
         M: Clone + DeserializeOwned + 'static,
     {
-        ReportTo(Arc::new(Calls { f, message: PhantomData }))
+        ReportTo(Arc::new(Calls { f: Some(f), message: PhantomData }))
     }
 
     fn hear<M: 'static>(&self, task: FutureId, message: &M) {

@@ -235,8 +235,8 @@ pub(crate) mod atomic {
     delayed!(AtomicBool of bool: new load store);
     delayed!(AtomicU8 of u8: load store);
     delayed!(AtomicU32 of u32: load store compare_exchange fetch_add);
-    delayed!(AtomicU64 of u64: new load store compare_exchange fetch_add fetch_sub fetch_or fetch_update);
-    delayed!(AtomicUsize of usize: new load store fetch_add fetch_sub);
+    delayed!(AtomicU64 of u64: new load store compare_exchange fetch_add fetch_sub fetch_or fetch_max fetch_update);
+    delayed!(AtomicUsize of usize: new load store swap fetch_add fetch_sub);
     delayed!(AtomicIsize of isize: new load fetch_add fetch_sub);
 }
 

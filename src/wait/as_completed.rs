@@ -127,7 +127,10 @@ impl<W: Waitable> AsCompleted<W> {
         (self.left, self.total) = (self.left + 1, self.total + 1);
         self.note_fresh(key);
         #[cfg(feature = "stream")]
-        self.listening.note_added(key);
+        {
+            self.listening.note_added(key);
+            self.listening.sweep(|key| self.slots[key as usize].item.is_some(), self.left);
+        }
     }
 
     /// The next one, waiting no longer than `timeout` for it. Blocks the thread. `Ok(None)` when none are left.

@@ -53,6 +53,17 @@ impl Listening {
             polled.unheard.push(key);
         }
     }
+
+    /// Where something is always done, nobody comes to listen, and what was handed out is forgotten now and then.
+    pub(super) fn sweep(&mut self, is_there: impl Fn(Key) -> bool, left: usize) {
+        if let Some(polled) = &mut self.0
+            && polled.unheard.len() > 2 * left + 64
+        {
+            polled.unheard.retain(|key| is_there(*key));
+            polled.unheard.sort_unstable();
+            polled.unheard.dedup();
+        }
+    }
 }
 
 impl Drop for Polled {

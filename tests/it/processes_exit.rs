@@ -27,7 +27,9 @@ fn add_row((folder, row): (PathBuf, u32)) -> u32 {
 fn flush(folder: PathBuf) {
     assert!(current().is_none());
     ROWS.with_borrow_mut(|rows| {
-        rows.as_mut().map(|rows| rows.flush().unwrap());
+        if let Some(rows) = rows.as_mut() {
+            rows.flush().unwrap();
+        }
     });
     std::fs::write(folder.join(format!("{}.left", std::process::id())), "").unwrap();
 }

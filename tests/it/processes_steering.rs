@@ -45,7 +45,7 @@ fn a_loop_ends_when_it_is_asked() {
         assert_eq!(pids.len(), 1, "nothing was killed");
         assert!(!signals.has("never"));
         let done = pool.submit(|()| current().unwrap().should_stop(), ());
-        assert!(!done.exception().is_some() && !done.ask_to_stop());
+        assert!(done.exception().is_none() && !done.ask_to_stop());
         assert!(!done.result().unwrap());
     });
 }

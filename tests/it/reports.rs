@@ -127,15 +127,19 @@ fn a_task_that_runs_inside_another_speaks_for_itself() {
 mod processes {
     use super::{count_up, kept};
     use crate::processes_support::{Signals, builder, die, stay};
-    use crate::support::{Gate, LIMIT, eventually, limit};
+    use crate::support::{Gate, LIMIT, eventually, hold, limit};
     use concurrent_futures::prelude::*;
     use concurrent_futures::{TaskError, TaskOptions, report};
     use std::path::PathBuf;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    use std::sync::{Arc, Weak};
 
     fn without_end((): ()) {
-        (0_u32..).for_each(|n| report(&n));
+        let mut n = 0_u32;
+        loop {
+            report(&n);
+            n += 1;
+        }
     }
 
     #[test]
@@ -155,6 +159,57 @@ mod processes {
                 assert!(seen.iter().enumerate().all(|(at, n)| at as u32 == *n));
             }
         });
+    }
+
+    /// The end of a task that reports comes behind its reports, and not behind a callback that waits for it.
+    #[test]
+    fn a_callback_may_wait_for_a_task_that_reports() {
+        limit(LIMIT, || {
+            let pool = Arc::new(builder(1).build().unwrap());
+            let (options, seen) = kept::<u32>();
+            let gate = Gate::new();
+            let (waits, done, inner) = (gate.clone(), Gate::new(), pool.clone());
+            let ends = done.clone();
+            // Before the other one is submitted, so that its callback is there first.
+            pool.submit(count_up, 1).add_done_callback(move |_| {
+                waits.wait();
+                assert_eq!(inner.submit_with(options, count_up, 100_000).result().unwrap(), 100_000);
+                ends.open();
+            });
+            gate.open();
+            done.wait();
+            assert_eq!(seen.lock().unwrap().len(), 100_000);
+        });
+    }
+
+    /// With the task, whoever has it last, and that is the user's code: a panic in it costs nobody anything.
+    #[test]
+    fn its_drop_may_panic_and_use_the_pool() {
+        limit(LIMIT, || {
+            let pool = Arc::new(ThreadPoolExecutor::new(1));
+            pool.submit_with(hostile(&pool), count_up, 1).detach();
+            // Cancelled while it is queued: the queue has the last pointer.
+            let held = hold(&pool);
+            drop(pool.submit_with(hostile(&pool), count_up, 1).cancel_on_drop());
+            held.release();
+            assert_eq!(pool.submit(count_up, 3).result().unwrap(), 3);
+        });
+    }
+
+    struct Drops(Weak<ThreadPoolExecutor>);
+
+    impl Drop for Drops {
+        fn drop(&mut self) {
+            let _ = self.0.upgrade().map(|pool| pool.stats());
+            if !std::thread::panicking() {
+                panic!("in the drop of what an on_report has");
+            }
+        }
+    }
+
+    fn hostile(pool: &Arc<ThreadPoolExecutor>) -> TaskOptions {
+        let drops = Drops(Arc::downgrade(pool));
+        TaskOptions::new().on_report(move |_: u32| drop(drops.0.upgrade()))
     }
 
     fn says_and_dies(n: u32) {

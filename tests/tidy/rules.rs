@@ -18,12 +18,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &["sync", "id", "contain", "logging"]),
     ("remote", &["sync", "id", "contain", "logging", "blob", "error"]),
     ("future", &["sync", "clock", "id", "contain", "logging", "spans", "stack", "error", "remote"]),
-    ("wait", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
+    ("wait", &["sync", "clock", "id", "contain", "logging", "streamed", "error", "future"]),
     ("since", &["sync", "clock", "id"]),
+    ("streamed", &[]),
     ("observe", &["sync", "clock", "id", "contain", "logging", "error", "future"]),
     (
         "executor",
-        &["sync", "clock", "id", "contain", "logging", "since", "blob", "error", "remote", "future", "wait"],
+        &[
+            "sync", "clock", "id", "contain", "logging", "since", "streamed", "blob", "error", "remote",
+            "future", "wait",
+        ],
     ),
     (
         "thread_pool",

@@ -1,6 +1,6 @@
 //! [`Intake`]: how a lazy map looks at what its input gives.
 
-use super::chunk::ChunkResults;
+use super::chunk::{ChunkResults, Rest};
 use super::options::MapOptions;
 use super::weigh::Weigh;
 use crate::error::TaskError;
@@ -42,6 +42,11 @@ impl<A: 'static, R: Send + 'static> Intake<Result<A, TaskError>, R> {
             limit,
             weigh: Box::new(move |item: &Result<A, TaskError>| item.as_ref().map_or(0, &weigh)),
         });
-        Intake { pass: Some(|item| item.map(Ok).map_err(|error| Future::ready(Err(error)))), scales }
+        Intake { pass: Some(|item| item.map(Ok).map_err(passed)), scales }
     }
+}
+
+/// The result of one item, not the failure of a task: nobody hears of it who didn't see it.
+fn passed<R: Send + 'static>(error: TaskError) -> Future<ChunkResults<R>> {
+    Future::ready(Ok(ChunkResults { results: Rest::one(Err(error)), time: None }))
 }

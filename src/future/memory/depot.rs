@@ -282,7 +282,7 @@ mod tests {
         fn new(units: u8) -> Self {
             Watched {
                 depot: Depot::NEW,
-                class: Class(NonZeroU8::new(units).unwrap()),
+                class: Class(NonZeroU8::new(units).expect("the test has made it so")),
                 out: BTreeMap::new(),
                 chunks: BTreeMap::new(),
             }
@@ -291,13 +291,17 @@ mod tests {
         fn take(&mut self) {
             let place = self.depot.take(self.class).unwrap_or_else(|| {
                 let blocks = self.depot.next_blocks();
-                let chunk = Chunk::allocate(blocks).unwrap();
-                assert!(self.chunks.insert(chunk.0.unwrap().addr().get(), blocks).is_none());
+                let chunk = Chunk::allocate(blocks).expect("the test has made it so");
+                assert!(
+                    self.chunks
+                        .insert(chunk.0.expect("the test has made it so").addr().get(), blocks)
+                        .is_none()
+                );
                 self.depot.add(chunk, self.class);
-                self.depot.take(self.class).unwrap()
+                self.depot.take(self.class).expect("the test has made it so")
             });
             let at = place.0.addr().get();
-            let (begin, blocks) = self.chunks.range(..=at).next_back().unwrap();
+            let (begin, blocks) = self.chunks.range(..=at).next_back().expect("the test has made it so");
             assert!(at + self.class.size() <= begin + blocks * BLOCK - TAIL, "beyond the chunk");
             assert!(at % BLOCK >= HEADER && at % BLOCK + self.class.size() <= BLOCK - TAIL, "on a header");
             let apart = |other: Option<(&usize, &Place)>| {
@@ -315,7 +319,7 @@ mod tests {
 
         fn give(&mut self, at: usize) {
             let mut gone = Loose(None);
-            self.depot.give(self.out.remove(&at).unwrap(), self.class, &mut gone);
+            self.depot.give(self.out.remove(&at).expect("the test has made it so"), self.class, &mut gone);
             let mut next = gone.0;
             while let Some(chunk) = next {
                 let blocks = self.chunks.remove(&chunk.addr().get()).expect("one of the depot's");

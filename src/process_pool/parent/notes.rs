@@ -1,7 +1,7 @@
 //! [`Notes`]: what a worker says beside its replies, as the parent hears it; and [`Records`], what it logged, on its way to
 //! this process's logger.
 //!
-//! What tasks report goes to the thread for callbacks, and with it, behind it, the end of such a task. The worker waits until
+//! What tasks report goes to a thread of its own, and with it, behind it, the end of such a task. The worker waits until
 //! enough of it is done with.
 //!
 //! A driver takes notes off the socket and never calls the logger, which is the user's code and may take any time: a thread of

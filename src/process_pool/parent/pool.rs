@@ -56,6 +56,8 @@ pub(crate) struct Pool {
     pub(crate) failed: AtomicU64,
     pub(super) threads: Mutex<Vec<thread::JoinHandle<()>>>,
     pub(super) callbacks: Mutex<Option<channel::Sender<Resolved>>>,
+    /// The same for what tasks report, and the ends of such tasks. Locked before `callbacks`.
+    pub(super) reports: Mutex<Option<channel::Sender<Resolved>>>,
     pub(super) records: Records,
     /// Workers that could not be ended, to be reaped when they have.
     pub(crate) unreaped: Mutex<Vec<Child>>,
@@ -132,6 +134,7 @@ impl Pool {
             failed: AtomicU64::new(0),
             threads: Mutex::new(Vec::new()),
             callbacks: Mutex::new(None),
+            reports: Mutex::new(None),
             records: Records::default(),
             unreaped: Mutex::new(Vec::new()),
         });
@@ -479,6 +482,7 @@ impl Pool {
         }
         drop(dispatcher);
         // No driver is left that would send another one.
+        self.reports.lock().take();
         self.callbacks.lock().take();
         self.records.close();
         let threads = std::mem::take(&mut *self.threads.lock());

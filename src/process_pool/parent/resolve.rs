@@ -90,7 +90,7 @@ impl Pool {
         if self.is_served_by_this_thread() {
             self.hand_on(resolved);
         } else {
-            finish(resolved);
+            finish(resolved, None);
         }
     }
 
@@ -98,44 +98,61 @@ impl Pool {
     /// another task of this pool would hold up the very driver that is to resolve it, or the thread whose direct wait is
     /// to take its reply.
     ///
-    /// What a task has reported goes there too, and behind it the end of that task.
+    /// What a task has reported goes to a second one, and behind it the end of that task: a callback may wait for such an end, so
+    /// it must not lie behind the callback.
     pub(super) fn hand_on(self: &Arc<Self>, resolved: Resolved) {
-        if let Resolved::Task(entry, after) = &resolved
-            && !after.may_take_long(&**entry)
-        {
-            return finish(resolved);
+        let (place, name) = match &resolved {
+            Resolved::Task(entry, after) if !after.may_take_long(&**entry) => return finish(resolved, None),
+            Resolved::Task(..) => (&self.callbacks, "callbacks"),
+            Resolved::Report(_) | Resolved::End(..) => (&self.reports, "reports"),
+        };
+        let mut sender = place.lock();
+        if sender.is_none() {
+            // The reports' thread passes on what hangs on the ends that it makes known.
+            let next = if name == "reports" { self.callbacks() } else { None };
+            *sender = self.start_resolving_thread(name, next);
         }
-        let mut callbacks = self.callbacks.lock();
-        if callbacks.is_none() {
-            *callbacks = self.start_callback_thread();
-        }
-        let left = match &*callbacks {
+        let left = match &*sender {
             Some(sender) => sender.send(resolved).map_err(channel::SendError::into_inner).err(),
             None => Some(resolved),
         };
-        drop(callbacks);
+        drop(sender);
         // No thread could be had.
         if let Some(left) = left {
-            finish(left);
+            finish(left, None);
         }
     }
 
-    fn start_callback_thread(&self) -> Option<channel::Sender<Resolved>> {
+    /// The way to the callbacks' thread, which is started if it isn't there.
+    fn callbacks(&self) -> Option<channel::Sender<Resolved>> {
+        let mut callbacks = self.callbacks.lock();
+        if callbacks.is_none() {
+            *callbacks = self.start_resolving_thread("callbacks", None);
+        }
+        callbacks.clone()
+    }
+
+    fn start_resolving_thread(
+        &self,
+        name: &str,
+        next: Option<channel::Sender<Resolved>>,
+    ) -> Option<channel::Sender<Resolved>> {
         let (sender, receiver) = channel::unbounded::<Resolved>();
         let id = self.id;
         let call = move || {
             SERVES.set(Some(id));
             // The user's code in there is contained by itself; should anything else panic, the next ones are called.
-            receiver.into_iter().for_each(|resolved| drop(contain(|| finish(resolved))));
+            receiver.into_iter().for_each(|resolved| drop(contain(|| finish(resolved, next.as_ref()))));
         };
-        let name = format!("{}_callbacks", self.config.launch.name_prefix);
+        let name = format!("{}_{name}", self.config.launch.name_prefix);
         let handle = thread::Builder::new().name(name).spawn(call).ok()?;
         self.threads.lock().push(handle);
         Some(sender)
     }
 }
 
-fn finish(resolved: Resolved) {
+/// What hangs on an end goes to `callbacks`, if it may take long.
+fn finish(resolved: Resolved, callbacks: Option<&channel::Sender<Resolved>>) {
     let (entry, after) = match resolved {
         Resolved::Task(entry, after) => (entry, after),
         Resolved::Report(reported) => return reported.tell(),
@@ -144,6 +161,14 @@ fn finish(resolved: Resolved) {
             (entry.release(), after)
         }
     };
+    if let Some(callbacks) = callbacks
+        && after.may_take_long(&*entry)
+    {
+        if let Err(left) = callbacks.send(Resolved::Task(entry, after)) {
+            finish(left.into_inner(), None);
+        }
+        return;
+    }
     after.run(&*entry);
     entry.settle();
 }

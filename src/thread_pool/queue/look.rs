@@ -84,6 +84,11 @@ impl Queue {
                 state.searching = false;
             }
             state.give_back(slot);
+            if !state.dead.is_empty() {
+                state.leave();
+                state = self.section();
+                continue;
+            }
             match state.rest() {
                 RestEnd::Woken(back) => (state, searcher) = (back, true),
                 RestEnd::Closed(back) => (state, searcher) = (back, false),
@@ -124,7 +129,7 @@ impl Queue {
                     state.fill_hand(slot, pace);
                     break Some(entry);
                 }
-                Some(_) => {}
+                Some(dead) => state.dead.push(dead),
                 None => break None,
             }
         };

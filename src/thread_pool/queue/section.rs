@@ -190,9 +190,11 @@ impl<'q> Section<'q> {
 
     /// Unlocks the state; the caller has settled it.
     fn unlock(self) -> &'q Queue {
-        let Section { queue, state, bomb } = self;
+        let Section { queue, mut state, bomb } = self;
+        let dead = std::mem::take(&mut state.dead);
         drop(state);
         std::mem::forget(bomb);
+        drop(dead);
         queue
     }
 }

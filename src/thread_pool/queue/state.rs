@@ -16,6 +16,8 @@ use std::time::Instant;
 pub(super) struct State {
     /// Older than anything in the inbox.
     pub(super) ready: VecDeque<Entry>,
+    /// Taken out, and cancelled or run before. They are dropped without the lock: with them goes what is the user's.
+    pub(super) dead: Vec<Entry>,
     /// Whose hand may have something in it, in the order in which they were taken.
     pub(super) hands: Vec<Taken>,
     /// Second entries of tasks that a blocked waiter needs; the newest is last and served first.

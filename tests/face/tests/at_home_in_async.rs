@@ -180,8 +180,9 @@ fn the_end_of_a_pool_is_awaited() {
 fn as_completed_is_a_stream() {
     under_both(|| async {
         let pools = (ThreadPoolExecutor::new(2), ProcessPoolExecutor::new(2));
-        let futures = (0..500)
-            .map(|n: u32| (n, if n % 2 == 0 { pools.0.submit(|n| n, n) } else { pools.1.submit(|n| n, n) }));
+        let futures = (0..500).map(|n: u32| {
+            (n, if n.is_multiple_of(2) { pools.0.submit(|n| n, n) } else { pools.1.submit(|n| n, n) })
+        });
         let mut all = as_completed(futures).into_stream();
         let mut seen = vec![false; 500];
         while let Some((n, future)) = all.next().await {
@@ -261,7 +262,7 @@ fn map_with_is_a_stream() {
             let squares =
                 processes.map_with(options.clone().unordered(), |n: u64| n * n, 0..300).into_stream();
             let sum = squares.try_fold(0, async |sum, n| Ok(sum + n)).await.unwrap();
-            assert_eq!(sum, (0..300).map(|n| n * n).sum());
+            assert_eq!(sum, (0..300).map(|n| n * n).sum::<u64>());
         }
     });
 }

@@ -153,8 +153,8 @@ pub struct PortableTask<T: Send>(Pointer<Cell<Argument<T>, T, ()>>);
 impl<T: Send + 'static> PortableTask<T> {
     /// The task, and the future of the value.
     pub fn new(value: T) -> (Self, Future<T>) {
-        let [task, cell] = allocate(Snapshot::first(Phase::Queued), Body::Ready(Argument(value)), ());
-        (PortableTask(task), Future::from_cell(cell.into_source()))
+        let (task, cell) = allocate(Snapshot::first(Phase::Queued), Body::Ready(Argument(value)), ());
+        (PortableTask(task), Future::from_cell(cell))
     }
 
     /// Does with the cell what encoding does, and keeps the work; false if there is none.

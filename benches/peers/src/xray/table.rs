@@ -114,8 +114,15 @@ mod tests {
             line(Subject::OursProcesses, &[Some(2.0), Some(4.0)]),
             line(Subject::Control, &[Some(1.0), Some(3.0)]),
         ];
-        let options =
-            Options { dir: "".into(), repeat: 1, workers: 2, rounds: 2, json: true, subjects: Vec::new() };
+        let options = Options {
+            dir: "".into(),
+            repeat: 1,
+            workers: 2,
+            rounds: 2,
+            draft: false,
+            json: true,
+            subjects: Vec::new(),
+        };
         let expected = "{\"group\":\"xray\",\"case\":\"13 images, 2 workers\",\"subject\":\"ours_processes\",\
             \"unit\":\"s\",\"median\":3.0,\"min\":2.0,\"max\":4.0,\"runs\":2,\"ours_is_faster_by\":1.0,\
             \"control_share\":62.5,\"pixels\":null}";

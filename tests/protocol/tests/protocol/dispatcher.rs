@@ -185,10 +185,11 @@ impl State {
         for slot in older_first {
             for (index, &task) in table[slot].iter().enumerate().filter(|&(_, &task)| task != NONE) {
                 let begun = (index as u8) < segment.claim[slot].begun;
+                let is_given_up = self.asked.has(task) && scope.keeps(Rule::AskedIsNotRetried);
                 let again = scope.retried.has(task)
                     && !self.retried.has(task)
                     && !driver.kill.has(task)
-                    && !(self.asked.has(task) && scope.keeps(Rule::AskedIsNotRetried))
+                    && !is_given_up
                     && self.shutdown != Shutdown::Cancel;
                 if begun && again {
                     self.retried.add(task);
