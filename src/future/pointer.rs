@@ -5,7 +5,7 @@
 //!
 //! The argument why memory is freed once, by the last to go, and after all that the others did:
 //!
-//! 1. *A cell has as many pointers as its word counts.* [`write`] makes the word and its callers the pointers, both at once. A clone counts itself before it is
+//! 1. *A cell has as many pointers as its word counts.* [`write()`] makes the word and its callers the pointers, both at once. A clone counts itself before it is
 //!    there, from a pointer that exists; a drop is counted after the last use. A pointer is made nowhere else, and its inside
 //!    is this file's.
 //! 2. *The word changes by read-modify-writes alone*, so all that is ever done to it is one release sequence. Each pointer
