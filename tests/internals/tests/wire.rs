@@ -189,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_as_a_head(bytes in any::<[u8; 24]>(), kind in 0..14_u8) {
+    fn any_bytes_as_a_head(bytes in any::<[u8; 24]>(), kind in 0..15_u8) {
         let mut bytes = bytes;
         is_head(&bytes);
         bytes[0] = kind;
@@ -201,7 +201,7 @@ proptest! {
             4 | 5 => &[],
             _ => &bytes[4..12],
         };
-        let is_known = (1..=12).contains(&kind);
+        let is_known = (1..=13).contains(&kind);
         prop_assert_eq!(is_head(&bytes), is_known && unused.iter().all(|byte| *byte == 0));
         bytes[4..12].fill(0);
         prop_assert_eq!(is_head(&bytes), is_known);
