@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 /// until a result is there.
 ///
 /// Where the input itself takes long, `next` doesn't wait until the buffer is full: once it has taken an item, and a result is
-/// there that can be handed out, it hands that out. At the call as many items are taken as may be in flight at first, or as many
-/// as the input gives until there is a result. Dropping the iterator cancels what has not begun. Should the
+/// there that can be handed out, it hands that out. At the call as many items are taken as may be in flight at first; where nobody
+/// gave a `buffersize`, of an input that takes long only until there is a result. Dropping the iterator cancels what has not begun. Should the
 /// input panic, `next` panics with it; no item is lost that the input gave before, and `next` can be called again.
 #[must_use = "dropping a map cancels what has not begun"]
 pub struct MapWith<'e, I: Iterator, R> {
@@ -152,7 +152,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             origin: Origin { task: FutureId::new(), end: 0, is_one_of_several: false },
             label: options.tasks.as_ref().and_then(|tasks| tasks.get_label().cloned()),
         };
-        map.fill();
+        map.fill(options.buffersize.is_some());
         map
     }
 
@@ -187,7 +187,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     fn next_by(&mut self, deadline: Option<Instant>) -> Result<Option<Result<R, TaskError>>, TimedOut<()>> {
         // A batch that was parted before it began has no result.
         while self.results.len() == 0 {
-            self.fill();
+            self.fill(false);
             match self.wait_for_chunk(deadline) {
                 Ok(Arrival::Parts) => {}
                 Ok(Arrival::Chunk(span, future)) => self.open(span, future),
@@ -205,7 +205,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
             if self.sizes.stop_sharing() && self.part() {
                 break;
             }
-            self.fill();
+            self.fill(false);
             let next = match &mut self.pending {
                 Pending::Ordered(chunks) => match chunks.0.front() {
                     Some(first) if !first.future.is_done_or_wakes(context.waker()) => return Poll::Pending,
@@ -221,8 +221,8 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     }
 
     /// Takes input while whole chunks may still be in flight; but of an input that takes long no more than until there is a
-    /// result to hand out.
-    fn fill(&mut self) {
+    /// result to hand out, unless it is `wanted_whole`.
+    fn fill(&mut self, wanted_whole: bool) {
         /// Much longer than an input takes that has its items at hand.
         const LONG: Duration = Duration::from_micros(100);
         self.weight_in_air = self.weight_in_air.saturating_sub(std::mem::take(&mut self.weight_yielded));
@@ -230,7 +230,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
         let mut has_taken = false;
         while let Some((size, known)) = self.room() {
             // The clock is asked where several chunks are taken at a time, or the input was slow before: not for each item.
-            if has_taken && self.has_result() {
+            if has_taken && !wanted_whole && self.has_result() {
                 self.is_input_slow = start.get_or_insert_with(Instant::now).elapsed() >= LONG;
                 if self.is_input_slow {
                     return;
