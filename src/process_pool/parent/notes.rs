@@ -102,7 +102,8 @@ impl Notes {
         let _ = self.hear(pool, &[]);
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
-            pool.say(Said::Record { worker: self.worker.clone(), record: lost_records(lost) });
+            // One for each worker: it may be what comes on top of all that waits.
+            pool.say_anyway(Said::Record { worker: self.worker.clone(), record: lost_records(lost) });
         }
         pool.records.await_said(LAST_RECORDS);
     }
@@ -239,11 +240,13 @@ impl Records {
 impl Pool {
     /// Hands on what was said; false if too much waits already.
     fn say(&self, said: Said) -> bool {
+        self.records.waiting.load(Ordering::Relaxed) <= MOST_WAITING && self.say_anyway(said)
+    }
+
+    /// The same, however much waits.
+    fn say_anyway(&self, said: Said) -> bool {
         let size = said.size();
-        if self.records.waiting.fetch_add(size, Ordering::Relaxed) > MOST_WAITING {
-            self.records.waiting.fetch_sub(size, Ordering::Relaxed);
-            return false;
-        }
+        self.records.waiting.fetch_add(size, Ordering::Relaxed);
         let mut sender = self.records.sender.lock();
         if sender.is_none() {
             *sender = self.start_logging_thread();
