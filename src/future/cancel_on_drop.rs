@@ -34,7 +34,7 @@ impl<T> Future<T> {
     /// let running = pool.spawn(move || opened.recv());
     /// let queued = pool.spawn(|| 1).cancel_on_drop();
     /// drop(queued); // a time-out, say
-    /// assert_eq!(pool.stats().queued, 0);
+    /// assert_eq!(pool.stats().cancelled, 1);
     /// # drop(gate); let _ = running.result();
     /// ```
     pub fn cancel_on_drop(self) -> CancelOnDrop<T> {

@@ -115,7 +115,8 @@ fn wrong_arguments_end_with_2_and_say_which() {
 fn ctrl_c_shows_what_a_storm_has_counted() {
     for storm in ["deaths", "kills", "threads", "weather", "xrays"] {
         let mut command = Command::new(example("soak"));
-        command.args(["--storm", storm]);
+        // Larger than any machine is through with in five seconds.
+        command.args(["--storm", storm, "--size", "20"]);
         let mut running = Running::start(command);
         // Every five seconds it tells how far it is; on a busy machine the first time may be too early.
         let mut line = running.wait_for(" done, ");
