@@ -71,6 +71,12 @@ impl Queue {
                 state.leave();
                 return NextStep::Run(entry);
             }
+            if !state.dead.is_empty() {
+                // Before it searches or rests, and still as what it is: nobody else searches meanwhile if this worker does.
+                state.leave();
+                state = self.section();
+                continue;
+            }
             // A surplus worker has nothing to stay for once the pool is shut down: others are active.
             if state.broken || (state.closed && (over || self.is_empty(&state))) {
                 return self.end(state, searcher, slot);
@@ -84,11 +90,6 @@ impl Queue {
                 state.searching = false;
             }
             state.give_back(slot);
-            if !state.dead.is_empty() {
-                state.leave();
-                state = self.section();
-                continue;
-            }
             match state.rest() {
                 RestEnd::Woken(back) => (state, searcher) = (back, true),
                 RestEnd::Closed(back) => (state, searcher) = (back, false),
