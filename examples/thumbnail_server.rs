@@ -13,6 +13,8 @@
 #[macro_use]
 #[path = "common/println.rs"]
 mod println;
+#[path = "common/small.rs"]
+mod small;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -30,7 +32,6 @@ use axum::routing::{get, post};
 use clap::Parser;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Rejected, TaskError, TaskOptions, WhenFull};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use serde::{Deserialize, Serialize};
 
 /// Makes thumbnails of pictures that are posted to /thumbnail. Ctrl-C ends it: what it has accepted is answered first.
@@ -58,12 +59,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 /// The task, in a worker.
 fn thumbnail(File(bytes): File) -> Result<File, AnyError> {
-    const SIZE: u32 = 64;
-    let picture = image::load_from_memory(&bytes)?.into_luma8();
-    let pixels = xray_pixels::resize(picture.as_raw(), picture.dimensions(), SIZE)?;
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes).write_image(&pixels, SIZE, SIZE, ExtendedColorType::L8)?;
-    Ok(File(bytes))
+    Ok(File(small::small(&bytes)?))
 }
 
 struct Server {

@@ -18,15 +18,13 @@ mod place;
 
 use std::error::Error;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{TaskOptions, Timeline};
-
-use place::Place;
 
 /// A timeline of two pools, as a table and as a picture.
 ///
@@ -71,8 +69,8 @@ fn compute(piece: u32) -> u64 {
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     // Places that can't be written to are told of before the work.
-    let picture = arguments.out.as_deref().map(place).transpose()?;
-    let trace = arguments.trace.as_deref().map(place).transpose()?;
+    let out = arguments.out.as_deref().map(picture::place).transpose()?;
+    let trace = arguments.trace.as_deref().map(picture::place).transpose()?;
 
     let timeline = Timeline::new();
     let threads = ThreadPoolExecutor::builder()
@@ -100,26 +98,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     processes.join();
 
     println!("{}", timeline.summary());
-    if let Some(place) = picture {
-        write(place, picture::draw(&timeline.spans()).as_bytes())?;
+    if let Some(place) = out {
+        picture::write(place, picture::draw(&timeline.spans()).as_bytes())?;
     }
     if let Some(place) = trace {
         let mut bytes = Vec::new();
         timeline.chrome_trace(&mut bytes)?;
-        write(place, &bytes)?;
+        picture::write(place, &bytes)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn place(path: &Path) -> Result<Place, String> {
-    Place::new(path).map_err(|error| format!("can't write {}: {error}", path.display()))
-}
-
-fn write(place: Place, bytes: &[u8]) -> std::io::Result<()> {
-    let mut draft = place.begin()?;
-    draft.write_all(bytes)?;
-    match draft.finish() {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        finished => finished,
-    }
 }

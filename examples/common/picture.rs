@@ -1,9 +1,13 @@
 //! A timeline as SVG: a row for each worker, and a bar for each task. A colour for each pool, by the names of its workers.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::Instant;
 
 use concurrent_futures::Span;
+
+use crate::place::Place;
 
 /// The names' column, the bars' width, a row's height.
 const NAMES: f64 = 90.0;
@@ -20,6 +24,21 @@ struct Bar<'s> {
     task: Option<String>,
     began: Instant,
     ended: Instant,
+}
+
+/// A place that can't be written to is told of before the work.
+pub(crate) fn place(path: &Path) -> Result<Place, String> {
+    Place::new(path).map_err(|error| format!("can't write {}: {error}", path.display()))
+}
+
+/// A closed pipe is no error.
+pub(crate) fn write(place: Place, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = place.begin()?;
+    draft.write_all(bytes)?;
+    match draft.finish() {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        finished => finished,
+    }
 }
 
 pub(crate) fn draw(spans: &[Span]) -> String {

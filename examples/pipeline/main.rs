@@ -15,7 +15,6 @@ mod chest;
 mod jpeg;
 #[path = "../common/picture.rs"]
 mod picture;
-// A picture is written in a moment.
 #[path = "../common/place.rs"]
 #[expect(dead_code, reason = "a file is written in a moment")]
 mod place;
@@ -24,6 +23,8 @@ mod place;
 #[path = "../common/println.rs"]
 mod println;
 mod server;
+#[path = "../common/small.rs"]
+mod small;
 
 use std::error::Error;
 use std::fs;
@@ -37,11 +38,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{MapOptions, TaskError, TaskOptions, Timeline};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use serde::{Deserialize, Serialize};
 use ureq::Agent;
-
-use place::Place;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -100,12 +98,7 @@ fn fetch(agent: &Agent, base: &str, number: u64) -> Result<File, ureq::Error> {
 
 /// Keeps a core busy.
 fn shrink(file: File) -> Result<File, AnyError> {
-    const SIZE: u32 = 64;
-    let large = image::load_from_memory(&file.bytes)?.into_luma8();
-    let pixels = xray_pixels::resize(large.as_raw(), large.dimensions(), SIZE)?;
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes).write_image(&pixels, SIZE, SIZE, ExtendedColorType::L8)?;
-    Ok(File { bytes, ..file })
+    Ok(File { bytes: small::small(&file.bytes)?, ..file })
 }
 
 /// Waits for the disk.
@@ -115,7 +108,7 @@ fn store(dir: &Path, file: &File) -> std::io::Result<()> {
 
 fn run(arguments: &Arguments) -> Result<ExitCode, AnyError> {
     // A place that can't be written to is told of before the work.
-    let out = arguments.out.as_deref().map(place).transpose()?;
+    let out = arguments.out.as_deref().map(picture::place).transpose()?;
     let temporary = tempfile::tempdir()?;
     let dir = arguments.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&dir).map_err(|error| format!("can't make {}: {error}", dir.display()))?;
@@ -179,9 +172,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, AnyError> {
         println!("{missing} pictures are not on the server: {}", failed[0]);
     }
     if let Some(place) = out {
-        let mut draft = place.begin()?;
-        draft.write_all(picture::draw(&timeline.spans()).as_bytes())?;
-        draft.finish()?;
+        picture::write(place, picture::draw(&timeline.spans()).as_bytes())?;
     }
     match failed.iter().find(|error| !is_missing(error)) {
         Some(error) => Err(format!("{} of the pictures failed: {error}", failed.len() - missing).into()),
@@ -219,8 +210,4 @@ fn one_by_one(
 fn is_missing(error: &TaskError) -> bool {
     let TaskError::Failed(failed) = error else { return false };
     matches!(failed.downcast_ref(), Some(ureq::Error::StatusCode(404)))
-}
-
-fn place(path: &Path) -> Result<Place, String> {
-    Place::new(path).map_err(|error| format!("can't write {}: {error}", path.display()))
 }

@@ -1,6 +1,7 @@
 //! [`RunningTask`]: what a pool runs at this moment.
 
 use crate::future::cell::AnyCell;
+use crate::future::current::name_of;
 use crate::id::FutureId;
 use crate::since::Beginnings;
 use crate::sync::plain::Mutex;
@@ -140,11 +141,7 @@ impl Elsewhere {
     }
 
     pub(crate) fn running(&self) -> Vec<(Begun, By)> {
-        let by = |thread: &Thread| By {
-            worker: thread.name().unwrap_or("a thread without a name").into(),
-            pid: None,
-            blocked: false,
-        };
+        let by = |thread: &Thread| By { worker: name_of(thread), pid: None, blocked: false };
         self.0.lock().iter().map(|(begun, thread)| (begun.clone(), by(thread))).collect()
     }
 }

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::thread::Thread;
 use std::time::Instant;
 
 /// A task as it knows itself: which one it is, who runs it, and whether it was asked to stop. From [`current`].
@@ -102,7 +103,7 @@ impl Current {
                 let task = Task::Here { entry: entry.clone(), pool: pool.cloned() };
                 let (worker, worker_index) = match waiting::host().and_then(|host| host.worker()) {
                     Some((name, index)) => (name, Some(index)),
-                    None => (std::thread::current().name().unwrap_or("a thread without a name").into(), None),
+                    None => (this_thread(), None),
                 };
                 Current { task, worker, worker_index, stop_at }
             }
@@ -273,6 +274,16 @@ impl<'a> Note<'a> {
         let _outer = Outer(INNERMOST.with(|innermost| innermost.replace(Some(note))));
         run()
     }
+}
+
+/// The name of the calling thread, which runs what it submits.
+pub(crate) fn this_thread() -> Arc<str> {
+    name_of(&std::thread::current())
+}
+
+/// What a thread that is no pool's is called where a worker's name stands.
+pub(crate) fn name_of(thread: &Thread) -> Arc<str> {
+    thread.name().unwrap_or("a thread without a name").into()
 }
 
 #[cfg(all(test, not(concurrent_futures_loom)))]

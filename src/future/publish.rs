@@ -2,7 +2,7 @@
 
 use super::callback::{self, Completion};
 use super::cell::{AnyCell, Entry, log_panic_in_drop};
-use super::current::{Note, StopFlag};
+use super::current::{Note, StopFlag, this_thread};
 use super::reporting::Speaking;
 use super::state::Phase;
 use super::watchers::{Crowd, Watchers};
@@ -10,7 +10,6 @@ use crate::contain::{contain, drop_contained};
 use crate::error::{Rejected, TaskError};
 use crate::logging;
 use crate::stack;
-use std::sync::Arc;
 
 /// What is left to do for a task that has just been published; it runs user code, so no lock is held, and a worker
 /// first says that it is not on its way back yet.
@@ -105,11 +104,6 @@ fn execute_here(cell: &Entry, pool: Option<&StopFlag>) -> Phase {
     }
     cell.fill(TaskError::Rejected(Rejected::StackSpent));
     Phase::Failed
-}
-
-/// The name of the calling thread, which runs what it submits.
-pub(crate) fn this_thread() -> Arc<str> {
-    std::thread::current().name().unwrap_or("a thread without a name").into()
 }
 
 /// Runs a claimed task here as [`execute_here`] does and publishes its end; `count` is called before that can be seen. `pool`

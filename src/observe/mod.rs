@@ -4,7 +4,7 @@ mod event;
 mod observer;
 mod timeline;
 
-pub(crate) use crate::future::publish::this_thread;
+pub(crate) use crate::future::current::this_thread;
 pub use event::{PoolEvent, PoolEventKind, TaskInfo, WorkerEnd, WorkerInfo};
 pub(crate) use observer::Observed;
 pub use observer::Observer;
