@@ -1,6 +1,6 @@
 //! Numbers about a pool: [`ThreadPoolStats`], and how they are counted without anybody sharing a cache line. What it runs.
 
-use super::queue::Hand;
+use super::queue::{Bell, Hand};
 use crate::executor::{Begun, BusyWorker, By, Elsewhere, RunningTask, WarmUp, running};
 use crate::future::cell::AnyCell;
 use crate::future::state::Phase;
@@ -71,6 +71,7 @@ pub(super) struct Slot {
     rare: Mutex<Rare>,
     /// Tasks that it has taken and not begun.
     pub(super) hand: Hand,
+    pub(super) bell: Bell,
 }
 
 /// What few tasks have: without it there is no lock to take.
@@ -130,6 +131,7 @@ impl Slot {
             starting: AtomicBool::new(true),
             rare: Mutex::default(),
             hand: Hand::default(),
+            bell: Bell::default(),
         })
     }
 

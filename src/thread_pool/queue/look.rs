@@ -90,7 +90,7 @@ impl Queue {
                 state.searching = false;
             }
             state.give_back(slot);
-            match state.rest() {
+            match state.rest(slot) {
                 RestEnd::Woken(back) => (state, searcher) = (back, true),
                 RestEnd::Closed(back) => (state, searcher) = (back, false),
                 RestEnd::LongEnough(back) => return self.end(back, false, slot),

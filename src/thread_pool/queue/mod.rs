@@ -6,7 +6,7 @@
 //! submitter -> inbox { queue, ask, closed }        all that a push touches: in a busy pool one short lock
 //!                 | swapped whole when ready runs dry
 //!                 v
-//! worker    -> state { ready, urgent, threads, blocked, sleeping, starting, wakes, searching, .. }
+//! worker    -> state { ready, urgent, threads, blocked, resting, starting, searching, .. }
 //!                 | a few at a time, while tasks are short
 //!                 v
 //!              hand { tasks }                      of each worker, which comes here first
@@ -17,7 +17,7 @@
 //! | `state.rs`, `inbox.rs`, `len_mutex.rs` | what the two mutexes protect, and the mutexes |
 //! | `section.rs` | a section of the state, and the rule by which it ends |
 //! | `submit.rs`, `bounded.rs` | how a task gets in; the places of a bounded queue |
-//! | `look.rs` | what a worker does next |
+//! | `look.rs`, `bell.rs` | what a worker does next; how one that rests is called |
 //! | `hand.rs` | what a worker has taken along, and not begun |
 //! | `blocked.rs`, `awaits.rs` | workers that wait, and workers that poll |
 //! | `dead.rs` | entries whose task is no longer queued |
@@ -26,7 +26,7 @@
 //! | `warm_up.rs` | threads that are started before there is anything to do |
 //! | `shutdown.rs` | the end: a shutdown, a broken pool, a join |
 //!
-//! Words: *active* = threads - blocked - sleeping. A thread *holds* one more of these while it is in one more wait,
+//! Words: *active* = threads - blocked - resting. A thread *holds* one more of these while it is in one more wait,
 //! however they nest, and counts as blocked, once, while it holds any ([`State::hold`](state::State::hold)). An *entry* is one pointer to a
 //! task in the inbox, in `ready` or in a worker's hand, or its second one on the urgent stack; a *dead entry* is one whose task
 //! is no longer queued (cancelled, or run in place by a waiter). Lock order: state, then inbox or one hand.
@@ -36,10 +36,10 @@
 //! A [`Section`](section::Section) ends by `leave`, which alone decides whether to wake, start or tell somebody; or, for a worker
 //! that goes to sleep, by `rest`, which makes the same decision first:
 //!
-//! 1. `ask` := closed, broken, or (nobody searches, active < max, and somebody sleeps or a thread could be started).
+//! 1. `ask` := closed, broken, or (nobody searches, active < max, and somebody rests or a thread could be started).
 //!    If that differs from what is stored, store it in the inbox, under the inbox's lock.
 //! 2. If `ask`, or if nobody is active and no thread can be had: count what is queued, *after* the store. If more is
-//!    queued than workers are on their way, add one: wake a sleeper, else start a thread, else (nobody active) tell
+//!    queued than workers are on their way, add one: call the last to rest, else start a thread, else (nobody active) tell
 //!    blocked waiters to look whether they can help themselves.
 //! 3. Unlock.
 //!
@@ -54,8 +54,8 @@
 //! - *The coming do come.* A searcher clears its flag in the section in which it takes, rests or ends; `starting` falls
 //!   at the first look, a refusal, a failed initializer, or while an initializer waits; `returning` at the next look, or
 //!   before callbacks run. All are sections.
-//! - *A wake-up is a number*: `sleeping` falls and `wakes` rises in one section; exactly one worker takes it, even one
-//!   whose time was up or that was only about to sleep.
+//! - *A call is a flag, not a notification*: a worker leaves `resting` and is called in one section. It answers, even if its
+//!   time was up or it was only about to sleep, and nobody else does.
 //! - *The count is never too low for long*: `dead` counts an entry only after its task stopped being queued, and the
 //!   thread that removes an entry subtracts exactly that. If it is too high for a moment, one worker looks for nothing.
 //! - *A hand hides nothing.* What lies in it is counted as queued, and whoever finds nothing else takes of it. It is filled
@@ -79,6 +79,7 @@
 //! runs up to eight tasks of it before it looks. What is needed urgently comes before all.
 
 mod awaits;
+mod bell;
 mod blocked;
 mod bounded;
 mod dead;
@@ -95,6 +96,7 @@ mod threads;
 mod warm_up;
 
 pub(super) use awaits::{Await, Token};
+pub(super) use bell::Bell;
 pub(super) use hand::Hand;
 pub(super) use look::{CountedAs, NextStep};
 
@@ -139,8 +141,6 @@ pub(super) struct Queue {
     /// Workers with a hand look at the state before they go on with it. A hint: a worker that misses it has begun its next task
     /// a moment earlier.
     attention: CachePadded<plain::AtomicBool>,
-    /// Notified for resting workers.
-    wake: Condvar,
     /// Notified for threads that join.
     ended: Condvar,
     handles: Mutex<Handles>,
@@ -164,7 +164,6 @@ impl Queue {
             dead: CachePadded::default(),
             doubled: CachePadded::default(),
             attention: CachePadded::default(),
-            wake: Condvar::new(),
             ended: Condvar::new(),
             handles: Mutex::default(),
             me: me.clone(),

@@ -69,7 +69,7 @@ pub(super) enum RestEnd<'q> {
 #[must_use]
 enum Action {
     Nothing,
-    Wake,
+    Wake(Arc<Slot>),
     /// Of a thread that is counted already.
     Start(Arc<Slot>),
     Help(Vec<Arc<Hub>>, Vec<Arc<Await>>),
@@ -149,25 +149,24 @@ impl<'q> Section<'q> {
     }
 
     /// Sleeps until there is something to look for, or for long enough.
-    pub(super) fn rest(self) -> RestEnd<'q> {
+    pub(super) fn rest(self, slot: &Arc<Slot>) -> RestEnd<'q> {
         let (queue, mut state) = (self.queue, self);
-        state.sleeping += 1;
+        state.resting.push(slot.clone());
         let since = Instant::now();
         // As `leave`, but the same lock is waited under.
         match queue.settle(&mut state) {
-            action @ (Action::Nothing | Action::Wake) => queue.perform(action),
+            action @ (Action::Nothing | Action::Wake(_)) => queue.perform(action),
             action => {
                 state.unlock().perform(action);
                 state = queue.section();
             }
         }
         loop {
-            if state.wakes > 0 {
-                state.lower(|state| &mut state.wakes, 1);
+            if slot.bell.answer() {
                 return RestEnd::Woken(state);
             }
             if state.closed || state.broken {
-                state.lower(|state| &mut state.sleeping, 1);
+                state.end_rest(slot);
                 return RestEnd::Closed(state);
             }
             let limit = if state.threads > queue.config.max_workers {
@@ -176,11 +175,11 @@ impl<'q> Section<'q> {
                 queue.config.keep_alive
             };
             match limit.and_then(|limit| clock::after(since, limit)) {
-                None => queue.wake.wait(&mut state.state),
+                None => slot.bell.changed.wait(&mut state.state),
                 Some(at) => {
-                    let timed_out = queue.wake.wait_until(&mut state.state, at).timed_out();
-                    if timed_out && state.wakes == 0 && !state.closed && !state.broken {
-                        state.lower(|state| &mut state.sleeping, 1);
+                    let timed_out = slot.bell.changed.wait_until(&mut state.state, at).timed_out();
+                    if timed_out && !slot.bell.is_called() && !state.closed && !state.broken {
+                        state.end_rest(slot);
                         return RestEnd::LongEnough(state);
                     }
                 }
@@ -206,13 +205,13 @@ impl Queue {
             || state.broken
             || (!state.searching
                 && state.active() < self.config.max_workers
-                && (state.sleeping > 0 || self.can_start(state) || self.may_start_later(state)))
+                && (!state.resting.is_empty() || self.can_start(state) || self.may_start_later(state)))
     }
 
     /// Whether every thread there is waits, and no other can be had: only the waiters can help themselves. A push from
     /// elsewhere brings nothing that they could run, so it need not ask.
     pub(super) fn is_stuck(&self, state: &State) -> bool {
-        state.active() == 0 && state.sleeping == 0 && !self.can_start(state)
+        state.active() == 0 && state.resting.is_empty() && !self.can_start(state)
     }
 
     /// Steps 1 and 2 of the rule.
@@ -236,11 +235,10 @@ impl Queue {
         if state.searching || state.active() >= self.config.max_workers || queued <= coming {
             return Action::Nothing;
         }
-        let action = if state.sleeping > 0 {
-            state.lower(|state| &mut state.sleeping, 1);
-            state.wakes += 1;
+        let action = if let Some(slot) = state.resting.pop() {
+            slot.bell.call();
             state.searching = true;
-            Action::Wake
+            Action::Wake(slot)
         } else if self.can_start(state) {
             state.threads += 1;
             state.starting += 1;
@@ -274,9 +272,7 @@ impl Queue {
     fn perform(&self, action: Action) {
         match action {
             Action::Nothing => {}
-            Action::Wake => {
-                self.wake.notify_one();
-            }
+            Action::Wake(slot) => slot.bell.ring(),
             Action::Start(slot) => self.start(&slot),
             Action::Help(hubs, awaits) => {
                 hubs.iter().for_each(|hub| hub.help());

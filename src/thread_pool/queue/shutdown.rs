@@ -73,8 +73,9 @@ impl Queue {
         if state.threads == 0 {
             self.ended.notify_all();
         }
+        let resting = state.resting.clone();
         state.leave();
-        self.wake.notify_all();
+        resting.iter().for_each(|slot| slot.bell.ring());
     }
 
     /// Ends tasks whose entries were all taken out; returns how many there were. `own` takes possession of a task that is

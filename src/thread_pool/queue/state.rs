@@ -24,9 +24,9 @@ pub(super) struct State {
     pub(super) urgent: Vec<Entry>,
     pub(super) threads: usize,
     pub(super) blocked: usize,
-    pub(super) sleeping: usize,
+    /// Workers that rest, the last to rest at the end: it is called first. One that is called is no longer among them.
+    pub(super) resting: Vec<Arc<Slot>>,
     pub(super) starting: usize,
-    pub(super) wakes: usize,
     pub(super) searching: bool,
     /// What was last stored in the inbox.
     pub(super) ask: bool,
@@ -70,7 +70,7 @@ pub(super) enum Miscount {
 impl State {
     pub(super) fn active(&self) -> usize {
         // What would be negative is a mistake in these counters, seen by `check`; a wrapped number would stop the pool.
-        self.threads.saturating_sub(self.blocked).saturating_sub(self.sleeping)
+        self.threads.saturating_sub(self.blocked).saturating_sub(self.resting.len())
     }
 
     /// The thread behind `slot` is in that many more waits: with the first it counts as blocked, and has no hand. A thread
@@ -87,6 +87,14 @@ impl State {
             if slot.is_starting() {
                 self.lower(|state| &mut state.starting, 1);
             }
+        }
+    }
+
+    /// A worker's rest is over, and nobody has called it.
+    pub(super) fn end_rest(&mut self, slot: &Arc<Slot>) {
+        match self.resting.iter().rposition(|resting| Arc::ptr_eq(resting, slot)) {
+            Some(index) => drop(self.resting.remove(index)),
+            None => self.note_miscount(),
         }
     }
 
@@ -132,7 +140,7 @@ impl State {
     }
 
     pub(super) fn check(&mut self) {
-        if self.blocked + self.sleeping > self.threads {
+        if self.blocked + self.resting.len() > self.threads {
             self.note_miscount();
         }
     }

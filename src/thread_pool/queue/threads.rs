@@ -94,7 +94,7 @@ impl Queue {
     /// false, it may be otherwise in the next moment, so only a preference may rest on it.
     pub(in crate::thread_pool) fn has_another(&self) -> bool {
         let state = self.peek();
-        state.sleeping > 0 || (state.threads < self.config.max_workers && self.can_start(&state))
+        !state.resting.is_empty() || (state.threads < self.config.max_workers && self.can_start(&state))
     }
 
     /// When a thread is tried again, if the system refused one.
