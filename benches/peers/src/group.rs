@@ -15,13 +15,19 @@ mod submit_collect;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::heap::Allocator;
 use crate::subject::{Pool, Subject};
+use submit_collect::Clock;
 
 #[derive(ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Group {
     SubmitCollect,
+    /// The same work by another clock.
+    ProcessorTime,
+    /// The same with another allocator, of the whole program.
+    Mimalloc,
     RoundTrip,
     ColdStart,
     Memory,
@@ -45,7 +51,8 @@ impl Group {
 
     pub(crate) fn cases(self) -> &'static [Case] {
         match self {
-            Group::SubmitCollect => submit_collect::CASES,
+            Group::SubmitCollect | Group::ProcessorTime => submit_collect::CASES,
+            Group::Mimalloc => submit_collect::MIMALLOC_CASES,
             Group::RoundTrip => round_trip::CASES,
             Group::ColdStart => cold_start::CASES,
             Group::Memory => memory::CASES,
@@ -58,10 +65,20 @@ impl Group {
         }
     }
 
+    /// Of the process that measures it.
+    pub(crate) fn allocator(self) -> Allocator {
+        if self == Group::Mimalloc { Allocator::Mimalloc } else { Allocator::System }
+    }
+
     /// Whether there is anything to measure with this subject. Starting a process to find out takes time too.
     pub(crate) fn is_for(self, subject: Subject) -> bool {
         match self {
-            Group::SubmitCollect | Group::RoundTrip | Group::ColdStart | Group::Memory => true,
+            Group::SubmitCollect
+            | Group::ProcessorTime
+            | Group::Mimalloc
+            | Group::RoundTrip
+            | Group::ColdStart
+            | Group::Memory => true,
             Group::MapWith => matches!(subject, Subject::Ours | Subject::Rayon | Subject::Floor),
             Group::AsCompleted | Group::Idle | Group::Scale | Group::BreakEven | Group::Budget => {
                 matches!(subject, Subject::Ours | Subject::Floor)
@@ -77,7 +94,12 @@ impl Group {
     /// One reading of a case with this pool; `None` if the pool has no such case.
     pub(crate) fn measure<P: Pool>(self, case: usize, quick: bool) -> Option<f64> {
         match self {
-            Group::SubmitCollect => Some(submit_collect::measure::<P>(case, quick)),
+            Group::SubmitCollect => Some(submit_collect::measure::<P>(Clock::Wall, case, quick)),
+            Group::ProcessorTime => Some(submit_collect::measure::<P>(Clock::Processor, case, quick)),
+            Group::Mimalloc => {
+                let (clock, case) = Clock::of_mimalloc(case);
+                Some(submit_collect::measure::<P>(clock, case, quick))
+            }
             Group::RoundTrip => Some(round_trip::measure::<P>(case, quick)),
             Group::ColdStart => Some(cold_start::measure::<P>(quick)),
             Group::Memory => memory::measure::<P>(case, quick),
@@ -100,7 +122,11 @@ impl Group {
             Group::Scale => Some(scale::measure(case, quick)),
             Group::BreakEven => Some(break_even::measure(case, quick)),
             Group::Budget => Some(budget::measure(case, quick)),
-            Group::SubmitCollect | Group::RoundTrip | Group::ColdStart => None,
+            Group::SubmitCollect
+            | Group::ProcessorTime
+            | Group::Mimalloc
+            | Group::RoundTrip
+            | Group::ColdStart => None,
         }
     }
 
@@ -112,7 +138,12 @@ impl Group {
     /// The same case without any pool.
     pub(crate) fn floor(self, case: usize, quick: bool) -> Option<f64> {
         match self {
-            Group::SubmitCollect => Some(submit_collect::floor(case, quick)),
+            Group::SubmitCollect => Some(submit_collect::floor(Clock::Wall, case, quick)),
+            Group::ProcessorTime => Some(submit_collect::floor(Clock::Processor, case, quick)),
+            Group::Mimalloc => {
+                let (clock, case) = Clock::of_mimalloc(case);
+                Some(submit_collect::floor(clock, case, quick))
+            }
             Group::RoundTrip => Some(round_trip::floor(case, quick)),
             Group::ColdStart => Some(cold_start::floor(quick)),
             Group::Memory => memory::floor(case, quick),

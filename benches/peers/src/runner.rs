@@ -152,6 +152,7 @@ fn in_own_process(line: &Line, quick: bool) -> Result<Option<f64>, String> {
     let program = env::current_exe().map_err(|e| format!("can't find this program: {e}"))?;
     let mut command = Command::new(program);
     command.args(["one", &line.group.name(), &line.case.to_string(), &line.subject.name()]);
+    line.group.allocator().set(&mut command);
     if quick {
         command.arg("--quick");
     }

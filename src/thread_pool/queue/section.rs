@@ -57,7 +57,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Why a rest ended. The worker is in a section again, and no longer counted as sleeping.
+/// Why a rest ended. The worker is in a section again, and no longer among those that rest.
 pub(super) enum RestEnd<'q> {
     /// It was woken to search.
     Woken(Section<'q>),

@@ -60,6 +60,10 @@ enum Mutant {
     NoStealing,
     /// A worker goes on with its hand though too many are active.
     NoAttention,
+    /// A worker that was called still counts as one that rests.
+    CalledStillRests,
+    /// One whose time is up ends though it was called.
+    CalledEnds,
 }
 
 struct Scope {
@@ -113,7 +117,7 @@ enum Place {
     /// Is between two tasks of its hand.
     Goes,
     Searches,
-    Sleeps,
+    Rests,
     Runs(Vec<Frame>),
     Gone,
 }
@@ -123,6 +127,8 @@ struct Thread {
     place: Place,
     starting: bool,
     helps: bool,
+    /// Its bell: it is no longer among those that rest.
+    called: bool,
     /// The oldest first.
     hand: Vec<usize>,
 }
@@ -131,10 +137,10 @@ struct Thread {
 struct State {
     threads: isize,
     blocked: isize,
-    sleeping: isize,
+    /// The last to rest at the end.
+    resting: Vec<usize>,
     starting: isize,
     returning: isize,
-    wakes: isize,
     searching: bool,
     queue: Vec<usize>,
     urgent: Vec<usize>,
@@ -155,10 +161,9 @@ impl Model<'_> {
         let mut state = State {
             threads: 0,
             blocked: 0,
-            sleeping: 0,
+            resting: Vec::new(),
             starting: 0,
             returning: 0,
-            wakes: 0,
             searching: false,
             queue: (0..tasks).collect(),
             urgent: Vec::new(),
@@ -170,7 +175,7 @@ impl Model<'_> {
     }
 
     fn active(state: &State) -> isize {
-        state.threads - state.blocked - state.sleeping
+        state.threads - state.blocked - state.resting.len() as isize
     }
 
     fn can_start(&self, state: &State) -> bool {
@@ -201,7 +206,7 @@ impl Model<'_> {
     }
 
     fn is_stuck(&self, state: &State) -> bool {
-        Self::active(state) == 0 && state.sleeping == 0 && !self.can_start(state)
+        Self::active(state) == 0 && state.resting.is_empty() && !self.can_start(state)
     }
 
     /// The one rule.
@@ -214,9 +219,11 @@ impl Model<'_> {
         {
             return Ok(());
         }
-        if state.sleeping > 0 {
-            state.sleeping -= 1;
-            state.wakes += 1;
+        if let Some(last) = state.resting.last().copied() {
+            if self.mutant != Mutant::CalledStillRests {
+                state.resting.pop();
+            }
+            state.all[last].called = true;
             state.searching = true;
         } else if self.can_start(state) {
             state.threads += 1;
@@ -226,7 +233,7 @@ impl Model<'_> {
             } else {
                 Place::Looks { starting: true, returning: false, searcher: false }
             };
-            state.all.push(Thread { place, starting: true, helps: false, hand: Vec::new() });
+            state.all.push(Thread { place, starting: true, helps: false, called: false, hand: Vec::new() });
         } else if self.is_stuck(state) && self.mutant != Mutant::NoHelp {
             state.all.iter_mut().for_each(|thread| thread.helps = true);
         }
@@ -258,24 +265,25 @@ impl Model<'_> {
     fn check(&self, state: &State) -> Result<(), Fault> {
         let is_active = |thread: &&Thread| match &thread.place {
             Place::Gone => false,
-            Place::Sleeps => false,
+            // Whoever is called is counted before it runs.
+            Place::Rests => thread.called,
             Place::Runs(frames) => frames.last().is_some_and(|top| top.holds() == 0),
             Place::Looks { .. } | Place::Searches | Place::Goes => true,
         };
         let active = state.all.iter().filter(is_active).count() as isize;
-        // Whoever is woken is counted before it runs.
-        if self.mutant != Mutant::PollsUncounted && active + state.wakes != Self::active(state) {
+        if self.mutant != Mutant::PollsUncounted && active != Self::active(state) {
             return Err(format!("{active} threads are active, {} are counted", Self::active(state)));
         }
-        let could_add = state.sleeping > 0 || self.can_start(state);
+        let could_add = !state.resting.is_empty() || self.can_start(state);
         // Those that really come: what is counted is only believed.
         let comes = |thread: &&Thread| match &thread.place {
             Place::Looks { starting, returning, searcher } => *starting || *returning || *searcher,
             Place::Searches => true,
             Place::Runs(frames) => thread.starting && frames.last().is_some_and(|top| top.holds() == 0),
-            Place::Goes | Place::Sleeps | Place::Gone => false,
+            Place::Rests => thread.called,
+            Place::Goes | Place::Gone => false,
         };
-        let coming = state.all.iter().filter(comes).count() as isize + state.wakes;
+        let coming = state.all.iter().filter(comes).count();
         if Self::queued(state) > 0
             && Self::active(state) < self.scope.max as isize
             && could_add
@@ -317,14 +325,15 @@ impl Model<'_> {
                     self.go_on(new, thread, next)?;
                 }
             }
-            Place::Sleeps => {
-                if state.wakes > 0 {
-                    new.wakes -= 1;
+            Place::Rests => {
+                let called = state.all[thread].called;
+                if called && self.mutant != Mutant::CalledEnds {
+                    new.all[thread].called = false;
                     new.all[thread].place =
                         Place::Looks { starting: false, returning: false, searcher: true };
                     next.push(new);
-                } else if state.threads > self.scope.max as isize {
-                    new.sleeping -= 1;
+                } else if called || state.threads > self.scope.max as isize {
+                    new.resting.retain(|resting| *resting != thread);
                     new.threads -= 1;
                     new.all[thread].place = Place::Gone;
                     new.all[thread].hand.clear();
@@ -387,8 +396,8 @@ impl Model<'_> {
             state.all[thread].place = Place::Searches;
         } else {
             state.searching &= !searcher;
-            state.sleeping += 1;
-            state.all[thread].place = Place::Sleeps;
+            state.resting.push(thread);
+            state.all[thread].place = Place::Rests;
         }
         self.leave(&mut state)?;
         next.push(state);
@@ -732,6 +741,8 @@ fn a_rule_that_is_taken_away_is_missed() {
         Mutant::ReturningWithAHand,
         Mutant::NoStealing,
         Mutant::NoAttention,
+        Mutant::CalledStillRests,
+        Mutant::CalledEnds,
     ];
     let survivors: Vec<_> = mutants
         .into_iter()

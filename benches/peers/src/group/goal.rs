@@ -7,7 +7,7 @@ use crate::subject::Subject;
 
 /// A task that is pending may take so many bytes beyond its closure (a number), its argument (none) and its result (a
 /// number).
-const BESIDE: f64 = 120.0;
+const BESIDE: f64 = 64.0;
 const CLOSURE_AND_RESULT: f64 = 16.0;
 
 /// The cases of `scale` with the fewest workers, with many, and with the most.
@@ -17,16 +17,27 @@ const MOST: usize = 5;
 
 pub(crate) fn outcomes(lines: &[Line]) -> Vec<Outcome> {
     use Asked::{AtMost, Below, Nothing};
-    use Group::{AsCompleted, Idle, MapWith, Memory, RoundTrip, Scale, SubmitCollect};
+    use Group::{
+        AsCompleted, Idle, MapWith, Memory, Mimalloc, ProcessorTime, RoundTrip, Scale, SubmitCollect,
+    };
     let outcomes = [
         peer(lines, SubmitCollect, 0, AtMost(0.65)),
-        peer(lines, SubmitCollect, 1, AtMost(0.65)),
-        peer(lines, SubmitCollect, 2, AtMost(0.5)),
-        peer(lines, SubmitCollect, 3, AtMost(1.0)),
+        peer(lines, SubmitCollect, 1, AtMost(0.45)),
+        peer(lines, SubmitCollect, 2, AtMost(0.4)),
+        peer(lines, SubmitCollect, 3, AtMost(0.5)),
+        peer(lines, ProcessorTime, 0, AtMost(0.55)),
+        peer(lines, ProcessorTime, 1, AtMost(0.55)),
+        peer(lines, ProcessorTime, 2, AtMost(0.55)),
+        peer(lines, ProcessorTime, 3, AtMost(0.55)),
+        // What its memory of tasks gives is what another allocator gives to everybody.
+        peer(lines, Mimalloc, 0, Nothing),
+        peer(lines, Mimalloc, 1, Nothing),
+        peer(lines, Mimalloc, 2, Nothing),
+        peer(lines, Mimalloc, 3, Nothing),
         peer(lines, RoundTrip, 0, AtMost(0.5)),
-        peer(lines, RoundTrip, 2, AtMost(1.0)),
+        peer(lines, RoundTrip, 2, AtMost(1.2)),
         peer(lines, RoundTrip, 3, AtMost(3.0)),
-        peer(lines, MapWith, 0, AtMost(2.0)),
+        peer(lines, MapWith, 0, AtMost(1.5)),
         peer(lines, MapWith, 1, Nothing),
         floor(lines, MapWith, 0, "the loop on two cores"),
         alone(lines, AsCompleted, 1, AtMost(130.0), " ns"),

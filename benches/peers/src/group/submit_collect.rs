@@ -1,4 +1,5 @@
-//! Submit a million tasks that do nothing, keep every handle, then collect every result: nanoseconds per task.
+//! Submit a million tasks that do nothing, keep every handle, then collect every result: nanoseconds per task, on the
+//! clock, or of processor time that all threads of the program took together.
 //!
 //! The producers are threads of their own; each submits its share and collects it, in order. The clock runs from before
 //! the producers start until the last result is there. The pool exists and has run a twentieth of the work before.
@@ -11,9 +12,10 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::{Condvar, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Case, amount};
+use crate::processor;
 use crate::subject::Pool;
 
 pub(crate) const TASKS: usize = 1_000_000;
@@ -25,20 +27,52 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "1 producer, 64 workers", unit: "ns per task" },
 ];
 
+/// With another allocator: the first two, by either clock.
+pub(super) const MIMALLOC_CASES: &[Case] = &[
+    Case { name: "1 producer", unit: "ns per task" },
+    Case { name: "8 producers", unit: "ns per task" },
+    Case { name: "1 producer, processor time", unit: "ns per task" },
+    Case { name: "8 producers, processor time", unit: "ns per task" },
+];
+
 /// Producers and workers of each case.
 pub(crate) const SHAPES: [(usize, usize); 4] = [(1, 2), (8, 2), (64, 2), (1, 64)];
 
-pub(super) fn measure<P: Pool>(case: usize, quick: bool) -> f64 {
+/// By which a task is measured.
+#[derive(Clone, Copy)]
+pub(super) enum Clock {
+    Wall,
+    /// Of the whole program.
+    Processor,
+}
+
+impl Clock {
+    /// Of a case of [`MIMALLOC_CASES`], with the case of [`CASES`] that it repeats.
+    pub(super) fn of_mimalloc(case: usize) -> (Clock, usize) {
+        if case < 2 { (Clock::Wall, case) } else { (Clock::Processor, case - 2) }
+    }
+
+    fn time(self, work: impl FnOnce()) -> Duration {
+        let (start, before) = (Instant::now(), processor::own());
+        work();
+        match self {
+            Clock::Wall => start.elapsed(),
+            Clock::Processor => processor::own() - before,
+        }
+    }
+}
+
+pub(super) fn measure<P: Pool>(clock: Clock, case: usize, quick: bool) -> f64 {
     let (producers, workers) = SHAPES[case];
     let tasks = amount(TASKS, quick);
     let pool = P::new(workers);
     from_producers(&pool, producers, tasks / 20);
-    from_producers(&pool, producers, tasks)
+    let time = clock.time(|| from_producers(&pool, producers, tasks));
+    time.as_nanos() as f64 / (tasks / producers * producers) as f64
 }
 
-fn from_producers<P: Pool>(pool: &P, producers: usize, tasks: usize) -> f64 {
+fn from_producers<P: Pool>(pool: &P, producers: usize, tasks: usize) {
     let share = tasks / producers;
-    let start = Instant::now();
     if producers == 1 {
         submit_and_collect(pool, share);
     } else {
@@ -48,7 +82,6 @@ fn from_producers<P: Pool>(pool: &P, producers: usize, tasks: usize) -> f64 {
             }
         });
     }
-    start.elapsed().as_nanos() as f64 / (share * producers) as f64
 }
 
 fn submit_and_collect<P: Pool>(pool: &P, tasks: usize) {
@@ -59,20 +92,21 @@ fn submit_and_collect<P: Pool>(pool: &P, tasks: usize) {
     assert_eq!(pool.collect(handles), sum_to(tasks), "results lost or mixed up");
 }
 
-pub(super) fn floor(case: usize, quick: bool) -> f64 {
+pub(super) fn floor(clock: Clock, case: usize, quick: bool) -> f64 {
     let (producers, _) = SHAPES[case];
     let share = amount(TASKS, quick) / producers;
     let queue = HandOver::default();
-    let start = Instant::now();
-    thread::scope(|scope| {
-        let consumer = scope.spawn(|| queue.take_all(share * producers));
-        for _ in 0..producers {
-            scope.spawn(|| (0..share as u64).for_each(|i| queue.push(Box::new(i + 1))));
-        }
-        let sum = consumer.join().expect("the consumer returns");
-        assert_eq!(sum, sum_to(share) * producers as u64);
+    let time = clock.time(|| {
+        thread::scope(|scope| {
+            let consumer = scope.spawn(|| queue.take_all(share * producers));
+            for _ in 0..producers {
+                scope.spawn(|| (0..share as u64).for_each(|i| queue.push(Box::new(i + 1))));
+            }
+            let sum = consumer.join().expect("the consumer returns");
+            assert_eq!(sum, sum_to(share) * producers as u64);
+        });
     });
-    start.elapsed().as_nanos() as f64 / (share * producers) as f64
+    time.as_nanos() as f64 / (share * producers) as f64
 }
 
 #[derive(Default)]
