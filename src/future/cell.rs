@@ -43,8 +43,8 @@
 
 use super::extra::Extra;
 use super::home::HomeSlot;
-use super::memory::Origin;
 use super::options::TaskOptions;
+use super::packed::{Packed, ShortKey};
 use super::pointer::{self, Both, Pointer, allocate, allocate_one};
 use super::reporting::Speaking;
 use super::state::{Phase, Snapshot, State, Word};
@@ -66,24 +66,21 @@ use crate::sync::{Mutex, UnsafeCell, are_counts_seen};
 use std::sync::Arc;
 
 /// The part of a cell that doesn't depend on the task's types. Memory is what a million pending tasks cost, in page faults
-/// before all else: the small fields share eight bytes, and what only some tasks have is elsewhere.
+/// before all else: 32 bytes, of which the small fields share eight, and what only some tasks have is elsewhere.
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) word: Word,
     pub(crate) id: FutureId,
-    pub(crate) home: HomeSlot,
     /// With feature `tracing`; else it takes no room.
     pub(crate) span: TaskSpan,
-    /// Nothing comes with the task beside its work, as with most: there is no [`Extra`] to ask.
-    pub(crate) is_plain: bool,
-    /// Somebody counts on being told when nothing is left of the task: a scope.
-    pub(crate) counts_settled: bool,
-    pub(super) origin: Origin,
+    pub(crate) home: HomeSlot,
     /// Of the watchers; and of the body, where the work can be encoded.
     lock: Mutex<()>,
+    /// The watchers, but for their pointer.
+    key: UnsafeCell<ShortKey>,
+    watchers: UnsafeCell<Packed>,
     /// Nothing, except to loom: pointers note there when they go, and the last when it frees the memory.
     uses: UnsafeCell<()>,
-    watchers: UnsafeCell<Watchers>,
 }
 
 /// Begins with its header, see [`pointer::header`].
@@ -201,8 +198,9 @@ impl<W, T, X: Extra> Cell<W, T, X> {
         ends(allocate(Snapshot::first(Phase::Queued).entered(), Body::Ready(work), extra))
     }
 
-    pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X, origin: Origin) -> Self {
-        let header = Header::new(first, pointers, (X::is_nothing(), X::counts_settled()), origin);
+    pub(super) fn new(first: Snapshot, pointers: usize, body: Body<W, T>, extra: X) -> Self {
+        let first = first.plain_if(X::is_nothing()).counts_settled_if(X::counts_settled());
+        let header = Header::new(first, pointers);
         Cell { header, body: UnsafeCell::new(body), extra }
     }
 }
@@ -235,31 +233,44 @@ where
 impl Header {
     // What doesn't depend on the task's types is compiled once, not for each task: this, and what is marked as cold below.
     #[inline]
-    fn new(
-        first: Snapshot,
-        pointers: usize,
-        (is_plain, counts_settled): (bool, bool),
-        origin: Origin,
-    ) -> Self {
+    fn new(first: Snapshot, pointers: usize) -> Self {
         Header {
             word: Word::new(first, pointers),
             id: FutureId::new(),
             home: HomeSlot::default(),
             span: TaskSpan::default(),
-            is_plain,
-            counts_settled,
-            origin,
             lock: Mutex::new(()),
+            key: UnsafeCell::new(ShortKey::default()),
+            watchers: UnsafeCell::new(Packed::NONE),
             uses: UnsafeCell::new(()),
-            watchers: UnsafeCell::new(Watchers::None),
         }
+    }
+
+    /// Nothing comes with the task beside its work, as with most: there is no [`Extra`] to ask.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.word.constants().is_plain()
+    }
+
+    /// Somebody counts on being told when nothing is left of the task: a scope.
+    pub(crate) fn counts_settled(&self) -> bool {
+        self.word.constants().counts_settled()
     }
 
     /// Changes the watchers, with the cell's lock held: nothing of the user's may run or be dropped in `change`.
     pub(crate) fn with_watchers<R>(&self, change: impl FnOnce(&mut Watchers) -> R) -> R {
+        self.with_packed(|watchers, key| watchers.change(key, change))
+    }
+
+    /// The same with what they are while nobody changes them.
+    #[inline]
+    pub(super) fn with_packed<R>(&self, change: impl FnOnce(&mut Packed, &mut ShortKey) -> R) -> R {
         let _lock = self.lock.lock();
-        // SAFETY: they are touched here alone, and under the lock. `change` doesn't come here again: it would find the lock held.
-        self.watchers.with_mut(|watchers| change(unsafe { &mut *watchers }))
+        self.key.with_mut(|key| {
+            // SAFETY: it is touched here alone, and under the lock. `change` doesn't come here again: it would find the lock held.
+            let key = unsafe { &mut *key };
+            // SAFETY: as of the key.
+            self.watchers.with_mut(|watchers| change(unsafe { &mut *watchers }, key))
+        })
     }
 
     /// One of the pointers is about to go. loom compares this with `note_end`; elsewhere it is nothing.

@@ -136,7 +136,7 @@ impl<X: Extra, I: Items> Extra for OfMap<X, I> {
 impl dyn AnyCell + '_ {
     /// What comes with the task beside its work, if anything does.
     fn extra_if_any(&self) -> Option<&dyn Extra> {
-        (!self.header().is_plain).then(|| self.extra())
+        (!self.header().is_plain()).then(|| self.extra())
     }
 
     pub(crate) fn options_if_any(&self) -> Option<&TaskOptions> {
@@ -177,7 +177,7 @@ impl dyn AnyCell + '_ {
 
     /// Nothing of the task is left but a result that is held.
     pub(crate) fn settle(&self) {
-        if self.header().counts_settled {
+        if self.header().counts_settled() {
             self.extra().settled();
         }
     }

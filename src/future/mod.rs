@@ -19,6 +19,8 @@ pub(crate) mod hub;
 mod memory;
 pub(crate) mod meter;
 mod options;
+#[expect(unsafe_code, reason = "two kinds of pointer in one, argued in the file")]
+mod packed;
 #[expect(unsafe_code, reason = "a count in the state word, argued in the file")]
 pub(crate) mod pointer;
 mod promise;

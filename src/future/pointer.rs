@@ -12,8 +12,8 @@
 //!    goes by a Release of it; the one that frees reads it with Acquire, and so comes after all that the others did.
 //! 3. *Who reads a count of one while holding a pointer is the last.* Nobody else has a pointer to clone, and none comes
 //!    into being by other means. So the last one needs no instruction on the bus, only the Acquire of its look.
-//! 4. *The count can't overflow*: it has 55 bits, and the program is aborted before half of them are used, as by an `Arc`.
-//!    Nobody makes 2^54 pointers without forgetting them.
+//! 4. *The count can't overflow*: it has 52 bits, and the program is aborted before half of them are used, as by an `Arc`.
+//!    Nobody makes 2^51 pointers without forgetting them.
 //!
 //! What lies in the cell is none of this file's business: which pointer's holder may touch what is the table in `cell.rs`.
 
@@ -71,10 +71,10 @@ fn write<W, T, X: Extra>(
     body: Body<W, T>,
     extra: X,
 ) -> NonNull<Cell<W, T, X>> {
-    let (memory, origin) = memory::allocate(Layout::new::<Cell<W, T, X>>());
+    let (memory, is_kept) = memory::allocate(Layout::new::<Cell<W, T, X>>());
     let cell = memory.cast::<Cell<W, T, X>>();
     // SAFETY: it has the layout of a cell, and nobody else has it.
-    unsafe { cell.write(Cell::new(first, pointers, body, extra, origin)) };
+    unsafe { cell.write(Cell::new(first.kept_if(is_kept), pointers, body, extra)) };
     cell
 }
 
@@ -141,12 +141,12 @@ impl<C: AnyCell + ?Sized> Drop for Pointer<C> {
         self.header().note_use();
         if self.header().word.remove_pointer() {
             self.header().note_end();
-            let (origin, layout) = (self.header().origin, Layout::for_value(&**self));
+            let (is_kept, layout) = (self.header().word.constants().is_kept(), Layout::for_value(&**self));
             // SAFETY: this was its last pointer, and all that others did with it has happened before (points 1 to 3 of the module).
             unsafe { self.0.drop_in_place() };
-            // SAFETY: `allocate` above has it from there, and noted the origin; the layout is that of the cell's own type, which
-            // the vtable knows. Nobody has it any more.
-            unsafe { memory::free(self.0.cast(), layout, origin) };
+            // SAFETY: `allocate` above has it from there, and the word says whether it is kept; the layout is that of the cell's own
+            // type, which the vtable knows. Nobody has it any more.
+            unsafe { memory::free(self.0.cast(), layout, is_kept) };
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn publish(cell: &dyn AnyCell, from: Phase, to: Phase) -> Aftermath {
     let before = header.word.publish(from, to);
     let mut crowd: Option<Box<Crowd>> = None;
     if before.is_watched() {
-        match header.with_watchers(std::mem::take) {
+        match header.with_packed(|watchers, key| watchers.take(*key)) {
             Watchers::None => {}
             Watchers::One(hub, key) => hub.tell(key, to),
             Watchers::Many(mut all) => {

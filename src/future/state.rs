@@ -85,8 +85,14 @@ const SEEN: u64 = 1 << 6;
 const ENTERED: u64 = 1 << 7;
 /// The task was asked to stop. It goes on until it looks.
 const ASKED: u64 = 1 << 8;
+/// From here on what never changes: nothing comes with the task beside its work.
+const PLAIN: u64 = 1 << 9;
+/// Somebody counts on being told when nothing is left of the task.
+const COUNTS_SETTLED: u64 = 1 << 10;
+/// The cell's memory is used again.
+const KEPT: u64 = 1 << 11;
 /// One pointer to the cell; all bits from here on are their count.
-const POINTER: u64 = 1 << 9;
+const POINTER: u64 = 1 << 12;
 
 /// The state word. It changes only by the methods named after a transition.
 #[derive(Debug)]
@@ -108,7 +114,7 @@ impl Word {
         // ORDERING: Relaxed, as of an `Arc`: the new pointer is handed to another thread, if at all, by other means.
         let before = self.0.fetch_add(POINTER, Ordering::Relaxed);
         if before > u64::MAX / 2 {
-            // 2^54 pointers: somebody forgets them in a loop, and would have the cell freed under the others.
+            // 2^51 pointers: somebody forgets them in a loop, and would have the cell freed under the others.
             std::process::abort();
         }
     }
@@ -138,6 +144,13 @@ impl Word {
         // ORDERING: Release publishes the outcome as in `publish`, and is this pointer's as in `remove_pointer`. No Acquire:
         // no mark is there of which the publisher would have to look after anything.
         self.0.compare_exchange(word, to, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// What never changes, of which any look at the word tells.
+    #[inline]
+    pub(super) fn constants(&self) -> Snapshot {
+        // ORDERING: Relaxed: they were there before anybody had a pointer.
+        Snapshot(self.0.load_constants(Ordering::Relaxed))
     }
 
     #[inline]
@@ -296,6 +309,21 @@ impl Snapshot {
         Snapshot(self.0 | ENTERED)
     }
 
+    /// Of a task with which nothing comes beside its work.
+    pub(super) fn plain_if(self, plain: bool) -> Self {
+        Snapshot(self.0 | if plain { PLAIN } else { 0 })
+    }
+
+    /// Of a task of which somebody is told when it is settled.
+    pub(super) fn counts_settled_if(self, counts: bool) -> Self {
+        Snapshot(self.0 | if counts { COUNTS_SETTLED } else { 0 })
+    }
+
+    /// Of a cell whose memory is used again.
+    pub(super) fn kept_if(self, kept: bool) -> Self {
+        Snapshot(self.0 | if kept { KEPT } else { 0 })
+    }
+
     pub(crate) fn phase(self) -> Phase {
         match self.0 & PHASE {
             0 => Phase::Queued,
@@ -344,6 +372,18 @@ impl Snapshot {
 
     pub(crate) fn is_asked(self) -> bool {
         self.0 & ASKED != 0
+    }
+
+    pub(super) fn is_plain(self) -> bool {
+        self.0 & PLAIN != 0
+    }
+
+    pub(super) fn counts_settled(self) -> bool {
+        self.0 & COUNTS_SETTLED != 0
+    }
+
+    pub(super) fn is_kept(self) -> bool {
+        self.0 & KEPT != 0
     }
 }
 

@@ -147,18 +147,18 @@ impl dyn AnyCell + '_ {
         if header.word.load().is_resolved() {
             return false;
         }
-        header.with_watchers(|watchers| {
-            watchers.add_hub(hub, key);
+        header.with_packed(|watchers, short| {
+            watchers.add_hub(short, hub, key);
             let resolved = header.word.mark_watched().is_resolved();
             if resolved {
-                watchers.remove_hub(hub, key);
+                watchers.remove_hub(short, hub, key);
             }
             !resolved
         })
     }
 
     pub(crate) fn unwatch(&self, hub: &Arc<Hub>, key: Key) {
-        self.header().with_watchers(|watchers| watchers.remove_hub(hub, key));
+        self.header().with_packed(|watchers, short| watchers.remove_hub(short, hub, key));
     }
 
     /// Puts `item` into the box of watchers by `change`, which gives back what it replaces: that is dropped without the

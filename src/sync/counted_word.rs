@@ -13,6 +13,12 @@ impl CountedWord {
         CountedWord(AtomicU64::new(word))
     }
 
+    /// A load by a thread that looks at bits alone that never change.
+    #[inline(always)]
+    pub(crate) fn load_constants(&self, order: Ordering) -> u64 {
+        self.0.load(order)
+    }
+
     /// A load by a thread that looks at the count alone.
     #[inline(always)]
     pub(crate) fn load_count(&self, order: Ordering) -> u64 {

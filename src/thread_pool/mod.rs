@@ -280,7 +280,7 @@ local_verbs!(ThreadPoolExecutor);
 
 impl Launch for Arc<Queue> {
     fn accept(&self, entry: Entry) {
-        if entry.header().is_plain { self.push(entry) } else { accept_with_options(self, entry) }
+        if entry.header().is_plain() { self.push(entry) } else { accept_with_options(self, entry) }
     }
 
     fn accept_parts(&self, take: &mut dyn FnMut() -> Vec<Entry>) {

@@ -225,7 +225,7 @@ struct Ran {
 impl Ran {
     /// Most tasks are over with this: nobody waits, nothing hangs on them. Others come back.
     fn publish_at_once(&self, entry: Entry) -> Option<Entry> {
-        let is_over = self.phase == Phase::Finished && !entry.header().counts_settled;
+        let is_over = self.phase == Phase::Finished && !entry.header().counts_settled();
         if is_over { entry.publish_finished().err() } else { Some(entry) }
     }
 

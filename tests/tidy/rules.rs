@@ -57,6 +57,7 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/future/current.rs",
     "src/future/memory/depot.rs",
     "src/future/memory/mod.rs",
+    "src/future/packed.rs",
     "src/future/pointer.rs",
     "src/process_pool/parent/arena.rs",
     "src/process_pool/sys/unix/clock.rs",

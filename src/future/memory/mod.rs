@@ -33,7 +33,8 @@
 //! other thread-locals, go there directly.
 //!
 //! The program's allocator serves cells that are large or want a wide alignment, and those that are made when the thread's list is
-//! gone or when it gives no chunk: a single cell may still be had then. Each cell has in its header where it is from ([`Origin`]).
+//! gone or when it gives no chunk: a single cell may still be had then. Each cell's word says whether it is from here, and its layout from which
+//! class.
 //! Without [`CELLS_ARE_KEPT`] it serves all, for tools that look at each block of memory.
 
 mod depot;
@@ -59,10 +60,6 @@ const BATCH: usize = 64;
 /// How long a thread that ends waits for the depot's lock. Nobody has it for so long, except in a fork.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Where a cell's memory is from, so that it goes back there: a class, or the program's allocator.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Origin(Option<Class>);
-
 /// Cells of one size, in units.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Class(NonZeroU8);
@@ -73,7 +70,11 @@ impl Class {
         if !CELLS_ARE_KEPT || layout.size() > CLASSES * UNIT || layout.align() > UNIT {
             return None;
         }
-        NonZeroU8::new(layout.size().div_ceil(UNIT) as u8).map(Class)
+        Self::of_size(layout.size())
+    }
+
+    fn of_size(size: usize) -> Option<Self> {
+        NonZeroU8::new(size.div_ceil(UNIT) as u8).map(Class)
     }
 
     fn index(self) -> usize {
@@ -86,15 +87,15 @@ impl Class {
     }
 }
 
-/// Memory for one cell, and where it is from. Ends the program if there is none, as a `Box` does.
+/// Memory for one cell, and whether it is from here, or from the program's allocator. Ends the program if there is none, as a `Box` does.
 #[inline]
-pub(super) fn allocate(layout: Layout) -> (NonNull<u8>, Origin) {
+pub(super) fn allocate(layout: Layout) -> (NonNull<u8>, bool) {
     if let Some(class) = Class::of(layout)
         && let Some(place) = CACHE.try_with(|cache| cache.take(class)).ok().flatten()
     {
-        return (place.0.cast(), Origin(Some(class)));
+        return (place.0.cast(), true);
     }
-    (allocate_one(layout), Origin(None))
+    (allocate_one(layout), false)
 }
 
 fn allocate_one(layout: Layout) -> NonNull<u8> {
@@ -108,10 +109,11 @@ fn allocate_one(layout: Layout) -> NonNull<u8> {
 ///
 /// # Safety
 ///
-/// It is from [`allocate`], which said `origin` for this `layout`; the caller is the last to have it.
+/// It is from [`allocate`], which said for this `layout` whether it `is_kept`; the caller is the last to have it.
 #[inline]
-pub(super) unsafe fn free(cell: NonNull<u8>, layout: Layout, origin: Origin) {
-    let Some(class) = origin.0 else {
+pub(super) unsafe fn free(cell: NonNull<u8>, layout: Layout, is_kept: bool) {
+    // Only what has a class is kept.
+    let Some(class) = Class::of_size(layout.size()).filter(|_| is_kept) else {
         // SAFETY: as the caller says, it is from there, with this layout.
         unsafe { alloc::dealloc(cell.as_ptr(), layout) };
         return;
@@ -220,7 +222,7 @@ fn give_back(list: &mut List, count: usize, class: Class, patience: Duration) {
 
 #[cfg(all(test, not(concurrent_futures_loom)))]
 mod tests {
-    use super::{BATCH, CELLS_ARE_KEPT, Class, Origin, allocate, depot, free};
+    use super::{BATCH, CELLS_ARE_KEPT, Class, allocate, depot, free};
     use std::alloc::Layout;
     use std::num::NonZeroU8;
 
@@ -242,10 +244,10 @@ mod tests {
         let before = cells(3 * BATCH);
         let held = depot(Class(NonZeroU8::new(13).unwrap())).lock();
         let during = cells(3 * BATCH);
-        assert!(during.iter().filter(|(_, origin)| *origin == Origin(None)).count() > BATCH);
-        for (cell, origin) in before.into_iter().chain(during) {
+        assert!(during.iter().filter(|(_, is_kept)| !is_kept).count() > BATCH);
+        for (cell, is_kept) in before.into_iter().chain(during) {
             // SAFETY: from there, with this layout, and nobody else has it.
-            unsafe { free(cell, layout, origin) };
+            unsafe { free(cell, layout, is_kept) };
         }
         drop(held);
     }

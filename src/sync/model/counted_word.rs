@@ -21,12 +21,14 @@ pub(crate) fn are_counts_seen() -> bool {
 }
 
 /// The bits below are the word's, those above the count's.
-const COUNT: u64 = u64::MAX << 9;
+const COUNT: u64 = u64::MAX << 12;
 
 #[derive(Debug)]
 pub(crate) struct CountedWord {
     word: AtomicU64,
     count: Option<atomic::AtomicU64>,
+    /// Some bits stay as they are here.
+    first: u64,
 }
 
 /// loom runs its threads in turn, on one of the system.
@@ -35,10 +37,15 @@ const NOW: atomic::Ordering = atomic::Ordering::Relaxed;
 impl CountedWord {
     pub(crate) fn new(word: u64) -> Self {
         if are_counts_seen() {
-            return CountedWord { word: AtomicU64::new(word), count: None };
+            return CountedWord { word: AtomicU64::new(word), count: None, first: word };
         }
         let count = Some(atomic::AtomicU64::new(word & COUNT));
-        CountedWord { word: AtomicU64::new(word & !COUNT), count }
+        CountedWord { word: AtomicU64::new(word & !COUNT), count, first: word }
+    }
+
+    /// No step of a model: nobody can come before or after.
+    pub(crate) fn load_constants(&self, _: Ordering) -> u64 {
+        self.first
     }
 
     pub(crate) fn load_count(&self, order: Ordering) -> u64 {

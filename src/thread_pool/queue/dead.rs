@@ -56,8 +56,7 @@ impl Queue {
             state.urgent = live;
             removed.extend(dead);
             state.with_hands(|hand| {
-                let (live, dead): (VecDeque<_>, VecDeque<_>) =
-                    std::mem::take(hand).into_iter().partition(is_queued);
+                let (live, dead): (Vec<_>, Vec<_>) = std::mem::take(hand).into_iter().partition(is_queued);
                 *hand = live;
                 removed.extend(dead);
             });

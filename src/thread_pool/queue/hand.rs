@@ -21,7 +21,6 @@ use crate::future::cell::Entry;
 use crate::sync::atomic::Ordering;
 use crate::sync::{CachePadded, HAS_CLOCK, IS_TIMED, Mutex, plain};
 use crate::thread_pool::stats::Slot;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,8 +52,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Held {
-    /// The oldest first.
-    tasks: VecDeque<Entry>,
+    /// The oldest last, where its worker takes it from.
+    tasks: Vec<Entry>,
     /// How many its worker took at its last look, at most.
     run: usize,
     /// When that was.
@@ -98,7 +97,7 @@ impl Hand {
         self.0.len.load(Ordering::Acquire)
     }
 
-    fn with<R>(&self, change: impl FnOnce(&mut VecDeque<Entry>) -> R) -> R {
+    fn with<R>(&self, change: impl FnOnce(&mut Vec<Entry>) -> R) -> R {
         let mut held = self.0.held.lock();
         let done = change(&mut held.tasks);
         self.note_len(&held);
@@ -117,7 +116,7 @@ impl Hand {
         if held.tasks.len().is_multiple_of(STRETCH) && held.is_old() {
             return None;
         }
-        let entry = held.tasks.pop_front()?;
+        let entry = held.tasks.pop()?;
         let is_claimed = claim(&entry);
         self.note_len(&held);
         Some((entry, is_claimed))
@@ -125,23 +124,23 @@ impl Hand {
 
     /// Takes the oldest out, in a section of the state.
     pub(super) fn pop(&self) -> Option<Entry> {
-        if self.is_empty() { None } else { self.with(VecDeque::pop_front) }
+        if self.is_empty() { None } else { self.with(Vec::pop) }
     }
 
-    /// The worker takes these along, at this moment.
-    fn put(&self, tasks: impl Iterator<Item = Entry>, at: Option<Instant>) {
+    /// The worker, whose hand is empty, takes these along at this moment, the oldest first.
+    fn put(&self, tasks: impl DoubleEndedIterator<Item = Entry>, at: Option<Instant>) {
         let mut held = self.0.held.lock();
-        held.tasks.extend(tasks);
+        held.tasks.extend(tasks.rev());
         held.since = at;
         self.note_len(&held);
     }
 
-    /// Takes the older half out.
-    fn take_half(&self) -> VecDeque<Entry> {
+    /// Takes the older half out, the oldest last.
+    fn take_half(&self) -> Vec<Entry> {
         if self.is_empty() {
-            return VecDeque::new();
+            return Vec::new();
         }
-        self.with(|tasks| tasks.drain(..tasks.len().div_ceil(2)).collect())
+        self.with(|tasks| tasks.split_off(tasks.len() / 2))
     }
 
     fn pace(&self, now: Instant) -> usize {
@@ -160,7 +159,7 @@ impl State {
     }
 
     /// Does something with all that lies in hands.
-    pub(super) fn with_hands(&self, mut change: impl FnMut(&mut VecDeque<Entry>)) {
+    pub(super) fn with_hands(&self, mut change: impl FnMut(&mut Vec<Entry>)) {
         self.hands.iter().for_each(|taken| taken.slot.hand.with(&mut change));
     }
 
@@ -180,7 +179,7 @@ impl State {
     fn give_back_nth(&mut self, index: usize) {
         let Taken { slot, .. } = self.hands.remove(index);
         if !slot.hand.is_empty() {
-            slot.hand.with(|tasks| tasks.drain(..).rev().for_each(|entry| self.ready.push_front(entry)));
+            slot.hand.with(|tasks| tasks.drain(..).for_each(|entry| self.ready.push_front(entry)));
         }
     }
 
@@ -213,9 +212,9 @@ impl State {
     pub(super) fn steal(&mut self, slot: &Arc<Slot>, pace: &mut Pace) -> Option<Entry> {
         let others = self.hands.iter().filter(|taken| !Arc::ptr_eq(&taken.slot, slot));
         let mut stolen = others.map(|taken| taken.slot.hand.take_half()).find(|half| !half.is_empty())?;
-        let first = stolen.pop_front();
+        let first = stolen.pop();
         if !stolen.is_empty() {
-            slot.hand.put(stolen.into_iter(), pace.now());
+            slot.hand.put(stolen.into_iter().rev(), pace.now());
             self.list_hand(slot, pace.now());
         }
         first

@@ -62,7 +62,7 @@ impl Queue {
 
     fn take_all(state: &mut State, inbox: &mut Inbox) -> Vec<Entry> {
         let mut taken: Vec<Entry> = state.urgent.drain(..).collect();
-        state.with_hands(|hand| taken.extend(hand.drain(..)));
+        state.with_hands(|hand| taken.extend(hand.drain(..).rev()));
         state.forget_hands();
         taken.extend(state.ready.drain(..).chain(inbox.queue.drain(..)));
         taken
