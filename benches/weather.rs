@@ -20,8 +20,6 @@ mod rate;
 #[path = "../examples/weather_fetch/server/mod.rs"]
 #[expect(dead_code, reason = "only the program serves a folder")]
 mod server;
-#[path = "../examples/weather_fetch/stop.rs"]
-mod stop;
 
 use std::{hint::black_box, time::Duration};
 
@@ -33,7 +31,6 @@ use crate::{
     decode::Api,
     fetch::{Fetcher, Options},
     server::{Server, Settings, answers::Answers, faults::Faults},
-    stop::Stop,
 };
 
 const DAYS: usize = 24;
@@ -62,7 +59,7 @@ fn weather(criterion: &mut Criterion) {
         rate: None,
         keep_answers: false,
     };
-    let fetcher = Fetcher::new(options, Stop::default(), |_, _, _| ());
+    let fetcher = Fetcher::new(options, |_, _, _| ());
 
     let mut group = criterion.benchmark_group("weather");
     group.sample_size(20);

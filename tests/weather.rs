@@ -19,8 +19,6 @@ mod rate;
 #[path = "../examples/weather_fetch/server/mod.rs"]
 #[expect(dead_code, reason = "only the program serves a folder")]
 mod server;
-#[path = "../examples/weather_fetch/stop.rs"]
-mod stop;
 
 #[path = "weather/answers.rs"]
 mod answers;

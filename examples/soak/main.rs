@@ -66,8 +66,6 @@ mod rate;
 #[path = "../weather_fetch/server/mod.rs"]
 #[expect(dead_code, reason = "only the program serves a folder")]
 mod server;
-#[path = "../weather_fetch/stop.rs"]
-mod stop;
 #[path = "../xray_resize/thumbnail.rs"]
 mod thumbnail;
 

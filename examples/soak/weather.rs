@@ -17,7 +17,6 @@ use crate::server::answers::Answers;
 use crate::server::faults::{ALL, Faults};
 use crate::server::weather::{Curve, STATIONS};
 use crate::server::{Outages, Server, Settings};
-use crate::stop::Stop;
 
 const WORKERS: usize = 32;
 
@@ -57,7 +56,7 @@ fn fetch(pool: &ThreadPoolExecutor, dates: &[Date], seed: u64, report: &mut Repo
         rate: None,
         keep_answers: false,
     };
-    let fetcher = Fetcher::new(options, Stop::default(), |_, _, _| ());
+    let fetcher = Fetcher::new(options, |_, _, _| ());
     let ask = |date: Date| {
         let fetcher = fetcher.clone();
         pool.try_submit(move |date| fetcher.day(date).map_err(|error| GivenUp(date, error)), date)

@@ -7,10 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use concurrent_futures::current;
 use jiff::{
     Timestamp,
     civil::Date,
@@ -26,7 +28,6 @@ use crate::{
     decode::{self, Api, DecodeError, Page},
     plain, python,
     rate::{Rate, RateLimit},
-    stop::Stop,
 };
 
 /// If a server asks for a longer pause than this, the call fails instead.
@@ -64,7 +65,6 @@ struct Shared {
     options: Options,
     limit: Option<RateLimit>,
     retries: AtomicU64,
-    stop: Stop,
     /// Called for each retry: the day, the error, the wait.
     on_retry: Box<OnRetry>,
 }
@@ -74,7 +74,6 @@ type OnRetry = dyn Fn(Date, &FetchError, Duration) + Send + Sync;
 impl Fetcher {
     pub(crate) fn new(
         options: Options,
-        stop: Stop,
         on_retry: impl Fn(Date, &FetchError, Duration) + Send + Sync + 'static,
     ) -> Self {
         let agent = Agent::config_builder()
@@ -89,7 +88,7 @@ impl Fetcher {
         let agent = agent.build().new_agent();
         let limit = options.rate.map(RateLimit::new);
         let retries = AtomicU64::new(0);
-        Self(Arc::new(Shared { agent, options, limit, retries, stop, on_retry: Box::new(on_retry) }))
+        Self(Arc::new(Shared { agent, options, limit, retries, on_retry: Box::new(on_retry) }))
     }
 
     /// All readings of a day: every page, each requested again while that may help.
@@ -131,11 +130,6 @@ impl Fetcher {
         }
     }
 
-    /// An error once the stop was raised.
-    pub(crate) fn check_stop(&self) -> Result<(), FetchError> {
-        if self.0.stop.is_raised() { Err(FetchError::new(Cause::Stopped)) } else { Ok(()) }
-    }
-
     /// The number of repeated calls so far.
     pub(crate) fn retries(&self) -> u64 {
         self.0.retries.load(Ordering::Relaxed)
@@ -143,7 +137,7 @@ impl Fetcher {
 
     /// The waits come from backon: exponential, with jitter so that the threads do not all come back at once.
     fn page_with_retries(&self, date: Date, token: Option<&str>) -> Result<Page, FetchError> {
-        let Shared { options, stop, .. } = &*self.0;
+        let options = &self.0.options;
         let mut waits = ExponentialBuilder::new()
             .with_min_delay(options.first_wait)
             .with_max_delay(Duration::from_secs(30))
@@ -166,17 +160,17 @@ impl Fetcher {
             let wait = asked + wait; // not the bare wish of the server, which all threads were told alike
             self.0.retries.fetch_add(1, Ordering::Relaxed);
             (self.0.on_retry)(date, &error, wait);
-            stop.sleep(wait);
+            sleep(wait);
         }
     }
 
     /// One call, one answer.
     fn page(&self, date: Date, token: Option<&str>) -> Result<Page, FetchError> {
-        let Shared { agent, options, limit, stop, .. } = &*self.0;
+        let Shared { agent, options, limit, .. } = &*self.0;
         if let Some(limit) = limit {
-            limit.acquire(stop);
+            sleep(limit.reserve(Instant::now()).saturating_duration_since(Instant::now()));
         }
-        self.check_stop()?;
+        check_stop()?;
         let path = match options.api {
             Api::V1 => "/v1/environment/air-temperature",
             Api::V2 => "/v2/real-time/api/air-temperature",
@@ -212,6 +206,29 @@ impl Fetcher {
             page.day.answers.push(answer.map_err(|error| DecodeError::NotJson(error.to_string()))?);
         }
         Ok(page)
+    }
+}
+
+/// An error once the task that calls this was asked to stop.
+pub(crate) fn check_stop() -> Result<(), FetchError> {
+    if is_to_stop() { Err(FetchError::new(Cause::Stopped)) } else { Ok(()) }
+}
+
+fn is_to_stop() -> bool {
+    current().is_some_and(|task| task.should_stop())
+}
+
+/// Sleeps, though hardly longer than until the task that calls this is asked to stop.
+fn sleep(duration: Duration) {
+    /// Between two looks.
+    const LOOK: Duration = Duration::from_millis(20);
+    let until = Instant::now() + duration;
+    while !is_to_stop() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left.min(LOOK));
     }
 }
 

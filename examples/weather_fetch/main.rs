@@ -27,7 +27,6 @@ mod report;
 mod say;
 mod screen;
 mod server;
-mod stop;
 #[path = "../common/trace.rs"]
 mod trace;
 
@@ -35,11 +34,15 @@ use std::{
     collections::BTreeMap,
     path::Path,
     process::{self, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use concurrent_futures::{BuildError, Shutdown, TaskError, prelude::*};
+use concurrent_futures::{BuildError, InlineExecutor, Rejected, Shutdown, TaskError, prelude::*};
 use jiff::{Timestamp, ToSpan, civil::Date, tz};
 
 use crate::{
@@ -57,7 +60,6 @@ use crate::{
         answers::Answers,
         faults::{self, Faults},
     },
-    stop::Stop,
     trace::Trace,
 };
 
@@ -87,20 +89,23 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     let (dates, server) = prepare(args)?;
     let base_url = server.as_ref().map_or_else(|| live_url(args), Server::base_url);
 
-    let stop = Stop::default();
+    let stopping = Arc::new(AtomicBool::new(false));
+    // The loop is an executor too, so that a call of its own finds out that it is to stop.
+    let alone = Arc::new(InlineExecutor::new());
     ctrlc::set_handler({
-        let (stop, unfinished) = (stop.clone(), output.unfinished());
-        move || match stop.raise() {
-            true => say("\nstopping: no new call starts; Ctrl-C again to exit at once"),
-            false => {
+        let (stopping, alone, unfinished) = (stopping.clone(), alone.clone(), output.unfinished());
+        move || {
+            if stopping.swap(true, Ordering::Relaxed) {
                 unfinished.remove();
-                process::exit(INTERRUPTED.into())
+                process::exit(INTERRUPTED.into());
             }
+            say("\nstopping: no new call starts; Ctrl-C again to exit at once");
+            alone.shutdown(Shutdown::Stop);
         }
     })?;
 
     let screen = Screen::new(args.verbose);
-    let fetcher = Fetcher::new(fetch_options(args, base_url), stop.clone(), {
+    let fetcher = Fetcher::new(fetch_options(args, base_url), {
         let screen = screen.clone();
         move |date, error, wait| {
             screen.log(|| format!("{date} again in {:.2} s: {error}", wait.as_secs_f64()))
@@ -108,20 +113,20 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     });
 
     // The baseline, days one by one: the first few before the threads get all, or all with `--executor loop`.
-    let alone = match args.executor {
+    let first = match args.executor {
         Kind::Loop => dates.len(),
         Kind::Threads => args.sequential.min(dates.len()),
     };
-    let baseline = fetch_in_a_loop(&dates[..alone], &fetcher, &stop, &screen);
+    let baseline = fetch_in_a_loop(&alone, &dates[..first], &fetcher, &screen);
     let (sequential_days, sequential_s) = (baseline.days.len(), baseline.seconds);
     let mut workers = 1;
-    let mut fetched = if args.executor == Kind::Loop || stop.is_raised() {
+    let mut fetched = if args.executor == Kind::Loop || stopping.load(Ordering::Relaxed) {
         baseline
     } else {
         workers = args.workers;
         let pool = pool(workers, trace.as_ref())?;
-        let mut fetched = fetch_with_threads(pool, &dates, &fetcher, &stop, &screen, grace(args));
-        if stop.is_raised() {
+        let mut fetched = fetch_with_threads(pool, &dates, &fetcher, &stopping, &screen, grace(args));
+        if stopping.load(Ordering::Relaxed) {
             fetched.add(baseline);
         }
         fetched
@@ -134,7 +139,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     // An empty result must not replace what an earlier run has fetched.
     let bytes = if fetched.days.is_empty() { 0 } else { output.write(&fetched.days)? };
     let serial_s = writing.elapsed().as_secs_f64();
-    let interrupted = stop.is_raised();
+    let interrupted = stopping.load(Ordering::Relaxed);
     if interrupted {
         let place = plain::path(&args.out);
         say(format_args!(
@@ -245,7 +250,7 @@ fn fetch_with_threads(
     pool: ThreadPoolExecutor,
     dates: &[Date],
     fetcher: &Fetcher,
-    stop: &Stop,
+    stopping: &AtomicBool,
     screen: &Screen,
     grace: Duration,
 ) -> Fetched {
@@ -272,9 +277,9 @@ fn fetch_with_threads(
             Ok(None) => break,
             Err(_) => screen.tick(),
         }
-        if stop.is_raised() {
+        if stopping.load(Ordering::Relaxed) {
             let give_up = *give_up.get_or_insert_with(|| {
-                pool.shutdown(Shutdown::CancelQueued);
+                pool.shutdown(Shutdown::Stop);
                 Instant::now() + grace
             });
             if Instant::now() >= give_up {
@@ -285,7 +290,7 @@ fn fetch_with_threads(
     fetched.seconds = start.elapsed().as_secs_f64();
     fetched.retries = fetcher.retries() - retries;
     screen.end();
-    if stop.is_raised() {
+    if stopping.load(Ordering::Relaxed) {
         pool.detach(); // calls that are still under way end with the program
     }
     fetched
@@ -294,7 +299,8 @@ fn fetch_with_threads(
 /// Whether a day neither came nor failed, because of Ctrl-C.
 fn was_stopped(error: &TaskError) -> bool {
     match error {
-        TaskError::Cancelled => true,
+        // The loop's executor takes no more.
+        TaskError::Cancelled | TaskError::Rejected(Rejected::ShutDown) => true,
         TaskError::Failed(error) => {
             let error = error.downcast_ref::<FetchError>();
             error.is_some_and(|error| matches!(error.cause, Cause::Stopped))
@@ -304,17 +310,15 @@ fn was_stopped(error: &TaskError) -> bool {
 }
 
 /// The same without a pool: the baseline for the threads.
-fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Screen) -> Fetched {
+fn fetch_in_a_loop(alone: &InlineExecutor, dates: &[Date], fetcher: &Fetcher, screen: &Screen) -> Fetched {
     let mut fetched = Fetched::default();
     let (start, retries) = (Instant::now(), fetcher.retries());
     screen.begin("one by one", dates.len());
     for &date in dates {
-        if stop.is_raised() {
-            break;
-        }
-        match fetch_one(fetcher, date, screen) {
+        let (fetcher, screen_of_task) = (fetcher.clone(), screen.clone());
+        match alone.try_submit(move |date| fetch_one(&fetcher, date, &screen_of_task), date).result() {
             Ok(day) => drop(fetched.days.insert(date, day)),
-            Err(FetchError { cause: Cause::Stopped, .. }) => break,
+            Err(error) if was_stopped(&error) => break,
             Err(error) => drop(fetched.failed.insert(date, error.to_string())),
         }
         screen.advance();
@@ -327,7 +331,6 @@ fn fetch_in_a_loop(dates: &[Date], fetcher: &Fetcher, stop: &Stop, screen: &Scre
 
 /// The task itself. It runs on any thread of the executor.
 fn fetch_one(fetcher: &Fetcher, date: Date, screen: &Screen) -> Result<Day, FetchError> {
-    fetcher.check_stop()?; // a queued day ends here after Ctrl-C, as if it had been cancelled
     screen.log(|| format!("{date} starts"));
     let fetched = fetcher.day(date);
     screen.log(|| match &fetched {

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::stop::Stop;
-
 /// So many calls in any window of so long; written `6/10`: six in ten seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
@@ -48,12 +46,6 @@ impl RateLimit {
         self.rate.window
     }
 
-    /// Returns when one more call is allowed, or the stop was raised.
-    pub(crate) fn acquire(&self, stop: &Stop) {
-        let at = self.reserve(Instant::now());
-        stop.sleep(at.saturating_duration_since(Instant::now()));
-    }
-
     /// Grants a call now or not at all, as the server's side of the limit does.
     pub(crate) fn try_acquire(&self) -> bool {
         let now = Instant::now();
@@ -68,7 +60,7 @@ impl RateLimit {
         free
     }
 
-    fn reserve(&self, now: Instant) -> Instant {
+    pub(crate) fn reserve(&self, now: Instant) -> Instant {
         let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
         let at = match granted.front() {
             Some(oldest) if granted.len() == self.rate.calls => now.max(*oldest + self.rate.window),

@@ -23,7 +23,7 @@ pub(crate) fn threads(pictures: &Pictures, runner: &Runner<'_>) -> Option<f64> {
     thread::scope(|scope| {
         for part in pictures.parts(runner.workers) {
             scope.spawn(move || {
-                let orders = part.orders(runner.size, runner.draft).take_while(|_| !runner.stop.is_raised());
+                let orders = part.orders(runner.size, runner.draft).take_while(|_| !runner.is_stopping());
                 // A file that fails has its error in the other runs.
                 orders.map(image_resize).for_each(|_| runner.screen.advance());
             });
@@ -31,7 +31,7 @@ pub(crate) fn threads(pictures: &Pictures, runner: &Runner<'_>) -> Option<f64> {
     });
     let seconds = start.elapsed().as_secs_f64();
     runner.screen.end();
-    (!runner.stop.is_raised()).then_some(seconds)
+    (!runner.is_stopping()).then_some(seconds)
 }
 
 /// This program again, once for each worker; each gets all its files at once and sends back pixels. Returns seconds, or
@@ -69,22 +69,22 @@ fn in_process(part: &Pictures, runner: &Runner<'_>) -> Result<End, Error> {
     if let Some(mut output) = child.stdout.take() {
         let mut pixels = vec![0; (runner.size * runner.size) as usize];
         // The stream ends with the worker, whose status says why.
-        while output.read_exact(&mut pixels).is_ok() && !runner.stop.is_raised() {
+        while output.read_exact(&mut pixels).is_ok() && !runner.is_stopping() {
             runner.screen.advance();
         }
     }
-    if runner.stop.is_raised() {
+    if runner.is_stopping() {
         child.kill()?;
     }
     let status = child.wait()?;
     // Ctrl-C at a terminal reaches the workers too, perhaps first: on a busy machine the handler runs a moment later.
     for _ in 0..200 {
-        if runner.stop.is_raised() || !is_interrupt(status) {
+        if runner.is_stopping() || !is_interrupt(status) {
             break;
         }
         thread::sleep(Duration::from_millis(10));
     }
-    if runner.stop.is_raised() || is_interrupt(status) {
+    if runner.is_stopping() || is_interrupt(status) {
         return Ok(End::Interrupted);
     }
     sent.transpose()?;

@@ -25,7 +25,6 @@ mod run;
 #[path = "../common/say.rs"]
 mod say;
 mod screen;
-mod stop;
 mod thumbnail;
 #[path = "../common/trace.rs"]
 mod trace;
@@ -33,6 +32,10 @@ mod trace;
 use std::{
     fs, io,
     process::{self, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
@@ -45,7 +48,6 @@ use crate::{
     run::{Outcome, Runner},
     say::{print, say},
     screen::Screen,
-    stop::Stop,
     trace::Trace,
 };
 
@@ -69,22 +71,21 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<ExitCode, Error> {
     let mut outputs = Outputs::new(args)?;
     let trace = args.trace.as_deref().map(Trace::new).transpose()?;
-    let stop = Stop::default();
+    let stopping = Arc::new(AtomicBool::new(false));
     ctrlc::set_handler({
-        let (stop, temporary) = (stop.clone(), outputs.temporary());
+        let (stopping, temporary) = (stopping.clone(), outputs.temporary());
         move || {
-            if stop.raise() {
-                say("\nstopping: no new task starts; Ctrl-C again to exit at once");
-            } else {
+            if stopping.swap(true, Ordering::Relaxed) {
                 // The program is ending: there is no one to report a file to that could not be removed.
                 temporary.iter().for_each(|path| drop(fs::remove_file(path)));
                 process::exit(INTERRUPTED.into());
             }
+            say("\nstopping: no new task starts; Ctrl-C again to exit at once");
         }
     })?;
     let screen = Screen::new(args.verbose);
-    let pictures = prepare(args, &screen, &stop)?;
-    if stop.is_raised() {
+    let pictures = prepare(args, &screen, &stopping)?;
+    if stopping.load(Ordering::Relaxed) {
         let (drawn, rest) = (pictures.len(), "the next run draws the others");
         say(match args.dir {
             Some(_) => "interrupted: nothing was written".to_owned(),
@@ -99,7 +100,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         draft: args.draft,
         workers: args.workers(),
         screen: &screen,
-        stop: &stop,
+        stopping: &stopping,
         trace: trace.as_ref(),
     };
     let Ran { runs, broken_off } = run_all(args, &runner, &pictures, &mut outputs)?;
@@ -130,7 +131,7 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     if pictures.passed_over > 0 {
         say(passed_over(&pictures));
     }
-    if stop.is_raised() {
+    if stopping.load(Ordering::Relaxed) {
         let written = if written.is_empty() { "nothing was written".to_owned() } else { written.join(", ") };
         say(format_args!("interrupted: {written}"));
         return Ok(ExitCode::from(INTERRUPTED));
@@ -172,14 +173,14 @@ fn passed_over(pictures: &Pictures) -> String {
 }
 
 /// The pictures to resize: from a folder, or drawn now.
-fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error> {
+fn prepare(args: &Args, screen: &Screen, stopping: &AtomicBool) -> Result<Pictures, Error> {
     let pictures = match &args.dir {
         Some(dir) => Pictures::of_folder(dir)
             .map_err(|error| format!("can't read --dir {}: {error}", plain::path(dir)))?,
         None => {
             let folder = args.cache.clone().unwrap_or_else(pictures::default_cache);
             let executor = run::pool(Kind::Processes, args.workers(), None)?;
-            Pictures::drawn(executor, &folder, (args.seed, args.images), screen, stop)?
+            Pictures::drawn(executor, &folder, (args.seed, args.images), screen, stopping)?
         }
     };
     if let (0, Some(dir)) = (pictures.len(), &args.dir) {
@@ -194,7 +195,7 @@ fn prepare(args: &Args, screen: &Screen, stop: &Stop) -> Result<Pictures, Error>
     }
     let pictures = pictures.repeated(args.repeat);
     match args.crash_at {
-        Some(number) if number > pictures.len() && !stop.is_raised() => {
+        Some(number) if number > pictures.len() && !stopping.load(Ordering::Relaxed) => {
             Err(format!("--crash-at {number}: there are only {} images", pictures.len()).into())
         }
         _ => Ok(pictures),
@@ -220,13 +221,13 @@ fn run_all(
         kind => vec![kind],
     };
     // Read all files from the disk once, so that no run is charged for that.
-    for file in pictures.each().take(pictures.distinct()).take_while(|_| !runner.stop.is_raised()) {
+    for file in pictures.each().take(pictures.distinct()).take_while(|_| !runner.is_stopping()) {
         // A file that can't be read is an error of its task.
         let _ = thumbnail::open(&file.path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
     }
     let mut ran = Ran::default();
     for (left, kind) in kinds.iter().rev().enumerate().rev() {
-        if runner.stop.is_raised() {
+        if runner.is_stopping() {
             break;
         }
         let mut none = Outputs::default();
@@ -255,7 +256,7 @@ fn compare(
     let good = pictures.only(&first.good);
     let is_measured = *kind == Kind::Loop;
     let sample = if is_measured { good } else { good.sample(args.sample(good.len())) };
-    if runner.stop.is_raised() && !is_measured {
+    if runner.is_stopping() && !is_measured {
         return Ok(None);
     }
     let (baseline, sampled) = if is_measured {
@@ -268,11 +269,11 @@ fn compare(
         (outcome.seconds, outcome.done)
     };
     let mut compared = Compared { sample: sampled, baseline, controls: Vec::new() };
-    if runner.stop.is_raised() {
+    if runner.is_stopping() {
         return Ok(Some(compared));
     }
     compared.controls.extend(control::threads(&sample, runner).map(|seconds| ("bare threads", seconds)));
-    if !runner.stop.is_raised() {
+    if !runner.is_stopping() {
         let seconds = control::processes(&sample, runner)?;
         compared.controls.extend(seconds.map(|seconds| ("bare processes", seconds)));
     }

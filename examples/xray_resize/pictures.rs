@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -15,7 +16,6 @@ use crate::{
     Error, chest,
     report::Amount,
     screen::Screen,
-    stop::Stop,
     thumbnail::{self, Order},
 };
 
@@ -76,7 +76,7 @@ impl Pictures {
         folder: &Path,
         (seed, images): (u64, usize),
         screen: &Screen,
-        stop: &Stop,
+        stopping: &AtomicBool,
     ) -> Result<Self, Error> {
         let folder = folder.join(format!("{DRAWN_BY}-seed-{seed}"));
         fs::create_dir_all(&folder).map_err(|error| format!("can't make {}: {error}", folder.display()))?;
@@ -94,7 +94,7 @@ impl Pictures {
                     .map_err(|error| format!("can't draw an X-ray into {}: {error}", folder.display()))?;
                 screen.log(|| format!("drawn      chest-{drawn:05}.jpeg"));
                 screen.advance();
-                if stop.is_raised() {
+                if stopping.load(Ordering::Relaxed) {
                     break; // the rest is cancelled, and drawn by the next run
                 }
             }

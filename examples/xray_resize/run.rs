@@ -1,6 +1,12 @@
 //! The same tasks in four ways: in a loop, with `map`, by threads, by processes.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use concurrent_futures::{MapOptions, prelude::*};
 
@@ -12,7 +18,6 @@ use crate::{
     plain,
     report::Amount,
     screen::Screen,
-    stop::Stop,
     thumbnail::{Order, Thumbnail, image_resize},
     trace::Trace,
 };
@@ -52,8 +57,14 @@ pub(crate) struct Runner<'a> {
     pub(crate) draft: bool,
     pub(crate) workers: usize,
     pub(crate) screen: &'a Screen,
-    pub(crate) stop: &'a Stop,
+    pub(crate) stopping: &'a AtomicBool,
     pub(crate) trace: Option<&'a Trace>,
+}
+
+impl Runner<'_> {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
 }
 
 /// The only place that knows the kind of pool: everything else uses an `Executor`.
@@ -98,14 +109,14 @@ impl Runner<'_> {
         match kind {
             Kind::Loop => {
                 for order in orders {
-                    if self.stop.is_raised() {
+                    if self.is_stopping() {
                         break;
                     }
                     tally.take(image_resize(order))?;
                 }
             }
             Kind::Map => orders
-                .take_while(|_| !self.stop.is_raised())
+                .take_while(|_| !self.is_stopping())
                 .map(image_resize)
                 .try_for_each(|result| tally.take(result))?,
             Kind::Threads | Kind::Processes | Kind::All => {
@@ -128,7 +139,7 @@ impl Runner<'_> {
         let options = MapOptions::new().buffersize(UNDER_WAY * self.workers);
         for result in executor.try_map_with(options, image_resize, orders) {
             tally.take(result)?;
-            if self.stop.is_raised() {
+            if self.is_stopping() {
                 break; // what has not begun is cancelled
             }
         }

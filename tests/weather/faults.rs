@@ -3,10 +3,12 @@
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
+use concurrent_futures::ThreadPoolExecutor;
 use jiff::{Timestamp, civil::Date};
 
 use crate::{
@@ -21,7 +23,6 @@ use crate::{
         faults::{Fault, Faults},
         weather::{Curve, STATIONS},
     },
-    stop::Stop,
     within,
 };
 
@@ -40,7 +41,7 @@ pub(crate) fn options(api: Api, base_url: String) -> Options {
 }
 
 pub(crate) fn fetcher(options: Options) -> Fetcher {
-    Fetcher::new(options, Stop::default(), |_, _, _| ())
+    Fetcher::new(options, |_, _, _| ())
 }
 
 /// A server of ours with a reading every hour, four rows to a page.
@@ -239,11 +240,13 @@ fn the_rate_limit_is_kept() {
 fn a_stop_ends_the_wait_for_a_retry() {
     within(20, || {
         let (url, serving) = scripted(vec![too_many("100")]);
-        let stop = Stop::default();
-        let fetcher = Fetcher::new(options(Api::V1, url), stop.clone(), move |_, _, _| {
-            stop.raise();
-        });
-        let error = fetcher.day(days(1)[0]).expect_err("stopped").to_string();
+        let (waits, waiting) = mpsc::channel();
+        let fetcher = Fetcher::new(options(Api::V1, url), move |_, _, _| waits.send(()).expect("a test"));
+        let pool = ThreadPoolExecutor::new(1);
+        let day = pool.try_spawn(move || fetcher.day(days(1)[0]));
+        waiting.recv().expect("a retry");
+        assert!(day.ask_to_stop());
+        let error = day.result().expect_err("stopped").to_string();
         assert!(error.contains("stopped"), "{error}");
         serving.join().expect("one call");
     });

@@ -21,14 +21,13 @@ use crate::{
     days,
     decode::Api,
     faults::assert_right,
-    fetch::{Cause, FetchError, Fetcher, Options},
+    fetch::{Cause, FetchError, Fetcher, Options, check_stop},
     program::in_own_process,
     server::{
         Outages, Server, Settings, Tally,
         answers::Answers,
         faults::{ALL, Faults},
     },
-    stop::Stop,
     within,
 };
 
@@ -143,7 +142,7 @@ fn weather(all: &[Date], known: usize, share: f64, long: bool) -> Storm {
         rate: None,
         keep_answers: false,
     };
-    let fetcher = Fetcher::new(options, Stop::default(), {
+    let fetcher = Fetcher::new(options, {
         let watch = Arc::clone(&watch);
         move |date, error, wait| {
             watch.next(date, wait);
@@ -175,7 +174,7 @@ fn weather(all: &[Date], known: usize, share: f64, long: bool) -> Storm {
 }
 
 fn fetch_one(fetcher: &Fetcher, date: Date, watch: &Watch) -> Result<Day, FetchError> {
-    fetcher.check_stop()?;
+    check_stop()?;
     watch.next(date, Duration::ZERO);
     let fetched = fetcher.day(date);
     watch.next(date, Duration::ZERO);

@@ -5,6 +5,7 @@
 //! included, where the fetching threads used 0.63 s; for days of a reading a minute it is 2 % of theirs.
 
 pub(crate) mod answers;
+mod end;
 pub(crate) mod faults;
 pub(crate) mod http;
 mod shift;
@@ -23,11 +24,12 @@ use jiff::civil::Date;
 
 use self::{
     answers::Answers,
+    end::{End, Until},
     faults::{Fault, Faults},
     http::{Body, Request, Response},
     shift::{Open, Shift},
 };
-use crate::{decode::Api, rate::RateLimit, stop::Stop};
+use crate::{decode::Api, rate::RateLimit};
 
 /// Everything an answer depends on.
 pub(crate) struct Settings {
@@ -63,7 +65,8 @@ pub(crate) struct Tally {
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
-    over: Stop,
+    /// While it serves.
+    until: Option<Until>,
     /// The one shift of a server that stays,
     shift: Option<Shift>,
     /// or who sends it away and calls it back.
@@ -84,14 +87,14 @@ impl Server {
         let address = listener.local_addr()?;
         let outages = settings.outages;
         let shared = Arc::new(Shared { settings, attempts: Mutex::default(), tally: Mutex::default() });
-        let (over, shift) = (Stop::default(), Shift::begin(listener, &shared)?);
-        let mut server = Self { address, shared, over, shift: None, keeper: None };
+        let ((until, end), shift) = (End::new(), Shift::begin(listener, &shared)?);
+        let mut server = Self { address, shared, until: Some(until), shift: None, keeper: None };
         match outages {
             None => server.shift = Some(shift),
             Some(outages) => {
-                let (shared, over) = (Arc::clone(&server.shared), server.over.clone());
+                let shared = Arc::clone(&server.shared);
                 let keeper = thread::Builder::new().name("keeper".to_owned());
-                server.keeper = Some(keeper.spawn(move || keep(shift, address, outages, &shared, &over))?);
+                server.keeper = Some(keeper.spawn(move || keep(shift, address, outages, &shared, &end))?);
             }
         }
         Ok(server)
@@ -109,7 +112,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.over.raise();
+        self.until = None;
         if let Some(keeper) = self.keeper.take() {
             // A thread that panicked has said so already.
             let _ = keeper.join();
@@ -118,24 +121,24 @@ impl Drop for Server {
 }
 
 /// Goes away and comes back until it is over.
-fn keep(mut shift: Shift, address: SocketAddr, outages: Outages, shared: &Arc<Shared>, over: &Stop) {
+fn keep(mut shift: Shift, address: SocketAddr, outages: Outages, shared: &Arc<Shared>, end: &End) {
     loop {
-        over.sleep(outages.every);
-        if over.is_raised() {
+        end.sleep(outages.every);
+        if end.has_come() {
             return;
         }
         drop(shift);
         shared.tally().outages += 1;
-        over.sleep(outages.last);
+        end.sleep(outages.last);
         shift = loop {
-            if over.is_raised() {
+            if end.has_come() {
                 return;
             }
             let begun = TcpListener::bind(address).and_then(|listener| Shift::begin(listener, shared));
             match begun {
                 Ok(shift) => break shift,
                 // Somebody else has the port for the moment: a caller whose own port it happened to become, say.
-                Err(_) => over.sleep(Duration::from_millis(10)),
+                Err(_) => end.sleep(Duration::from_millis(10)),
             }
         };
     }
@@ -158,14 +161,14 @@ fn serve(mut connection: &TcpStream, shared: &Shared, open: &Open) -> io::Result
             _ => 0,
         };
         let bytes = response.to_bytes(&request)?;
-        open.over.sleep(due.saturating_duration_since(Instant::now()));
+        open.end.sleep(due.saturating_duration_since(Instant::now()));
         match fault {
             // At once: two small packets would wake the client twice.
             None | Some(Fault::TooShort) => connection.write_all(&bytes)?,
             Some(Fault::Crumbs) => drip(connection, &bytes, shared.settings.latency, open)?,
             Some(fault) => return spoil(connection, &bytes, fault, open),
         }
-        if open.over.is_raised() || !request.keep_alive {
+        if open.end.has_come() || !request.keep_alive {
             break;
         }
     }
@@ -187,8 +190,8 @@ fn spoil(mut connection: &TcpStream, bytes: &[u8], fault: Fault, open: &Open) ->
         Fault::Trickle => {
             for byte in &bytes[..bytes.len() - 1] {
                 connection.write_all(std::slice::from_ref(byte))?;
-                open.over.sleep(TRICKLE);
-                if open.over.is_raised() {
+                open.end.sleep(TRICKLE);
+                if open.end.has_come() {
                     break;
                 }
             }
@@ -211,7 +214,7 @@ fn drip(mut connection: &TcpStream, bytes: &[u8], time: Duration, open: &Open) -
         for byte in part {
             connection.write_all(std::slice::from_ref(byte))?;
         }
-        open.over.sleep(time / PAUSES as u32);
+        open.end.sleep(time / PAUSES as u32);
     }
     Ok(())
 }

@@ -8,8 +8,11 @@ use std::{
     thread,
 };
 
-use super::{Shared, serve};
-use crate::stop::Stop;
+use super::{
+    Shared,
+    end::{End, Until},
+    serve,
+};
 
 /// Enough for the frames of a connection's thread, in the dev profile too.
 const STACK: usize = 128 * 1024;
@@ -18,14 +21,14 @@ const STACK: usize = 128 * 1024;
 pub(crate) struct Shift {
     address: SocketAddr,
     open: Arc<Open>,
+    until: Option<Until>,
     accepting: Option<thread::JoinHandle<()>>,
 }
 
 /// What the threads of a shift share.
-#[derive(Default)]
 pub(crate) struct Open {
-    /// Raised at the end: nobody sleeps on.
-    pub(crate) over: Stop,
+    /// Of the shift: nobody sleeps on then.
+    pub(crate) end: End,
     connections: Mutex<Connections>,
     fewer: Condvar,
 }
@@ -38,18 +41,19 @@ struct Connections {
 
 impl Shift {
     pub(crate) fn begin(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<Self> {
-        let (address, open) = (listener.local_addr()?, Arc::new(Open::default()));
+        let (address, (until, end)) = (listener.local_addr()?, End::new());
+        let open = Arc::new(Open { end, connections: Mutex::default(), fewer: Condvar::new() });
         let accepting = thread::Builder::new().name("server".to_owned()).spawn({
             let (open, shared) = (Arc::clone(&open), Arc::clone(shared));
             move || accept(&listener, &open, &shared)
         })?;
-        Ok(Self { address, open, accepting: Some(accepting) })
+        Ok(Self { address, open, until: Some(until), accepting: Some(accepting) })
     }
 }
 
 impl Drop for Shift {
     fn drop(&mut self) {
-        self.open.over.raise();
+        self.until = None;
         drop(TcpStream::connect(self.address)); // wakes the accepting thread
         if let Some(accepting) = self.accepting.take() {
             // A thread that panicked has said so already.
@@ -98,7 +102,7 @@ impl Drop for Entry {
 
 fn accept(listener: &TcpListener, open: &Arc<Open>, shared: &Arc<Shared>) {
     for connection in listener.incoming() {
-        if open.over.is_raised() {
+        if open.end.has_come() {
             return;
         }
         let Ok(connection) = connection.map(Arc::new) else { continue };

@@ -5,7 +5,6 @@
 //! ```
 
 use crate::rate::{Rate, RateLimit};
-use crate::stop::Stop;
 use crate::{weather_args, xray_args};
 use clap::{Command, CommandFactory, FromArgMatches};
 use concurrent_futures::internals::fuzz::Target;
@@ -113,10 +112,9 @@ fn weather(args: &weather_args::Args) {
 /// A limit grants what its rate says: whoever asks once more waits, though not if it is all over.
 fn kept(rate: Rate) {
     assert!(rate.calls > 0);
-    let (limit, stop) = (RateLimit::new(rate), Stop::default());
-    stop.raise();
+    let limit = RateLimit::new(rate);
     for _ in 0..3 {
-        limit.acquire(&stop);
+        limit.reserve(Instant::now());
         limit.try_acquire();
     }
     let limit = RateLimit::new(rate);

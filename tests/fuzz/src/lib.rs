@@ -17,8 +17,6 @@ mod plain;
 mod python;
 #[path = "../../../examples/weather_fetch/rate.rs"]
 mod rate;
-#[path = "../../../examples/weather_fetch/stop.rs"]
-mod stop;
 #[path = "../../../examples/weather_fetch/args.rs"]
 mod weather_args;
 #[path = "../../../examples/xray_resize/args.rs"]
