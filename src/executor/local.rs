@@ -71,14 +71,15 @@ where
     move || failing(f(arg))
 }
 
-/// The two ends of a queued task, for a scope: what it borrows is in their type still.
-pub(crate) fn ends_of<'a, W, T, X>(work: W, extra: X) -> [Pointer<dyn Source<T> + 'a>; 2]
+/// The two ends of a queued task, for a scope: what it borrows is in their type still. `listed` says whether others will know
+/// the task before its entry is in a queue.
+pub(crate) fn ends_of<'a, W, T, X>(work: W, extra: X, listed: bool) -> [Pointer<dyn Source<T> + 'a>; 2]
 where
     W: Work<T> + 'a,
     T: Send + 'a,
     X: Extra + 'a,
 {
-    Cell::entered(work, extra)
+    if listed { Cell::queued(work, extra) } else { Cell::entered(work, extra) }
 }
 
 pub(crate) fn map<L, A, R, I>(

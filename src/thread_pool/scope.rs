@@ -452,7 +452,8 @@ impl<'scope> Scope<'scope, '_> {
         R: Send + 'scope,
     {
         counted.tally().open.fetch_add(1, Ordering::Relaxed);
-        let ends: Ends<'scope, R> = ends_of(work, counted);
+        let waits = self.queue.is_bounded();
+        let ends: Ends<'scope, R> = ends_of(work, counted, waits);
         // SAFETY: only the lifetime bound of the trait object behind the two pointers changes, so layout and vtable are the
         // same. What the cell borrows is not used after 'scope: `scope` does not return before every cell has counted
         // itself off, and a cell that has holds nothing but, perhaps, an `R` that a `Future<R>` owns, whose own type is
@@ -464,13 +465,23 @@ impl<'scope> Scope<'scope, '_> {
             cancel(&*entry);
             return future;
         }
-        self.queue.accept(entry.clone());
-        // Listed once it is queued: what is cancelled by the list is in the pool's count.
+        if waits {
+            // Listed before it may wait for a place: it is not to begin then if the scope is cancelled meanwhile.
+            self.list(entry.clone());
+            self.queue.accept(entry);
+        } else {
+            self.queue.accept(entry.clone());
+            // Listed once it is queued: what is cancelled by the list is in the pool's count.
+            self.list(entry);
+        }
+        future
+    }
+
+    fn list(&self, entry: Entry) {
         self.tasks.lock().push(entry);
         if self.tally.is_cancelled() {
             self.cancel_queued();
         }
-        future
     }
 
     fn cancel_queued(&self) {

@@ -1,11 +1,12 @@
 //! Scopes: tasks that borrow, and the promise that nothing of them is left when the scope ends.
 
-use crate::support::{Bomb, Gate, LIMIT, Live, Token, hold, limit};
+use crate::support::{Bomb, Gate, LIMIT, Live, Token, eventually, hold, limit};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Future, Scope, Shutdown, TaskError};
+use concurrent_futures::{Future, Scope, Shutdown, TaskError, WhenFull};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 #[test]
 fn tasks_borrow_and_write() {
@@ -352,5 +353,36 @@ fn an_empty_one_and_one_inside_another() {
             (len.result().unwrap(), more)
         });
         assert_eq!(lengths, (8, 9));
+    });
+}
+
+#[test]
+fn a_cancelled_scope_cancels_what_waits_for_a_place() {
+    limit(LIMIT, || {
+        let pool =
+            ThreadPoolExecutor::builder().max_workers(1).queue_capacity(1, WhenFull::Block).build().unwrap();
+        let held = hold(&pool);
+        let queued = pool.spawn(|| 1);
+        let live = Live::new();
+        let token = live.token();
+        pool.scope(|s| {
+            thread::scope(|threads| {
+                let about = Gate::new();
+                let waits = threads.spawn({
+                    let about = about.clone();
+                    move || {
+                        about.open();
+                        s.spawn(move || drop(token))
+                    }
+                });
+                about.wait();
+                s.cancel();
+                // Before there is a place for it.
+                eventually(|| live.count() == 0);
+                held.release();
+                assert!(matches!(waits.join().unwrap().result(), Err(TaskError::Cancelled)));
+            });
+        });
+        assert_eq!(queued.result().unwrap(), 1);
     });
 }

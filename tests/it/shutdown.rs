@@ -3,6 +3,7 @@
 use crate::support::{Gate, LIMIT, SOON, eventually, hold, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, Rejected, Shutdown, TaskError, TaskOptions};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -346,6 +347,45 @@ fn two_joins_at_once() {
             }
         });
         assert_eq!(pool.stats().workers, 0);
+    });
+}
+
+/// Of a worker, when its thread ends.
+struct Last(Arc<AtomicUsize>, Gate);
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.1.wait();
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+/// Nobody comes back from a join while a thread of the pool still runs destructors, whoever waits for its end.
+#[test]
+fn both_of_two_joins_wait_for_the_threads_themselves() {
+    limit(LIMIT, || {
+        for _ in 0..50 {
+            // One worker: a second note on the same thread would replace the first.
+            let pool = ThreadPoolExecutor::new(1);
+            let (gone, gate) = (Arc::new(AtomicUsize::new(0)), Gate::new());
+            let last = Last(gone.clone(), gate.clone());
+            pool.spawn(move || LAST.set(Some(last))).result().unwrap();
+            std::thread::scope(|s| {
+                let joins = || {
+                    pool.join();
+                    gone.load(Ordering::SeqCst)
+                };
+                let joiners = [s.spawn(joins), s.spawn(joins)];
+                eventually(|| pool.stats().workers == 0);
+                gate.open();
+                for joiner in joiners {
+                    assert_eq!(joiner.join().unwrap(), 1);
+                }
+            });
+        }
     });
 }
 

@@ -15,6 +15,10 @@ pub(super) struct PlaceWaiter {
 }
 
 impl Queue {
+    pub(in crate::thread_pool) fn is_bounded(&self) -> bool {
+        self.config.capacity.is_some()
+    }
+
     #[inline(never)]
     pub(super) fn push_bounded(&self, entry: Entry, capacity: usize, when_full: WhenFull) {
         let slot = self.own_slot();

@@ -144,6 +144,8 @@ pub(super) struct Queue {
     /// Notified for threads that join.
     ended: Condvar,
     handles: Mutex<Handles>,
+    /// Notified when one that took handles has joined them.
+    joined: Condvar,
     /// For the threads it starts.
     me: Weak<Queue>,
 }
@@ -166,6 +168,7 @@ impl Queue {
             attention: CachePadded::default(),
             ended: Condvar::new(),
             handles: Mutex::default(),
+            joined: Condvar::new(),
             me: me.clone(),
         });
         let home: Weak<dyn Home> = queue.me.clone();

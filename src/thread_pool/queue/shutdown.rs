@@ -127,10 +127,33 @@ impl Queue {
             }
         }
         drop(state);
-        let handles = std::mem::take(&mut *self.handles.lock());
-        for handle in handles.all {
-            // A worker contains every panic; what could come here is one in the user's own thread-locals.
-            let _ = handle.join();
+        self.join_threads(deadline)
+    }
+
+    /// Every worker has left, and may run destructors of thread-locals yet. One thread waits for that, whoever comes first.
+    fn join_threads(&self, deadline: Option<Instant>) -> bool {
+        let mut handles = self.handles.lock();
+        if !handles.all.is_empty() {
+            let ours = std::mem::take(&mut handles.all);
+            handles.joiners += 1;
+            drop(handles);
+            for handle in ours {
+                // A worker contains every panic; what could come here is one in the user's own thread-locals.
+                let _ = handle.join();
+            }
+            handles = self.handles.lock();
+            handles.joiners -= 1;
+            self.joined.notify_all();
+        }
+        while handles.joiners > 0 {
+            match deadline {
+                None => self.joined.wait(&mut handles),
+                Some(at) => {
+                    if self.joined.wait_until(&mut handles, at).timed_out() {
+                        return handles.joiners == 0;
+                    }
+                }
+            }
         }
         true
     }

@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
+use std::time::Instant;
 
 pub(crate) const TARGET: Target = Target {
     name: "arguments",
