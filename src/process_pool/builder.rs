@@ -443,7 +443,7 @@ impl ProcessPoolBuilder {
             program,
             directory,
             standing: Standing::of_this_thread(),
-            environment: self.environment.of_workers(max_workers),
+            environment: self.environment.of_workers(),
             stdout: self.stdout,
             stderr: self.stderr,
             own_group: self.own_group,
@@ -459,7 +459,6 @@ impl ProcessPoolBuilder {
         };
         let config = Config {
             arena: Arena::create(payload_memory),
-            max_workers,
             capacity: self.capacity,
             start_timeout: self.start_timeout.unwrap_or(START_TIMEOUT),
             memory_growth: self.memory_growth,

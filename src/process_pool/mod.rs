@@ -45,6 +45,7 @@ pub use worker::main::{is_worker, works_for};
 
 use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
+use crate::error::BuildError;
 use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task, closed};
 use crate::future::Future;
 use parent::pool::{AsksRunning, Pool};
@@ -121,7 +122,45 @@ impl ProcessPoolExecutor {
 
     /// How many tasks run at once at most.
     pub fn max_workers(&self) -> usize {
-        self.pool.config.max_workers
+        self.pool.max_workers()
+    }
+
+    /// Changes how many tasks run at once at most, from now on. Doesn't block.
+    ///
+    /// **More.** If tasks are queued, or wait behind another in a worker, workers for them are started at once; else when there is work,
+    /// as ever.
+    ///
+    /// **Fewer.** What runs is not interrupted, and no task is lost or cancelled. What was sent to a worker and has not begun goes back to
+    /// the front of the queue. Idle workers leave at once; then whichever ends its task first, until there are `n`: until then no worker
+    /// begins another task. They leave in order: [`on_exit`](ProcessPoolBuilder::on_exit) is called, and
+    /// [`stats`](Self::stats) counts no death. A worker that is still starting is ended.
+    ///
+    /// A map reads the number when it begins, for its buffer and its chunks; so does each worker when it starts, for the
+    /// default of [`threads_per_worker`](ProcessPoolBuilder::threads_per_worker). After a shutdown the call concerns what is still to run,
+    /// if anything is. In a fork of the process that built the pool it does nothing.
+    ///
+    /// Differs from Python: there the number is fixed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoWorkers`] if `n` is 0, as from the builder; nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ProcessPoolExecutor::new(4);
+    /// pool.set_max_workers(1)?; // the others' memory is needed elsewhere
+    /// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_max_workers(&self, n: usize) -> Result<(), BuildError> {
+        if n == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        self.pool.set_max_workers(n);
+        Ok(())
     }
 
     /// The pool in numbers, and each of its workers. Which tasks run, and since when:
@@ -301,7 +340,7 @@ impl Executor for ProcessPoolExecutor {
     }
 
     fn max_workers(&self) -> Option<usize> {
-        Some(self.pool.config.max_workers)
+        Some(self.pool.max_workers())
     }
 }
 

@@ -24,7 +24,7 @@ pub use stats::ThreadPoolStats;
 pub use waiting::blocking;
 
 use crate::clock::deadline_after;
-use crate::error::TaskFailure;
+use crate::error::{BuildError, TaskFailure};
 use crate::executor::local::{Launch, local_verbs};
 use crate::executor::{
     Executor, Map, MapOptions, MapWith, RunningTask, Shutdown, StillBusy, Task, closed, refuse_unsupported,
@@ -113,7 +113,43 @@ impl ThreadPoolExecutor {
 
     /// How many tasks run at once at most.
     pub fn max_workers(&self) -> usize {
-        self.queue.config.max_workers
+        self.queue.max_workers()
+    }
+
+    /// Changes how many tasks run at once at most, from now on. Doesn't block.
+    ///
+    /// **More.** If tasks are queued, workers for them are started at once; else when there is work, as ever.
+    ///
+    /// **Fewer.** What runs is not interrupted, and no task is lost or cancelled: a worker too many takes no further task once its own
+    /// is over, what it had taken along goes back to the front of the queue, and half a second later its thread ends
+    /// ([`on_exit`](ThreadPoolBuilder::on_exit) is called). Until then more than `max_workers` tasks may run. Workers that are idle end in
+    /// the same way, down to `max_workers`.
+    ///
+    /// A map reads the number when it begins, for its buffer and its chunks. After a shutdown the call concerns what is still to
+    /// run, if anything is.
+    ///
+    /// Differs from Python: there the number is fixed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoWorkers`] if `n` is 0, as from the builder; nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// pool.set_max_workers(16)?; // at night
+    /// assert_eq!(pool.max_workers(), 16);
+    /// # Ok::<(), concurrent_futures::BuildError>(())
+    /// ```
+    pub fn set_max_workers(&self, n: usize) -> Result<(), BuildError> {
+        if n == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        self.queue.set_max_workers(n);
+        Ok(())
     }
 
     /// The pool in numbers, at this moment. Which tasks run, and since when: [`running`](ThreadPoolExecutor::running).
@@ -290,7 +326,7 @@ impl Launch for Arc<Queue> {
     const SHARES: bool = true;
 
     fn workers(&self) -> usize {
-        self.config.max_workers
+        self.max_workers()
     }
 }
 
@@ -313,7 +349,7 @@ impl Executor for ThreadPoolExecutor {
     }
 
     fn max_workers(&self) -> Option<usize> {
-        Some(self.queue.config.max_workers)
+        Some(self.queue.max_workers())
     }
 }
 

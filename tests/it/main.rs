@@ -47,6 +47,7 @@ mod processes_support;
 #[cfg(feature = "process")]
 mod processes_tasks;
 mod reports;
+mod resize;
 mod running;
 mod scope;
 mod scope_maps;

@@ -98,7 +98,7 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
 
 fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, LaunchError> {
     let since = Instant::now();
-    let is_wanted = || pool.dispatcher.lock().wants_worker();
+    let is_wanted = || pool.dispatcher.lock().wants_worker_at(lane);
     if !is_wanted() {
         return Err(LaunchError::NotWanted);
     }
@@ -108,6 +108,7 @@ fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, 
     };
     let launching = Launching {
         number: lane,
+        max_workers: pool.max_workers(),
         event,
         deadline: deadline_after(pool.config.start_timeout),
         arena: pool.config.arena.as_deref(),

@@ -13,6 +13,7 @@ mod notes;
 mod observed;
 pub(crate) mod outbound;
 pub(crate) mod pool;
+mod resize;
 mod resolve;
 pub(crate) mod results;
 pub(crate) mod shared_clock;

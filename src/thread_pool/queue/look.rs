@@ -57,7 +57,7 @@ impl Queue {
         let mut searcher = counted == CountedAs::Searching;
         state.take_old_hands_back(&mut pace);
         loop {
-            let over = state.active() > self.config.max_workers;
+            let over = state.active() > self.max_workers();
             if over {
                 state.give_back(slot);
             }

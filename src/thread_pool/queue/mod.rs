@@ -23,6 +23,7 @@
 //! | `dead.rs` | entries whose task is no longer queued |
 //! | `observed.rs` | what the pool's observer is told |
 //! | `threads.rs` | threads that are started, refused and joined |
+//! | `resize.rs` | how many workers there may be, and how that changes |
 //! | `warm_up.rs` | threads that are started before there is anything to do |
 //! | `shutdown.rs` | the end: a shutdown, a broken pool, a join |
 //!
@@ -63,6 +64,9 @@
 //!   section, and needs none: queued tasks only become fewer by it, nobody counted it as coming, and it stays active. It
 //!   subtracts a dead entry before its hand's length falls, so that a count meanwhile is too high, never too low. Whoever
 //!   stops being active (waits, rests, ends) has given its hand back in the same section.
+//! - *More workers may come at any time.* `max` is a number of the state: it changes in a section, which then decides by the rule
+//!   with the new one. Where it rises, the section stores `ask` and counts, as any that makes room; where it falls, nobody is owed
+//!   anything more.
 //! - *A refusal ends.* While the system's refusal of a thread is remembered ([`threads::Refused`]), a push asks all the
 //!   same, each section looks whether the time is up, and a waiter that was told to help and could not looks again at
 //!   that time.
@@ -87,6 +91,7 @@ mod inbox;
 mod len_mutex;
 mod look;
 mod observed;
+mod resize;
 mod section;
 mod shutdown;
 mod state;
@@ -128,6 +133,9 @@ pub(super) struct Queue {
     inbox: LenMutex<Inbox>,
     /// Everything else.
     state: StateLock,
+    /// How many tasks run at once at most. It changes in a section of the state only, so in a section it stands still; elsewhere
+    /// it is a hint.
+    max_workers: plain::AtomicUsize,
     /// How often the inbox was taken over; changes under its lock. A hint to others.
     emptied: CachePadded<plain::AtomicUsize>,
     /// Workers between the end of user code and their next look; raised outside the lock, lowered under it.
@@ -151,6 +159,7 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(config: Config) -> Arc<Self> {
         let is_observed = config.observed.is_set();
+        let max_workers = plain::AtomicUsize::new(config.max_workers);
         let queue = Arc::new_cyclic(|me| Queue {
             id: HomeId::new(),
             config,
@@ -159,6 +168,7 @@ impl Queue {
             stop: StopFlag::default(),
             inbox: LenMutex::new(Inbox::new()),
             state: StateLock::new(is_observed),
+            max_workers,
             emptied: CachePadded::default(),
             returning: CachePadded::default(),
             dead: CachePadded::default(),

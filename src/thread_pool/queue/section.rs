@@ -7,7 +7,7 @@ use super::Queue;
 use super::awaits::Await;
 use super::len_mutex::LenMutex;
 use super::state::{Miscount, State};
-use super::threads::{Refused, SPARE_REST};
+use super::threads::Refused;
 use crate::clock;
 use crate::future::hub::Hub;
 use crate::logging;
@@ -170,16 +170,13 @@ impl<'q> Section<'q> {
                 state.lower(|state| &mut state.sleeping, 1);
                 return RestEnd::Closed(state);
             }
-            let limit = if state.threads > queue.config.max_workers {
-                Some(SPARE_REST)
-            } else {
-                queue.config.keep_alive
-            };
-            match limit.and_then(|limit| clock::after(since, limit)) {
+            match queue.rests_until(&state, since) {
                 None => queue.wake.wait(&mut state.state),
                 Some(at) => {
                     let timed_out = queue.wake.wait_until(&mut state.state, at).timed_out();
-                    if timed_out && state.wakes == 0 && !state.closed && !state.broken {
+                    let is_up = timed_out && state.wakes == 0 && !state.closed && !state.broken;
+                    // Others may have left meanwhile, so that this one may stay.
+                    if is_up && clock::is_over(queue.rests_until(&state, since)) {
                         state.lower(|state| &mut state.sleeping, 1);
                         return RestEnd::LongEnough(state);
                     }
@@ -205,7 +202,7 @@ impl Queue {
         state.closed
             || state.broken
             || (!state.searching
-                && state.active() < self.config.max_workers
+                && state.active() < self.max_workers()
                 && (state.sleeping > 0 || self.can_start(state) || self.may_start_later(state)))
     }
 
@@ -233,7 +230,7 @@ impl Queue {
         let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
         let queued = entries.saturating_sub(dead);
         let coming = state.starting.saturating_add(self.returning.load(Ordering::Relaxed));
-        if state.searching || state.active() >= self.config.max_workers || queued <= coming {
+        if state.searching || state.active() >= self.max_workers() || queued <= coming {
             return Action::Nothing;
         }
         let action = if state.sleeping > 0 {

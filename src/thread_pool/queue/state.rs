@@ -34,6 +34,8 @@ pub(super) struct State {
     /// It was closed by a shutdown that cancels.
     pub(super) cancelling: bool,
     pub(super) broken: bool,
+    /// The greatest `max_workers` that was set since the pool was built.
+    pub(super) most_workers: usize,
     /// The system refused a thread, and none was had since.
     pub(super) refused: Option<Refused>,
     /// Queued tasks, of a bounded pool.

@@ -13,7 +13,7 @@ use crate::thread_pool::worker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Threads beyond `max_workers`, at most: workers that replace those blocked in waits. Java's ForkJoinPool has this
+/// Threads beyond the greatest `max_workers` there was, at most: workers that replace those blocked in waits. Java's ForkJoinPool has this
 /// figure.
 const SPARES: usize = 256;
 
@@ -82,7 +82,7 @@ impl Queue {
     }
 
     fn has_room(&self, state: &State) -> bool {
-        state.threads < self.config.max_workers.saturating_add(SPARES) && !state.broken
+        state.threads < self.most_workers(state).saturating_add(SPARES) && !state.broken
     }
 
     /// A thread was refused, and may be had when somebody looks again.
@@ -94,7 +94,7 @@ impl Queue {
     /// false, it may be otherwise in the next moment, so only a preference may rest on it.
     pub(in crate::thread_pool) fn has_another(&self) -> bool {
         let state = self.peek();
-        state.sleeping > 0 || (state.threads < self.config.max_workers && self.can_start(&state))
+        state.sleeping > 0 || (state.threads < self.max_workers() && self.can_start(&state))
     }
 
     /// When a thread is tried again, if the system refused one.

@@ -20,7 +20,7 @@ impl Queue {
         loop {
             let mut state = self.section();
             let is_closed = state.closed || self.inbox.lock().closed().is_some();
-            if is_closed || state.threads >= self.config.max_workers || !self.can_start(&state) {
+            if is_closed || state.threads >= self.max_workers() || !self.can_start(&state) {
                 state.leave();
                 break;
             }

@@ -19,6 +19,8 @@ mod pointer;
 mod queue;
 #[path = "models/replies.rs"]
 mod replies;
+#[path = "models/resize.rs"]
+mod resize;
 #[path = "models/results.rs"]
 mod results;
 #[path = "models/shutdown.rs"]

@@ -25,8 +25,10 @@ enum Op {
     Poll(usize),
     /// Polls it once.
     Glance(usize),
+    /// So many workers there may be from now on.
+    Max(usize),
 }
-use Op::{Any, Gate, Glance, Hold, Need, Poll, Release};
+use Op::{Any, Gate, Glance, Hold, Max, Need, Poll, Release};
 
 /// A rule taken away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,10 +62,13 @@ enum Mutant {
     NoStealing,
     /// A worker goes on with its hand though too many are active.
     NoAttention,
+    /// More workers may come, and nobody looks for what they could do.
+    GrowsSilently,
 }
 
 struct Scope {
     name: &'static str,
+    /// At first.
     max: usize,
     /// The system has no more threads.
     most_threads: usize,
@@ -129,6 +134,7 @@ struct Thread {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct State {
+    max: isize,
     threads: isize,
     blocked: isize,
     sleeping: isize,
@@ -153,6 +159,7 @@ impl Model<'_> {
     fn first(&self) -> Result<State, Fault> {
         let tasks = self.scope.tasks.len();
         let mut state = State {
+            max: self.scope.max as isize,
             threads: 0,
             blocked: 0,
             sleeping: 0,
@@ -210,8 +217,7 @@ impl Model<'_> {
             return Err("fewer than no threads are active".into());
         }
         let coming = state.starting + state.returning;
-        if state.searching || Self::active(state) >= self.scope.max as isize || self.counted(state) <= coming
-        {
+        if state.searching || Self::active(state) >= state.max || self.counted(state) <= coming {
             return Ok(());
         }
         if state.sleeping > 0 {
@@ -276,11 +282,7 @@ impl Model<'_> {
             Place::Goes | Place::Sleeps | Place::Gone => false,
         };
         let coming = state.all.iter().filter(comes).count() as isize + state.wakes;
-        if Self::queued(state) > 0
-            && Self::active(state) < self.scope.max as isize
-            && could_add
-            && coming == 0
-        {
+        if Self::queued(state) > 0 && Self::active(state) < state.max && could_add && coming == 0 {
             return Err("a task is queued, a worker could be added, and nobody is coming".into());
         }
         Ok(())
@@ -306,7 +308,7 @@ impl Model<'_> {
             }
             Place::Searches => self.look(new, thread, true, next)?,
             Place::Goes => {
-                let over = Self::active(state) > self.scope.max as isize;
+                let over = Self::active(state) > state.max;
                 // Its hand may be old, or it is to look for another reason.
                 let mut looks = state.clone();
                 if self.mutant == Mutant::ReturningWithAHand {
@@ -323,7 +325,7 @@ impl Model<'_> {
                     new.all[thread].place =
                         Place::Looks { starting: false, returning: false, searcher: true };
                     next.push(new);
-                } else if state.threads > self.scope.max as isize {
+                } else if state.threads > state.max {
                     new.sleeping -= 1;
                     new.threads -= 1;
                     new.all[thread].place = Place::Gone;
@@ -348,7 +350,7 @@ impl Model<'_> {
         for other in (0..state.all.len()).rev().filter(|other| !state.all[*other].hand.is_empty()) {
             Self::give_back(&mut old, other);
         }
-        if self.scope.max > 1 && old != state {
+        if state.max.max(self.scope.max as isize) > 1 && old != state {
             self.look_now(old, thread, searcher, next)?;
         }
         self.look_now(state, thread, searcher, next)
@@ -361,7 +363,7 @@ impl Model<'_> {
         searcher: bool,
         next: &mut Vec<State>,
     ) -> Result<(), Fault> {
-        let over = Self::active(&state) > self.scope.max as isize;
+        let over = Self::active(&state) > state.max;
         if over && self.mutant != Mutant::HandOfSurplus {
             Self::give_back(&mut state, thread);
         }
@@ -426,7 +428,7 @@ impl Model<'_> {
 
     /// The next of its own hand, in no section.
     fn go_on(&self, mut state: State, thread: usize, next: &mut Vec<State>) -> Result<(), Fault> {
-        if Self::active(&state) > self.scope.max as isize {
+        if Self::active(&state) > state.max {
             return Err("a worker takes a task though too many are active".into());
         }
         while !state.all[thread].hand.is_empty() {
@@ -450,7 +452,7 @@ impl Model<'_> {
     /// One worker begins tasks as they came.
     fn check_order(&self, state: &State, task: usize) -> Result<(), Fault> {
         let is_first = (0..task).all(|older| state.phases[older] != Phase::Queued);
-        if self.scope.max == 1 && !is_first {
+        if self.scope.max == 1 && state.max == 1 && !is_first {
             return Err(format!("task {task} begins before an older one"));
         }
         Ok(())
@@ -473,6 +475,13 @@ impl Model<'_> {
         };
         let may_run = |task: usize| state.phases[task] == Phase::Queued;
         match *op {
+            Max(max) => {
+                new.max = max as isize;
+                change(&mut new, &|top| top.at += 1);
+                if self.mutant == Mutant::GrowsSilently {
+                    return Ok(Some(new));
+                }
+            }
             Hold => {
                 self.hold(&mut new, thread, holds);
                 change(&mut new, &|top| (top.open, top.at) = (top.open + 1, top.at + 1));
@@ -553,7 +562,7 @@ impl Model<'_> {
         if state.all[thread].starting {
             return Err("a task runs in a worker that is not initialized".into());
         }
-        let is_full = Self::active(state) >= self.scope.max as isize;
+        let is_full = Self::active(state) >= state.max;
         if holds > 0 && is_full && !state.all[thread].helps {
             return Err("a waiter takes a task though as many as may be are active".into());
         }
@@ -702,6 +711,10 @@ const SCOPES: &[Scope] = &[
     scope("a hand and blocking", 1, 3, &[&[], &[Hold, Gate(3), Release], &[], &[], &[]]),
     scope("a hand and waits", 2, 4, &[&[Any(2)], &[Need(3), Any(4)], &[], &[], &[]]),
     scope("a hand of one too many", 1, 3, &[&[Hold, Gate(1), Release], &[], &[], &[], &[]]),
+    scope("more workers", 1, 4, &[&[Max(3), Gate(2)], &[Gate(2)], &[]]),
+    scope("fewer workers", 3, 4, &[&[Max(1)], &[Need(3)], &[], &[], &[]]),
+    scope("fewer workers, which wait", 2, 4, &[&[Hold, Max(1), Gate(2), Release], &[Any(3)], &[], &[], &[]]),
+    scope("more and fewer workers", 2, 4, &[&[Max(1), Max(3), Gate(3)], &[Max(2)], &[], &[]]),
     starting("an initializer in blocking", 1, &[&[]], &[Hold, Hold, Gate(0), Release, Release]),
     starting("an initializer that needs a task", 1, &[&[], &[]], &[Need(1), Need(0)]),
     starting("an initializer that polls a task", 2, &[&[], &[Need(2)], &[]], &[Poll(1)]),
@@ -732,6 +745,7 @@ fn a_rule_that_is_taken_away_is_missed() {
         Mutant::ReturningWithAHand,
         Mutant::NoStealing,
         Mutant::NoAttention,
+        Mutant::GrowsSilently,
     ];
     let survivors: Vec<_> = mutants
         .into_iter()

@@ -9,9 +9,10 @@
 //! there to resolve it. It moves only in here, and its phase moves with it.
 //!
 //! Here are tasks on their way in, out and back as replies; in [`recall`] tasks that are taken back, in [`workers`] workers
-//! that come and go, in [`shutdown`] the pool's end.
+//! that come and go, in [`resize`] how many there may be, in [`shutdown`] the pool's end.
 
 mod recall;
+mod resize;
 mod shutdown;
 mod workers;
 
@@ -42,6 +43,8 @@ pub(crate) struct Dispatcher {
     dead: isize,
     /// How many workers there may be.
     max_workers: usize,
+    /// Lanes whose workers are starting, and not to come up: there may be fewer now.
+    unwanted: BTreeSet<usize>,
     /// A lane for each place that ever had a driver: what is searched below is as long as there were workers at once, not
     /// as there may be. A submit searches none of it, unless workers that do nothing are awake.
     lanes: Vec<Lane>,
@@ -129,6 +132,7 @@ impl Dispatcher {
             reserved: 0,
             dead: 0,
             max_workers,
+            unwanted: BTreeSet::new(),
             lanes: Vec::new(),
             vacant: BTreeSet::new(),
             idle: Vec::new(),
@@ -331,7 +335,7 @@ impl Dispatcher {
         let lane = &self.lanes[at];
         let is_used_up =
             self.policy.max_tasks_per_child.is_some_and(|most| lane.results() >= u64::from(most));
-        if (is_used_up || lane.is_retiring()) && in_flight == 0 {
+        if (is_used_up || lane.is_retiring() || self.has_surplus()) && in_flight == 0 {
             return self.close(at);
         }
         let may_take = self.allowance(at);
@@ -364,7 +368,7 @@ impl Dispatcher {
     /// How many tasks this worker may be given now.
     fn allowance(&self, at: usize) -> usize {
         let lane = &self.lanes[at];
-        if !lane.has_room() {
+        if !lane.has_room() || self.has_surplus() {
             return 0;
         }
         let Some(most) = self.policy.max_tasks_per_child else { return usize::MAX };

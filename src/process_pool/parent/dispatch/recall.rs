@@ -46,7 +46,11 @@ impl Dispatcher {
     }
 
     /// Recalled tasks go back to the front of the queue, in order; or are cancelled, if the pool is cancelling.
-    fn put_back(&mut self, recalled: Vec<EncodedTask>, cancelled: &mut Vec<EncodedTask>) -> Vec<Wake> {
+    pub(super) fn put_back(
+        &mut self,
+        recalled: Vec<EncodedTask>,
+        cancelled: &mut Vec<EncodedTask>,
+    ) -> Vec<Wake> {
         match self.state {
             PoolState::Open | PoolState::Draining => self.requeue(recalled),
             PoolState::Cancelling | PoolState::Broken(_) => {

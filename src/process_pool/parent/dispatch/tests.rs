@@ -3,6 +3,7 @@
 mod death;
 mod leave;
 mod recall;
+mod resize;
 mod ship;
 mod steal;
 mod wake;

@@ -60,6 +60,7 @@ impl Dispatcher {
 
     pub(super) fn set_status(&mut self, at: usize, status: Status) {
         self.change(at, |lane| lane.set_status(status));
+        self.unwanted.remove(&at);
         if status == Status::Vacant {
             self.vacant.insert(at);
         } else {
@@ -68,7 +69,7 @@ impl Dispatcher {
     }
 
     /// Lanes that have a driver, or are to have one.
-    fn lanes_in_use(&self) -> usize {
+    pub(super) fn lanes_in_use(&self) -> usize {
         self.lanes.len() - self.vacant.len()
     }
 
@@ -176,6 +177,7 @@ impl Dispatcher {
     /// A worker is up.
     pub(crate) fn attach(&mut self, at: usize, segment: Arc<Segment>, outbound: Arc<Outbound>) {
         self.vacant.remove(&at);
+        self.unwanted.remove(&at);
         if self.notes_beginnings {
             segment.task_clock.want();
         }
@@ -267,7 +269,9 @@ impl Dispatcher {
     pub(crate) fn stays(&mut self, at: usize) -> bool {
         let yields = self.lanes[at].failed_starts() > 0 && !self.is_alone(at);
         let is_awaited = !self.lanes[at].warm_ups().is_empty();
-        let stays = (self.has_work_to_give() || is_awaited) && self.wants_worker() && !yields;
+        let is_surplus = self.lanes_in_use() > self.max_workers;
+        let is_wanted = self.wants_worker() && !yields && !is_surplus;
+        let stays = (self.has_work_to_give() || is_awaited) && is_wanted;
         if stays {
             self.set_status(at, Status::Starting);
             self.lanes[at].forget_process();

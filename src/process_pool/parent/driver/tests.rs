@@ -5,6 +5,7 @@ use super::Driver;
 use crate::error::TaskError;
 use crate::executor::Task;
 use crate::future::Future;
+use crate::process_pool::environment::Variables;
 use crate::process_pool::output::WorkerOutput;
 use crate::process_pool::parent::dispatch::{Dispatcher, Policy};
 use crate::process_pool::parent::launch::{LaunchConfig, RunningWorker};
@@ -38,7 +39,7 @@ impl Stage {
             program: "/proc/self/exe".into(),
             directory: None,
             standing: Standing::of_this_thread(),
-            environment: Vec::new(),
+            environment: Variables::default(),
             stdout: WorkerOutput::Null,
             stderr: WorkerOutput::Null,
             own_group: false,
@@ -54,7 +55,6 @@ impl Stage {
         };
         let start_timeout = Duration::from_secs(60);
         let config = Config {
-            max_workers: 1,
             capacity: None,
             start_timeout,
             memory_growth: None,
