@@ -46,7 +46,7 @@ pub use worker::main::{is_worker, works_for};
 use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
 use crate::error::BuildError;
-use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task, closed};
+use crate::executor::{Executor, Portable, RunningTask, Shutdown, StillBusy, Task, closed};
 use crate::future::Future;
 use parent::pool::{AsksRunning, Pool};
 use std::fmt;
@@ -239,6 +239,40 @@ impl ProcessPoolExecutor {
     /// ```
     pub fn warm_up(&self) -> Future<()> {
         self.pool.warm_up()
+    }
+
+    /// Has each worker call `f` once, with a clone of `arg`: to fill or to clear what they keep in statics, or to ask what is there.
+    /// Starts all workers first, as [`warm_up`](Self::warm_up) does. Doesn't block; the futures come in the order of the workers'
+    /// numbers, and each can be cancelled until its call begins.
+    ///
+    /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
+    /// done, in whichever worker it runs. What was sent to it and has not begun goes back to the queue meanwhile. If the worker dies in the
+    /// call, its future fails as any other; if it dies or is replaced before, the next worker at its place makes the call; if there
+    /// is none to be had, its future fails as [`Broken`](crate::TaskError::Broken). Workers that come later have no part in it: that is what
+    /// an [`initializer`](ProcessPoolBuilder::initializer) is for. The calls wait for no place in a bounded queue, and each counts towards
+    /// `max_tasks_per_child`. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. An argument that can't
+    /// be encoded gives one future, which says so.
+    ///
+    /// Python has nothing like it; dask's `Client.run` is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::sync::Mutex;
+    ///
+    /// static WORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    ///
+    /// let pool = ProcessPoolExecutor::new(2);
+    /// let added = pool.broadcast(|word: String| WORDS.lock().unwrap().push(word), "to be".into());
+    /// assert_eq!(added.len(), 2);
+    /// let words = pool.broadcast(|()| WORDS.lock().unwrap().concat(), ());
+    /// let words: Vec<String> = words.into_iter().map(|words| words.result()).collect::<Result<_, _>>()?;
+    /// assert_eq!(words, ["to be", "to be"]);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn broadcast<A: Portable + Clone, R: Portable>(&self, f: fn(A) -> R, arg: A) -> Vec<Future<R>> {
+        self.pool.broadcast(|| Task::new(f, arg.clone()))
     }
 
     /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs

@@ -8,6 +8,7 @@
 mod as_completed;
 mod bounded;
 mod bounded_maps;
+mod broadcast;
 mod callbacks;
 #[cfg(feature = "process")]
 mod carrier;

@@ -144,7 +144,7 @@ fn a_full_queue_and_an_end() {
         });
         pool.shutdown(Shutdown::Drain);
         pool.set_max_workers(3).unwrap();
-        meets.map(|future| future.result().unwrap());
+        meets.into_iter().for_each(|future| future.result().unwrap());
         held.release();
         pool.join();
         pool.set_max_workers(9).unwrap();

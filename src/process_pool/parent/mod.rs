@@ -2,6 +2,7 @@
 
 #[expect(unsafe_code, reason = "parts of a mapping, argued in the file")]
 pub(crate) mod arena;
+mod broadcast;
 mod death;
 pub(crate) mod dispatch;
 mod driver;

@@ -297,6 +297,7 @@ impl Pool {
                 dispatcher.vacate(lane);
                 let alone = dispatcher.has_no_drivers();
                 self.tell_warm(dispatcher);
+                self.fail_orphans();
                 if alone {
                     let why = format!(
                         "the thread that drives a worker could not be started{}",
@@ -397,8 +398,9 @@ impl Pool {
     }
 
     /// A driver's last act.
-    fn leave(&self) {
+    fn leave(self: &Arc<Self>) {
         self.tell_warm(self.dispatcher.lock());
+        self.fail_orphans();
         let dispatcher = self.dispatcher.lock();
         self.close_if_over(&dispatcher);
         self.drivers_gone.notify_all();
@@ -510,7 +512,7 @@ impl Pool {
 }
 
 /// Why a fork's copy of a pool runs nothing.
-const FORKED: &str = "this process is a fork of the one that built the pool, and has none of its threads; build a pool of its \
+pub(super) const FORKED: &str = "this process is a fork of the one that built the pool, and has none of its threads; build a pool of its \
     own here";
 
 /// Whether what runs is asked to stop.

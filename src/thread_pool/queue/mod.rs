@@ -21,6 +21,7 @@
 //! | `hand.rs` | what a worker has taken along, and not begun |
 //! | `blocked.rs`, `awaits.rs` | workers that wait, and workers that poll |
 //! | `dead.rs` | entries whose task is no longer queued |
+//! | `addressed.rs` | tasks for one worker each |
 //! | `observed.rs` | what the pool's observer is told |
 //! | `threads.rs` | threads that are started, refused and joined |
 //! | `resize.rs` | how many workers there may be, and how that changes |
@@ -82,6 +83,7 @@
 //! tens of microseconds, since an old hand goes back to the front at the next look. A worker whose own hand turns out long
 //! runs up to eight tasks of it before it looks. What is needed urgently comes before all.
 
+mod addressed;
 mod awaits;
 mod blocked;
 mod bounded;
@@ -114,7 +116,8 @@ use crate::future::state::Snapshot;
 use crate::logging;
 use crate::since::Beginnings;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use crate::sync::{CachePadded, Condvar, Mutex, plain};
+use crate::sync::{CachePadded, Condvar, Mutex, OnceLock, plain};
+use addressed::AddressedHome;
 use inbox::Inbox;
 use len_mutex::LenMutex;
 use section::StateLock;
@@ -152,6 +155,8 @@ pub(super) struct Queue {
     /// Notified for threads that join.
     ended: Condvar,
     handles: Mutex<Handles>,
+    /// That of tasks for one worker each, once there were any.
+    addressed_home: OnceLock<Arc<AddressedHome>>,
     /// For the threads it starts.
     me: Weak<Queue>,
 }
@@ -177,6 +182,7 @@ impl Queue {
             wake: Condvar::new(),
             ended: Condvar::new(),
             handles: Mutex::default(),
+            addressed_home: OnceLock::new(),
             me: me.clone(),
         });
         let home: Weak<dyn Home> = queue.me.clone();
@@ -198,7 +204,9 @@ impl Queue {
         // Tasks are counted, not entries: an urgent one has two.
         let doubled = self.doubled.load(Ordering::Relaxed).max(0) as usize;
         let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
-        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, state.slots.values())
+        let addressed = Self::addressed_and_queued(&state);
+        let queued = entries.saturating_sub(doubled + dead) + addressed;
+        self.counters.stats(queued, state.threads, state.slots.values())
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) enum RestEnd<'q> {
     /// It was woken to search.
     Woken(Section<'q>),
     Closed(Section<'q>),
+    /// There is a task that only this worker runs.
+    Addressed(Section<'q>),
     LongEnough(Section<'q>),
 }
 
@@ -149,7 +151,7 @@ impl<'q> Section<'q> {
     }
 
     /// Sleeps until there is something to look for, or for long enough.
-    pub(super) fn rest(self) -> RestEnd<'q> {
+    pub(super) fn rest(self, slot: &Slot) -> RestEnd<'q> {
         let (queue, mut state) = (self.queue, self);
         state.sleeping += 1;
         let since = Instant::now();
@@ -170,11 +172,16 @@ impl<'q> Section<'q> {
                 state.lower(|state| &mut state.sleeping, 1);
                 return RestEnd::Closed(state);
             }
+            if slot.addressed() > 0 {
+                state.lower(|state| &mut state.sleeping, 1);
+                return RestEnd::Addressed(state);
+            }
             match queue.rests_until(&state, since) {
                 None => queue.wake.wait(&mut state.state),
                 Some(at) => {
                     let timed_out = queue.wake.wait_until(&mut state.state, at).timed_out();
-                    let is_up = timed_out && state.wakes == 0 && !state.closed && !state.broken;
+                    let is_called = state.closed || state.broken || slot.addressed() > 0;
+                    let is_up = timed_out && state.wakes == 0 && !is_called;
                     // Others may have left meanwhile, so that this one may stay.
                     if is_up && clock::is_over(queue.rests_until(&state, since)) {
                         state.lower(|state| &mut state.sleeping, 1);

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) hands: Vec<Taken>,
     /// Second entries of tasks that a blocked waiter needs; the newest is last and served first.
     pub(super) urgent: Vec<Entry>,
+    /// Tasks for one worker each, in the workers' slots, dead ones included.
+    pub(super) addressed: usize,
     pub(super) threads: usize,
     pub(super) blocked: usize,
     pub(super) sleeping: usize,

@@ -153,6 +153,7 @@ impl Queue {
         let mut state = self.section();
         state.lower(|state| &mut state.threads, 1);
         state.lower(|state| &mut state.starting, 1);
+        let addressed = Self::unaddress(&mut state, slot);
         self.remove_slot(&mut state, slot);
         let is_first = state.refused.is_none();
         state.refused = Some(Refused::again(state.refused.as_ref()));
@@ -161,18 +162,19 @@ impl Queue {
         let what = format!(
             "the system refused a worker thread; the pool goes on with {left} and tries again: {error}"
         );
+        let broken = Broken::with_source("no worker thread could be started", error);
         let warm_up = slot.has_started();
         if left == 0 {
-            let broken = Broken::with_source("no worker thread could be started", error);
             for warm_up in warm_up.iter().flatten() {
                 warm_up.fail(TaskError::Broken(broken.clone()));
             }
-            self.break_pool(state, Closed::Refused(broken, until));
+            self.break_pool(state, Closed::Refused(broken.clone(), until));
         } else {
             // A thread that joins tries again in time.
             self.ended.notify_all();
             state.leave();
         }
+        self.fail_addressed(addressed, &broken);
         // The logger is the user's: called once the lock is let go of.
         if is_first {
             logging::warn(format_args!("{what}"));
@@ -185,12 +187,14 @@ impl Queue {
         let mut state = self.section();
         state.lower(|state| &mut state.threads, 1);
         state.lower(|state| &mut state.starting, 1);
+        let addressed = Self::unaddress(&mut state, slot);
         self.remove_slot(&mut state, slot);
         let warm_up = slot.has_started();
         for warm_up in warm_up.iter().flatten() {
             warm_up.fail(TaskError::Broken(broken.clone()));
         }
-        self.break_pool(state, Closed::Broken(broken));
+        self.break_pool(state, Closed::Broken(broken.clone()));
+        self.fail_addressed(addressed, &broken);
         drop(warm_up);
     }
 }

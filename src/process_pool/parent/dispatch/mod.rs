@@ -9,8 +9,9 @@
 //! there to resolve it. It moves only in here, and its phase moves with it.
 //!
 //! Here are tasks on their way in, out and back as replies; in [`recall`] tasks that are taken back, in [`workers`] workers
-//! that come and go, in [`resize`] how many there may be, in [`shutdown`] the pool's end.
+//! that come and go, in [`resize`] how many there may be, in [`addressed`] tasks for one worker each, in [`shutdown`] the pool's end.
 
+mod addressed;
 mod recall;
 mod resize;
 mod shutdown;
@@ -19,6 +20,7 @@ mod workers;
 pub(crate) use shutdown::PoolState;
 pub(crate) use workers::PAUSES;
 
+use self::addressed::Addressed;
 use super::lane::{Lane, Position};
 use super::outbound::Outbound;
 use super::results::Results;
@@ -39,7 +41,9 @@ pub(crate) struct Dispatcher {
     queue: VecDeque<EncodedTask>,
     /// Places in a bounded queue that are promised to tasks still being encoded.
     reserved: usize,
-    /// How many entries of the queue are cancelled. Counted after the fact, so for a moment it may be off, either way.
+    /// Tasks for one worker each.
+    addressed: Addressed,
+    /// How many entries of the queue, and of those, are cancelled. Counted after the fact, so for a moment it may be off, either way.
     dead: isize,
     /// How many workers there may be.
     max_workers: usize,
@@ -130,6 +134,7 @@ impl Dispatcher {
         Dispatcher {
             queue: VecDeque::new(),
             reserved: 0,
+            addressed: Addressed::default(),
             dead: 0,
             max_workers,
             unwanted: BTreeSet::new(),
@@ -159,7 +164,7 @@ impl Dispatcher {
 
     /// Tasks that wait for a worker.
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len().saturating_sub(self.dead.max(0) as usize)
+        (self.queue.len() + self.addressed.waiting()).saturating_sub(self.dead.max(0) as usize)
     }
 
     // ---- the idle list ------------------------------------------------------------------------------
@@ -335,7 +340,12 @@ impl Dispatcher {
         let lane = &self.lanes[at];
         let is_used_up =
             self.policy.max_tasks_per_child.is_some_and(|most| lane.results() >= u64::from(most));
-        if (is_used_up || lane.is_retiring() || self.has_surplus()) && in_flight == 0 {
+        let leaves = is_used_up || lane.is_retiring();
+        if self.addressed.is_for(at) && in_flight == 0 && !leaves && self.ship_addressed(at, garbage) {
+            return Action::Send;
+        }
+        let waits_for_own = self.addressed.is_for(at);
+        if in_flight == 0 && (leaves || (self.has_surplus() && !waits_for_own)) {
             return self.close(at);
         }
         let may_take = self.allowance(at);
@@ -349,12 +359,12 @@ impl Dispatcher {
         if in_flight > 0 {
             return wait;
         }
-        if !matches!(self.state, PoolState::Open) && self.queue.is_empty() {
+        if !matches!(self.state, PoolState::Open) && self.queue.is_empty() && !waits_for_own {
             return self.close(at);
         }
         let since = self.lanes[at].rests_since();
         let until = self.policy.keep_alive.and_then(|timeout| clock::after(since, timeout));
-        if is_over(until) {
+        if is_over(until) && !waits_for_own {
             return self.close(at);
         }
         if may_take == 0 {
@@ -368,7 +378,7 @@ impl Dispatcher {
     /// How many tasks this worker may be given now.
     fn allowance(&self, at: usize) -> usize {
         let lane = &self.lanes[at];
-        if !lane.has_room() || self.has_surplus() {
+        if !lane.has_room() || self.has_surplus() || self.addressed.keeps(at) {
             return 0;
         }
         let Some(most) = self.policy.max_tasks_per_child else { return usize::MAX };
@@ -433,7 +443,9 @@ impl Dispatcher {
 
     /// The task that a reply belongs to.
     pub(crate) fn collect(&mut self, at: usize, position: Position) -> Result<EncodedTask, ProtocolError> {
-        self.change(at, |lane| lane.collect(position))
+        let task = self.change(at, |lane| lane.collect(position))?;
+        self.addressed.is_over(at);
+        Ok(task)
     }
 
     /// The task there, if somebody is told what it reports.

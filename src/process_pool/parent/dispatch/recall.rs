@@ -27,6 +27,7 @@ impl Dispatcher {
         if let Some(task) = &found {
             task.cancel_dispatched();
             self.totals.cancelled += 1;
+            self.addressed.is_over(at);
         }
         let mut wake = self.requeue(recalled);
         // Its lane may have come free: the driver finds out by looking.
@@ -62,6 +63,7 @@ impl Dispatcher {
     }
 
     pub(super) fn requeue(&mut self, tasks: Vec<EncodedTask>) -> Vec<Wake> {
+        let tasks = self.addressed.keep_own(tasks);
         let count = tasks.len();
         for task in tasks.into_iter().rev() {
             task.recall();

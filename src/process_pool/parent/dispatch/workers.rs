@@ -151,7 +151,7 @@ impl Dispatcher {
     pub(crate) fn wants_worker(&self) -> bool {
         match self.state {
             PoolState::Open => true,
-            PoolState::Draining => self.has_work_to_give(),
+            PoolState::Draining => self.has_work_to_give() || self.addressed.waiting() > 0,
             PoolState::Cancelling | PoolState::Broken(_) => false,
         }
     }
@@ -251,6 +251,7 @@ impl Dispatcher {
             }
         }
         self.change(at, Lane::detach);
+        self.addressed.is_over(at);
         if !was_closing {
             self.totals.deaths += 1;
             reaped.breaks_pool = self.policy.breaks_on_death && !cancelling && killed_for.is_none();
@@ -271,7 +272,8 @@ impl Dispatcher {
         let is_awaited = !self.lanes[at].warm_ups().is_empty();
         let is_surplus = self.lanes_in_use() > self.max_workers;
         let is_wanted = self.wants_worker() && !yields && !is_surplus;
-        let stays = (self.has_work_to_give() || is_awaited) && is_wanted;
+        let has_work = self.has_work_to_give() || self.addressed.is_for(at);
+        let stays = (has_work || is_awaited) && is_wanted;
         if stays {
             self.set_status(at, Status::Starting);
             self.lanes[at].forget_process();
@@ -285,6 +287,7 @@ impl Dispatcher {
     pub(crate) fn vacate(&mut self, at: usize) {
         self.set_status(at, Status::Vacant);
         self.lanes[at].forget_driver();
+        self.addressed.orphan(at);
         self.warmed.extend(self.lanes[at].take_warm_ups());
     }
 
