@@ -156,6 +156,10 @@ impl ProcessPoolBuilder {
     }
 
     /// Replaces a worker after `n` tasks; a chunk of a map counts as one. By default workers are not replaced.
+    ///
+    /// If more tasks are queued, the next worker starts while the one before runs its last, and takes the place when that has left, so
+    /// that its start holds up nothing: for that time there may be twice as many processes, though no more than `max_workers` run
+    /// tasks. In [`stats`](ProcessPoolExecutor::stats) it is one that starts.
     pub fn max_tasks_per_child(mut self, n: u32) -> Self {
         self.max_tasks_per_child = Some(n);
         self

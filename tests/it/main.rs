@@ -42,6 +42,8 @@ mod processes_options;
 #[cfg(feature = "process")]
 mod processes_running;
 #[cfg(feature = "process")]
+mod processes_spares;
+#[cfg(feature = "process")]
 mod processes_steering;
 #[cfg(feature = "process")]
 mod processes_support;

@@ -18,4 +18,6 @@ mod resize;
 mod resolve;
 pub(crate) mod results;
 pub(crate) mod shared_clock;
+mod spare;
+mod start;
 pub(crate) mod task;

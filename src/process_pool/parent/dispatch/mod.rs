@@ -9,18 +9,20 @@
 //! there to resolve it. It moves only in here, and its phase moves with it.
 //!
 //! Here are tasks on their way in, out and back as replies; in [`recall`] tasks that are taken back, in [`workers`] workers
-//! that come and go, in [`resize`] how many there may be, in [`addressed`] tasks for one worker each, in [`shutdown`] the pool's end.
+//! that come and go, in [`spares`] those that start ahead of time, in [`resize`] how many there may be, in [`addressed`] tasks for one worker each, in [`shutdown`] the pool's end.
 
 mod addressed;
 mod recall;
 mod resize;
 mod shutdown;
+mod spares;
 mod workers;
 
 pub(crate) use shutdown::PoolState;
 pub(crate) use workers::PAUSES;
 
 use self::addressed::Addressed;
+use self::spares::Spares;
 use super::lane::{Lane, Position};
 use super::outbound::Outbound;
 use super::results::Results;
@@ -43,6 +45,7 @@ pub(crate) struct Dispatcher {
     reserved: usize,
     /// Tasks for one worker each.
     addressed: Addressed,
+    spares: Spares,
     /// How many entries of the queue, and of those, are cancelled. Counted after the fact, so for a moment it may be off, either way.
     dead: isize,
     /// How many workers there may be.
@@ -135,6 +138,7 @@ impl Dispatcher {
             queue: VecDeque::new(),
             reserved: 0,
             addressed: Addressed::default(),
+            spares: Spares::default(),
             dead: 0,
             max_workers,
             unwanted: BTreeSet::new(),
@@ -292,7 +296,10 @@ impl Dispatcher {
         if let Some(event) = self.pop_idle().and_then(|at| self.lanes[at].event().cloned()) {
             return Wake::Driver(event);
         }
-        self.start_worker()
+        match self.start_worker() {
+            Wake::None => self.wake_for_spare(),
+            start => start,
+        }
     }
 
     /// A driver that can't take what is queued wakes one that can (D7).

@@ -89,7 +89,8 @@ impl Dispatcher {
     }
 
     pub(crate) fn all_drivers(&self) -> Vec<Wake> {
-        self.lanes.iter().filter_map(|lane| lane.event().cloned().map(Wake::Driver)).collect()
+        let drivers = self.lanes.iter().filter_map(|lane| lane.event().cloned().map(Wake::Driver));
+        drivers.chain(self.spares.wake()).collect()
     }
 
     // ---- starts -------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ impl Dispatcher {
     }
 
     /// A process was started.
-    pub(crate) fn note_process(&mut self, at: usize, pid: u32) {
+    pub(super) fn note_process(&mut self, at: usize, pid: u32) {
         self.lanes[at].note_process(pid);
     }
 
@@ -273,7 +274,8 @@ impl Dispatcher {
         let is_surplus = self.lanes_in_use() > self.max_workers;
         let is_wanted = self.wants_worker() && !yields && !is_surplus;
         let has_work = self.has_work_to_give() || self.addressed.is_for(at);
-        let stays = (has_work || is_awaited) && is_wanted;
+        // One that is on its way takes its place, also to leave it at once.
+        let stays = self.spares.is_for(at) || ((has_work || is_awaited) && is_wanted);
         if stays {
             self.set_status(at, Status::Starting);
             self.lanes[at].forget_process();

@@ -243,7 +243,7 @@ enum Scene {
 /// Which driver is to panic, by the beginning of its thread's name, where, and how often still.
 static PANICS: Mutex<Vec<(String, &'static str, usize)>> = Mutex::new(Vec::new());
 
-pub(super) fn failpoint(at: &'static str) {
+pub(in crate::process_pool::parent) fn failpoint(at: &'static str) {
     let thread = std::thread::current();
     let Some(name) = thread.name() else { return };
     let mut panics = PANICS.lock();

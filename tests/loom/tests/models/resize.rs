@@ -31,13 +31,13 @@ fn fewer_workers_against_a_push() {
             let ran = ran.clone();
             pool.spawn(move || ran.fetch_add(1, Ordering::Relaxed))
         };
-        let before = [submit(), submit()];
+        let first = submit();
         let other = pool.clone();
         let shrinks = thread(move || other.set_max_workers(1));
         let last = submit();
-        before.into_iter().chain([last]).for_each(|task| assert!(task.result().is_ok()));
+        assert!(first.result().is_ok() && last.result().is_ok());
         shrinks.join().expect("no panic").expect("a good number");
-        assert_eq!((ran.load(Ordering::Relaxed), pool.stats().queued), (3, 0));
+        assert_eq!((ran.load(Ordering::Relaxed), pool.stats().queued), (2, 0));
     });
 }
 
