@@ -258,6 +258,12 @@ mod processes {
         });
     }
 
+    fn call_as(pid: u32) {
+        if pid == std::process::id() {
+            call(1);
+        }
+    }
+
     fn die_as(n: usize) -> usize {
         if CALLS.load(Ordering::SeqCst) > 0 {
             std::process::abort();
@@ -273,9 +279,7 @@ mod processes {
             let pool = builder(2).build().unwrap();
             pool.warm_up().result().unwrap();
             let first = pool.stats().workers[0].pid.unwrap();
-            pool.broadcast(|pid: u32| drop((pid == std::process::id()).then(|| call(1))), first)
-                .into_iter()
-                .for_each(|call| call.result().unwrap());
+            all(pool.broadcast(call_as, first));
             let mut each = pool.broadcast(die_as, 7).into_iter().map(|call| call.result());
             let (one, two) = (each.next().unwrap(), each.next().unwrap());
             assert!(matches!(one, Err(TaskError::WorkerDied(_))) && two.unwrap() == 7);
