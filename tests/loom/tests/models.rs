@@ -7,6 +7,8 @@
 
 #[path = "models/batch.rs"]
 mod batch;
+#[path = "models/broadcast.rs"]
+mod broadcast;
 #[path = "models/cell.rs"]
 mod cell;
 #[path = "models/claim.rs"]

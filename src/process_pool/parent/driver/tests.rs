@@ -81,7 +81,7 @@ impl Stage {
         dispatcher.attach(0, segment.clone(), worker.outbound.clone());
         drop(dispatcher);
         let of_driver = pool.clone();
-        let driver = Builder::new().spawn(move || Driver::new(&of_driver, 0, event, worker).serve());
+        let driver = Builder::new().spawn(move || drop(Driver::new(&of_driver, 0, event, worker).serve()));
         let driver = driver.expect("a thread");
         Stage { pool, driver, socket: Socket::from_handle(theirs), segment, inbox: Inbox::default(), body }
     }
