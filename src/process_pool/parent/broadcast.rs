@@ -15,6 +15,13 @@ impl Pool {
     /// Starts all workers that there may be and gives each one of the tasks that `make` makes; their futures, by the workers'
     /// numbers.
     pub(crate) fn broadcast<R>(self: &Arc<Self>, make: impl Fn() -> (Task, Future<R>)) -> Vec<Future<R>> {
+        if self.is_fork() {
+            let (task, future) = make();
+            let entry = task.into_entry();
+            self.observed().queued(&*entry);
+            self.observed().refuse(&*entry, TaskError::Broken(Broken::new(FORKED)));
+            return vec![future];
+        }
         let (mut futures, mut tasks) = (Vec::new(), Vec::new());
         for _ in 0..self.max_workers() {
             let (task, future) = make();
@@ -35,17 +42,11 @@ impl Pool {
             }
             futures.push(future);
         }
-        let refuse = |task: EncodedTask, error: TaskError| {
-            self.observed().refuse(&*task.into_unresolved().release(), error);
-        };
-        if self.is_fork() {
-            tasks.into_iter().for_each(|task| refuse(task, TaskError::Broken(Broken::new(FORKED))));
-            return futures;
-        }
         let mut dispatcher = self.dispatcher.lock();
         if let Some(error) = dispatcher.refusal() {
             drop(dispatcher);
-            tasks.into_iter().for_each(|task| refuse(task, error.clone()));
+            let entries = tasks.into_iter().map(|task| task.into_unresolved().release());
+            entries.for_each(|entry| self.observed().refuse(&*entry, error.clone()));
             return futures;
         }
         let (wake, left) = dispatcher.address(tasks);

@@ -97,7 +97,11 @@ impl Dispatcher {
             Status::Starting => !self.unwanted.contains(at),
             Status::Up => true,
         };
-        let lanes: Vec<usize> = (0..self.lanes.len()).filter(takes_part).collect();
+        let mut lanes: Vec<usize> = (0..self.lanes.len()).filter(takes_part).collect();
+        if lanes.is_empty() {
+            // All are leaving at this moment: then the futures say so.
+            lanes = (0..self.lanes.len()).filter(|at| !self.vacant.contains(at)).collect();
+        }
         let mut tasks = tasks.into_iter();
         for (at, task) in lanes.into_iter().zip(tasks.by_ref()) {
             self.addressed.waiting.entry(at).or_default().push_back(task);
