@@ -246,7 +246,7 @@ impl ProcessPoolExecutor {
     /// numbers, and each can be cancelled until its call begins.
     ///
     /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
-    /// done, in whichever worker it runs. What was sent to it and has not begun goes back to the queue meanwhile. If the worker dies in the
+    /// done, in whichever of them it runs. What was sent to it and has not begun goes back to the queue meanwhile. If the worker dies in the
     /// call, its future fails as any other; if it dies or is replaced before, the next worker at its place makes the call; if there
     /// is none to be had, its future fails as [`Broken`](crate::TaskError::Broken). Workers that come later have no part in it: that is what
     /// an [`initializer`](ProcessPoolBuilder::initializer) is for. The calls wait for no place in a bounded queue, and each counts towards

@@ -233,7 +233,7 @@ impl ThreadPoolExecutor {
     /// workers' numbers, and each can be cancelled until its call begins.
     ///
     /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
-    /// done, in whichever worker it runs. Spares that stand in for waiting workers take part; workers that come later, also in place of one
+    /// done, in whichever of them it runs, unless a task that was running then waits for it and runs it in place. Spares that stand in for waiting workers take part; workers that come later, also in place of one
     /// that ended, don't: that is what an [`initializer`](ThreadPoolBuilder::initializer) is for. The calls have no place in a bounded
     /// queue. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. Of a pool that is shut down or broken
     /// there is at least one future, which says so.
