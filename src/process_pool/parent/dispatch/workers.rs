@@ -269,7 +269,10 @@ impl Dispatcher {
     /// A driver has no worker: is it to start one, or to end? If it ends, its lane is vacant from here on. One whose start
     /// has just failed leaves it to the others, if there are any: with what it held they may do better.
     pub(crate) fn stays(&mut self, at: usize) -> bool {
-        let yields = self.lanes[at].failed_starts() > 0 && !self.is_alone(at);
+        let failed = self.lanes[at].failed_starts();
+        // What waits for its own worker waits for no other.
+        let may_fail = if self.addressed.is_for(at) { FAILED_STARTS - 1 } else { 0 };
+        let yields = failed > may_fail && !self.is_alone(at);
         let is_awaited = !self.lanes[at].warm_ups().is_empty();
         let is_surplus = self.lanes_in_use() > self.max_workers;
         let is_wanted = self.wants_worker() && !yields && !is_surplus;

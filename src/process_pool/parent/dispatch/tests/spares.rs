@@ -55,8 +55,8 @@ fn fewer_workers_and_an_end_want_none() {
     fixture.submit(0..8);
     fixture.next(0);
     assert!(fixture.dispatcher.wants_spare(0));
-    fixture.dispatcher.set_max_workers(1, &mut Vec::new());
     fixture.begin(0, 0);
+    fixture.dispatcher.set_max_workers(1, &mut Vec::new());
     assert!(!fixture.dispatcher.wants_spare(0));
     fixture.dispatcher.set_max_workers(2, &mut Vec::new());
     fixture.dispatcher.cancel_all(&mut Vec::new());
