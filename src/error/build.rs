@@ -3,11 +3,11 @@
 #[cfg(feature = "process")]
 use std::fmt;
 
-/// Why `build()` refused.
+/// Why `build()` refused, or `set_max_workers`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// `max_workers(0)`.
+    /// `max_workers(0)`, or `set_max_workers(0)`.
     #[error("a pool needs at least one worker: max_workers is 0")]
     NoWorkers,
     /// `queue_capacity(0, ..)`.

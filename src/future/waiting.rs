@@ -25,10 +25,6 @@ pub(crate) enum Ending {
     Done,
     TimedOut,
     /// It could never end: the thread that waits is the one that would have to end it.
-    #[cfg_attr(
-        not(feature = "process"),
-        expect(dead_code, reason = "only a pool of processes has such a thread")
-    )]
     Never,
 }
 

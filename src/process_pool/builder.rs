@@ -156,6 +156,10 @@ impl ProcessPoolBuilder {
     }
 
     /// Replaces a worker after `n` tasks; a chunk of a map counts as one. By default workers are not replaced.
+    ///
+    /// If more tasks are queued, the next worker starts while the one before runs its last, and takes the place when that has left, so
+    /// that its start holds up nothing: for that time there may be twice as many processes, though no more than `max_workers` run
+    /// tasks. In [`stats`](ProcessPoolExecutor::stats) it is one that starts.
     pub fn max_tasks_per_child(mut self, n: u32) -> Self {
         self.max_tasks_per_child = Some(n);
         self
@@ -443,7 +447,7 @@ impl ProcessPoolBuilder {
             program,
             directory,
             standing: Standing::of_this_thread(),
-            environment: self.environment.of_workers(max_workers),
+            environment: self.environment.of_workers(),
             stdout: self.stdout,
             stderr: self.stderr,
             own_group: self.own_group,
@@ -459,7 +463,6 @@ impl ProcessPoolBuilder {
         };
         let config = Config {
             arena: Arena::create(payload_memory),
-            max_workers,
             capacity: self.capacity,
             start_timeout: self.start_timeout.unwrap_or(START_TIMEOUT),
             memory_growth: self.memory_growth,

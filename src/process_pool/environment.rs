@@ -33,20 +33,37 @@ impl Environment {
         self.changes.iter().try_for_each(check_variable)
     }
 
-    /// All variables, as this process has them now and as they are changed, for a pool of so many workers.
-    pub(super) fn of_workers(self, max_workers: usize) -> Vec<(OsString, OsString)> {
+    /// All variables, as this process has them now and as they are changed.
+    pub(super) fn of_workers(self) -> Variables {
         let mut all: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        let threads = self.threads.unwrap_or_else(|| (num_cpus::get() / max_workers.max(1)).max(1));
-        for name in THREADS.into_iter().filter(|_| threads > 0) {
-            if !all.iter().any(|(known, _)| known == name) {
-                all.push((name.into(), threads.to_string().into()));
-            }
-        }
+        let is_set = |name: &&str| all.iter().any(|(known, _)| known == name);
+        let is_changed = |name: &&str| self.changes.iter().any(|(known, _)| known == name);
+        let threads = THREADS.into_iter().filter(|name| !is_set(name) && !is_changed(name)).collect();
         for (name, value) in self.changes {
             all.retain(|(known, _)| *known != name);
             all.extend(value.map(|value| (name, value)));
         }
-        all
+        Variables { all, threads, each: self.threads }
+    }
+}
+
+/// What workers find in their environment.
+#[derive(Default)]
+pub(super) struct Variables {
+    all: Vec<(OsString, OsString)>,
+    /// Those that say how many threads a library may have: nobody has set them.
+    threads: Vec<&'static str>,
+    /// How many; 0 if nobody tells it.
+    each: Option<usize>,
+}
+
+impl Variables {
+    /// For a worker that is started now, in a pool of so many.
+    pub(super) fn of_worker(&self, max_workers: usize) -> impl Iterator<Item = (OsString, OsString)> {
+        let each = self.each.unwrap_or_else(|| (num_cpus::get() / max_workers.max(1)).max(1));
+        let threads = self.threads.iter().filter(move |_| each > 0);
+        let threads = threads.map(move |name| (OsString::from(name), OsString::from(each.to_string())));
+        self.all.iter().cloned().chain(threads)
     }
 }
 

@@ -45,7 +45,8 @@ pub use worker::main::{is_worker, works_for};
 
 use crate::blob::{Blob, BlobId, Content, LARGE};
 use crate::clock::deadline_after;
-use crate::executor::{Executor, RunningTask, Shutdown, StillBusy, Task, closed};
+use crate::error::BuildError;
+use crate::executor::{Executor, Portable, RunningTask, Shutdown, StillBusy, Task, closed};
 use crate::future::Future;
 use parent::pool::{AsksRunning, Pool};
 use std::fmt;
@@ -121,7 +122,45 @@ impl ProcessPoolExecutor {
 
     /// How many tasks run at once at most.
     pub fn max_workers(&self) -> usize {
-        self.pool.config.max_workers
+        self.pool.max_workers()
+    }
+
+    /// Changes how many tasks run at once at most, from now on. Doesn't block.
+    ///
+    /// **More.** If tasks are queued, or wait behind another in a worker, workers for them are started at once; else when there is work,
+    /// as ever.
+    ///
+    /// **Fewer.** What runs is not interrupted, and no task is lost or cancelled. What was sent to a worker and has not begun goes back to
+    /// the front of the queue. Idle workers leave at once; then whichever ends its task first, until there are `n`: until then no worker
+    /// begins another task. They leave in order: [`on_exit`](ProcessPoolBuilder::on_exit) is called, and
+    /// [`stats`](Self::stats) counts no death. A worker that is still starting is ended.
+    ///
+    /// A map reads the number when it begins, for its buffer and its chunks; so does each worker when it starts, for the
+    /// default of [`threads_per_worker`](ProcessPoolBuilder::threads_per_worker). After a shutdown the call concerns what is still to run,
+    /// if anything is. In a fork of the process that built the pool it does nothing.
+    ///
+    /// Differs from Python: there the number is fixed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoWorkers`] if `n` is 0, as from the builder; nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ProcessPoolExecutor::new(4);
+    /// pool.set_max_workers(1)?; // the others' memory is needed elsewhere
+    /// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_max_workers(&self, n: usize) -> Result<(), BuildError> {
+        if n == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        self.pool.set_max_workers(n);
+        Ok(())
     }
 
     /// The pool in numbers, and each of its workers. Which tasks run, and since when:
@@ -200,6 +239,40 @@ impl ProcessPoolExecutor {
     /// ```
     pub fn warm_up(&self) -> Future<()> {
         self.pool.warm_up()
+    }
+
+    /// Has each worker call `f` once, with a clone of `arg`: to fill or to clear what they keep in statics, or to ask what is there.
+    /// Starts all workers first, as [`warm_up`](Self::warm_up) does. Doesn't block; the futures come in the order of the workers'
+    /// numbers, and each can be cancelled until its call begins.
+    ///
+    /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
+    /// done, in whichever of them it runs. What was sent to it and has not begun goes back to the queue meanwhile. If the worker dies in the
+    /// call, its future fails as any other; if it dies or is replaced before, the next worker at its place makes the call; if there
+    /// is none to be had, its future fails as [`Broken`](crate::TaskError::Broken). Workers that come later have no part in it: that is what
+    /// an [`initializer`](ProcessPoolBuilder::initializer) is for. The calls wait for no place in a bounded queue, and each counts towards
+    /// `max_tasks_per_child`. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. An argument that can't
+    /// be encoded gives one future, which says so.
+    ///
+    /// Python has nothing like it; dask's `Client.run` is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::sync::Mutex;
+    ///
+    /// static WORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    ///
+    /// let pool = ProcessPoolExecutor::new(2);
+    /// let added = pool.broadcast(|word: String| WORDS.lock().unwrap().push(word), "to be".into());
+    /// assert_eq!(added.len(), 2);
+    /// let words = pool.broadcast(|()| WORDS.lock().unwrap().concat(), ());
+    /// let words: Vec<String> = words.into_iter().map(|words| words.result()).collect::<Result<_, _>>()?;
+    /// assert_eq!(words, ["to be", "to be"]);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn broadcast<A: Portable + Clone, R: Portable>(&self, f: fn(A) -> R, arg: A) -> Vec<Future<R>> {
+        self.pool.broadcast(|| Task::new(f, arg.clone()))
     }
 
     /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs
@@ -301,7 +374,7 @@ impl Executor for ProcessPoolExecutor {
     }
 
     fn max_workers(&self) -> Option<usize> {
-        Some(self.pool.config.max_workers)
+        Some(self.pool.max_workers())
     }
 }
 

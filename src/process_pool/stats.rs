@@ -28,7 +28,8 @@ pub struct ProcessPoolStats {
     pub cancelled: u64,
     /// Workers that died without being told to.
     pub deaths: u64,
-    /// The workers, each at its place. Places that never had one are not listed.
+    /// The workers, each at its place. Places that never had one are not listed. Behind them, by the same names, those that start
+    /// ahead of time to take the place of one that is at its last tasks (`max_tasks_per_child`): a `pid` of their own, and no task yet.
     pub workers: Vec<WorkerStats>,
 }
 
@@ -86,6 +87,14 @@ impl Pool {
             dispatched += lane.in_flight() - begun.min(lane.in_flight());
         }
         let seen = dispatcher.lanes().iter().enumerate().filter(|(_, lane)| lane.starts() > 0);
+        let spares = dispatcher.spares().map(|(at, pid)| WorkerStats {
+            name: self.config.launch.worker_name(at),
+            pid,
+            state: WorkerState::Starting,
+            tasks_done: 0,
+            busy: Duration::ZERO,
+            starts: u64::from(pid.is_some()),
+        });
         ProcessPoolStats {
             queued: dispatcher.queued(),
             dispatched,
@@ -94,7 +103,7 @@ impl Pool {
             failed: self.failed.load(Ordering::Relaxed),
             cancelled: dispatcher.totals().cancelled,
             deaths: dispatcher.totals().deaths,
-            workers: seen.map(|(at, lane)| self.worker_stats(at, lane)).collect(),
+            workers: seen.map(|(at, lane)| self.worker_stats(at, lane)).chain(spares).collect(),
         }
     }
 

@@ -15,6 +15,7 @@ const STACK_SIZE: usize = 2 << 20;
 
 /// What one pool was built with.
 pub(super) struct Config {
+    /// At the beginning.
     pub(super) max_workers: usize,
     pub(super) name_prefix: String,
     pub(super) stack_size: usize,

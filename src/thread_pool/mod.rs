@@ -24,12 +24,12 @@ pub use stats::ThreadPoolStats;
 pub use waiting::blocking;
 
 use crate::clock::deadline_after;
-use crate::error::TaskFailure;
+use crate::error::{BuildError, TaskFailure};
 use crate::executor::local::{Launch, local_verbs};
 use crate::executor::{
     Executor, Map, MapOptions, MapWith, RunningTask, Shutdown, StillBusy, Task, closed, refuse_unsupported,
 };
-use crate::future::cell::Entry;
+use crate::future::cell::{Cell, Entry};
 use crate::future::waiting::is_thread_of;
 use crate::future::{Future, TaskOptions};
 use queue::Queue;
@@ -113,7 +113,43 @@ impl ThreadPoolExecutor {
 
     /// How many tasks run at once at most.
     pub fn max_workers(&self) -> usize {
-        self.queue.config.max_workers
+        self.queue.max_workers()
+    }
+
+    /// Changes how many tasks run at once at most, from now on. Doesn't block.
+    ///
+    /// **More.** If tasks are queued, workers for them are started at once; else when there is work, as ever.
+    ///
+    /// **Fewer.** What runs is not interrupted, and no task is lost or cancelled: a worker too many takes no further task once its own
+    /// is over, what it had taken along goes back to the front of the queue, and half a second later its thread ends
+    /// ([`on_exit`](ThreadPoolBuilder::on_exit) is called). Until then more than `max_workers` tasks may run. Workers that are idle end in
+    /// the same way, down to `max_workers`.
+    ///
+    /// A map reads the number when it begins, for its buffer and its chunks. After a shutdown the call concerns what is still to
+    /// run, if anything is.
+    ///
+    /// Differs from Python: there the number is fixed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoWorkers`] if `n` is 0, as from the builder; nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    ///
+    /// let pool = ThreadPoolExecutor::new(2);
+    /// pool.set_max_workers(16)?; // at night
+    /// assert_eq!(pool.max_workers(), 16);
+    /// # Ok::<(), concurrent_futures::BuildError>(())
+    /// ```
+    pub fn set_max_workers(&self, n: usize) -> Result<(), BuildError> {
+        if n == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        self.queue.set_max_workers(n);
+        Ok(())
     }
 
     /// The pool in numbers, at this moment. Which tasks run, and since when: [`running`](ThreadPoolExecutor::running).
@@ -190,6 +226,50 @@ impl ThreadPoolExecutor {
     /// ```
     pub fn warm_up(&self) -> Future<()> {
         self.queue.warm_up()
+    }
+
+    /// Has each worker call `f` once, with a clone of `arg`: to fill or to clear what they keep in `thread_local!`s, or to ask what is
+    /// there. Starts all workers first, as [`warm_up`](Self::warm_up) does. Doesn't block; the futures come in the order of the
+    /// workers' numbers, and each can be cancelled until its call begins.
+    ///
+    /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
+    /// done, in whichever of them it runs, unless a task that was running then waits for it and runs it in place. Spares that stand in for waiting workers take part; workers that come later, also in place of one
+    /// that ended, don't: that is what an [`initializer`](ThreadPoolBuilder::initializer) is for. The calls have no place in a bounded
+    /// queue. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. Of a pool that is shut down or broken
+    /// there is at least one future, which says so.
+    ///
+    /// A task of the same pool must not wait for them: its own worker's turn comes when that task is over. Without a time limit such a wait ends
+    /// at once, as [`Broken`](crate::TaskError::Broken); a poll is not seen, and never ends.
+    ///
+    /// Python has nothing like it; rayon's `broadcast` is, and dask's `Client.run`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use concurrent_futures::prelude::*;
+    /// use std::cell::Cell;
+    ///
+    /// thread_local!(static FACTOR: Cell<u32> = const { Cell::new(1) });
+    ///
+    /// let pool = ThreadPoolExecutor::new(3);
+    /// let set = pool.broadcast(|n| FACTOR.set(n), 10);
+    /// assert_eq!(set.len(), 3);
+    /// let scaled: u32 = pool.map(|n| n * FACTOR.get(), 1..=3).sum::<Result<_, _>>()?;
+    /// assert_eq!(scaled, 60);
+    /// # Ok::<(), concurrent_futures::TaskError>(())
+    /// ```
+    pub fn broadcast<A, R, F>(&self, f: F, arg: A) -> Vec<Future<R>>
+    where
+        A: Clone + Send + 'static,
+        R: Send + 'static,
+        F: Fn(A) -> R + Send + Sync + 'static,
+    {
+        let f = Arc::new(f);
+        self.queue.broadcast(|| {
+            let (f, arg) = (f.clone(), arg.clone());
+            let [entry, cell] = Cell::entered(move || Ok(f(arg)), ());
+            (entry.into_entry(), Future::from_cell(cell))
+        })
     }
 
     /// Shuts the pool down and returns at once: later submits are rejected. Queued tasks still run
@@ -290,7 +370,7 @@ impl Launch for Arc<Queue> {
     const SHARES: bool = true;
 
     fn workers(&self) -> usize {
-        self.config.max_workers
+        self.max_workers()
     }
 }
 
@@ -313,7 +393,7 @@ impl Executor for ThreadPoolExecutor {
     }
 
     fn max_workers(&self) -> Option<usize> {
-        Some(self.queue.config.max_workers)
+        Some(self.queue.max_workers())
     }
 }
 

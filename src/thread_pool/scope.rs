@@ -416,7 +416,7 @@ impl<'scope> Scope<'scope, '_> {
                 Chunk { future: self.launch_with(extra, run), len, weight: 0, batch: None }
             }
         };
-        borrowing_map_with(options, self.queue.config.max_workers, input, submit)
+        borrowing_map_with(options, self.queue.max_workers(), input, submit)
     }
 
     fn with_options(&self, options: Option<TaskOptions>) -> WithOptions {

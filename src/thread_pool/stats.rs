@@ -2,11 +2,12 @@
 
 use super::queue::{Bell, Hand};
 use crate::executor::{Begun, BusyWorker, By, Elsewhere, RunningTask, WarmUp, running};
-use crate::future::cell::AnyCell;
+use crate::future::cell::{AnyCell, Entry};
 use crate::future::state::Phase;
 use crate::id::FutureId;
 use crate::since::Beginnings;
 use crate::sync::plain::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ pub(super) struct Slot {
     holds: AtomicUsize,
     /// It has not looked at the queue yet.
     starting: AtomicBool,
+    /// How many of those there are. Changes under the pool's lock.
+    addressed: AtomicUsize,
     rare: Mutex<Rare>,
     /// Tasks that it has taken and not begun.
     pub(super) hand: Hand,
@@ -83,6 +86,8 @@ struct Rare {
     outer: Vec<Nest>,
     /// Who awaits the worker's start.
     warm_up: Vec<Arc<WarmUp>>,
+    /// Tasks that only this worker runs, the oldest first.
+    addressed: VecDeque<Entry>,
 }
 
 /// A task that another is nested in, or the innermost one.
@@ -129,6 +134,7 @@ impl Slot {
             items: (AtomicUsize::new(0), AtomicUsize::new(0)),
             holds: AtomicUsize::new(0),
             starting: AtomicBool::new(true),
+            addressed: AtomicUsize::new(0),
             rare: Mutex::default(),
             hand: Hand::default(),
             bell: Bell::default(),
@@ -254,6 +260,19 @@ impl Slot {
     pub(super) fn has_started(&self) -> Option<Vec<Arc<WarmUp>>> {
         let warm_up = std::mem::take(&mut self.rare.lock().warm_up);
         (!warm_up.is_empty()).then_some(warm_up)
+    }
+
+    /// How many tasks only this worker runs, dead ones included.
+    pub(super) fn addressed(&self) -> usize {
+        self.addressed.load(Ordering::Relaxed)
+    }
+
+    /// Does something with all of them. Under the pool's lock.
+    pub(super) fn with_addressed<R>(&self, change: impl FnOnce(&mut VecDeque<Entry>) -> R) -> R {
+        let mut rare = self.rare.lock();
+        let done = change(&mut rare.addressed);
+        self.addressed.store(rare.addressed.len(), Ordering::Relaxed);
+        done
     }
 
     /// Under the pool's lock.

@@ -102,6 +102,13 @@ impl Host for Worker {
     }
 
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
+        // It waits for its own end, or for that of a task which may wait for its.
+        if deadline.is_none()
+            && let Some(addressed) = self.queue.home_of_addressed()
+            && what.concerns(addressed)
+        {
+            return Ending::Never;
+        }
         // Not on a stack that unwinds: the task would see `thread::panicking`, and a pool that it drops would cancel.
         if what.needs_all() && deadline.is_none() && self.may_run_in_place() && !std::thread::panicking() {
             self.run_needed(what);
@@ -114,6 +121,10 @@ impl Host for Worker {
         } else {
             waiting::sleep(what, deadline)
         }
+    }
+
+    fn why_never(&self) -> &'static str {
+        BROADCAST_WAITS
     }
 
     fn begin_blocking(&self) {
@@ -148,6 +159,10 @@ impl Host for Worker {
         Waker::from(wait)
     }
 }
+
+/// Why a wait for what a pool has broadcast ends at once in its own tasks.
+const BROADCAST_WAITS: &str = "a task waited for what was broadcast to each worker of its own pool; a worker has its part when its \
+    task is over, so the wait might never end: wait elsewhere, or with a time limit";
 
 /// Why a task ends for which an initializer waits, and nobody can run it.
 const INITIALIZER_WAITS: &str = "the initializer of a worker waits for this task of its own pool, and no other worker is \

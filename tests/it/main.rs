@@ -8,6 +8,7 @@
 mod as_completed;
 mod bounded;
 mod bounded_maps;
+mod broadcast;
 mod callbacks;
 #[cfg(feature = "process")]
 mod carrier;
@@ -41,12 +42,15 @@ mod processes_options;
 #[cfg(feature = "process")]
 mod processes_running;
 #[cfg(feature = "process")]
+mod processes_spares;
+#[cfg(feature = "process")]
 mod processes_steering;
 #[cfg(feature = "process")]
 mod processes_support;
 #[cfg(feature = "process")]
 mod processes_tasks;
 mod reports;
+mod resize;
 mod running;
 mod scope;
 mod scope_maps;

@@ -7,11 +7,13 @@
 use super::death::Death;
 use super::dispatch::{Action, Dispatcher, Wake};
 use super::lane::{KillReason, Position};
-use super::launch::{LaunchError, Launching, RunningWorker, start_failure};
+use super::launch::{LaunchError, RunningWorker, start_failure};
 use super::limits::{MemoryGrowth, Silence, TimeLimits};
 use super::observed::Ran;
 use super::pool::Pool;
 use super::results::Results;
+use super::spare::Spare;
+use super::start::start;
 use super::task::EncodedTask;
 use crate::clock::{deadline_after, is_over};
 use crate::error::Broken;
@@ -43,9 +45,9 @@ const MAX_FILLS: usize = 64;
 
 /// Where a test has a driver panic: whatever it holds there must be resolved, its worker ended and its lane be free.
 #[cfg(not(test))]
-fn failpoint(_: &'static str) {}
+pub(super) fn failpoint(_: &'static str) {}
 #[cfg(test)]
-use tests::failpoint;
+pub(super) use tests::failpoint;
 
 /// Drives the workers of one lane, one after the other, until no worker is needed.
 pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
@@ -53,11 +55,13 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
     // Those that have ended after all.
     pool.unreaped.lock().retain(|child| child.reap().is_none());
     let mut event: Option<Arc<Event>> = None;
+    let mut spare: Option<Spare> = None;
     failpoint("begins");
     loop {
-        let attempt = match &event {
-            Some(event) => start(pool, lane, event),
-            None => match Event::new() {
+        let attempt = match (&event, spare.take()) {
+            (Some(event), Some(spare)) => spare.take_place(pool, lane, event),
+            (Some(event), None) => start(pool, lane, event),
+            (None, _) => match Event::new() {
                 Ok(new) => {
                     let new = Arc::new(new);
                     pool.dispatcher.lock().set_event(lane, new.clone());
@@ -73,7 +77,7 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
         match attempt {
             Ok(worker) => {
                 let driver = Driver::new(pool, lane, event.clone().expect("made before the start"), worker);
-                driver.serve();
+                spare = driver.serve();
             }
             Err(error) => {
                 failpoint("notes a failure");
@@ -94,35 +98,6 @@ pub(crate) fn run(pool: &Arc<Pool>, lane: usize) {
             pool.rest(event.as_deref(), pause);
         }
     }
-}
-
-fn start(pool: &Arc<Pool>, lane: usize, event: &Event) -> Result<RunningWorker, LaunchError> {
-    let since = Instant::now();
-    let is_wanted = || pool.dispatcher.lock().wants_worker();
-    if !is_wanted() {
-        return Err(LaunchError::NotWanted);
-    }
-    let on_process = |pid| {
-        pool.dispatcher.lock().note_process(lane, pid);
-        failpoint("started");
-    };
-    let launching = Launching {
-        number: lane,
-        event,
-        deadline: deadline_after(pool.config.start_timeout),
-        arena: pool.config.arena.as_deref(),
-        is_wanted,
-        on_process,
-    };
-    let worker = pool.config.launch.launch(launching)?;
-    failpoint("is up");
-    let mut dispatcher = pool.dispatcher.lock();
-    dispatcher.attach(lane, worker.segment.clone(), worker.outbound.clone());
-    dispatcher.set_results(lane, worker.results.clone());
-    pool.tell_warm(dispatcher);
-    failpoint("is attached");
-    pool.tell_worker_started(lane, worker.child.pid(), since);
-    Ok(worker)
 }
 
 /// One worker, from its first task to its end.
@@ -152,6 +127,8 @@ struct Driver<'p> {
     small_replies: Vec<u8>,
     /// Why it could not start, by its own words.
     start_failure: Option<String>,
+    /// The worker that takes its place.
+    spare: Option<Spare>,
 }
 
 /// A reply whose task was taken out of its table.
@@ -187,14 +164,18 @@ impl<'p> Driver<'p> {
             last_replies: Instant::now(),
             small_replies: Vec::new(),
             start_failure: None,
+            spare: None,
         }
     }
 
-    fn serve(mut self) {
+    fn serve(mut self) -> Option<Spare> {
         loop {
             let mut garbage = Vec::new();
             let is_drained = self.worker.outbound.is_drained();
-            let action = self.pool.dispatcher.lock().next_action(self.lane, is_drained, &mut garbage);
+            let mut dispatcher = self.pool.dispatcher.lock();
+            let action = dispatcher.next_action(self.lane, is_drained, &mut garbage);
+            let wants_spare = dispatcher.wants_spare(self.lane);
+            drop(dispatcher);
             failpoint("decided");
             if !garbage.is_empty() {
                 drop(garbage);
@@ -226,6 +207,9 @@ impl<'p> Driver<'p> {
                     self.sleep(until.into_iter().chain(deadline_after(LONGEST_SLEEP)).min())
                 }
             };
+            if wants_spare {
+                self.spare = Spare::launch(self.pool, self.lane);
+            }
             if let Liveness::Dead = liveness {
                 return self.reap();
             }
@@ -505,7 +489,7 @@ impl<'p> Driver<'p> {
     }
 
     /// The worker is told to leave, and waited for.
-    fn close(mut self) {
+    fn close(mut self) -> Option<Spare> {
         failpoint("closes");
         self.worker.outbound.clear();
         self.worker.outbound.socket.close_write();
@@ -532,11 +516,11 @@ impl<'p> Driver<'p> {
                 break;
             }
         }
-        self.reap();
+        self.reap()
     }
 
     /// The worker is dead: what it still sent is received, and what it leaves is settled.
-    fn reap(mut self) {
+    fn reap(mut self) -> Option<Spare> {
         // A descendant of the worker may hold the socket and fill it for ever; a dead worker's own frames are at most what
         // fits into a socket.
         for _ in 0..MAX_FILLS {
@@ -587,6 +571,7 @@ impl<'p> Driver<'p> {
         if exit.is_none() {
             self.pool.unreaped.lock().push(self.worker.child);
         }
+        self.spare
     }
 }
 

@@ -11,6 +11,7 @@ use crate::blob::Blob;
 use crate::clock::is_over;
 use crate::error::TaskError;
 use crate::logging;
+use crate::process_pool::environment::Variables;
 use crate::process_pool::output::WorkerOutput;
 use crate::process_pool::sys::{self, Child, Event, Exit, Handle, Segment, Signal, Socket, Standing};
 use crate::process_pool::wire::blob;
@@ -19,7 +20,6 @@ use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::worker::entry;
 use crate::remote::fingerprint::Fingerprint;
 use crate::remote::{outcome, parcel};
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct LaunchConfig {
     pub(crate) program: PathBuf,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) standing: Standing,
-    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(in crate::process_pool) environment: Variables,
     pub(crate) stdout: WorkerOutput,
     pub(crate) stderr: WorkerOutput,
     pub(crate) own_group: bool,
@@ -56,6 +56,8 @@ pub(crate) struct LaunchConfig {
 pub(crate) struct Launching<'a, W, P> {
     /// The worker's place in its pool.
     pub(crate) number: usize,
+    /// How many workers the pool may have.
+    pub(crate) max_workers: usize,
     /// The driver's.
     pub(crate) event: &'a Event,
     pub(crate) deadline: Option<Instant>,
@@ -108,13 +110,14 @@ impl LaunchConfig {
         let refused = |what: &'static str| {
             move |error: io::Error| LaunchError::Start(format!("{what}: {error}{}", sys::advice(&error)))
         };
-        let Launching { number, event, deadline, arena, is_wanted, on_process } = launching;
+        let Launching { number, max_workers, event, deadline, arena, is_wanted, on_process } = launching;
         let (socket, theirs) =
             Socket::pair().map_err(refused("the socket for a worker could not be created"))?;
         let (segment, memory) =
             Segment::create().map_err(refused("the memory shared with a worker could not be created"))?;
         let segment = Arc::new(segment);
-        let command = self.command(theirs).map_err(refused("a worker's output could not be prepared"))?;
+        let command =
+            self.command(theirs, max_workers).map_err(refused("a worker's output could not be prepared"))?;
         // What the process inherits is that of the thread which starts it: this one, whichever thread started it in turn.
         self.standing.assume();
         // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
@@ -191,11 +194,11 @@ impl LaunchConfig {
         Some((Notes::new(ours, number, &self.worker_name(number), segment), level.into(), theirs))
     }
 
-    fn command(&self, socket: Handle) -> io::Result<Command> {
+    fn command(&self, socket: Handle, max_workers: usize) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
         // The program's arguments stay to be seen, in `ps` and by a task that asks for them.
         command.args(std::env::args_os().skip(1));
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.env_clear().envs(self.environment.of_worker(max_workers));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }

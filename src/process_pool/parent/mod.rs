@@ -2,6 +2,7 @@
 
 #[expect(unsafe_code, reason = "parts of a mapping, argued in the file")]
 pub(crate) mod arena;
+mod broadcast;
 mod death;
 pub(crate) mod dispatch;
 mod driver;
@@ -13,7 +14,10 @@ mod notes;
 mod observed;
 pub(crate) mod outbound;
 pub(crate) mod pool;
+mod resize;
 mod resolve;
 pub(crate) mod results;
 pub(crate) mod shared_clock;
+mod spare;
+mod start;
 pub(crate) mod task;

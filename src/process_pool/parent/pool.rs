@@ -26,7 +26,7 @@ use crate::process_pool::sys::{self, Child, Event, ForkDetector, Signal};
 use crate::process_pool::wire::buffer::PooledBuffer;
 use crate::remote::codec::Plane;
 use crate::since::Beginnings;
-use crate::sync::plain::AtomicU64;
+use crate::sync::plain::{AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex, MutexGuard, channel, thread};
 use std::cell::Cell;
 use std::io::ErrorKind;
@@ -42,6 +42,8 @@ pub(crate) struct Pool {
     room: Condvar,
     /// Waited at for the end of the drivers.
     drivers_gone: Condvar,
+    /// The dispatcher's, for whom it has no time. It changes under the dispatcher's lock.
+    pub(super) max_workers: AtomicUsize,
     pub(crate) config: Config,
     pub(crate) id: HomeId,
     /// Of the process that built it: a fork of it has no drivers.
@@ -65,7 +67,6 @@ pub(crate) struct Pool {
 
 /// What a pool was built with, beside what dispatch must know.
 pub(crate) struct Config {
-    pub(crate) max_workers: usize,
     pub(crate) capacity: Option<(usize, WhenFull)>,
     pub(crate) start_timeout: Duration,
     /// Bytes that a worker's memory may grow by before it is replaced.
@@ -118,11 +119,13 @@ impl Pool {
         if is_observed {
             dispatcher.note_beginnings();
         }
+        let max_workers = AtomicUsize::new(dispatcher.max_workers());
         let pool = Arc::new_cyclic(|me| Pool {
             me: me.clone(),
             dispatcher: Mutex::new(dispatcher),
             room: Condvar::new(),
             drivers_gone: Condvar::new(),
+            max_workers,
             config,
             id,
             fork_detector: ForkDetector::new(),
@@ -294,6 +297,7 @@ impl Pool {
                 dispatcher.vacate(lane);
                 let alone = dispatcher.has_no_drivers();
                 self.tell_warm(dispatcher);
+                self.fail_orphans();
                 if alone {
                     let why = format!(
                         "the thread that drives a worker could not be started{}",
@@ -338,7 +342,7 @@ impl Pool {
             None => dispatcher.await_starts(&warm_up),
         }
         drop(dispatcher);
-        for _ in 0..self.config.max_workers {
+        for _ in 0..self.max_workers() {
             let mut dispatcher = self.dispatcher.lock();
             let is_open = dispatcher.refusal().is_none();
             let wake = if is_open { dispatcher.warm_up_one(&warm_up) } else { Wake::None };
@@ -394,8 +398,9 @@ impl Pool {
     }
 
     /// A driver's last act.
-    fn leave(&self) {
+    fn leave(self: &Arc<Self>) {
         self.tell_warm(self.dispatcher.lock());
+        self.fail_orphans();
         let dispatcher = self.dispatcher.lock();
         self.close_if_over(&dispatcher);
         self.drivers_gone.notify_all();
@@ -507,7 +512,7 @@ impl Pool {
 }
 
 /// Why a fork's copy of a pool runs nothing.
-const FORKED: &str = "this process is a fork of the one that built the pool, and has none of its threads; build a pool of its \
+pub(super) const FORKED: &str = "this process is a fork of the one that built the pool, and has none of its threads; build a pool of its \
     own here";
 
 /// Whether what runs is asked to stop.

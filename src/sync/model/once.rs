@@ -14,6 +14,10 @@ impl<T> OnceLock<T> {
         OnceLock { gate: Mutex::new(()), value: std::sync::OnceLock::new() }
     }
 
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
     pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
         let _initializing = self.gate.lock();
         self.value.get_or_init(init)

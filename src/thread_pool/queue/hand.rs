@@ -273,7 +273,10 @@ impl Queue {
 
     /// Has workers with a hand look at the state before they go on with it, or not. In a section.
     pub(super) fn set_attention(&self, state: &State) {
-        let wanted = !state.urgent.is_empty() || state.broken || state.active() > self.config.max_workers;
+        let wanted = !state.urgent.is_empty()
+            || state.addressed > 0
+            || state.broken
+            || state.active() > self.max_workers();
         if wanted != self.attention.load(Ordering::Relaxed) {
             self.attention.store(wanted, Ordering::Relaxed);
         }

@@ -57,7 +57,14 @@ impl Queue {
         let mut searcher = counted == CountedAs::Searching;
         state.take_old_hands_back(&mut pace);
         loop {
-            let over = state.active() > self.config.max_workers;
+            if slot.addressed() > 0
+                && let Some(entry) = Self::take_addressed(&mut state, slot)
+            {
+                state.searching &= !searcher;
+                state.leave();
+                return NextStep::Run(entry);
+            }
+            let over = state.active() > self.max_workers();
             if over {
                 state.give_back(slot);
             }
@@ -92,7 +99,7 @@ impl Queue {
             state.give_back(slot);
             match state.rest(slot) {
                 RestEnd::Woken(back) => (state, searcher) = (back, true),
-                RestEnd::Closed(back) => (state, searcher) = (back, false),
+                RestEnd::Closed(back) | RestEnd::Addressed(back) => (state, searcher) = (back, false),
                 RestEnd::LongEnough(back) => return self.end(back, false, slot),
             }
         }

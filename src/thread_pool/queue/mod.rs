@@ -21,8 +21,10 @@
 //! | `hand.rs` | what a worker has taken along, and not begun |
 //! | `blocked.rs`, `awaits.rs` | workers that wait, and workers that poll |
 //! | `dead.rs` | entries whose task is no longer queued |
+//! | `addressed.rs` | tasks for one worker each |
 //! | `observed.rs` | what the pool's observer is told |
 //! | `threads.rs` | threads that are started, refused and joined |
+//! | `resize.rs` | how many workers there may be, and how that changes |
 //! | `warm_up.rs` | threads that are started before there is anything to do |
 //! | `shutdown.rs` | the end: a shutdown, a broken pool, a join |
 //!
@@ -63,6 +65,9 @@
 //!   section, and needs none: queued tasks only become fewer by it, nobody counted it as coming, and it stays active. It
 //!   subtracts a dead entry before its hand's length falls, so that a count meanwhile is too high, never too low. Whoever
 //!   stops being active (waits, rests, ends) has given its hand back in the same section.
+//! - *More workers may come at any time.* `max` is a number of the state: it changes in a section, which then decides by the rule
+//!   with the new one. Where it rises, the section stores `ask` and counts, as any that makes room; where it falls, nobody is owed
+//!   anything more.
 //! - *A refusal ends.* While the system's refusal of a thread is remembered ([`threads::Refused`]), a push asks all the
 //!   same, each section looks whether the time is up, and a waiter that was told to help and could not looks again at
 //!   that time.
@@ -78,6 +83,7 @@
 //! tens of microseconds, since an old hand goes back to the front at the next look. A worker whose own hand turns out long
 //! runs up to eight tasks of it before it looks. What is needed urgently comes before all.
 
+mod addressed;
 mod awaits;
 mod bell;
 mod blocked;
@@ -88,6 +94,7 @@ mod inbox;
 mod len_mutex;
 mod look;
 mod observed;
+mod resize;
 mod section;
 mod shutdown;
 mod state;
@@ -111,7 +118,8 @@ use crate::future::state::Snapshot;
 use crate::logging;
 use crate::since::Beginnings;
 use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use crate::sync::{CachePadded, Condvar, Mutex, plain};
+use crate::sync::{CachePadded, Condvar, Mutex, OnceLock, plain};
+use addressed::AddressedHome;
 use inbox::Inbox;
 use len_mutex::LenMutex;
 use section::StateLock;
@@ -130,6 +138,9 @@ pub(super) struct Queue {
     inbox: LenMutex<Inbox>,
     /// Everything else.
     state: StateLock,
+    /// How many tasks run at once at most. It changes in a section of the state only, so in a section it stands still; elsewhere
+    /// it is a hint.
+    max_workers: plain::AtomicUsize,
     /// How often the inbox was taken over; changes under its lock. A hint to others.
     emptied: CachePadded<plain::AtomicUsize>,
     /// Workers between the end of user code and their next look; raised outside the lock, lowered under it.
@@ -146,6 +157,8 @@ pub(super) struct Queue {
     handles: Mutex<Handles>,
     /// Notified when one that took handles has joined them.
     joined: Condvar,
+    /// That of tasks for one worker each, once there were any.
+    addressed_home: OnceLock<Arc<AddressedHome>>,
     /// For the threads it starts.
     me: Weak<Queue>,
 }
@@ -153,6 +166,7 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(config: Config) -> Arc<Self> {
         let is_observed = config.observed.is_set();
+        let max_workers = plain::AtomicUsize::new(config.max_workers);
         let queue = Arc::new_cyclic(|me| Queue {
             id: HomeId::new(),
             config,
@@ -161,6 +175,7 @@ impl Queue {
             stop: StopFlag::default(),
             inbox: LenMutex::new(Inbox::new()),
             state: StateLock::new(is_observed),
+            max_workers,
             emptied: CachePadded::default(),
             returning: CachePadded::default(),
             dead: CachePadded::default(),
@@ -169,6 +184,7 @@ impl Queue {
             ended: Condvar::new(),
             handles: Mutex::default(),
             joined: Condvar::new(),
+            addressed_home: OnceLock::new(),
             me: me.clone(),
         });
         let home: Weak<dyn Home> = queue.me.clone();
@@ -190,7 +206,9 @@ impl Queue {
         // Tasks are counted, not entries: an urgent one has two.
         let doubled = self.doubled.load(Ordering::Relaxed).max(0) as usize;
         let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
-        self.counters.stats(entries.saturating_sub(doubled + dead), state.threads, state.slots.values())
+        let addressed = Self::addressed_and_queued(&state);
+        let queued = entries.saturating_sub(doubled + dead) + addressed;
+        self.counters.stats(queued, state.threads, state.slots.values())
     }
 }
 

@@ -7,7 +7,7 @@ use super::Queue;
 use super::awaits::Await;
 use super::len_mutex::LenMutex;
 use super::state::{Miscount, State};
-use super::threads::{Refused, SPARE_REST};
+use super::threads::Refused;
 use crate::clock;
 use crate::future::hub::Hub;
 use crate::logging;
@@ -62,6 +62,8 @@ pub(super) enum RestEnd<'q> {
     /// It was woken to search.
     Woken(Section<'q>),
     Closed(Section<'q>),
+    /// There is a task that only this worker runs.
+    Addressed(Section<'q>),
     LongEnough(Section<'q>),
 }
 
@@ -148,6 +150,13 @@ impl<'q> Section<'q> {
         queue.tell_waits(changes);
     }
 
+    /// The same, and each worker that rests looks whether it goes on resting.
+    pub(super) fn leave_and_ring(self) {
+        let resting = self.resting.clone();
+        self.leave();
+        resting.iter().for_each(|slot| slot.bell.ring());
+    }
+
     /// Sleeps until there is something to look for, or for long enough.
     pub(super) fn rest(self, slot: &Arc<Slot>) -> RestEnd<'q> {
         let (queue, mut state) = (self.queue, self);
@@ -169,16 +178,18 @@ impl<'q> Section<'q> {
                 state.end_rest(slot);
                 return RestEnd::Closed(state);
             }
-            let limit = if state.threads > queue.config.max_workers {
-                Some(SPARE_REST)
-            } else {
-                queue.config.keep_alive
-            };
-            match limit.and_then(|limit| clock::after(since, limit)) {
+            if slot.addressed() > 0 {
+                state.end_rest(slot);
+                return RestEnd::Addressed(state);
+            }
+            match queue.rests_until(&state, since) {
                 None => slot.bell.changed.wait(&mut state.state),
                 Some(at) => {
                     let timed_out = slot.bell.changed.wait_until(&mut state.state, at).timed_out();
-                    if timed_out && !slot.bell.is_called() && !state.closed && !state.broken {
+                    let is_told = state.closed || state.broken || slot.addressed() > 0;
+                    let is_up = timed_out && !slot.bell.is_called() && !is_told;
+                    // Others may have left meanwhile, so that this one may stay.
+                    if is_up && clock::is_over(queue.rests_until(&state, since)) {
                         state.end_rest(slot);
                         return RestEnd::LongEnough(state);
                     }
@@ -204,7 +215,7 @@ impl Queue {
         state.closed
             || state.broken
             || (!state.searching
-                && state.active() < self.config.max_workers
+                && state.active() < self.max_workers()
                 && (!state.resting.is_empty() || self.can_start(state) || self.may_start_later(state)))
     }
 
@@ -232,7 +243,7 @@ impl Queue {
         let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
         let queued = entries.saturating_sub(dead);
         let coming = state.starting.saturating_add(self.returning.load(Ordering::Relaxed));
-        if state.searching || state.active() >= self.config.max_workers || queued <= coming {
+        if state.searching || state.active() >= self.max_workers() || queued <= coming {
             return Action::Nothing;
         }
         let action = if let Some(slot) = state.resting.pop() {

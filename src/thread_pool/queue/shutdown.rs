@@ -24,6 +24,7 @@ impl Queue {
             let before = if state.broken || !state.closed { inbox.closed.replace(why) } else { Some(why) };
             (Self::take_all(&mut state, &mut inbox), before)
         };
+        let addressed = Self::unaddress_all(&mut state);
         self.tell_everybody(state);
         // What it was broken of before holds an error of the user's.
         log_panic_in_drop("an earlier failure", drop_contained(before));
@@ -32,6 +33,7 @@ impl Queue {
             before.map(|before| (before, error.clone()))
         });
         self.counters.add_failed(failed);
+        self.end_addressed(addressed, &error);
     }
 
     pub(in crate::thread_pool) fn shutdown(&self, mode: Shutdown) {
@@ -48,6 +50,7 @@ impl Queue {
                 Shutdown::CancelQueued | Shutdown::Stop => Self::take_all(&mut state, &mut inbox),
             }
         };
+        let addressed = if mode == Shutdown::Drain { Vec::new() } else { Self::unaddress_all(&mut state) };
         // After the queue was emptied: what runs may end at once, and leaves its worker nothing to begin.
         if mode == Shutdown::Stop {
             self.stop.raise();
@@ -58,6 +61,7 @@ impl Queue {
             before.map(|before| (before, TaskError::Cancelled))
         });
         self.counters.add_cancelled(cancelled);
+        self.end_addressed(addressed, &TaskError::Cancelled);
     }
 
     fn take_all(state: &mut State, inbox: &mut Inbox) -> Vec<Entry> {
@@ -73,9 +77,7 @@ impl Queue {
         if state.threads == 0 {
             self.ended.notify_all();
         }
-        let resting = state.resting.clone();
-        state.leave();
-        resting.iter().for_each(|slot| slot.bell.ring());
+        state.leave_and_ring();
     }
 
     /// Ends tasks whose entries were all taken out; returns how many there were. `own` takes possession of a task that is
@@ -92,16 +94,7 @@ impl Queue {
                 self.other_entry_is_dead();
             }
             ended += 1;
-            let (from, to) = match error {
-                TaskError::Cancelled => (Phase::Cancelling, Phase::Cancelled),
-                _ => (Phase::Running, Phase::Failed),
-            };
-            match &error {
-                TaskError::Cancelled => self.observed().cancelled(&*entry),
-                error => self.observed().refused(&*entry, error),
-            }
-            entry.fill(error);
-            publish_here(&*entry, from, to);
+            self.end_as(&entry, error);
         }
         if self.config.capacity.is_some() && ended > 0 {
             let mut state = self.section();
@@ -109,6 +102,20 @@ impl Queue {
             state.leave();
         }
         ended
+    }
+
+    /// Ends a task in whose possession the caller is: cancelled or failed.
+    pub(super) fn end_as(&self, entry: &Entry, error: TaskError) {
+        let (from, to) = match error {
+            TaskError::Cancelled => (Phase::Cancelling, Phase::Cancelled),
+            _ => (Phase::Running, Phase::Failed),
+        };
+        match &error {
+            TaskError::Cancelled => self.observed().cancelled(&**entry),
+            error => self.observed().refused(&**entry, error),
+        }
+        entry.fill(error);
+        publish_here(&**entry, from, to);
     }
 
     /// Waits until every worker has ended; false if the time is up first.

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) hands: Vec<Taken>,
     /// Second entries of tasks that a blocked waiter needs; the newest is last and served first.
     pub(super) urgent: Vec<Entry>,
+    /// Tasks for one worker each, in the workers' slots, dead ones included.
+    pub(super) addressed: usize,
     pub(super) threads: usize,
     pub(super) blocked: usize,
     /// Workers that rest, the last to rest at the end: it is called first. One that is called is no longer among them.
@@ -34,6 +36,8 @@ pub(super) struct State {
     /// It was closed by a shutdown that cancels.
     pub(super) cancelling: bool,
     pub(super) broken: bool,
+    /// The greatest `max_workers` that was set since the pool was built.
+    pub(super) most_workers: usize,
     /// The system refused a thread, and none was had since.
     pub(super) refused: Option<Refused>,
     /// Queued tasks, of a bounded pool.

@@ -13,7 +13,7 @@ use crate::thread_pool::worker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Threads beyond `max_workers`, at most: workers that replace those blocked in waits. Java's ForkJoinPool has this
+/// Threads beyond the greatest `max_workers` there was, at most: workers that replace those blocked in waits. Java's ForkJoinPool has this
 /// figure.
 const SPARES: usize = 256;
 
@@ -84,7 +84,7 @@ impl Queue {
     }
 
     fn has_room(&self, state: &State) -> bool {
-        state.threads < self.config.max_workers.saturating_add(SPARES) && !state.broken
+        state.threads < self.most_workers(state).saturating_add(SPARES) && !state.broken
     }
 
     /// A thread was refused, and may be had when somebody looks again.
@@ -96,7 +96,7 @@ impl Queue {
     /// false, it may be otherwise in the next moment, so only a preference may rest on it.
     pub(in crate::thread_pool) fn has_another(&self) -> bool {
         let state = self.peek();
-        !state.resting.is_empty() || (state.threads < self.config.max_workers && self.can_start(&state))
+        !state.resting.is_empty() || (state.threads < self.max_workers() && self.can_start(&state))
     }
 
     /// When a thread is tried again, if the system refused one.
@@ -155,6 +155,7 @@ impl Queue {
         let mut state = self.section();
         state.lower(|state| &mut state.threads, 1);
         state.lower(|state| &mut state.starting, 1);
+        let addressed = Self::unaddress(&mut state, slot);
         self.remove_slot(&mut state, slot);
         let is_first = state.refused.is_none();
         state.refused = Some(Refused::again(state.refused.as_ref()));
@@ -163,18 +164,19 @@ impl Queue {
         let what = format!(
             "the system refused a worker thread; the pool goes on with {left} and tries again: {error}"
         );
+        let broken = Broken::with_source("no worker thread could be started", error);
         let warm_up = slot.has_started();
         if left == 0 {
-            let broken = Broken::with_source("no worker thread could be started", error);
             for warm_up in warm_up.iter().flatten() {
                 warm_up.fail(TaskError::Broken(broken.clone()));
             }
-            self.break_pool(state, Closed::Refused(broken, until));
+            self.break_pool(state, Closed::Refused(broken.clone(), until));
         } else {
             // A thread that joins tries again in time.
             self.ended.notify_all();
             state.leave();
         }
+        self.fail_addressed(addressed, &broken);
         // The logger is the user's: called once the lock is let go of.
         if is_first {
             logging::warn(format_args!("{what}"));
@@ -187,12 +189,14 @@ impl Queue {
         let mut state = self.section();
         state.lower(|state| &mut state.threads, 1);
         state.lower(|state| &mut state.starting, 1);
+        let addressed = Self::unaddress(&mut state, slot);
         self.remove_slot(&mut state, slot);
         let warm_up = slot.has_started();
         for warm_up in warm_up.iter().flatten() {
             warm_up.fail(TaskError::Broken(broken.clone()));
         }
-        self.break_pool(state, Closed::Broken(broken));
+        self.break_pool(state, Closed::Broken(broken.clone()));
+        self.fail_addressed(addressed, &broken);
         drop(warm_up);
     }
 }

@@ -7,6 +7,8 @@
 
 #[path = "models/batch.rs"]
 mod batch;
+#[path = "models/broadcast.rs"]
+mod broadcast;
 #[path = "models/cell.rs"]
 mod cell;
 #[path = "models/claim.rs"]
@@ -19,6 +21,8 @@ mod pointer;
 mod queue;
 #[path = "models/replies.rs"]
 mod replies;
+#[path = "models/resize.rs"]
+mod resize;
 #[path = "models/results.rs"]
 mod results;
 #[path = "models/shutdown.rs"]

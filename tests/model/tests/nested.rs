@@ -25,8 +25,10 @@ enum Op {
     Poll(usize),
     /// Polls it once.
     Glance(usize),
+    /// So many workers there may be from now on.
+    Max(usize),
 }
-use Op::{Any, Gate, Glance, Hold, Need, Poll, Release};
+use Op::{Any, Gate, Glance, Hold, Max, Need, Poll, Release};
 
 /// A rule taken away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,10 +66,13 @@ enum Mutant {
     CalledStillRests,
     /// One whose time is up ends though it was called.
     CalledEnds,
+    /// More workers may come, and nobody looks for what they could do.
+    GrowsSilently,
 }
 
 struct Scope {
     name: &'static str,
+    /// At first.
     max: usize,
     /// The system has no more threads.
     most_threads: usize,
@@ -135,6 +140,7 @@ struct Thread {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct State {
+    max: isize,
     threads: isize,
     blocked: isize,
     /// The last to rest at the end.
@@ -159,6 +165,7 @@ impl Model<'_> {
     fn first(&self) -> Result<State, Fault> {
         let tasks = self.scope.tasks.len();
         let mut state = State {
+            max: self.scope.max as isize,
             threads: 0,
             blocked: 0,
             resting: Vec::new(),
@@ -215,8 +222,7 @@ impl Model<'_> {
             return Err("fewer than no threads are active".into());
         }
         let coming = state.starting + state.returning;
-        if state.searching || Self::active(state) >= self.scope.max as isize || self.counted(state) <= coming
-        {
+        if state.searching || Self::active(state) >= state.max || self.counted(state) <= coming {
             return Ok(());
         }
         if let Some(last) = state.resting.last().copied() {
@@ -284,11 +290,7 @@ impl Model<'_> {
             Place::Goes | Place::Gone => false,
         };
         let coming = state.all.iter().filter(comes).count();
-        if Self::queued(state) > 0
-            && Self::active(state) < self.scope.max as isize
-            && could_add
-            && coming == 0
-        {
+        if Self::queued(state) > 0 && Self::active(state) < state.max && could_add && coming == 0 {
             return Err("a task is queued, a worker could be added, and nobody is coming".into());
         }
         Ok(())
@@ -314,7 +316,7 @@ impl Model<'_> {
             }
             Place::Searches => self.look(new, thread, true, next)?,
             Place::Goes => {
-                let over = Self::active(state) > self.scope.max as isize;
+                let over = Self::active(state) > state.max;
                 // Its hand may be old, or it is to look for another reason.
                 let mut looks = state.clone();
                 if self.mutant == Mutant::ReturningWithAHand {
@@ -332,7 +334,7 @@ impl Model<'_> {
                     new.all[thread].place =
                         Place::Looks { starting: false, returning: false, searcher: true };
                     next.push(new);
-                } else if called || state.threads > self.scope.max as isize {
+                } else if called || state.threads > state.max {
                     new.resting.retain(|resting| *resting != thread);
                     new.threads -= 1;
                     new.all[thread].place = Place::Gone;
@@ -357,7 +359,7 @@ impl Model<'_> {
         for other in (0..state.all.len()).rev().filter(|other| !state.all[*other].hand.is_empty()) {
             Self::give_back(&mut old, other);
         }
-        if self.scope.max > 1 && old != state {
+        if state.max.max(self.scope.max as isize) > 1 && old != state {
             self.look_now(old, thread, searcher, next)?;
         }
         self.look_now(state, thread, searcher, next)
@@ -370,7 +372,7 @@ impl Model<'_> {
         searcher: bool,
         next: &mut Vec<State>,
     ) -> Result<(), Fault> {
-        let over = Self::active(&state) > self.scope.max as isize;
+        let over = Self::active(&state) > state.max;
         if over && self.mutant != Mutant::HandOfSurplus {
             Self::give_back(&mut state, thread);
         }
@@ -435,7 +437,7 @@ impl Model<'_> {
 
     /// The next of its own hand, in no section.
     fn go_on(&self, mut state: State, thread: usize, next: &mut Vec<State>) -> Result<(), Fault> {
-        if Self::active(&state) > self.scope.max as isize {
+        if Self::active(&state) > state.max {
             return Err("a worker takes a task though too many are active".into());
         }
         while !state.all[thread].hand.is_empty() {
@@ -459,7 +461,7 @@ impl Model<'_> {
     /// One worker begins tasks as they came.
     fn check_order(&self, state: &State, task: usize) -> Result<(), Fault> {
         let is_first = (0..task).all(|older| state.phases[older] != Phase::Queued);
-        if self.scope.max == 1 && !is_first {
+        if self.scope.max == 1 && state.max == 1 && !is_first {
             return Err(format!("task {task} begins before an older one"));
         }
         Ok(())
@@ -482,6 +484,13 @@ impl Model<'_> {
         };
         let may_run = |task: usize| state.phases[task] == Phase::Queued;
         match *op {
+            Max(max) => {
+                new.max = max as isize;
+                change(&mut new, &|top| top.at += 1);
+                if self.mutant == Mutant::GrowsSilently {
+                    return Ok(Some(new));
+                }
+            }
             Hold => {
                 self.hold(&mut new, thread, holds);
                 change(&mut new, &|top| (top.open, top.at) = (top.open + 1, top.at + 1));
@@ -562,7 +571,7 @@ impl Model<'_> {
         if state.all[thread].starting {
             return Err("a task runs in a worker that is not initialized".into());
         }
-        let is_full = Self::active(state) >= self.scope.max as isize;
+        let is_full = Self::active(state) >= state.max;
         if holds > 0 && is_full && !state.all[thread].helps {
             return Err("a waiter takes a task though as many as may be are active".into());
         }
@@ -711,6 +720,10 @@ const SCOPES: &[Scope] = &[
     scope("a hand and blocking", 1, 3, &[&[], &[Hold, Gate(3), Release], &[], &[], &[]]),
     scope("a hand and waits", 2, 4, &[&[Any(2)], &[Need(3), Any(4)], &[], &[], &[]]),
     scope("a hand of one too many", 1, 3, &[&[Hold, Gate(1), Release], &[], &[], &[], &[]]),
+    scope("more workers", 1, 4, &[&[Max(3), Gate(2)], &[Gate(2)], &[]]),
+    scope("fewer workers", 3, 4, &[&[Max(1)], &[Need(2)], &[], &[]]),
+    scope("fewer workers, which wait", 2, 4, &[&[Hold, Max(1), Gate(2), Release], &[Any(3)], &[], &[]]),
+    scope("more and fewer workers", 2, 4, &[&[Max(1), Max(3), Gate(3)], &[Max(2)], &[], &[]]),
     starting("an initializer in blocking", 1, &[&[]], &[Hold, Hold, Gate(0), Release, Release]),
     starting("an initializer that needs a task", 1, &[&[], &[]], &[Need(1), Need(0)]),
     starting("an initializer that polls a task", 2, &[&[], &[Need(2)], &[]], &[Poll(1)]),
@@ -743,6 +756,7 @@ fn a_rule_that_is_taken_away_is_missed() {
         Mutant::NoAttention,
         Mutant::CalledStillRests,
         Mutant::CalledEnds,
+        Mutant::GrowsSilently,
     ];
     let survivors: Vec<_> = mutants
         .into_iter()

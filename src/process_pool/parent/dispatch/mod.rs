@@ -9,15 +9,20 @@
 //! there to resolve it. It moves only in here, and its phase moves with it.
 //!
 //! Here are tasks on their way in, out and back as replies; in [`recall`] tasks that are taken back, in [`workers`] workers
-//! that come and go, in [`shutdown`] the pool's end.
+//! that come and go, in [`spares`] those that start ahead of time, in [`resize`] how many there may be, in [`addressed`] tasks for one worker each, in [`shutdown`] the pool's end.
 
+mod addressed;
 mod recall;
+mod resize;
 mod shutdown;
+mod spares;
 mod workers;
 
 pub(crate) use shutdown::PoolState;
 pub(crate) use workers::PAUSES;
 
+use self::addressed::Addressed;
+use self::spares::Spares;
 use super::lane::{Lane, Position};
 use super::outbound::Outbound;
 use super::results::Results;
@@ -38,10 +43,15 @@ pub(crate) struct Dispatcher {
     queue: VecDeque<EncodedTask>,
     /// Places in a bounded queue that are promised to tasks still being encoded.
     reserved: usize,
-    /// How many entries of the queue are cancelled. Counted after the fact, so for a moment it may be off, either way.
+    /// Tasks for one worker each.
+    addressed: Addressed,
+    spares: Spares,
+    /// How many entries of the queue, and of those, are cancelled. Counted after the fact, so for a moment it may be off, either way.
     dead: isize,
     /// How many workers there may be.
     max_workers: usize,
+    /// Lanes whose workers are starting, and not to come up: there may be fewer now.
+    unwanted: BTreeSet<usize>,
     /// A lane for each place that ever had a driver: what is searched below is as long as there were workers at once, not
     /// as there may be. A submit searches none of it, unless workers that do nothing are awake.
     lanes: Vec<Lane>,
@@ -127,8 +137,11 @@ impl Dispatcher {
         Dispatcher {
             queue: VecDeque::new(),
             reserved: 0,
+            addressed: Addressed::default(),
+            spares: Spares::default(),
             dead: 0,
             max_workers,
+            unwanted: BTreeSet::new(),
             lanes: Vec::new(),
             vacant: BTreeSet::new(),
             idle: Vec::new(),
@@ -155,7 +168,7 @@ impl Dispatcher {
 
     /// Tasks that wait for a worker.
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len().saturating_sub(self.dead.max(0) as usize)
+        (self.queue.len() + self.addressed.waiting()).saturating_sub(self.dead.max(0) as usize)
     }
 
     // ---- the idle list ------------------------------------------------------------------------------
@@ -283,7 +296,10 @@ impl Dispatcher {
         if let Some(event) = self.pop_idle().and_then(|at| self.lanes[at].event().cloned()) {
             return Wake::Driver(event);
         }
-        self.start_worker()
+        match self.start_worker() {
+            Wake::None => self.wake_for_spare(),
+            start => start,
+        }
     }
 
     /// A driver that can't take what is queued wakes one that can (D7).
@@ -331,7 +347,12 @@ impl Dispatcher {
         let lane = &self.lanes[at];
         let is_used_up =
             self.policy.max_tasks_per_child.is_some_and(|most| lane.results() >= u64::from(most));
-        if (is_used_up || lane.is_retiring()) && in_flight == 0 {
+        let leaves = is_used_up || lane.is_retiring();
+        if self.addressed.is_for(at) && in_flight == 0 && !leaves && self.ship_addressed(at, garbage) {
+            return Action::Send;
+        }
+        let waits_for_own = self.addressed.is_for(at);
+        if in_flight == 0 && (leaves || (self.has_surplus() && !waits_for_own)) {
             return self.close(at);
         }
         let may_take = self.allowance(at);
@@ -345,12 +366,12 @@ impl Dispatcher {
         if in_flight > 0 {
             return wait;
         }
-        if !matches!(self.state, PoolState::Open) && self.queue.is_empty() {
+        if !matches!(self.state, PoolState::Open) && self.queue.is_empty() && !waits_for_own {
             return self.close(at);
         }
         let since = self.lanes[at].rests_since();
         let until = self.policy.keep_alive.and_then(|timeout| clock::after(since, timeout));
-        if is_over(until) {
+        if is_over(until) && !waits_for_own {
             return self.close(at);
         }
         if may_take == 0 {
@@ -364,7 +385,7 @@ impl Dispatcher {
     /// How many tasks this worker may be given now.
     fn allowance(&self, at: usize) -> usize {
         let lane = &self.lanes[at];
-        if !lane.has_room() {
+        if !lane.has_room() || self.has_surplus() || self.addressed.keeps(at) {
             return 0;
         }
         let Some(most) = self.policy.max_tasks_per_child else { return usize::MAX };
@@ -429,7 +450,9 @@ impl Dispatcher {
 
     /// The task that a reply belongs to.
     pub(crate) fn collect(&mut self, at: usize, position: Position) -> Result<EncodedTask, ProtocolError> {
-        self.change(at, |lane| lane.collect(position))
+        let task = self.change(at, |lane| lane.collect(position))?;
+        self.addressed.is_over(at);
+        Ok(task)
     }
 
     /// The task there, if somebody is told what it reports.

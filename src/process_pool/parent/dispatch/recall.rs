@@ -27,6 +27,7 @@ impl Dispatcher {
         if let Some(task) = &found {
             task.cancel_dispatched();
             self.totals.cancelled += 1;
+            self.addressed.is_over(at);
         }
         let mut wake = self.requeue(recalled);
         // Its lane may have come free: the driver finds out by looking.
@@ -46,7 +47,11 @@ impl Dispatcher {
     }
 
     /// Recalled tasks go back to the front of the queue, in order; or are cancelled, if the pool is cancelling.
-    fn put_back(&mut self, recalled: Vec<EncodedTask>, cancelled: &mut Vec<EncodedTask>) -> Vec<Wake> {
+    pub(super) fn put_back(
+        &mut self,
+        recalled: Vec<EncodedTask>,
+        cancelled: &mut Vec<EncodedTask>,
+    ) -> Vec<Wake> {
         match self.state {
             PoolState::Open | PoolState::Draining => self.requeue(recalled),
             PoolState::Cancelling | PoolState::Broken(_) => {
@@ -58,6 +63,7 @@ impl Dispatcher {
     }
 
     pub(super) fn requeue(&mut self, tasks: Vec<EncodedTask>) -> Vec<Wake> {
+        let tasks = self.addressed.keep_own(tasks);
         let count = tasks.len();
         for task in tasks.into_iter().rev() {
             task.recall();

@@ -48,9 +48,9 @@ impl Dispatcher {
             self.state = PoolState::Cancelling;
         }
         self.fail_warm_ups(&TaskError::Rejected(Rejected::ShutDown));
-        let queued = std::mem::take(&mut self.queue);
+        let queued = std::mem::take(&mut self.queue).into_iter().chain(self.addressed.take_waiting());
         self.dead = 0;
-        cancelled.extend(queued.into_iter().filter(EncodedTask::begin_cancel));
+        cancelled.extend(queued.filter(EncodedTask::begin_cancel));
         for at in 0..self.lanes.len() {
             self.recall(at, cancelled);
         }
@@ -69,9 +69,9 @@ impl Dispatcher {
         if !self.is_broken() {
             self.state = PoolState::Broken(why);
         }
-        let queued = std::mem::take(&mut self.queue);
+        let queued = std::mem::take(&mut self.queue).into_iter().chain(self.addressed.take_waiting());
         self.dead = 0;
-        let mut lost: Vec<EncodedTask> = queued.into_iter().filter(EncodedTask::dispatch).collect();
+        let mut lost: Vec<EncodedTask> = queued.filter(EncodedTask::dispatch).collect();
         for at in 0..self.lanes.len() {
             lost.extend(self.change(at, Lane::recall_all));
         }

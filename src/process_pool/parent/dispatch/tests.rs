@@ -1,9 +1,12 @@
 //! Dispatch against fake workers: segments of this process's own, that the tests begin tasks on.
 
+mod addressed;
 mod death;
 mod leave;
 mod recall;
+mod resize;
 mod ship;
+mod spares;
 mod steal;
 mod wake;
 

@@ -60,6 +60,7 @@ impl Dispatcher {
 
     pub(super) fn set_status(&mut self, at: usize, status: Status) {
         self.change(at, |lane| lane.set_status(status));
+        self.unwanted.remove(&at);
         if status == Status::Vacant {
             self.vacant.insert(at);
         } else {
@@ -68,7 +69,7 @@ impl Dispatcher {
     }
 
     /// Lanes that have a driver, or are to have one.
-    fn lanes_in_use(&self) -> usize {
+    pub(super) fn lanes_in_use(&self) -> usize {
         self.lanes.len() - self.vacant.len()
     }
 
@@ -88,7 +89,8 @@ impl Dispatcher {
     }
 
     pub(crate) fn all_drivers(&self) -> Vec<Wake> {
-        self.lanes.iter().filter_map(|lane| lane.event().cloned().map(Wake::Driver)).collect()
+        let drivers = self.lanes.iter().filter_map(|lane| lane.event().cloned().map(Wake::Driver));
+        drivers.chain(self.spares.wake()).collect()
     }
 
     // ---- starts -------------------------------------------------------------------------------------
@@ -150,13 +152,13 @@ impl Dispatcher {
     pub(crate) fn wants_worker(&self) -> bool {
         match self.state {
             PoolState::Open => true,
-            PoolState::Draining => self.has_work_to_give(),
+            PoolState::Draining => self.has_work_to_give() || self.addressed.waiting() > 0,
             PoolState::Cancelling | PoolState::Broken(_) => false,
         }
     }
 
     /// A process was started.
-    pub(crate) fn note_process(&mut self, at: usize, pid: u32) {
+    pub(super) fn note_process(&mut self, at: usize, pid: u32) {
         self.lanes[at].note_process(pid);
     }
 
@@ -176,6 +178,7 @@ impl Dispatcher {
     /// A worker is up.
     pub(crate) fn attach(&mut self, at: usize, segment: Arc<Segment>, outbound: Arc<Outbound>) {
         self.vacant.remove(&at);
+        self.unwanted.remove(&at);
         if self.notes_beginnings {
             segment.task_clock.want();
         }
@@ -249,6 +252,7 @@ impl Dispatcher {
             }
         }
         self.change(at, Lane::detach);
+        self.addressed.is_over(at);
         if !was_closing {
             self.totals.deaths += 1;
             reaped.breaks_pool = self.policy.breaks_on_death && !cancelling && killed_for.is_none();
@@ -265,9 +269,16 @@ impl Dispatcher {
     /// A driver has no worker: is it to start one, or to end? If it ends, its lane is vacant from here on. One whose start
     /// has just failed leaves it to the others, if there are any: with what it held they may do better.
     pub(crate) fn stays(&mut self, at: usize) -> bool {
-        let yields = self.lanes[at].failed_starts() > 0 && !self.is_alone(at);
+        let failed = self.lanes[at].failed_starts();
+        // What waits for its own worker waits for no other.
+        let may_fail = if self.addressed.is_for(at) { FAILED_STARTS - 1 } else { 0 };
+        let yields = failed > may_fail && !self.is_alone(at);
         let is_awaited = !self.lanes[at].warm_ups().is_empty();
-        let stays = (self.has_work_to_give() || is_awaited) && self.wants_worker() && !yields;
+        let is_surplus = self.lanes_in_use() > self.max_workers;
+        let is_wanted = self.wants_worker() && !yields && !is_surplus;
+        let has_work = self.has_work_to_give() || self.addressed.is_for(at);
+        // One that is on its way takes its place, also to leave it at once.
+        let stays = self.spares.is_for(at) || ((has_work || is_awaited) && is_wanted);
         if stays {
             self.set_status(at, Status::Starting);
             self.lanes[at].forget_process();
@@ -281,6 +292,7 @@ impl Dispatcher {
     pub(crate) fn vacate(&mut self, at: usize) {
         self.set_status(at, Status::Vacant);
         self.lanes[at].forget_driver();
+        self.addressed.orphan(at);
         self.warmed.extend(self.lanes[at].take_warm_ups());
     }
 

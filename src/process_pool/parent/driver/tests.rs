@@ -5,6 +5,7 @@ use super::Driver;
 use crate::error::TaskError;
 use crate::executor::Task;
 use crate::future::Future;
+use crate::process_pool::environment::Variables;
 use crate::process_pool::output::WorkerOutput;
 use crate::process_pool::parent::dispatch::{Dispatcher, Policy};
 use crate::process_pool::parent::launch::{LaunchConfig, RunningWorker};
@@ -38,7 +39,7 @@ impl Stage {
             program: "/proc/self/exe".into(),
             directory: None,
             standing: Standing::of_this_thread(),
-            environment: Vec::new(),
+            environment: Variables::default(),
             stdout: WorkerOutput::Null,
             stderr: WorkerOutput::Null,
             own_group: false,
@@ -54,7 +55,6 @@ impl Stage {
         };
         let start_timeout = Duration::from_secs(60);
         let config = Config {
-            max_workers: 1,
             capacity: None,
             start_timeout,
             memory_growth: None,
@@ -81,7 +81,7 @@ impl Stage {
         dispatcher.attach(0, segment.clone(), worker.outbound.clone());
         drop(dispatcher);
         let of_driver = pool.clone();
-        let driver = Builder::new().spawn(move || Driver::new(&of_driver, 0, event, worker).serve());
+        let driver = Builder::new().spawn(move || drop(Driver::new(&of_driver, 0, event, worker).serve()));
         let driver = driver.expect("a thread");
         Stage { pool, driver, socket: Socket::from_handle(theirs), segment, inbox: Inbox::default(), body }
     }
@@ -243,7 +243,7 @@ enum Scene {
 /// Which driver is to panic, by the beginning of its thread's name, where, and how often still.
 static PANICS: Mutex<Vec<(String, &'static str, usize)>> = Mutex::new(Vec::new());
 
-pub(super) fn failpoint(at: &'static str) {
+pub(in crate::process_pool::parent) fn failpoint(at: &'static str) {
     let thread = std::thread::current();
     let Some(name) = thread.name() else { return };
     let mut panics = PANICS.lock();

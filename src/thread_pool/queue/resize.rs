@@ -1,0 +1,60 @@
+//! How many workers there may be, and how that changes while the pool runs.
+
+use super::Queue;
+use super::state::State;
+use super::threads::SPARE_REST;
+use crate::clock;
+use crate::sync::plain::Ordering;
+use std::time::Instant;
+
+impl Queue {
+    /// How many tasks run at once at most.
+    pub(in crate::thread_pool) fn max_workers(&self) -> usize {
+        self.max_workers.load(Ordering::Relaxed)
+    }
+
+    /// The same, from now on.
+    ///
+    /// Fewer: whoever is active beyond the number finds that at its next look, gives its hand back and rests; one with a hand looks
+    /// before the next task of it, since `leave` sets [`attention`](Queue::attention). Those that rest already are woken, for some of
+    /// them may leave now: each decides in the section in which it goes, so no more leave than are too many.
+    pub(in crate::thread_pool) fn set_max_workers(&self, n: usize) {
+        let mut state = self.section();
+        let before = self.max_workers();
+        self.max_workers.store(n, Ordering::Relaxed);
+        state.most_workers = state.most_workers.max(n);
+        if n < before {
+            // After the change: one that is about to rest holds the lock until it can be notified.
+            state.leave_and_ring();
+        } else {
+            state.leave();
+        }
+        // That section has added one, if tasks are queued. Those to come would each add the next when they take their first task,
+        // which is after an initializer that may take long.
+        for _ in before..n {
+            if !self.adds_one() {
+                break;
+            }
+        }
+    }
+
+    /// Another section, and whether a thread was started in it.
+    fn adds_one(&self) -> bool {
+        let state = self.section();
+        let threads = state.threads;
+        state.leave();
+        self.peek().threads > threads
+    }
+
+    /// The greatest number of workers there might ever be: as many may be in waits, and their spares come on top.
+    pub(super) fn most_workers(&self, state: &State) -> usize {
+        state.most_workers.max(self.config.max_workers)
+    }
+
+    /// Until when a worker rests that has rested from `since` on; `None`, until it is woken.
+    pub(super) fn rests_until(&self, state: &State, since: Instant) -> Option<Instant> {
+        let is_surplus = state.threads > self.max_workers();
+        let limit = if is_surplus { Some(SPARE_REST) } else { self.config.keep_alive };
+        limit.and_then(|limit| clock::after(since, limit))
+    }
+}
