@@ -16,4 +16,5 @@ pub(crate) mod pool;
 mod resolve;
 pub(crate) mod results;
 pub(crate) mod shared_clock;
+mod stack_trace;
 pub(crate) mod task;

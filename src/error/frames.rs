@@ -1,0 +1,169 @@
+//! [`Frames`]: the stack of a task that ended with its worker, and how it becomes a text.
+
+use std::fmt;
+#[cfg(feature = "process")]
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+/// A stack, the innermost frame first. Names are put to it when somebody asks for the text: that reads the program's debug
+/// information, for which no thread of a pool has time.
+pub(crate) struct Frames {
+    #[cfg(feature = "process")]
+    frames: Vec<Frame>,
+    /// What is to be said before them.
+    #[cfg(feature = "process")]
+    head: &'static str,
+    text: OnceLock<String>,
+}
+
+/// One of them.
+#[cfg(feature = "process")]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Frame {
+    /// Where its code lies in this process, if it is here as well.
+    pub(crate) address: Option<usize>,
+    /// It is of the main executable.
+    pub(crate) is_program: bool,
+    /// What it is without a name.
+    pub(crate) place: String,
+}
+
+impl Frames {
+    /// A stack that is a text already.
+    pub(crate) fn of_text(text: String) -> Self {
+        Frames {
+            #[cfg(feature = "process")]
+            frames: Vec::new(),
+            #[cfg(feature = "process")]
+            head: "",
+            text: OnceLock::from(text),
+        }
+    }
+
+    /// A stack that is still to be given names.
+    #[cfg(feature = "process")]
+    pub(crate) fn new(frames: Vec<Frame>, head: &'static str) -> Self {
+        Frames { frames, head, text: OnceLock::new() }
+    }
+
+    /// The text: made by the first who asks.
+    pub(crate) fn text(&self) -> &str {
+        #[cfg(feature = "process")]
+        return self.text.get_or_init(|| self.write());
+        #[cfg(not(feature = "process"))]
+        self.text.get().map_or("", String::as_str)
+    }
+}
+
+/// Without the text, which is long, and costs more than anybody expects of `{:?}`.
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frames").finish_non_exhaustive()
+    }
+}
+
+/// A function of a frame. Of calls that the compiler has inlined, one frame has several.
+#[cfg(feature = "process")]
+struct Function {
+    name: String,
+    /// `file:line:column`, as far as it is known.
+    place: Option<String>,
+}
+
+#[cfg(feature = "process")]
+impl Frames {
+    fn write(&self) -> String {
+        /// What can be done about frames without names.
+        const NAMELESS: &str = "      (the program has no symbols: these are distances from its beginning, as `addr2line` takes \
+                                them with a build that was not stripped)\n";
+        let mut named: Vec<(&Frame, Vec<Function>)> =
+            self.frames.iter().enumerate().map(|(at, frame)| (frame, functions(frame, at == 0))).collect();
+        let is_nameless = named.iter().any(|(frame, _)| frame.is_program)
+            && named.iter().all(|(frame, names)| !frame.is_program || names.is_empty());
+        cut_machinery(&mut named);
+        let mut text = String::from(self.head);
+        for (number, (frame, functions)) in named.iter().enumerate() {
+            let mut before = format!("{number:4}: ");
+            if functions.is_empty() {
+                let _ = writeln!(text, "{before}{}", frame.place);
+            }
+            for function in functions {
+                let _ = writeln!(text, "{before}{}", function.name);
+                if let Some(place) = &function.place {
+                    let _ = writeln!(text, "             at {place}");
+                }
+                before = " ".repeat(before.len());
+            }
+        }
+        if is_nameless {
+            text.push_str(NAMELESS);
+        }
+        text
+    }
+}
+
+/// The names of one frame, the innermost first.
+#[cfg(all(feature = "process", feature = "backtrace"))]
+fn functions(frame: &Frame, is_first: bool) -> Vec<Function> {
+    let Some(address) = frame.address else { return Vec::new() };
+    // The first is where it was. The others are where calls return to, so the call stands just before: that is what `resolve`
+    // takes any address for.
+    let address = address.wrapping_add(usize::from(is_first));
+    let mut functions = Vec::new();
+    let found = |symbol: &backtrace::Symbol| {
+        let Some(name) = symbol.name() else { return };
+        let place = symbol.filename().zip(symbol.lineno()).map(|(file, line)| match symbol.colno() {
+            Some(column) => format!("{}:{line}:{column}", file.display()),
+            None => format!("{}:{line}", file.display()),
+        });
+        functions.push(Function { name: format!("{name:#}"), place });
+    };
+    // The address is only looked up in what is known of this process; nothing is read there.
+    backtrace::resolve(std::ptr::without_provenance_mut(address), found);
+    functions
+}
+
+#[cfg(all(feature = "process", not(feature = "backtrace")))]
+fn functions(_: &Frame, _: bool) -> Vec<Function> {
+    Vec::new()
+}
+
+/// Takes off what lies below the task: this crate's code that calls it, and what that is called by.
+#[cfg(feature = "process")]
+fn cut_machinery<F>(frames: &mut Vec<(F, Vec<Function>)>) {
+    /// Where a worker begins a task. Nothing of that is ever called by a task.
+    const BELOW: [&str; 2] =
+        ["concurrent_futures::process_pool::worker::", "concurrent_futures::remote::execute"];
+    let is_below = |function: &Function| BELOW.iter().any(|path| function.name.contains(path));
+    let found = frames
+        .iter()
+        .enumerate()
+        .find_map(|(at, (_, functions))| Some((at, functions.iter().position(is_below)?)));
+    // Not where all of it would go: then it crashed in there.
+    let Some((at, inlined)) = found.filter(|found| *found != (0, 0)) else { return };
+    frames[at].1.truncate(inlined);
+    frames.truncate(at + usize::from(inlined > 0));
+    while frames.len() > 1 && frames.last().is_some_and(|(_, functions)| functions.iter().all(is_between)) {
+        frames.pop();
+    }
+    // Of the last frame what was inlined into it.
+    if let Some((_, functions)) = frames.last_mut() {
+        while functions.len() > 1 && functions.last().is_some_and(is_between) {
+            functions.pop();
+        }
+    }
+}
+
+/// What stands between that and the user's function: how this crate calls it, and what of the standard library is in between.
+#[cfg(feature = "process")]
+fn is_between(function: &Function) -> bool {
+    const PATHS: [&str; 5] = [
+        "concurrent_futures::",
+        "core::ops::function::",
+        "std::panicking::",
+        "std::panic::",
+        "core::panic::unwind_safe::",
+    ];
+    let name = function.name.trim_start_matches('<');
+    name == "__rust_try" || PATHS.iter().any(|path| name.starts_with(path))
+}

@@ -1,0 +1,339 @@
+//! Where a task crashed, and where it was when its time was over.
+
+use crate::house::{NAME, alone, in_own_process};
+use concurrent_futures::prelude::*;
+use concurrent_futures::{ProcessPoolBuilder, TaskError, TaskOptions, TimeLimit, WorkerDied, WorkerOutput};
+use std::ffi::CString;
+use std::hint::black_box;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn pool(workers: usize) -> ProcessPoolBuilder {
+    ProcessPoolExecutor::builder().max_workers(workers).name_prefix(NAME).stderr(WorkerOutput::Null)
+}
+
+fn double(n: u32) -> u32 {
+    2 * n
+}
+
+#[inline(never)]
+fn falls_through(depth: u64) -> u64 {
+    if depth > 0 {
+        return black_box(falls_through(depth - 1)) + 1;
+    }
+    let nowhere = std::ptr::without_provenance_mut::<u8>(black_box(8));
+    // SAFETY: none; it is a fault on purpose, and address 8 is never mapped.
+    unsafe { nowhere.write_volatile(1) };
+    depth
+}
+
+#[inline(never)]
+fn aborts(_: ()) {
+    black_box(std::process::abort())
+}
+
+#[inline(never)]
+fn jumps_to_nowhere(_: ()) -> u32 {
+    let nowhere: *const () = std::ptr::without_provenance(black_box(8));
+    // SAFETY: none; it is a fault on purpose.
+    let nowhere = unsafe { std::mem::transmute::<*const (), fn() -> u32>(nowhere) };
+    black_box(nowhere()) + 1
+}
+
+#[inline(never)]
+#[expect(unconditional_recursion, reason = "that is the fault")]
+fn recurses(depth: u64) -> u64 {
+    let ballast = black_box([depth; 64]);
+    black_box(recurses(depth + 1)) + black_box(ballast)[3]
+}
+
+#[inline(never)]
+fn is_busy(_: ()) {
+    let mut n = 0_u64;
+    loop {
+        n = black_box(n + 1);
+    }
+}
+
+#[inline(never)]
+fn sleeps(_: ()) {
+    thread::sleep(Duration::from_secs(600));
+    black_box(());
+}
+
+fn died<R>(result: Result<R, TaskError>) -> WorkerDied {
+    match result {
+        Err(TaskError::WorkerDied(died)) => died,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it lives"),
+    }
+}
+
+fn over<R>(result: Result<R, TaskError>) -> TimeLimit {
+    match result {
+        Err(TaskError::TimeLimit(over)) => over,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it came to its end"),
+    }
+}
+
+/// The names of a text, the innermost first.
+#[cfg(feature = "backtrace")]
+fn names(text: &str) -> Vec<&str> {
+    let numbered = text.lines().filter(|line| line.len() > 6 && line.as_bytes()[4] == b':');
+    numbered.map(|line| &line[6..]).collect()
+}
+
+/// What is told without the feature, where there is nothing.
+#[cfg(not(feature = "backtrace"))]
+mod none {
+    use super::*;
+
+    #[test]
+    fn without_the_feature_no_handler_is_set_and_nothing_told() {
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let caught = pool.submit(caught, ()).result().unwrap();
+            assert_eq!(caught & handled(&[libc::SIGSEGV, libc::SIGABRT, libc::SIGURG, libc::SIGTRAP]), 0);
+            assert_eq!(died(pool.submit(falls_through, 3).result()).backtrace(), None);
+            let limited =
+                pool.submit_with(TaskOptions::new().timeout(Duration::from_millis(50)), is_busy, ());
+            assert_eq!(over(limited.result()).backtrace(), None);
+        });
+    }
+}
+
+/// Which signals have handlers here, a bit for each.
+fn caught(_: ()) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(line.trim(), 16).unwrap()
+}
+
+fn handled(signals: &[i32]) -> u64 {
+    signals.iter().map(|signal| 1 << (signal - 1)).sum()
+}
+
+#[cfg(feature = "backtrace")]
+mod some {
+    use super::*;
+
+    fn text(died: &WorkerDied) -> String {
+        let text = died.backtrace().unwrap_or_else(|| panic!("nothing is told: {died}"));
+        println!("{died}\n{text}");
+        text.to_owned()
+    }
+
+    /// Nothing of the handler, and nothing below the task.
+    fn is_only_the_tasks(text: &str) {
+        for path in ["sys::unix::crash", "concurrent_futures::process_pool", "_Unwind_", "catch_unwind"] {
+            assert!(!text.contains(path), "{path}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_crash_names_the_function_and_its_line() {
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let died = died(pool.submit(falls_through, 3).result());
+            assert_eq!(died.signal(), Some(libc::SIGSEGV));
+            let text = text(&died);
+            is_only_the_tasks(&text);
+            let names = names(&text);
+            assert_eq!(names.len(), 4, "{text}");
+            assert!(names.iter().all(|name| name.ends_with("backtraces::falls_through")), "{text}");
+            assert!(text.lines().nth(1).unwrap().contains("crash/backtraces.rs:"), "{text}");
+            assert_eq!(died.to_string().lines().count(), 1);
+            assert_eq!(pool.submit(double, 2).result().unwrap(), 4);
+        });
+    }
+
+    #[test]
+    fn an_abort_names_who_called_it() {
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let died = died(pool.submit(aborts, ()).result());
+            assert_eq!(died.signal(), Some(libc::SIGABRT));
+            let text = text(&died);
+            is_only_the_tasks(&text);
+            let names = names(&text);
+            assert!(names.last().unwrap().ends_with("backtraces::aborts"), "{text}");
+            assert!(names.contains(&"std::process::abort"), "{text}");
+        });
+    }
+
+    #[test]
+    fn a_call_of_what_is_no_code_names_the_caller() {
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let died = died(pool.submit(jumps_to_nowhere, ()).result());
+            assert_eq!(died.signal(), Some(libc::SIGSEGV));
+            let text = text(&died);
+            assert_eq!(names(&text)[0], "0x8", "{text}");
+            assert!(names(&text)[1].ends_with("backtraces::jumps_to_nowhere"), "{text}");
+        });
+    }
+
+    #[test]
+    fn a_stack_that_overflowed_is_told_as_such() {
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let died = died(pool.submit(recurses, 0).result());
+            assert_eq!(died.signal(), Some(libc::SIGSEGV));
+            assert_eq!(died.cause(), Some("its stack overflowed"));
+            let text = text(&died);
+            assert!(text.starts_with("the stack overflowed:\n"), "{text}");
+            assert!(names(&text)[0].ends_with("backtraces::recurses"), "{text}");
+            assert_eq!(names(&text).len(), 128);
+        });
+    }
+
+    #[test]
+    fn a_task_out_of_time_says_where_it_was() {
+        alone(LIMIT, || {
+            let pool = pool(2).build().unwrap();
+            let options = || TaskOptions::new().timeout(Duration::from_millis(100)).label("slow");
+            let (busy, asleep) =
+                (pool.submit_with(options(), is_busy, ()), pool.submit_with(options(), sleeps, ()));
+            for (future, name) in [(busy, "backtraces::is_busy"), (asleep, "backtraces::sleeps")] {
+                let over = over(future.result());
+                assert_eq!(over.label(), Some("slow"));
+                let text = over.backtrace().unwrap_or_else(|| panic!("nothing is told of {name}"));
+                println!("{text}");
+                is_only_the_tasks(text);
+                assert!(names(text).last().unwrap().ends_with(name), "{text}");
+            }
+            assert_eq!(pool.submit(double, 2).result().unwrap(), 4);
+        });
+    }
+
+    /// The thread that holds the allocator's lock crashes in there, or the allocator itself ends the process.
+    #[test]
+    fn a_crash_inside_malloc_ends_and_is_told() {
+        #[inline(never)]
+        fn destroys_the_heap(_: ()) -> usize {
+            const LARGE: usize = 4000;
+            // SAFETY: none for what is written: it destroys the lists of free memory on purpose.
+            unsafe {
+                let blocks: Vec<*mut libc::c_void> = (0..8).map(|_| libc::malloc(LARGE)).collect();
+                for block in blocks.iter().step_by(2) {
+                    libc::free(*block);
+                }
+                for block in blocks.iter().step_by(2) {
+                    block.cast::<[usize; 2]>().write_volatile([8, 8]);
+                }
+                (0..100).map(|n| libc::malloc(LARGE + 512 * n).addr()).sum()
+            }
+        }
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let start = Instant::now();
+            let died = died(pool.submit(destroys_the_heap, ()).result());
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+            assert!(matches!(died.signal(), Some(libc::SIGSEGV | libc::SIGABRT)), "{died}");
+            let text = text(&died);
+            assert!(text.contains("malloc"), "{text}");
+            assert!(text.contains("destroys_the_heap"), "{text}");
+        });
+    }
+
+    // ---- the program's own handlers -------------------------------------------------------------------------
+
+    static MARK: OnceLock<CString> = OnceLock::new();
+
+    /// Leaves a mark, and has the signal do what it does by default.
+    extern "C" fn leaves_a_mark(signal: libc::c_int) {
+        if let Some(mark) = MARK.get() {
+            // SAFETY: a text that ends with a zero.
+            unsafe { libc::mkdir(mark.as_ptr(), 0o700) };
+        }
+        // SAFETY: the default runs no code.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+
+    fn set_handler(mark: PathBuf) {
+        MARK.set(CString::new(mark.into_os_string().into_vec()).unwrap()).unwrap();
+        let handler = leaves_a_mark as extern "C" fn(libc::c_int) as *const () as libc::sighandler_t;
+        // SAFETY: the handler does what is allowed in one.
+        unsafe { libc::signal(libc::SIGSEGV, handler) };
+    }
+
+    const BEFORE_MAIN: &str = "CRASH_HANDLER_BEFORE_MAIN";
+
+    #[used]
+    // SAFETY: what the loader calls from this section is a function that takes nothing it needs and returns nothing.
+    #[unsafe(link_section = ".init_array")]
+    static CONSTRUCTOR: extern "C" fn() = {
+        extern "C" fn constructor() {
+            if let Some(mark) = std::env::var_os(BEFORE_MAIN) {
+                set_handler(mark.into());
+            }
+        }
+        constructor
+    };
+
+    #[test]
+    fn a_handler_from_before_main_is_called_and_the_crash_told() {
+        in_own_process(
+            LIMIT,
+            "backtraces::some::a_handler_from_before_main_is_called_and_the_crash_told",
+            || {
+                let folder = tempfile::tempdir().unwrap();
+                let mark = folder.path().join("mark");
+                // SAFETY: no other thread of this process reads or writes its environment.
+                unsafe { std::env::set_var(BEFORE_MAIN, &mark) };
+                let pool = pool(1).build().unwrap();
+                pool.submit(double, 2).result().unwrap();
+                assert!(!mark.exists());
+                let died = died(pool.submit(falls_through, 0).result());
+                assert!(mark.exists());
+                assert_eq!(died.signal(), Some(libc::SIGSEGV));
+                assert!(names(&text(&died))[0].ends_with("falls_through"));
+            },
+        );
+    }
+
+    /// It comes later than ours, so it is the first to be called, and what it does is done.
+    #[test]
+    fn a_handler_of_an_initializer_is_called() {
+        alone(LIMIT, || {
+            let folder = tempfile::tempdir().unwrap();
+            let mark = folder.path().join("mark");
+            let pool = pool(1).initializer(set_handler, mark.clone()).build().unwrap();
+            let died = died(pool.submit(falls_through, 0).result());
+            assert!(mark.exists());
+            assert_eq!(died.signal(), Some(libc::SIGSEGV));
+        });
+    }
+
+    #[test]
+    fn every_signal_stays_what_it_was() {
+        fn raises(signal: i32) {
+            // SAFETY: signals this thread.
+            unsafe { libc::raise(signal) };
+        }
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let ours =
+                [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP];
+            let caught = pool.submit(caught, ()).result().unwrap();
+            assert_eq!(caught & handled(&ours), handled(&ours));
+            for signal in ours {
+                let died = died(pool.submit(raises, signal).result());
+                assert_eq!(died.signal(), Some(signal));
+                assert!(text(&died).contains("raises"));
+            }
+            for signal in [libc::SIGKILL, libc::SIGTERM] {
+                let died = died(pool.submit(raises, signal).result());
+                assert_eq!((died.signal(), died.backtrace()), (Some(signal), None));
+            }
+            // By which a stack is asked for, of which nobody asked.
+            pool.submit(raises, libc::SIGURG).result().unwrap();
+        });
+    }
+}
