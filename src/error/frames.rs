@@ -76,11 +76,13 @@ impl Frames {
         /// What can be done about frames without names.
         const NAMELESS: &str = "      (the program has no symbols: these are distances from its beginning, as `addr2line` takes \
                                 them with a build that was not stripped)\n";
-        let mut named: Vec<(&Frame, Vec<Function>)> =
+        let named: Vec<(&Frame, Vec<Function>)> =
             self.frames.iter().enumerate().map(|(at, frame)| (frame, functions(frame, at == 0))).collect();
+        #[cfg(feature = "backtrace")]
+        // What was read of debug information may be many megabytes.
+        backtrace::clear_symbol_cache();
         let is_nameless = named.iter().any(|(frame, _)| frame.is_program)
             && named.iter().all(|(frame, names)| !frame.is_program || names.is_empty());
-        cut_machinery(&mut named);
         let mut text = String::from(self.head);
         for (number, (frame, functions)) in named.iter().enumerate() {
             let mut before = format!("{number:4}: ");
@@ -126,44 +128,4 @@ fn functions(frame: &Frame, is_first: bool) -> Vec<Function> {
 #[cfg(all(feature = "process", not(feature = "backtrace")))]
 fn functions(_: &Frame, _: bool) -> Vec<Function> {
     Vec::new()
-}
-
-/// Takes off what lies below the task: this crate's code that calls it, and what that is called by.
-#[cfg(feature = "process")]
-fn cut_machinery<F>(frames: &mut Vec<(F, Vec<Function>)>) {
-    /// Where a worker begins a task. Nothing of that is ever called by a task.
-    const BELOW: [&str; 2] =
-        ["concurrent_futures::process_pool::worker::", "concurrent_futures::remote::execute"];
-    let is_below = |function: &Function| BELOW.iter().any(|path| function.name.contains(path));
-    let found = frames
-        .iter()
-        .enumerate()
-        .find_map(|(at, (_, functions))| Some((at, functions.iter().position(is_below)?)));
-    // Not where all of it would go: then it crashed in there.
-    let Some((at, inlined)) = found.filter(|found| *found != (0, 0)) else { return };
-    frames[at].1.truncate(inlined);
-    frames.truncate(at + usize::from(inlined > 0));
-    while frames.len() > 1 && frames.last().is_some_and(|(_, functions)| functions.iter().all(is_between)) {
-        frames.pop();
-    }
-    // Of the last frame what was inlined into it.
-    if let Some((_, functions)) = frames.last_mut() {
-        while functions.len() > 1 && functions.last().is_some_and(is_between) {
-            functions.pop();
-        }
-    }
-}
-
-/// What stands between that and the user's function: how this crate calls it, and what of the standard library is in between.
-#[cfg(feature = "process")]
-fn is_between(function: &Function) -> bool {
-    const PATHS: [&str; 5] = [
-        "concurrent_futures::",
-        "core::ops::function::",
-        "std::panicking::",
-        "std::panic::",
-        "core::panic::unwind_safe::",
-    ];
-    let name = function.name.trim_start_matches('<');
-    name == "__rust_try" || PATHS.iter().any(|path| name.starts_with(path))
 }

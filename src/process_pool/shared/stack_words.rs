@@ -139,6 +139,11 @@ impl StackWords {
         count as usize + 1 < FRAMES
     }
 
+    /// The last frame was one too many.
+    pub(crate) fn drop_last(&self) {
+        self.count.store(self.count().saturating_sub(1), Ordering::Relaxed);
+    }
+
     /// How many frames are there.
     pub(crate) fn count(&self) -> u32 {
         self.count.load(Ordering::Relaxed)

@@ -23,6 +23,7 @@ use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::wire::times::Times;
+use crate::remote::call_site::CallSite;
 use crate::remote::codec::{Arrived, Output, ReadApart};
 use crate::remote::executable;
 use crate::remote::fingerprint::Fingerprint;
@@ -355,7 +356,10 @@ impl Batch<'_> {
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
             let run = || unsafe { execute_call(task.route, task.argument, body) };
             sys::note_running(&segment.stack_words, self.number, index);
+            let site = CallSite::default();
+            let called = site.mark();
             Note::sent(&sent, task.about.stop_after).within(run);
+            drop(called);
             sys::note_ran();
             if self.notes_times {
                 let ended = sys::shared_clock();

@@ -21,6 +21,7 @@
 
 use crate::process_pool::shared::stack_words::{Circumstances, StackWords, key};
 use crate::process_pool::sys::Segment;
+use crate::remote::call_site;
 use crate::sync::plain::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use libc::{c_int, c_void, siginfo_t};
 use rustix::process::Signal;
@@ -45,10 +46,16 @@ struct Site {
     pid: c_int,
     /// The thread that runs tasks.
     thread: c_int,
-    /// Where that one's stack ends: what is touched there overflows it.
-    guard: Range<usize>,
+    stack: Stack,
     /// What was there before, for each of [`CRASHES`] and [`ASKED`].
     before: [Option<libc::sigaction>; CRASHES.len() + 1],
+}
+
+/// That one's stack.
+struct Stack {
+    whole: Range<usize>,
+    /// Where it ends: what is touched there overflows it.
+    guard: Range<usize>,
 }
 
 static SITE: OnceLock<Site> = OnceLock::new();
@@ -81,7 +88,13 @@ pub(crate) fn tell_of_crashes(segment: &Arc<Segment>) {
     let all = CRASHES.iter().chain([&ASKED]);
     let mut before = [None; CRASHES.len() + 1];
     before.iter_mut().zip(all.clone()).for_each(|(place, signal)| *place = action_of(*signal));
-    let site = Site { words: &segment.stack_words, pid: process(), thread: thread(), guard: guard(), before };
+    let site = Site {
+        words: &segment.stack_words,
+        pid: process(),
+        thread: thread(),
+        stack: Stack::of_this_thread(),
+        before,
+    };
     if SITE.set(site).is_err() {
         return;
     }
@@ -133,24 +146,27 @@ fn set_handler_stack() {
     unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
 }
 
-/// Where this thread's stack ends.
-fn guard() -> Range<usize> {
-    // SAFETY: all zero is a valid place for attributes.
-    let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
-    // SAFETY: fills the attributes of this thread, which is there.
-    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) } != 0 {
-        return 0..0;
+impl Stack {
+    fn of_this_thread() -> Self {
+        // SAFETY: all zero is a valid place for attributes.
+        let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
+        // SAFETY: returns the calling thread's id.
+        let own = unsafe { libc::pthread_self() };
+        // SAFETY: fills the attributes of this thread, which is there.
+        if unsafe { libc::pthread_getattr_np(own, &raw mut attributes) } != 0 {
+            return Stack { whole: 0..0, guard: 0..0 };
+        }
+        let (mut start, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
+        // SAFETY: attributes that were filled, and valid places for the answers.
+        unsafe { libc::pthread_attr_getstack(&raw const attributes, &raw mut start, &raw mut size) };
+        // SAFETY: as above.
+        unsafe { libc::pthread_attr_getguardsize(&raw const attributes, &raw mut guard) };
+        // SAFETY: they were filled, and are used no more.
+        unsafe { libc::pthread_attr_destroy(&raw mut attributes) };
+        let (start, guard) = (start.addr(), guard.max(rustix::param::page_size()));
+        // Some C libraries count the guard among the stack, some put it below.
+        Stack { whole: start..start + size, guard: start.saturating_sub(guard)..start + guard }
     }
-    let (mut start, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
-    // SAFETY: attributes that were filled, and valid places for the answers.
-    unsafe { libc::pthread_attr_getstack(&raw const attributes, &raw mut start, &raw mut size) };
-    // SAFETY: as above.
-    unsafe { libc::pthread_attr_getguardsize(&raw const attributes, &raw mut guard) };
-    // SAFETY: they were filled, and are used no more.
-    unsafe { libc::pthread_attr_destroy(&raw mut attributes) };
-    let guard = guard.max(rustix::param::page_size());
-    // Some C libraries count the guard among the stack, some put it below.
-    start.addr().saturating_sub(guard)..start.addr() + guard
 }
 
 fn action_of(signal: c_int) -> Option<libc::sigaction> {
@@ -206,13 +222,14 @@ fn tell_and_pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         }
         // The walk itself crashed. What it found stands.
         Err(teller) if teller == own && IS_WALKING.swap(0, Ordering::Relaxed) != 0 => {
-            site.words.finish();
             let first = SIGNAL.load(Ordering::Relaxed).cast_signed();
+            let info = std::ptr::with_exposed_provenance_mut(INFO.load(Ordering::Relaxed));
+            let context = std::ptr::with_exposed_provenance_mut(CONTEXT.load(Ordering::Relaxed));
+            add_caller(site, first, context);
+            site.words.finish();
             if first == ASKED {
                 await_end();
             }
-            let info = std::ptr::with_exposed_provenance_mut(INFO.load(Ordering::Relaxed));
-            let context = std::ptr::with_exposed_provenance_mut(CONTEXT.load(Ordering::Relaxed));
             pass_on(first, info, context);
             // There is nowhere to go back to.
             die_of(first);
@@ -273,19 +290,27 @@ fn tell(site: &Site, signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     let is_of_memory = matches!(signal, libc::SIGSEGV | libc::SIGBUS);
     let is_overflow = !is_elsewhere
         && is_of_memory
-        && address_of(info).is_some_and(|address| site.guard.contains(&address));
+        && address_of(info).is_some_and(|address| site.stack.guard.contains(&address));
     site.words.begin(signal, Circumstances { is_overflow, is_elsewhere });
     IS_WALKING.store(1, Ordering::Relaxed);
     let place = Place::of(context);
     site.words.push(place.code);
     if has_room() {
-        // The walk begins here; what counts begins where the signal came.
+        // The walk begins here; what counts begins where the signal came, and ends before who called the user's function.
+        let innermost = call_site::innermost();
+        let (stack, end) = (&site.stack.whole, if is_elsewhere { usize::MAX } else { innermost });
         let (mut is_there, mut above) = (false, 0);
         let each = |frame: &backtrace::Frame| {
             /// So many frames a handler has at most.
             const ABOVE: u32 = 16;
-            let address = frame.ip().addr();
+            let (address, pointer) = (frame.ip().addr(), frame.sp().addr());
             if is_there {
+                // The frame before this one has that call site in it.
+                if pointer > end && stack.contains(&pointer) && stack.contains(&end) && site.words.count() > 1
+                {
+                    site.words.drop_last();
+                    return false;
+                }
                 return site.words.push(address);
             }
             is_there = address == place.code;
@@ -295,15 +320,19 @@ fn tell(site: &Site, signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         // SAFETY: the lock that it leaves out is for the library's own lists, which a walk doesn't use. `each` doesn't panic.
         unsafe { backtrace::trace_unsynchronized(each) };
     }
-    if site.words.count() == 1
-        && is_of_memory
-        && let Some(caller) = place.caller()
-    {
-        // A call of what is no code: its caller is on top of the stack.
-        site.words.push(caller);
-    }
+    add_caller(site, signal, context);
     IS_WALKING.store(0, Ordering::Relaxed);
     site.words.finish();
+}
+
+/// After a call of what is no code, of which nothing is found: its caller, which is on top of the stack.
+fn add_caller(site: &Site, signal: c_int, context: *mut c_void) {
+    if site.words.count() == 1
+        && matches!(signal, libc::SIGSEGV | libc::SIGBUS)
+        && let Some(caller) = Place::of(context).caller()
+    {
+        site.words.push(caller);
+    }
 }
 
 /// Where a thread was.
