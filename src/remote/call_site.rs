@@ -44,7 +44,7 @@ impl Drop for Called<'_> {
 }
 
 /// The address of the innermost; 0 if there is none.
-#[cfg(all(feature = "backtrace", target_os = "linux"))]
+#[cfg(all(feature = "backtrace", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) fn innermost() -> usize {
     INNERMOST.load(Ordering::Relaxed)
 }

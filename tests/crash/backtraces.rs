@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -273,6 +274,11 @@ mod some {
             if let Some(mark) = std::env::var_os(BEFORE_MAIN) {
                 set_handler(mark.into());
             }
+            if std::env::var_os(MENDS).is_some() {
+                let handler = mends as extern "C" fn(libc::c_int) as *const () as libc::sighandler_t;
+                // SAFETY: the handler does what is allowed in one.
+                unsafe { libc::signal(libc::SIGSEGV, handler) };
+            }
         }
         constructor
     };
@@ -308,6 +314,132 @@ mod some {
             let died = died(pool.submit(falls_through, 0).result());
             assert!(mark.exists());
             assert_eq!(died.signal(), Some(libc::SIGSEGV));
+        });
+    }
+
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
+
+    /// What a virtual machine does: it makes the page accessible, and the program goes on.
+    extern "C" fn mends(_: libc::c_int) {
+        let page = std::ptr::with_exposed_provenance_mut(PAGE.load(Ordering::Relaxed));
+        // SAFETY: a page that the test has mapped, and that nothing else is in.
+        unsafe { libc::mprotect(page, 4096, libc::PROT_READ | libc::PROT_WRITE) };
+    }
+
+    const MENDS: &str = "CRASH_HANDLER_MENDS";
+
+    #[test]
+    fn a_crash_that_the_program_mends_is_none() {
+        #[inline(never)]
+        fn touches(_: ()) -> u8 {
+            // SAFETY: the kernel picks the place.
+            let page = unsafe {
+                libc::mmap(
+                    std::ptr::null_mut(),
+                    4096,
+                    libc::PROT_NONE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                    -1,
+                    0,
+                )
+            };
+            PAGE.store(page.expose_provenance(), Ordering::Relaxed);
+            // SAFETY: the handler makes it accessible.
+            unsafe { page.cast::<u8>().write_volatile(7) };
+            // SAFETY: as above.
+            unsafe { page.cast::<u8>().read_volatile() }
+        }
+        in_own_process(LIMIT, "backtraces::some::a_crash_that_the_program_mends_is_none", || {
+            // SAFETY: no other thread of this process reads or writes its environment.
+            unsafe { std::env::set_var(MENDS, "1") };
+            let pool = pool(1).build().unwrap();
+            assert_eq!([(); 3].map(|()| pool.submit(touches, ()).result().unwrap()), [7; 3]);
+            // Nothing of them is left for another death of the same worker.
+            assert_eq!(died(pool.submit(kills_itself, ()).result()).backtrace(), None);
+            assert_eq!(pool.stats().deaths, 1);
+        });
+    }
+
+    fn kills_itself(_: ()) {
+        // SAFETY: signals this thread.
+        unsafe { libc::raise(libc::SIGKILL) };
+    }
+
+    #[test]
+    fn a_crash_of_another_thread_is_told_as_such() {
+        fn starts_a_thread(_: ()) {
+            thread::spawn(|| falls_through(2)).join().map(drop).unwrap();
+        }
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            let died = died(pool.submit(starts_a_thread, ()).result());
+            assert_eq!(died.signal(), Some(libc::SIGSEGV));
+            let text = text(&died);
+            assert!(text.starts_with("in another thread than the one that runs tasks:\n"), "{text}");
+            assert!(text.contains("falls_through"), "{text}");
+        });
+    }
+
+    #[test]
+    fn a_process_that_a_task_forks_crashes_by_itself() {
+        fn forks(_: ()) -> i32 {
+            // SAFETY: the child crashes at once.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                falls_through(0);
+            }
+            let mut status = 0;
+            // SAFETY: a valid place for a status.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            libc::WTERMSIG(status)
+        }
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            assert_eq!(pool.submit(forks, ()).result().unwrap(), libc::SIGSEGV);
+            assert_eq!(died(pool.submit(kills_itself, ()).result()).backtrace(), None);
+        });
+    }
+
+    /// The signal that asks cuts short what the kernel doesn't take up again; no result comes of that.
+    #[test]
+    fn a_call_that_is_interrupted_gives_no_other_result_than_the_time_limit() {
+        fn polls(_: ()) -> i32 {
+            // SAFETY: polls nothing, for a minute.
+            unsafe { libc::poll(std::ptr::null_mut(), 0, 60_000) }
+        }
+        alone(LIMIT, || {
+            let pool = pool(1).build().unwrap();
+            for _ in 0..20 {
+                let options = TaskOptions::new().timeout(Duration::from_millis(5));
+                let over = over(pool.submit_with(options, polls, ()).result());
+                assert!(over.backtrace().is_some_and(|text| text.contains("poll")), "{over}");
+            }
+        });
+    }
+
+    /// Tasks that end just when their time does: each has its result or the error, and no worker hangs.
+    #[test]
+    fn a_task_that_ends_with_its_time_has_either_end() {
+        fn takes(micros: u64) -> u64 {
+            thread::sleep(Duration::from_micros(micros));
+            micros
+        }
+        alone(LIMIT, || {
+            let pool = pool(2).build().unwrap();
+            let (mut done, mut out_of_time) = (0, 0);
+            for n in 0..300 {
+                let micros = 4500 + n * 5;
+                let options = TaskOptions::new().timeout(Duration::from_millis(5));
+                match pool.submit_with(options, takes, micros).result() {
+                    Ok(took) => done += u32::from(took == micros),
+                    Err(TaskError::TimeLimit(_)) => out_of_time += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            println!("{done} done, {out_of_time} out of time");
+            assert_eq!(done + out_of_time, 300);
+            // No worker was stopped whose task had come to its end.
+            assert_eq!(pool.stats().deaths, u64::from(out_of_time));
         });
     }
 

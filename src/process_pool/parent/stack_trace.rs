@@ -48,3 +48,57 @@ fn frame(address: u64, there: &[ToldObject], here: &[Object]) -> Frame {
         place: format!("{name}+{distance:#x}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{frame, of};
+    use crate::process_pool::shared::stack_words::{StackWords, ToldObject};
+    use crate::remote::executable;
+
+    /// xorshift: any bits do.
+    fn words(seed: u64) -> impl FnMut() -> u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            // Large numbers, small ones, and those in between.
+            state >> (state % 64)
+        }
+    }
+
+    #[test]
+    fn what_a_worker_out_of_control_leaves_is_a_text_like_any_other() {
+        for seed in 0..300 {
+            let words = StackWords::scribbled(seed % 2 == 0, words(seed));
+            assert!(seed % 2 != 0 || words.told().is_some());
+            let text = words.told().map(|told| of(&told).text().to_owned()).unwrap_or_default();
+            assert!(text.lines().count() < 10_000);
+        }
+        for byte in 0..=255 {
+            let words = StackWords::scribbled(false, || u64::from_ne_bytes([byte; 8]));
+            assert!(words.told().is_none() && words.walks_after().is_none(), "{byte}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_is_found_where_the_same_object_lies_here() {
+        let here = executable::objects();
+        let own = &here[0];
+        let there = [ToldObject {
+            base: 0x1000,
+            range: 0x1000..0x1000 + own.range.len() as u64,
+            name: String::new(),
+        }];
+        let found = frame(0x1234, &there, &here);
+        assert_eq!(found.address, Some(own.base + 0x234).filter(|address| own.range.contains(address)));
+        assert_eq!((found.is_program, found.place.as_str()), (true, "program+0x234"));
+        let nowhere = frame(0x999, &there, &here);
+        assert_eq!((nowhere.address, nowhere.place.as_str()), (None, "0x999"));
+        // Of an object that isn't loaded here there is a name and a distance.
+        let there = [ToldObject { base: 0x1000, range: 0x1000..0x2000, name: "/lib/other.so".to_owned() }];
+        let other = frame(0x1234, &there, &here);
+        assert_eq!((other.address, other.place.as_str()), (None, "other.so+0x234"));
+    }
+}

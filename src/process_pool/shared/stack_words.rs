@@ -227,3 +227,67 @@ impl ObjectWords {
         }
     }
 }
+
+#[cfg(test)]
+impl StackWords {
+    /// As a worker out of control may leave them: any words, but for the state.
+    pub(crate) fn scribbled(is_whole: bool, mut word: impl FnMut() -> u64) -> Self {
+        let mut wide = || AtomicU64::new(word());
+        StackWords {
+            asked: wide(),
+            signal: AtomicU32::new(wide().into_inner() as u32),
+            circumstances: AtomicU32::new(wide().into_inner() as u32),
+            count: AtomicU32::new(wide().into_inner() as u32),
+            addresses: std::array::from_fn(|_| wide()),
+            objects: std::array::from_fn(|_| ObjectWords {
+                base: wide(),
+                start: wide(),
+                end: wide(),
+                name: std::array::from_fn(|_| wide()),
+            }),
+            state: AtomicU32::new(if is_whole { WHOLE } else { wide().into_inner() as u32 }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Circumstances, FRAMES, StackWords, key};
+
+    fn blank() -> StackWords {
+        StackWords::scribbled(false, || 0)
+    }
+
+    #[test]
+    fn what_is_told_arrives_and_no_more_than_there_is_room_for() {
+        let words = blank();
+        assert_eq!((words.told(), words.walks_after(), words.is_whole()), (None, None, false));
+        let long = [b'x'; 300];
+        let objects =
+            [(10, 100..200, &b""[..]), (20, 300..400, &b"/lib/libc.so"[..]), (30, 500..600, &long[..])];
+        words.note_objects(objects.into_iter());
+        let circumstances = Circumstances { is_overflow: true, is_elsewhere: false };
+        words.begin(11, circumstances);
+        assert_eq!((words.walks_after(), words.is_whole(), words.is_begun()), (Some(11), false, true));
+        let pushed = (0..FRAMES + 10).map(|at| words.push(at)).filter(|has_room| *has_room).count();
+        assert_eq!(pushed, FRAMES - 1);
+        let told = words.told().expect("half is told");
+        words.finish();
+        assert_eq!((words.walks_after(), words.told().as_ref()), (None, Some(&told)));
+        assert_eq!((told.signal, told.circumstances), (11, circumstances));
+        assert_eq!(told.addresses, (0..FRAMES as u64).collect::<Vec<_>>());
+        let names: Vec<(&str, u64)> =
+            told.objects.iter().map(|object| (object.name.as_str(), object.base)).collect();
+        assert_eq!(names, [("", 10), ("/lib/libc.so", 20), ("x".repeat(128).as_str(), 30)]);
+        words.drop_last();
+        assert_eq!(words.told().expect("it is told").addresses.len(), FRAMES - 1);
+        words.clear();
+        assert_eq!(words.told(), None);
+    }
+
+    #[test]
+    fn no_task_is_taken_for_none() {
+        assert!([key(0, 0), key(0, 1), key(1, 0), key(u32::MAX, 7)].iter().all(|key| *key != 0));
+        assert_ne!(key(0, 1), key(1, 0));
+    }
+}

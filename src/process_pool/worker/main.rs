@@ -356,10 +356,11 @@ impl Batch<'_> {
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
             let run = || unsafe { execute_call(task.route, task.argument, body) };
             sys::note_running(&segment.stack_words, self.number, index);
-            let site = CallSite::default();
-            let called = site.mark();
-            Note::sent(&sent, task.about.stop_after).within(run);
-            drop(called);
+            {
+                let site = CallSite::default();
+                let _called = site.mark();
+                Note::sent(&sent, task.about.stop_after).within(run);
+            }
             sys::note_ran();
             if self.notes_times {
                 let ended = sys::shared_clock();

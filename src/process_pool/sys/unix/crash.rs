@@ -22,7 +22,7 @@
 use crate::process_pool::shared::stack_words::{Circumstances, StackWords, key};
 use crate::process_pool::sys::Segment;
 use crate::remote::call_site;
-use crate::sync::plain::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::plain::{AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence};
 use libc::{c_int, c_void, siginfo_t};
 use rustix::process::Signal;
 use std::ops::Range;
@@ -119,8 +119,8 @@ pub(crate) fn note_running(words: &StackWords, batch: u32, index: u32) {
 /// It has run; of its reply no byte is given yet.
 pub(crate) fn note_ran() {
     RUNNING.store(0, Ordering::Relaxed);
-    // Nothing of the reply moves to before this, for a handler on this very thread.
-    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    // ORDERING: nothing of the reply moves to before this, for a handler on this very thread.
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// Gives this thread a stack on which handlers run: 64 KiB, below which nothing is mapped.
