@@ -24,8 +24,7 @@ pub use build::BuildError;
 pub use codec::{CodecError, Stage};
 pub use failed::Failed;
 #[cfg(feature = "process")]
-pub(crate) use frames::Frame;
-pub(crate) use frames::Frames;
+pub(crate) use frames::{Frame, Frames};
 pub use panicked::Panicked;
 pub use rejected::{Rejected, Unsupported};
 pub use task_failure::TaskFailure;
