@@ -13,6 +13,9 @@ pub(crate) struct Frames {
     /// What is to be said before them.
     #[cfg(feature = "process")]
     head: &'static str,
+    /// And behind them.
+    #[cfg(feature = "process")]
+    tail: &'static str,
     text: OnceLock<String>,
 }
 
@@ -36,14 +39,16 @@ impl Frames {
             frames: Vec::new(),
             #[cfg(feature = "process")]
             head: "",
+            #[cfg(feature = "process")]
+            tail: "",
             text: OnceLock::from(text),
         }
     }
 
     /// A stack that is still to be given names.
     #[cfg(feature = "process")]
-    pub(crate) fn new(frames: Vec<Frame>, head: &'static str) -> Self {
-        Frames { frames, head, text: OnceLock::new() }
+    pub(crate) fn new(frames: Vec<Frame>, head: &'static str, tail: &'static str) -> Self {
+        Frames { frames, head, tail, text: OnceLock::new() }
     }
 
     /// The text: made by the first who asks.
@@ -84,7 +89,18 @@ impl Frames {
         let is_nameless = named.iter().any(|(frame, _)| frame.is_program)
             && named.iter().all(|(frame, names)| !frame.is_program || names.is_empty());
         let mut text = String::from(self.head);
+        let mut same = 0_u32;
         for (number, (frame, functions)) in named.iter().enumerate() {
+            // Of a call that comes again and again two are shown.
+            let is_same = |other: Option<&(&Frame, _)>| other.is_some_and(|(other, _)| *other == *frame);
+            if number > 1 && is_same(named.get(number - 1)) && is_same(named.get(number - 2)) {
+                same += 1;
+                if !is_same(named.get(number + 1)) {
+                    let _ = writeln!(text, "      (and the same {same} times more)");
+                    same = 0;
+                }
+                continue;
+            }
             let mut before = format!("{number:4}: ");
             if functions.is_empty() {
                 let _ = writeln!(text, "{before}{}", frame.place);
@@ -97,6 +113,7 @@ impl Frames {
                 before = " ".repeat(before.len());
             }
         }
+        text.push_str(self.tail);
         if is_nameless {
             text.push_str(NAMELESS);
         }

@@ -190,7 +190,8 @@ mod some {
             let text = text(&died);
             assert!(text.starts_with("the stack overflowed:\n"), "{text}");
             assert!(names(&text)[0].ends_with("recurses"), "{text}");
-            assert_eq!(names(&text).len(), 128);
+            assert!(names(&text).len() < 8, "{text}");
+            assert!(text.contains(" times more)\n") && text.ends_with("the innermost are kept)\n"), "{text}");
         });
     }
 

@@ -1,7 +1,7 @@
 //! What a worker told of its stack becomes frames of this process, which is of the same executable.
 
 use crate::error::{Frame, Frames};
-use crate::process_pool::shared::stack_words::{Told, ToldObject};
+use crate::process_pool::shared::stack_words::{FRAMES, Told, ToldObject};
 use crate::process_pool::sys::Exit;
 use crate::remote::executable::{self, Object};
 
@@ -24,7 +24,8 @@ pub(super) fn of(told: &Told) -> Frames {
         (_, true) => "in another thread than the one that runs tasks:\n",
         _ => "",
     };
-    Frames::new(frames, head)
+    let is_cut = told.addresses.len() == FRAMES;
+    Frames::new(frames, head, if is_cut { "      (of so many calls the innermost are kept)\n" } else { "" })
 }
 
 /// An address of the worker, here. The worker may have written anything: numbers wrap, and what comes out is only looked up.

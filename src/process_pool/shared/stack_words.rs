@@ -149,6 +149,14 @@ impl StackWords {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether an address belongs to what was noted as loaded.
+    pub(crate) fn is_of_an_object(&self, address: usize) -> bool {
+        let address = address as u64;
+        self.objects.iter().any(|object| {
+            (object.start.load(Ordering::Relaxed)..object.end.load(Ordering::Relaxed)).contains(&address)
+        })
+    }
+
     /// All is told.
     pub(crate) fn finish(&self) {
         // ORDERING: Release pairs with `state`: who sees this sees all of it.
@@ -266,6 +274,7 @@ mod tests {
         let objects =
             [(10, 100..200, &b""[..]), (20, 300..400, &b"/lib/libc.so"[..]), (30, 500..600, &long[..])];
         words.note_objects(objects.into_iter());
+        assert!(words.is_of_an_object(150) && words.is_of_an_object(399) && !words.is_of_an_object(250));
         let circumstances = Circumstances { is_overflow: true, is_elsewhere: false };
         words.begin(11, circumstances);
         assert_eq!((words.walks_after(), words.is_whole(), words.is_begun()), (Some(11), false, true));

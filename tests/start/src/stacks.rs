@@ -29,7 +29,8 @@ fn overflows_here(depth: u64) -> u64 {
 
 /// Prints `named`, or `addresses` where the program has no names.
 pub fn tell() {
-    let pool = ProcessPoolExecutor::builder().max_workers(1).stderr(WorkerOutput::Null).build().expect("a pool");
+    let pool =
+        ProcessPoolExecutor::builder().max_workers(1).stderr(WorkerOutput::Null).build().expect("a pool");
     let limited = TaskOptions::new().timeout(Duration::from_millis(100));
     let errors = [
         ("crashes_here", pool.submit(crashes_here, 8).result().map(drop)),

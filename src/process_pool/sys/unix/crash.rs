@@ -325,11 +325,13 @@ fn tell(site: &Site, signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     site.words.finish();
 }
 
-/// After a call of what is no code, of which nothing is found: its caller, which is on top of the stack.
+/// After a call of what is no code, of which a walk finds nothing: its caller, which is on top of the stack.
 fn add_caller(site: &Site, signal: c_int, context: *mut c_void) {
+    let place = Place::of(context);
     if site.words.count() == 1
         && matches!(signal, libc::SIGSEGV | libc::SIGBUS)
-        && let Some(caller) = Place::of(context).caller()
+        && !site.words.is_of_an_object(place.code)
+        && let Some(caller) = place.caller()
     {
         site.words.push(caller);
     }
