@@ -54,6 +54,7 @@
 //! |---|---|---|
 //! | `process` | yes | [`ProcessPoolExecutor`], [`remote`], and encoding of tasks |
 //! | `auto-init` | yes | workers start by themselves; without it call [`init`] in the first line of `main` |
+//! | `backtrace` | no | [`WorkerDied::backtrace`], [`TimeLimit::backtrace`]: where a task crashed or hung, on Linux |
 //! | `json` | no | `Json<T>`, for what only serde_json can carry |
 //! | `tracing` | no | each task in a span of [`tracing`](https://docs.rs/tracing), whose parent is the submitter's current span |
 //!

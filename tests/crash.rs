@@ -10,6 +10,8 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
+#[path = "crash/backtraces.rs"]
+mod backtraces;
 #[path = "crash/ends.rs"]
 mod ends;
 #[path = "crash/faults.rs"]

@@ -5,7 +5,8 @@
 # ci/long/start.sh [name ...]     only the builds whose name contains one of these
 #
 # What a build is asked is in tests/start: `check` has a pool run tasks, compares arguments and a registry filled before
-# `main` between parent and worker, and has a task panic.
+# `main` between parent and worker, and has a task panic; `stacks`, whether a crash and a time-out name the function that the task
+# was in.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
@@ -36,6 +37,9 @@ ask() {
         { complain "$name" "check: $said"; grep -v '^  ' "$target/stderr" | tail -n 5 >&2; }
     said=$(timeout 60 "$program" refusal) && [ "$said" = $'built\nno child' ] || complain "$name" "refusal: $said"
     said=$(timeout 60 "$program" forked 2>/dev/null) && [[ $said == *"sum 45"* ]] || complain "$name" "forked: $said"
+    local told=named
+    [[ $name == *strip* || $name == gnu-ld-gc-sections || $name == gnu-ld-lto-fat ]] && told=addresses
+    said=$(timeout 60 "$program" stacks 2>/dev/null) && [ "$said" = "$told" ] || complain "$name" "stacks: $said"
     said=$(timeout 60 "$program" short-thread) && [ "$said" = "the same worker" ] || complain "$name" "short-thread: $said"
 }
 

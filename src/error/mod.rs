@@ -9,6 +9,7 @@ mod broken;
 mod build;
 mod codec;
 mod failed;
+mod frames;
 mod panicked;
 mod rejected;
 mod task_failure;
@@ -22,6 +23,8 @@ pub use broken::Broken;
 pub use build::BuildError;
 pub use codec::{CodecError, Stage};
 pub use failed::Failed;
+#[cfg(feature = "process")]
+pub(crate) use frames::{Frame, Frames};
 pub use panicked::Panicked;
 pub use rejected::{Rejected, Unsupported};
 pub use task_failure::TaskFailure;

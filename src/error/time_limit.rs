@@ -1,5 +1,6 @@
 //! [`TimeLimit`]: the task ran longer than its own limit.
 
+use super::frames::Frames;
 use super::whereabouts::{Item, Whereabouts};
 use crate::id::FutureId;
 use std::error::Error;
@@ -25,18 +26,33 @@ pub struct TimeLimit(Arc<TimeLimitInner>);
 struct TimeLimitInner {
     limit: Duration,
     at: Whereabouts,
+    frames: Option<Arc<Frames>>,
 }
 
 impl TimeLimit {
     /// A task stopped after `limit`.
     pub fn new(limit: Duration) -> Self {
-        TimeLimit(Arc::new(TimeLimitInner { limit, at: Whereabouts::default() }))
+        TimeLimit(Arc::new(TimeLimitInner { limit, at: Whereabouts::default(), frames: None }))
     }
 
     /// Adds which task it was, its label if it has one, and the worker's name.
     #[must_use]
     pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
         Arc::make_mut(&mut self.0).at.set(task, label, worker.into());
+        self
+    }
+
+    /// Adds the stack of the task, as text.
+    #[must_use]
+    pub fn with_backtrace(mut self, backtrace: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).frames = Some(Arc::new(Frames::of_text(backtrace.into())));
+        self
+    }
+
+    /// Adds the stack of the task, to whose frames names are given when they are asked for.
+    #[cfg(feature = "process")]
+    pub(crate) fn with_frames(mut self, frames: Frames) -> Self {
+        Arc::make_mut(&mut self.0).frames = Some(Arc::new(frames));
         self
     }
 
@@ -62,6 +78,15 @@ impl TimeLimit {
     /// The limit that the task was given.
     pub fn limit(&self) -> Duration {
         self.0.limit
+    }
+
+    /// Where the task was when its time was over: its stack, the innermost frame first, as a text of several lines. With
+    /// feature `backtrace`, on Linux; `None` without, and where the worker could not tell within 50 ms, because it was
+    /// stopped, its task blocked all signals or had set a handler of its own for SIGURG.
+    ///
+    /// The first call puts names to addresses, as that of [`WorkerDied::backtrace`](crate::WorkerDied::backtrace) does.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.0.frames.as_ref().map(|frames| frames.text())
     }
 
     /// The id of the task.

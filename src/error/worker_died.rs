@@ -1,5 +1,6 @@
 //! [`WorkerDied`]: the worker process died while it ran the task.
 
+use super::frames::Frames;
 use super::whereabouts::{Item, Whereabouts};
 use crate::id::FutureId;
 use std::error::Error;
@@ -27,6 +28,7 @@ struct WorkerDiedInner {
     cause: Option<String>,
     host: Option<String>,
     at: Whereabouts,
+    frames: Option<Arc<Frames>>,
 }
 
 impl WorkerDied {
@@ -40,6 +42,7 @@ impl WorkerDied {
             cause: None,
             host: None,
             at,
+            frames: None,
         }))
     }
 
@@ -75,6 +78,20 @@ impl WorkerDied {
     #[must_use]
     pub fn with_task(mut self, task: FutureId, label: Option<Arc<str>>, worker: impl Into<Arc<str>>) -> Self {
         Arc::make_mut(&mut self.0).at.set(task, label, worker.into());
+        self
+    }
+
+    /// Adds the stack of the task, as text.
+    #[must_use]
+    pub fn with_backtrace(mut self, backtrace: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).frames = Some(Arc::new(Frames::of_text(backtrace.into())));
+        self
+    }
+
+    /// Adds the stack of the task, to whose frames names are given when they are asked for.
+    #[cfg(feature = "process")]
+    pub(crate) fn with_frames(mut self, frames: Frames) -> Self {
+        Arc::make_mut(&mut self.0).frames = Some(Arc::new(frames));
         self
     }
 
@@ -131,6 +148,16 @@ impl WorkerDied {
     /// The code it exited with, if it exited.
     pub fn exit_code(&self) -> Option<i32> {
         self.0.exit_code
+    }
+
+    /// Where the worker crashed: the stack of the thread that did, its innermost frame first, as a text of several lines.
+    /// With feature `backtrace`, on Linux; `None` without, and of a worker that didn't crash but was killed or exited.
+    ///
+    /// The worker only leaves addresses. The first call puts names to them, from this program's symbols and debug
+    /// information, which takes some 100 ms where there is much of that; later calls, of clones too, return the same text.
+    /// A stack that overflowed is told as such, and so is a program without symbols, whose frames are addresses.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.0.frames.as_ref().map(|frames| frames.text())
     }
 
     /// The machine it ran on, where that is another one.

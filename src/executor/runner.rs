@@ -5,9 +5,19 @@
 use super::call::failing;
 use super::task::Portable;
 use crate::error::{TaskError, TaskFailure};
+use crate::remote::call_site::CallSite;
 use crate::remote::codec::{Arrived, Output};
 use crate::remote::{self, decode_argument, outcome};
 use std::time::Instant;
+
+/// Calls the user's function, from a place that who walks the stack knows. No function, so that nothing is between the two.
+macro_rules! user {
+    ($call:expr) => {{
+        let site = CallSite::default();
+        let _called = site.mark();
+        $call
+    }};
+}
 
 /// Runs a `fn(A) -> R`.
 ///
@@ -21,7 +31,7 @@ pub(super) unsafe fn call<A: Portable, R: Portable>(
 ) {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    outcome::write(decode_argument(argument).and_then(|arg| remote::call(|| Ok(f(arg)))), reply);
+    outcome::write(decode_argument(argument).and_then(|arg| remote::call(|| Ok(user!(f(arg))))), reply);
 }
 
 /// Runs a `fn(A) -> Result<T, E>`.
@@ -37,7 +47,7 @@ where
 {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<T, E>>(function) };
-    outcome::write(decode_argument(argument).and_then(|arg| remote::call(|| failing(f(arg)))), reply);
+    outcome::write(decode_argument(argument).and_then(|arg| remote::call(|| failing(user!(f(arg))))), reply);
 }
 
 /// Runs a `fn(A) -> R` on the only item of a chunk.
@@ -52,7 +62,7 @@ pub(super) unsafe fn item_call<A: Portable, R: Portable>(
 ) {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    only(argument, |item| Ok(f(item)), reply);
+    only(argument, |item| Ok(user!(f(item))), reply);
 }
 
 /// Runs a `fn(A) -> Result<T, E>` on the only item of a chunk.
@@ -68,7 +78,7 @@ where
 {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<T, E>>(function) };
-    only(argument, |item| failing(f(item)), reply);
+    only(argument, |item| failing(user!(f(item))), reply);
 }
 
 /// Runs a `fn(A) -> R` on each item of a chunk.
@@ -83,7 +93,7 @@ pub(super) unsafe fn map_call<A: Portable, R: Portable>(
 ) {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    each(argument, |item| Ok(f(item)), reply);
+    each(argument, |item| Ok(user!(f(item))), reply);
 }
 
 /// Runs a `fn(A) -> Result<T, E>` on each item of a chunk.
@@ -99,7 +109,7 @@ where
 {
     // SAFETY: our caller says so.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> Result<T, E>>(function) };
-    each(argument, |item| failing(f(item)), reply);
+    each(argument, |item| failing(user!(f(item))), reply);
 }
 
 fn only<A: Portable, R: Portable>(

@@ -82,14 +82,7 @@ impl Image {
     ///
     /// The segments that `headers` name are mapped, readable, and stay so for the call.
     unsafe fn from_headers(base: usize, headers: &[Header]) -> Image {
-        let range = |header: &Header| {
-            let start = base + header.p_vaddr as usize;
-            start..start + header.p_memsz as usize
-        };
-        let join = |all: Range<usize>, next: Range<usize>| match all.is_empty() {
-            true => next,
-            false => all.start.min(next.start)..all.end.max(next.end),
-        };
+        let range = |header: &Header| range_of(base, header);
         let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
         let whole = loaded.clone().map(range).fold(0..0, join);
         let in_file = |header: &Header| {
@@ -114,6 +107,68 @@ impl Image {
 #[cfg(target_os = "linux")]
 fn wide(number: impl Into<u64>) -> u64 {
     number.into()
+}
+
+/// The executable, or a library that is loaded.
+pub(crate) struct Object {
+    pub(crate) base: usize,
+    pub(crate) range: Range<usize>,
+    /// Its path; empty for the executable.
+    pub(crate) name: Vec<u8>,
+}
+
+/// All objects that are loaded now, the executable first. None, where the system is not asked.
+#[cfg(target_os = "linux")]
+pub(crate) fn objects() -> Vec<Object> {
+    let mut objects: Vec<Object> = Vec::new();
+    // SAFETY: `each_object` keeps to what dl_iterate_phdr promises it, and `objects` outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(each_object), (&raw mut objects).cast()) };
+    objects
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn objects() -> Vec<Object> {
+    Vec::new()
+}
+
+/// Keeps each object that it is shown.
+///
+/// # Safety
+///
+/// As `dl_iterate_phdr` calls it; `data` points to a `Vec<Object>`.
+#[cfg(target_os = "linux")]
+unsafe extern "C" fn each_object(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) -> c_int {
+    // SAFETY: dl_iterate_phdr passes a valid description, which outlives the call.
+    let info = unsafe { &*info };
+    // SAFETY: that many headers are there; the loader keeps them mapped as long as the object.
+    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    let name = match info.dlpi_name.is_null() {
+        true => Vec::new(),
+        // SAFETY: what is not null is a text that ends with a zero, and lives as long as the object.
+        false => unsafe { std::ffi::CStr::from_ptr(info.dlpi_name) }.to_bytes().to_vec(),
+    };
+    let base = info.dlpi_addr as usize;
+    let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+    let range = loaded.map(|header| range_of(base, header)).fold(0..0, join);
+    // SAFETY: our caller passed a pointer to its `Vec<Object>`, which nobody else touches meanwhile.
+    let objects = unsafe { &mut *data.cast::<Vec<Object>>() };
+    objects.push(Object { base, range, name });
+    0
+}
+
+/// Where a segment is mapped, of an object that is loaded at `base`.
+#[cfg(target_os = "linux")]
+fn range_of(base: usize, header: &Header) -> Range<usize> {
+    let start = base.wrapping_add(header.p_vaddr as usize);
+    start..start.wrapping_add(header.p_memsz as usize)
+}
+
+#[cfg(target_os = "linux")]
+fn join(all: Range<usize>, next: Range<usize>) -> Range<usize> {
+    match all.is_empty() {
+        true => next,
+        false => all.start.min(next.start)..all.end.max(next.end),
+    }
 }
 
 /// Keeps the first object that it is shown, which is the main executable, and ends the walk.

@@ -7,6 +7,7 @@
 //! `function.rs` names code, which lies in the `executable.rs` of the build that `fingerprint.rs` names; `codec` carries values, `parcel.rs` and `outcome.rs` are the two formats. Nothing in here
 //! knows who carries the bytes: the pool of processes on this machine and a cluster's transport are the same to it.
 
+pub(crate) mod call_site;
 pub(crate) mod codec;
 pub(crate) mod executable;
 pub(crate) mod fingerprint;

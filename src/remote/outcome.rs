@@ -176,11 +176,12 @@ pub(super) fn write_error(error: &TaskError, reply: &mut Output) {
             let (pid, signal, code) =
                 (Some(died.pid().to_string()), number(died.signal()), number(died.exit_code()));
             let (cause, host) = (text(died.cause()), text(died.host()));
-            (tag::DIED, vec![pid, signal, code, cause, host, text(died.worker())])
+            (tag::DIED, vec![pid, signal, code, cause, host, text(died.worker()), text(died.backtrace())])
         }
         TaskError::TimeLimit(over) => {
             let nanos = Some(over.limit().as_nanos().to_string());
-            (tag::TIME_LIMIT, vec![nanos, over.worker().map(str::to_owned)])
+            let text = |part: Option<&str>| part.map(str::to_owned);
+            (tag::TIME_LIMIT, vec![nanos, text(over.worker()), text(over.backtrace())])
         }
         TaskError::WorkerLost(lost) => {
             let silence = lost.silent_for().map(|silence| silence.as_nanos().to_string());
@@ -264,11 +265,13 @@ pub(crate) fn read<'a, R: DeserializeOwned>(outcome: impl Into<Arrived<'a>>) -> 
             died = parsed(next()).into_iter().fold(died, WorkerDied::with_exit_code);
             died = next().into_iter().fold(died, WorkerDied::with_cause);
             died = next().into_iter().fold(died, WorkerDied::with_host);
-            TaskError::WorkerDied(next().into_iter().fold(died, WorkerDied::with_worker))
+            died = next().into_iter().fold(died, WorkerDied::with_worker);
+            TaskError::WorkerDied(next().into_iter().fold(died, WorkerDied::with_backtrace))
         }
         tag::TIME_LIMIT => {
             let over = TimeLimit::new(nanos(next()).unwrap_or_default());
-            TaskError::TimeLimit(next().into_iter().fold(over, TimeLimit::with_worker))
+            let over = next().into_iter().fold(over, TimeLimit::with_worker);
+            TaskError::TimeLimit(next().into_iter().fold(over, TimeLimit::with_backtrace))
         }
         tag::LOST => {
             let lost = WorkerLost::new(next().unwrap_or_default());

@@ -71,5 +71,11 @@ pub(crate) mod plain {
     pub(crate) use super::counted::Mutex;
     #[cfg(not(all(debug_assertions, not(any(concurrent_futures_loom, concurrent_futures_delays)))))]
     pub(crate) use parking_lot::Mutex;
+    #[cfg(all(
+        feature = "backtrace",
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    pub(crate) use std::sync::atomic::compiler_fence;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 }

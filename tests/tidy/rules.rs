@@ -61,6 +61,7 @@ pub(crate) const UNSAFE: &[&str] = &[
     "src/future/pointer.rs",
     "src/process_pool/parent/arena.rs",
     "src/process_pool/sys/unix/clock.rs",
+    "src/process_pool/sys/unix/crash.rs",
     "src/process_pool/sys/unix/fork.rs",
     "src/process_pool/sys/unix/memory.rs",
     "src/process_pool/sys/unix/sealed.rs",

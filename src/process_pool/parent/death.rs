@@ -1,8 +1,10 @@
 //! [`Death`]: how a worker ended, and the errors that its end means for tasks and pool.
 
 use super::lane::{KillReason, TaskKill};
+use super::stack_trace;
 use super::task::EncodedTask;
 use crate::error::{Panicked, TaskError, TimeLimit, WorkerDied};
+use crate::process_pool::shared::stack_words::Told;
 use crate::process_pool::sys::Exit;
 use crate::remote::outcome;
 
@@ -18,6 +20,8 @@ pub(crate) struct Death {
     pub(crate) start_failure: Option<String>,
     /// The panic that it left under `panic = "abort"`.
     pub(crate) last_words: Option<Vec<u8>>,
+    /// Where its task was, if it told.
+    pub(crate) stack: Option<Told>,
     /// It left because the thread that ran its tasks was gone.
     pub(crate) thread_gone: bool,
     /// The system refused a signal to it.
@@ -34,7 +38,9 @@ impl Death {
         }
         match (kill, task.time_limit(), self.exit) {
             (Some(TaskKill::OutOfTime), Some(limit), Some(_)) => {
-                TaskError::TimeLimit(TimeLimit::new(limit).with_task(id, label, name))
+                let over = TimeLimit::new(limit).with_task(id, label, name);
+                let stack = self.stack.as_ref().map(stack_trace::of);
+                TaskError::TimeLimit(stack.into_iter().fold(over, TimeLimit::with_frames))
             }
             (Some(_), _, Some(exit)) => {
                 let died = WorkerDied::new(self.pid).with_cause("it was killed by `kill`");
@@ -77,11 +83,23 @@ impl Death {
             Some(KillReason::OutlivedStream) => died.with_cause(
                 "it was killed by the pool: it closed its end of the connection and did not exit",
             ),
-            Some(KillReason::ForTask(..) | KillReason::StreamClosed) | None => match exit.likely_cause() {
-                Some(cause) => died.with_cause(cause),
-                None => died,
-            },
+            Some(KillReason::StuckCrash(signal)) => self.with_stack(died.with_cause(format!(
+                "it crashed by signal {signal}, and its handler, which was to tell where, did not end; the pool killed it"
+            ))),
+            Some(KillReason::ForTask(..) | KillReason::StreamClosed) | None => {
+                let cause = self.crash().and_then(stack_trace::cause).or(exit.likely_cause());
+                self.with_stack(cause.into_iter().fold(died, WorkerDied::with_cause))
+            }
         }
+    }
+
+    /// What it told of a crash.
+    fn crash(&self) -> Option<&Told> {
+        self.stack.as_ref().filter(|told| stack_trace::is_crash(told))
+    }
+
+    fn with_stack(&self, died: WorkerDied) -> WorkerDied {
+        self.crash().map(stack_trace::of).into_iter().fold(died, WorkerDied::with_frames)
     }
 }
 

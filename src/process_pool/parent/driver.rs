@@ -4,6 +4,8 @@
 //! decides it decides in the [`Dispatcher`], under the lock; everything it does it does outside. The steps are those of
 //! `PROTOCOL.md`, section "Driver".
 
+mod kills;
+
 use super::death::Death;
 use super::dispatch::{Action, Dispatcher, Wake};
 use super::lane::{KillReason, Position};
@@ -21,6 +23,7 @@ use crate::future::cell::Entry;
 use crate::process_pool::sys::{self, Awake, Event, Signal};
 use crate::process_pool::wire::frames::{Blocking, Filled};
 use crate::process_pool::wire::message::{Message, ProtocolError};
+use kills::StackRequest;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -109,6 +112,7 @@ struct Driver<'p> {
     time_limits: TimeLimits,
     memory: Option<MemoryGrowth>,
     silence: Silence,
+    stack_request: StackRequest,
     /// Nothing more is read: until when its death is awaited, then it is killed.
     reading_stopped_until: Option<Instant>,
     /// Its pool broke and it was told to end: when it is killed, should it ignore that. Nobody else would end it.
@@ -155,6 +159,7 @@ impl<'p> Driver<'p> {
             time_limits: TimeLimits::default(),
             memory,
             silence: Silence::default(),
+            stack_request: StackRequest::default(),
             reading_stopped_until: None,
             kill_at: None,
             give_up_at: None,
@@ -241,7 +246,7 @@ impl<'p> Driver<'p> {
             self.event.clear();
             self.worker.outbound.flush_forgotten();
         }
-        if awake.ended && child.has_ended() {
+        if awake.ended && self.worker.child.has_ended() {
             return Liveness::Dead;
         }
         if self.give_up_at.is_some_and(|until| Instant::now() >= until) {
@@ -282,6 +287,9 @@ impl<'p> Driver<'p> {
         }
         if self.memory.as_mut().is_some_and(|memory| memory.is_exceeded(&self.worker.child)) {
             self.pool.dispatcher.lock().retire(self.lane);
+        }
+        if is_long && awake == Awake::default() {
+            self.look_after_handler();
         }
         Liveness::Alive
     }
@@ -434,45 +442,6 @@ impl<'p> Driver<'p> {
         Liveness::Alive
     }
 
-    /// A task is to be killed: first nothing new may begin, then what is there is received, and only a worker that still
-    /// runs that task is signalled. No other task can be hit.
-    fn handle_kills(&mut self) -> Liveness {
-        let mut cancelled = Vec::new();
-        let mut dispatcher = self.pool.dispatcher.lock();
-        let signal = dispatcher.take_signal(self.lane);
-        if signal.is_some() && dispatcher.is_broken() {
-            self.kill_at = deadline_after(GRACE);
-        }
-        let wake = dispatcher.recall(self.lane, &mut cancelled);
-        drop(dispatcher);
-        failpoint("recalled");
-        self.pool.wake_all(wake);
-        self.pool.finish_cancelled(cancelled);
-        if let Some(signal) = signal {
-            self.signal(signal);
-        }
-        let mut received = Ok(Filled::Some);
-        // What was sent before the recall is at most what fits into a socket; after it nothing can begin. A worker that
-        // sends without end must not put off its own.
-        for _ in 0..MAX_FILLS {
-            if self.reading_stopped_until.is_some() {
-                return Liveness::Alive;
-            }
-            received = self.receive();
-            if received != Ok(Filled::Some) {
-                break;
-            }
-        }
-        if let Err(error) = received {
-            return self.kill(KillReason::Protocol(error));
-        }
-        if self.pool.dispatcher.lock().confirm_kill(self.lane) {
-            self.signal(Signal::KILL);
-            failpoint("killed");
-        }
-        Liveness::Alive
-    }
-
     /// Sends the worker a signal. Where the system refuses that, the worker is told in the ways that it watches by itself,
     /// and leaves at once.
     fn signal(&mut self, signal: Signal) {
@@ -546,6 +515,7 @@ impl<'p> Driver<'p> {
             kill_reason: reaped.kill_reason,
             start_failure: self.start_failure.take(),
             last_words: self.worker.segment.last_words.read(),
+            stack: self.worker.segment.stack_words.told(),
             thread_gone: self.worker.segment.exit_flags.was_thread_gone(),
             signal_refused: self.signal_refused,
         };

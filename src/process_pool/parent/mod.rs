@@ -19,5 +19,6 @@ mod resolve;
 pub(crate) mod results;
 pub(crate) mod shared_clock;
 mod spare;
+mod stack_trace;
 mod start;
 pub(crate) mod task;

@@ -8,6 +8,7 @@ pub(crate) mod credit;
 pub(crate) mod last_words;
 pub(crate) mod results;
 pub(crate) mod ring;
+pub(crate) mod stack_words;
 pub(crate) mod task_clock;
 
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,7 @@ use credit::Credit;
 use last_words::LastWords;
 use results::ResultSlots;
 use ring::Ring;
+use stack_words::StackWords;
 use std::ops::Deref;
 use task_clock::TaskClock;
 
@@ -29,6 +31,7 @@ pub(crate) struct Layout {
     pub(crate) task_clock: TaskClock,
     pub(crate) credit: Credit,
     pub(crate) last_words: LastWords,
+    pub(crate) stack_words: StackWords,
 }
 
 impl Deref for Layout {

@@ -14,8 +14,9 @@ use unsupported as system;
 
 pub(super) use system::{
     Awake, Child, Event, Exit, ForeignMemory, ForkDetector, GRAIN, Handle, Leave, MemoryFile, ParentMemory,
-    SealedMemory, Segment, Signal, Socket, Standing, Thread, WritableMemory, advice, await_room,
-    block_signals, complain, exit_now, first_argument, go_first_without_memory, is_address_space_bounded,
-    is_secure_start, is_stdin_of_parent, limit_address_space, longest_memory, main_stack_size, nowhere,
-    pause, program, say_by_stdin, set_process_name, shared_clock, sleep, take_over_signals, watch,
+    SealedMemory, Segment, Signal, Socket, Standing, TELLS_STACKS, Thread, WritableMemory, advice,
+    await_room, block_signals, complain, exit_now, first_argument, go_first_without_memory,
+    is_address_space_bounded, is_secure_start, is_stdin_of_parent, limit_address_space, longest_memory,
+    main_stack_size, note_ran, note_running, nowhere, pause, program, say_by_stdin, set_process_name,
+    shared_clock, sleep, take_over_signals, tell_of_crashes, watch,
 };

@@ -3,6 +3,7 @@
 
 use crate::blob::Sealed;
 use crate::process_pool::shared::Layout;
+use crate::process_pool::shared::stack_words::StackWords;
 use crate::process_pool::wire::frames::{Blocking, Stream};
 use std::ffi::OsString;
 use std::fs::File;
@@ -274,6 +275,10 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    pub(crate) fn is_crash(self) -> bool {
+        false
+    }
+
     pub(crate) fn likely_cause(self) -> Option<&'static str> {
         None
     }
@@ -296,6 +301,8 @@ impl Child {
     pub(crate) fn signal(&self, _: Signal) -> bool {
         true
     }
+
+    pub(crate) fn ask_for_stack(&self) {}
 
     pub(crate) fn reap(&self) -> Option<Exit> {
         Some(Exit::Unknown)
@@ -363,6 +370,14 @@ pub(crate) fn shared_clock() -> u64 {
 }
 
 pub(crate) fn take_over_signals() {}
+
+pub(crate) const TELLS_STACKS: bool = false;
+
+pub(crate) fn tell_of_crashes(_: &Arc<Segment>) {}
+
+pub(crate) fn note_running(_: &StackWords, _: u32, _: u32) {}
+
+pub(crate) fn note_ran() {}
 
 pub(crate) fn block_signals() {}
 

@@ -23,7 +23,9 @@ use crate::process_pool::wire::batch::Tasks;
 use crate::process_pool::wire::frames::{Blocking, Filled, Frame, Inbox, Stream, send_all};
 use crate::process_pool::wire::message::{Message, PROTOCOL, Welcome};
 use crate::process_pool::wire::times::Times;
+use crate::remote::call_site::CallSite;
 use crate::remote::codec::{Arrived, Output, ReadApart};
+use crate::remote::executable;
 use crate::remote::fingerprint::Fingerprint;
 use crate::remote::{execute_call, execute_into, outcome, parcel};
 use crate::sync::{OnceLock, Patience, channel, thread};
@@ -112,6 +114,8 @@ pub(crate) fn run() -> ! {
     let (sender, receiver) = channel::bounded(1);
     let body = move || {
         let _ = sender.send(sys::Thread::own());
+        note_objects(&segment);
+        sys::tell_of_crashes(&segment);
         let mut held = Held { inbox, blobs, arguments: None, reply: Reply::default() };
         let served = serve(&*stream, &mut held, &segment, welcome);
         if served.is_ok() {
@@ -186,6 +190,7 @@ pub(super) fn serve(
         // SAFETY: the parent made the parcel, and it is the same executable: it checked the fingerprint of our hello.
         unsafe { execute_into(&welcome.initializer, reply.body(false)) };
         reply.send(stream, Message::Ready)?;
+        note_objects(segment);
     }
     let own = Own {
         name: welcome.name.as_str().into(),
@@ -246,6 +251,18 @@ pub(super) fn serve(
         let body = Arrived::new(bytes, apart);
         let batch = Batch { number, count, tasks: Tasks::new(body), notes_times: welcome.notes_times };
         unannounced |= batch.run(stream, segment, &own, &mut passed, reply)?;
+    }
+}
+
+/// Notes what is loaded, for who reads where this process crashed.
+fn note_objects(segment: &Layout) {
+    if sys::TELLS_STACKS {
+        let objects = executable::objects();
+        let told = objects.iter().map(|object| {
+            let range = object.range.start as u64..object.range.end as u64;
+            (object.base as u64, range, object.name.as_slice())
+        });
+        segment.stack_words.note_objects(told);
     }
 }
 
@@ -338,7 +355,13 @@ impl Batch<'_> {
             };
             // SAFETY: the parent encoded the call, and it is the same executable: it checked the fingerprint of our hello.
             let run = || unsafe { execute_call(task.route, task.argument, body) };
-            Note::sent(&sent, task.about.stop_after).within(run);
+            sys::note_running(&segment.stack_words, self.number, index);
+            {
+                let site = CallSite::default();
+                let _called = site.mark();
+                Note::sent(&sent, task.about.stop_after).within(run);
+            }
+            sys::note_ran();
             if self.notes_times {
                 let ended = sys::shared_clock();
                 Times { began: began.unwrap_or(ended), ended }.append_to(body);

@@ -11,6 +11,7 @@ mod life;
 mod memory;
 mod sandbox;
 mod signals;
+mod stacks;
 mod stdio;
 mod storm;
 mod stranger;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ["static"] => life::leave_a_static_pool(),
         ["short-thread"] => life::build_on_a_short_thread(),
         ["forked"] => life::use_in_a_fork(),
+        ["stacks"] => stacks::tell(),
         ["end", "threads", situation] => ends::threads(situation),
         ["end", _, situation] => ends::of_processes(situation),
         ["masked"] => signals::with_all_blocked(),

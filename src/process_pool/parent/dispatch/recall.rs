@@ -98,6 +98,11 @@ impl Dispatcher {
         self.lanes[at].take_signal()
     }
 
+    /// Where the task is for whose end the worker is to be killed, if that is for its time limit alone.
+    pub(crate) fn out_of_time(&self, at: usize) -> Option<Position> {
+        self.lanes[at].out_of_time()
+    }
+
     /// After a recall and a read of socket and ring: whether the worker is to be killed, because a task whose end was asked
     /// for still runs.
     pub(crate) fn confirm_kill(&mut self, at: usize) -> bool {

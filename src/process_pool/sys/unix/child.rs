@@ -1,5 +1,6 @@
 //! A worker process, as its parent has it.
 
+use super::crash::ASK;
 use super::retry;
 use super::stdio::with_stdio_taken;
 use crate::sync::delay;
@@ -88,6 +89,13 @@ impl Child {
             let _ = rustix::process::kill_process_group(self.pid, signal);
         }
         sent
+    }
+
+    /// Has the child tell where its task is, if it can: see `crash.rs`. Only the child, and none of its group.
+    pub(crate) fn ask_for_stack(&self) {
+        if self.reaped.get().is_none() && self.signal_by_handle(ASK).is_err() {
+            let _ = rustix::process::kill_process(self.pid, ASK);
+        }
     }
 
     /// Fails without a handle, and on kernels and in sandboxes that have handles but not this use of them.
@@ -195,6 +203,12 @@ impl Exit {
             Exit::Code(_) => "the task ended its process",
             Exit::Signal(_) | Exit::Unknown => return None,
         })
+    }
+
+    /// Whether it is what the process's own code ran into.
+    pub(crate) fn is_crash(self) -> bool {
+        use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+        matches!(self, Exit::Signal(SIGSEGV | SIGBUS | SIGILL | SIGFPE | SIGABRT | SIGTRAP))
     }
 
     fn of(status: &WaitIdStatus) -> Exit {

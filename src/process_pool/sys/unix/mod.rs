@@ -4,6 +4,16 @@ mod advice;
 mod child;
 #[expect(unsafe_code, reason = "a clock, argued in the file")]
 mod clock;
+#[cfg(all(feature = "backtrace", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[expect(unsafe_code, reason = "signal handlers, argued in the file")]
+mod crash;
+#[cfg(not(all(
+    feature = "backtrace",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+#[path = "no_crash.rs"]
+mod crash;
 mod event;
 #[expect(unsafe_code, reason = "memory that the kernel clears, argued in the file")]
 mod fork;
@@ -33,6 +43,7 @@ pub(crate) use crate::process_pool::wire::frames::Handle;
 pub(crate) use advice::advice;
 pub(crate) use child::{Child, Exit};
 pub(crate) use clock::shared_clock;
+pub(crate) use crash::{TELLS_STACKS, note_ran, note_running, tell_of_crashes};
 pub(crate) use event::Event;
 pub(crate) use fork::ForkDetector;
 pub(crate) use leave::{Leave, watch};

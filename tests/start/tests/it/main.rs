@@ -12,6 +12,7 @@ mod pty;
 mod refusals;
 mod sandbox;
 mod signals;
+mod stacks;
 mod stdio;
 mod storm;
 mod stranger;
