@@ -37,8 +37,9 @@ for suite in "$@"; do
     while read -r version; do
         # shellcheck disable=SC2053 # it is a pattern
         [[ $version == $pattern ]] || continue
-        # Into the current folder.
-        file=$(cd "$place/archives" && apt-get "${options[@]}" download --print-uris "$package=$version" | awk '{ print $2 }')
+        # Packages come into the current folder; of one that is there nothing would be printed.
+        file=$(cd "$place/lists" && apt-get "${options[@]}" download --print-uris "$package=$version" | awk '{ print $2 }')
+        [ -n "$file" ] || continue 2
         [ -e "$place/archives/$file" ] ||
             (cd "$place/archives" && apt-get "${options[@]}" download "$package=$version" >&2) || continue 2
         echo "$place/archives/$file"
