@@ -31,7 +31,7 @@ for suite in "$@"; do
         -o Acquire::http::Timeout=30 -o Acquire::Languages=none)
     # Lists of an hour ago will do.
     if [ -z "$(find "$place/updated" -mmin -60 2>/dev/null)" ]; then
-        apt-get "${options[@]}" update >&2 || continue
+        apt-get "${options[@]}" -o APT::Update::Error-Mode=any update >&2 || continue
         touch "$place/updated"
     fi
     while read -r version; do

@@ -23,11 +23,11 @@ source "$(dirname "$0")/../common.sh"
 
 kind="${1:?thread, address or leak}"
 shift
-binaries=() cells="concurrent_futures_system_memory" name=$kind
+binaries=() cells="concurrent_futures_system_memory" title=$kind
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
     case $1 in
     lib | it | delays | crash | programs | stress) binaries+=("$1") ;;
-    kept) cells="" name=$kind-kept ;;
+    kept) cells="" title=$kind-kept ;;
     *) echo "no such tests here: $1; lib, it, delays, crash, programs or stress" >&2; exit 2 ;;
     esac
     shift
@@ -91,15 +91,15 @@ for binary in "${binaries[@]}"; do
     esac
     program=$(built test -Zbuild-std=std,panic_unwind,test -Zprofile-rustflags "${config[@]}" --target "$host" \
         --target-dir "$logs/$kind" --no-run --package $package "${target[@]}")
-    log=$logs/$name-$binary.log
+    log=$logs/$title-$binary.log
     status=0
     (cd tests/delays && timeout 580 env "${settings[@]}" "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
     grep -a -e '^test result' -e '\.\.\. FAILED' -e '^SUMMARY' -e 'it hangs' "$log" || true
     if [ "$status" -ne 0 ] || grep -qa -e '^SUMMARY: ' -e 'it hangs' "$log"; then
-        echo "$name, $binary: FAILED, exit code $status; the whole log is $log" >&2
+        echo "$title, $binary: FAILED, exit code $status; the whole log is $log" >&2
         failed=1
     else
-        echo "$name, $binary: nothing found"
+        echo "$title, $binary: nothing found"
     fi
 done
 exit "$failed"
