@@ -16,8 +16,8 @@
 # Of the packages that have the first four tests/delays depends on the least.
 #
 # Left out are tests of a few kinds: those that bound or weigh memory, of which a sanitizer takes terabytes for itself;
-# those that measure the stack or go to its end, since its frames are several times as large; under ThreadSanitizer long ones of a single thread; and one of a rule for items
-# that are short, which none is here.
+# those that measure the stack or go to its end, since its frames are several times as large; under ThreadSanitizer long
+# ones of a single thread; and one of a rule for items that are short, which none is here.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
