@@ -51,7 +51,8 @@ older_compiler() {
     return 1
 }
 if older_compiler; then
-    export LD_LIBRARY_PATH=$compiler/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    libraries=$compiler/usr/lib/$(uname -m)-linux-gnu
+    export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 fi
 if ! version=$("$compiler/usr/bin/rustc" --version); then
     skip "msrv: Rust $msrv isn't installed (rustup toolchain install $msrv), nor is there an older one, so no such compiler has seen the code"
