@@ -54,8 +54,8 @@ left_out=(
     stack::tests::
     a_long_chain_of_nested more_blocked_waiters_than a_chain_of_100_000 a_chain_on_a_worker stack_overflow
     small_stack stack_size room_runs_out stack_nearly_spent deep_chain_spares_run_out
-    # How short an item is.
-    short_items_share_tasks
+    # How short an item is, and how soon done.
+    short_items_share_tasks input_is_taken_on_the_consumers_thread
 )
 # A single thread that takes minutes, because each of millions of accesses is noted.
 if [ "$kind" = thread ]; then
