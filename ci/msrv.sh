@@ -62,7 +62,8 @@ echo "compiled by: $version"
 export RUSTC=$compiler/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zcrate-attr=feature($features)"
 export CARGO_PROFILE_DEV_DEBUG=0
 options=(--quiet --ignore-rust-version --target-dir "$target_dir/msrv/target")
-cargo check "${options[@]}" --package concurrent-futures --package concurrent-futures-redis --lib --all-features
+cargo check "${options[@]}" --package concurrent-futures --lib --all-features
+skip "msrv: what concurrent-futures-redis depends on needs a newer compiler than this one, so the lint alone has looked at it"
 # Of the packages that have the unit tests tests/systems depends on the least.
 cargo test "${options[@]}" --package system-tests --lib >"$target_dir/msrv/tests.log" 2>&1 || {
     cat "$target_dir/msrv/tests.log" >&2

@@ -88,7 +88,6 @@ enum Place {
     #[cfg_attr(windows, expect(dead_code, reason = "no thread ends meanwhile there"))]
     ThreadsLocal,
     /// A thread-local's destructor, of a worker that has ended.
-    #[cfg_attr(windows, expect(dead_code, reason = "no thread ends meanwhile there"))]
     WorkersLocal,
 }
 
