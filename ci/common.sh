@@ -40,3 +40,13 @@ tool() {
         CARGO_PROFILE_RELEASE_DEBUG=0 cargo install --quiet --locked --root "$target_dir/tools" \
         --target-dir "$target_dir/tools/build" "$1" --version "=$2"
 }
+
+# From here on cargo can build the standard library anew, from the source that ci/rust-src.sh fetches: for that it needs
+# -Zbuild-std=std,panic_unwind (tests: and test) and a --target. 1, and the reason on stderr, where there is no source.
+rebuild_std() {
+    local library
+    library=$(bash ci/rust-src.sh) || return
+    # Unstable, which the first lets a stable compiler do. The second is a variable of cargo's own tests that says where the
+    # source lies: nothing in the toolchain is touched.
+    export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$library
+}

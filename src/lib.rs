@@ -59,6 +59,11 @@
 //! | `tracing` | no | each task in a span of [`tracing`](https://docs.rs/tracing), whose parent is the submitter's current span |
 //!
 //! Without any feature, futures and pools of threads remain, and their public items are the same.
+//!
+//! # Systems
+//!
+//! Linux is tested, with glibc and musl. Threads also run on Windows, where the tests have been run under Wine; there
+//! [`ProcessPoolBuilder::build`] returns an error. For macOS and FreeBSD the crate compiles, and has not been run.
 
 #![deny(unsafe_code)]
 // The library's own: examples and tests may print and unwrap.

@@ -66,8 +66,14 @@ fn no_core_dumps() {
     ONCE.call_once(|| set_limit(libc::RLIMIT_CORE, 0));
 }
 
+/// What limits are numbered by.
+#[cfg(target_env = "gnu")]
+pub(crate) type Which = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+pub(crate) type Which = libc::c_int;
+
 /// Sets a limit of this process, the soft one.
-pub(crate) fn set_limit(which: libc::__rlimit_resource_t, to: u64) {
+pub(crate) fn set_limit(which: Which, to: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the place is valid for a limit.
     assert_eq!(unsafe { libc::getrlimit(which, &raw mut limit) }, 0);

@@ -1,6 +1,6 @@
 //! Shared data where descriptors, memory or workers go away. What `alone` counts says that nothing of it stays.
 
-use crate::house::{NAME, alone, in_own_process, scale, signal};
+use crate::house::{NAME, Which, alone, in_own_process, scale, signal};
 use crate::support::eventually;
 use concurrent_futures::prelude::*;
 use concurrent_futures::{ProcessPoolBuilder, Shared, SharedBytes, TaskError, TaskOptions, WorkerOutput};
@@ -140,7 +140,7 @@ fn a_fork_reads_shared_bytes_and_takes_nothing_away() {
 }
 
 /// Sets a limit of this process, and so of the workers to come.
-fn bound(resource: libc::__rlimit_resource_t, to: libc::rlim_t) {
+fn bound(resource: Which, to: libc::rlim_t) {
     let limit = libc::rlimit { rlim_cur: to, rlim_max: to };
     // SAFETY: a valid limit.
     assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);

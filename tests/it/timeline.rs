@@ -1,8 +1,8 @@
 //! Timelines: the trace is what Perfetto takes, and its totals are the pool's.
 
-use crate::support::{Gate, LIMIT, eventually, limit, pass};
+use crate::support::{Gate, LIMIT, limit, pass};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Observer, Span, TaskOptions, Timeline, blocking};
+use concurrent_futures::{Observer, TaskOptions, Timeline, blocking};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future as _;
@@ -231,6 +231,8 @@ fn a_writer_that_fails_is_told_of() {
 fn a_trace_of_processes() {
     limit(LIMIT, || {
         use crate::processes_support::{Signals, square};
+        use crate::support::eventually;
+        use concurrent_futures::Span;
         let signals = Signals::new();
         let timeline = Timeline::new();
         let pool = ProcessPoolExecutor::builder()

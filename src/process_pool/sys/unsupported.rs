@@ -333,7 +333,6 @@ impl Thread {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Leave {
     ByParent,
-    #[expect(dead_code, reason = "no worker ever runs")]
     ThreadGone,
 }
 

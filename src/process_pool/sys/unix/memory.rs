@@ -309,6 +309,7 @@ impl ParentMemory {
 /// Room for a large value.
 fn room_for(len: usize) -> Option<Vec<u8>> {
     /// From here on the system gives fresh memory anyway, and with huge pages it takes a third of the time.
+    #[cfg(target_os = "linux")]
     const HUGE: usize = 8 << 20;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len).ok()?;

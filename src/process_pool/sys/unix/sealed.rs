@@ -11,7 +11,6 @@ use std::sync::Arc;
 /// shorten the file under them.
 #[derive(Debug)]
 pub(crate) struct SealedMemory {
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is never one"))]
     handle: Arc<Handle>,
     #[cfg(target_os = "linux")]
     mapping: linux::Mapping,

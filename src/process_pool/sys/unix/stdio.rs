@@ -29,7 +29,6 @@ pub(super) fn above_stdio<T, E>(
 }
 
 /// The same for a single descriptor.
-#[cfg(target_os = "linux")]
 pub(super) fn one_above_stdio(make: impl Fn() -> rustix::io::Result<Handle>) -> rustix::io::Result<Handle> {
     above_stdio(make, Handle::as_raw_fd)
 }

@@ -52,6 +52,7 @@ pub(crate) trait Stream {
 pub(crate) struct HandleQueue {
     pub(crate) handles: VecDeque<Handle>,
     /// For a stream that can't read into memory that was never written to.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no stream there reads anything"))]
     pub(crate) room: Vec<u8>,
 }
 

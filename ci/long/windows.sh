@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# The tests of what runs on threads, built for Windows and run under Wine. Pools of processes are left out: there `build()`
+# says that they aren't supported.
+#
+# ci/long/windows.sh [lib|it ...] [-- tests whose name contains this]
+#
+# `lib` are the unit tests, `it` how the crate behaves. The target needn't be installed: otherwise the standard library is
+# built (ci/rust-src.sh). mingw-w64 links, and Wine runs, both of which are installed by apt if that can be.
+#
+# Wine isn't Windows: what it shows is that nothing rests on Unix, and that the standard library's and parking_lot's ways of
+# waiting there lose nothing. Which tests exist there and which don't is compared with this system's: none is lost unseen.
+set -euo pipefail
+source "$(dirname "$0")/../common.sh"
+
+binaries=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case $1 in
+    lib | it) binaries+=("$1") ;;
+    *) echo "no such tests here: $1; lib or it" >&2; exit 2 ;;
+    esac
+    shift
+done
+[ ${#binaries[@]} -gt 0 ] || binaries=(lib it)
+filter="${2:-}"
+triple=x86_64-pc-windows-gnu
+logs=$target_dir/windows
+mkdir -p "$logs"
+
+# What doesn't exist on Windows; each says why where it is.
+only_here=(
+    ends::a_workers_thread_locals_destructor_may_use_its_pool
+    ends::from::a_thread_locals_destructor
+    ends::from::a_workers_thread_locals_destructor
+)
+# What isn't run from tests/systems: paths in what is compared begin with ../ there.
+left_out=(contract:: a_panic_says_what_where_and_who)
+skips=()
+for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
+
+# Debian's package has no program on the path.
+find_wine() { command -v wine64 || command -v /usr/lib/wine/wine64 || command -v wine; }
+if ! command -v x86_64-w64-mingw32-gcc >/dev/null || ! find_wine >/dev/null; then
+    echo "mingw-w64 or Wine isn't installed: trying apt-get"
+    packages=(gcc-mingw-w64-x86-64-win32 wine64)
+    install() { apt-get install -y --no-install-recommends "${packages[@]}"; }
+    { install || { apt-get update && install; }; } || {
+        skip "windows: mingw-w64 or Wine is missing (as root: apt-get install -y ${packages[*]}), so nothing has run on threads of Windows"
+        exit 0
+    }
+fi
+build=()
+if [ ! -e "$(rustc --print sysroot)/lib/rustlib/$triple" ]; then
+    rebuild_std || {
+        skip "windows: neither is the target installed (rustup target add $triple), nor can it be built, so nothing has run on threads of Windows"
+        exit 0
+    }
+    build=("-Zbuild-std=std,panic_unwind,test")
+fi
+
+# A Windows of its own. No part of it that asks for a display or the network.
+wine=$(find_wine)
+export WINEPREFIX=$logs/prefix WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe=d" HOME=${HOME:-$logs}
+unset DISPLAY
+if [ ! -e "$WINEPREFIX/complete" ]; then
+    rm -rf "$WINEPREFIX"
+    "$wine" wineboot --init >"$logs/wineboot.log" 2>&1
+    # Rust's standard library asks this one for random numbers. Wine has it from version 9 on; it gives them by another name.
+    library=$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll
+    if [ ! -e "$library" ]; then
+        cat >"$logs/bcryptprimitives.c" <<'C'
+unsigned char __stdcall SystemFunction036(void *buffer, unsigned long size);
+__declspec(dllexport) int __stdcall ProcessPrng(unsigned char *buffer, unsigned long long size) {
+    return SystemFunction036(buffer, (unsigned long)size);
+}
+C
+        x86_64-w64-mingw32-gcc -shared -o "$library" "$logs/bcryptprimitives.c" -ladvapi32
+    fi
+    touch "$WINEPREFIX/complete"
+fi
+
+export RUST_BACKTRACE=0 TEST_PATIENCE=10
+failed=0
+for binary in "${binaries[@]}"; do
+    [ "$binary" = lib ] && target=(--lib) || target=(--test "$binary")
+    options=(test --no-run --package system-tests --no-default-features "${target[@]}" --target-dir "$logs/target")
+    here=$(built "${options[@]}")
+    program=$(built "${options[@]}" "${build[@]}" --target "$triple")
+    if [ "$binary" = it ]; then
+        lost=$(comm -23 <("$here" --list | sed -n 's/: test$//p' | sort) \
+            <("$wine" "$program" --list | tr -d '\r' | sed -n 's/: test$//p' | sort))
+        if [ "$lost" != "$(printf '%s\n' "${only_here[@]}")" ]; then
+            printf 'windows: other tests than expected are missing there:\n%s\n' "$lost" >&2
+            failed=1
+        fi
+    fi
+    log=$logs/$binary.log
+    status=0
+    (cd tests/systems && timeout 580 "$wine" "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
+    grep -a -e '^test result' -e '\.\.\. FAILED' -e 'it hangs' "$log" || true
+    [ "$status" -eq 0 ] || {
+        echo "windows, $binary: FAILED, exit code $status; the whole log is $log" >&2
+        failed=1
+    }
+done
+# Wine's server stays for a while otherwise.
+"$wine" wineboot --kill >/dev/null 2>&1 || true
+exit "$failed"
