@@ -217,20 +217,23 @@ mod some {
     /// The thread that holds the allocator's lock crashes in there, or the allocator itself ends the process.
     #[test]
     fn a_crash_inside_malloc_ends_and_is_told() {
+        const LARGE: usize = 4000;
+        fn allocate(bytes: usize) -> *mut libc::c_void {
+            // SAFETY: asks for memory.
+            unsafe { libc::malloc(bytes) }
+        }
         #[inline(never)]
         fn destroys_the_heap(_: ()) -> usize {
-            const LARGE: usize = 4000;
-            // SAFETY: none for what is written: it destroys the lists of free memory on purpose.
-            unsafe {
-                let blocks: Vec<*mut libc::c_void> = (0..8).map(|_| libc::malloc(LARGE)).collect();
-                for block in blocks.iter().step_by(2) {
-                    libc::free(*block);
-                }
-                for block in blocks.iter().step_by(2) {
-                    block.cast::<[usize; 2]>().write_volatile([8, 8]);
-                }
-                (0..100).map(|n| libc::malloc(LARGE + 512 * n).addr()).sum()
+            let blocks: Vec<*mut libc::c_void> = (0..8).map(|_| allocate(LARGE)).collect();
+            for block in blocks.iter().step_by(2) {
+                // SAFETY: it was allocated just now.
+                unsafe { libc::free(*block) };
             }
+            for block in blocks.iter().step_by(2) {
+                // SAFETY: none; it destroys the lists of free memory on purpose.
+                unsafe { block.cast::<[usize; 2]>().write_volatile([8, 8]) };
+            }
+            (0..100).map(|n| allocate(LARGE + 512 * n).addr()).sum()
         }
         alone(LIMIT, || {
             let pool = pool(1).build().unwrap();
