@@ -1,25 +1,15 @@
 //! Where a task crashed, and where it was when its time was over.
 
-use crate::house::{NAME, alone, in_own_process};
+use crate::house::{NAME, alone};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{ProcessPoolBuilder, TaskError, TaskOptions, TimeLimit, WorkerDied, WorkerOutput};
-use std::ffi::CString;
 use std::hint::black_box;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn pool(workers: usize) -> ProcessPoolBuilder {
     ProcessPoolExecutor::builder().max_workers(workers).name_prefix(NAME).stderr(WorkerOutput::Null)
-}
-
-fn double(n: u32) -> u32 {
-    2 * n
 }
 
 #[inline(never)]
@@ -34,37 +24,11 @@ fn falls_through(depth: u64) -> u64 {
 }
 
 #[inline(never)]
-fn aborts(_: ()) {
-    std::process::abort()
-}
-
-#[inline(never)]
-fn jumps_to_nowhere(_: ()) -> u32 {
-    let nowhere: *const () = std::ptr::without_provenance(black_box(8));
-    // SAFETY: none; it is a fault on purpose.
-    let nowhere = unsafe { std::mem::transmute::<*const (), fn() -> u32>(nowhere) };
-    black_box(nowhere()) + 1
-}
-
-#[inline(never)]
-#[expect(unconditional_recursion, reason = "that is the fault")]
-fn recurses(depth: u64) -> u64 {
-    let ballast = black_box([depth; 64]);
-    black_box(recurses(depth + 1)) + black_box(ballast)[3]
-}
-
-#[inline(never)]
 fn is_busy(_: ()) {
     let mut n = 0_u64;
     loop {
         n = black_box(n + 1);
     }
-}
-
-#[inline(never)]
-fn sleeps(_: ()) {
-    thread::sleep(Duration::from_secs(600));
-    black_box(());
 }
 
 fn died<R>(result: Result<R, TaskError>) -> WorkerDied {
@@ -81,13 +45,6 @@ fn over<R>(result: Result<R, TaskError>) -> TimeLimit {
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it came to its end"),
     }
-}
-
-/// The names of a text, the innermost first.
-#[cfg(feature = "backtrace")]
-fn names(text: &str) -> Vec<&str> {
-    let numbered = text.lines().filter(|line| line.len() > 6 && line.as_bytes()[4] == b':');
-    numbered.map(|line| &line[6..]).collect()
 }
 
 /// What is told without the feature, where there is nothing.
@@ -123,6 +80,50 @@ fn handled(signals: &[i32]) -> u64 {
 #[cfg(feature = "backtrace")]
 mod some {
     use super::*;
+    use crate::house::in_own_process;
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Instant;
+
+    fn double(n: u32) -> u32 {
+        2 * n
+    }
+
+    #[inline(never)]
+    fn aborts(_: ()) {
+        std::process::abort()
+    }
+
+    #[inline(never)]
+    fn jumps_to_nowhere(_: ()) -> u32 {
+        let nowhere: *const () = std::ptr::without_provenance(black_box(8));
+        // SAFETY: none; it is a fault on purpose.
+        let nowhere = unsafe { std::mem::transmute::<*const (), fn() -> u32>(nowhere) };
+        black_box(nowhere()) + 1
+    }
+
+    #[inline(never)]
+    #[expect(unconditional_recursion, reason = "that is the fault")]
+    fn recurses(depth: u64) -> u64 {
+        let ballast = black_box([depth; 64]);
+        black_box(recurses(depth + 1)) + black_box(ballast)[3]
+    }
+
+    #[inline(never)]
+    fn sleeps(_: ()) {
+        thread::sleep(Duration::from_secs(600));
+        black_box(());
+    }
+
+    /// The names of a text, the innermost first.
+    fn names(text: &str) -> Vec<&str> {
+        let numbered = text.lines().filter(|line| line.len() > 6 && line.as_bytes()[4] == b':');
+        numbered.map(|line| &line[6..]).collect()
+    }
 
     fn text(died: &WorkerDied) -> String {
         let text = died.backtrace().unwrap_or_else(|| panic!("nothing is told: {died}"));
@@ -217,20 +218,23 @@ mod some {
     /// The thread that holds the allocator's lock crashes in there, or the allocator itself ends the process.
     #[test]
     fn a_crash_inside_malloc_ends_and_is_told() {
+        const LARGE: usize = 4000;
+        fn allocate(bytes: usize) -> *mut libc::c_void {
+            // SAFETY: asks for memory.
+            unsafe { libc::malloc(bytes) }
+        }
         #[inline(never)]
         fn destroys_the_heap(_: ()) -> usize {
-            const LARGE: usize = 4000;
-            // SAFETY: none for what is written: it destroys the lists of free memory on purpose.
-            unsafe {
-                let blocks: Vec<*mut libc::c_void> = (0..8).map(|_| libc::malloc(LARGE)).collect();
-                for block in blocks.iter().step_by(2) {
-                    libc::free(*block);
-                }
-                for block in blocks.iter().step_by(2) {
-                    block.cast::<[usize; 2]>().write_volatile([8, 8]);
-                }
-                (0..100).map(|n| libc::malloc(LARGE + 512 * n).addr()).sum()
+            let blocks: Vec<*mut libc::c_void> = (0..8).map(|_| allocate(LARGE)).collect();
+            for block in blocks.iter().step_by(2) {
+                // SAFETY: it was allocated just now.
+                unsafe { libc::free(*block) };
             }
+            for block in blocks.iter().step_by(2) {
+                // SAFETY: none; it destroys the lists of free memory on purpose.
+                unsafe { block.cast::<[usize; 2]>().write_volatile([8, 8]) };
+            }
+            (0..100).map(|n| allocate(LARGE + 512 * n).addr()).sum()
         }
         alone(LIMIT, || {
             let pool = pool(1).build().unwrap();
