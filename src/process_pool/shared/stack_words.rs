@@ -113,6 +113,14 @@ impl StackWords {
 )]
 impl StackWords {
     /// Whose stack the parent wants, if any.
+    #[cfg_attr(
+        not(all(
+            feature = "backtrace",
+            target_os = "linux",
+            any(target_arch = "x86_64", target_arch = "aarch64")
+        )),
+        expect(dead_code, reason = "no handler is set, and a test asks nothing")
+    )]
     pub(crate) fn asked(&self) -> u64 {
         // ORDERING: Acquire pairs with `ask`. The number alone counts; no other data rests on it.
         self.asked.load(Ordering::Acquire)
