@@ -192,7 +192,10 @@ mod some {
             assert!(text.starts_with("the stack overflowed:\n"), "{text}");
             assert!(names(&text)[0].ends_with("recurses"), "{text}");
             assert!(names(&text).len() < 8, "{text}");
-            assert!(text.contains(" more of the same)\n") && text.ends_with("the innermost are kept)\n"), "{text}");
+            assert!(
+                text.contains(" more of the same)\n") && text.ends_with("the innermost are kept)\n"),
+                "{text}"
+            );
         });
     }
 
