@@ -96,7 +96,7 @@ impl Frames {
             if number > 1 && is_same(named.get(number - 1)) && is_same(named.get(number - 2)) {
                 same += 1;
                 if !is_same(named.get(number + 1)) {
-                    let _ = writeln!(text, "      (and the same {same} times more)");
+                    let _ = writeln!(text, "      (and {same} more of the same)");
                     same = 0;
                 }
                 continue;
