@@ -24,7 +24,7 @@ if command -v rustup >/dev/null && rustup toolchain list | grep -q "^$msrv"; the
 fi
 
 # Otherwise one of Debian's for this system, which may be older: with it the code needs the features named here, which 1.86
-# to 1.88 made stable. What else is newer than that compiler fails: look up whether it is in the stated version.
+# to 1.88 made stable (only of core: a crate without std knows no others). What else is newer than that compiler fails: look up whether it is in the stated version.
 features="let_chains,slice_as_chunks,trait_upcasting,integer_sign_cast,unsigned_is_multiple_of"
 compiler=$target_dir/msrv/compiler
 unpack() {

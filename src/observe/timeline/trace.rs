@@ -181,8 +181,10 @@ impl Scale {
         let mut depths: Vec<(u64, i64)> = Vec::new();
         for (at, change) in changes {
             depth += change;
-            depths.pop_if(|(before, _)| *before == at);
-            depths.push((at, depth));
+            match depths.last_mut() {
+                Some((before, last)) if *before == at => *last = depth,
+                _ => depths.push((at, depth)),
+            }
         }
         let event = |(at, depth)| {
             let members = format!(r#""ph":"C","tid":0,"name":"queued","args":{{"tasks":{depth}}}"#);
