@@ -242,14 +242,14 @@ impl ProcessPoolExecutor {
     }
 
     /// Has each worker call `f` once, with a clone of `arg`: to fill or to clear what they keep in statics, or to ask what is there.
-    /// Starts all workers first, as [`warm_up`](Self::warm_up) does. Doesn't block; the futures come in the order of the workers'
+    /// Starts all workers first, as [`warm_up`](Self::warm_up) does, but 1024 at most. Doesn't block; the futures come in the order of the workers'
     /// numbers, and each can be cancelled until its call begins.
     ///
     /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
     /// done, in whichever of them it runs. What was sent to it and has not begun goes back to the queue meanwhile. If the worker dies in the
     /// call, its future fails as any other; if it dies or is replaced before, the next worker at its place makes the call; if there
-    /// is none to be had, its future fails as [`Broken`](crate::TaskError::Broken). Workers that come later have no part in it: that is what
-    /// an [`initializer`](ProcessPoolBuilder::initializer) is for. The calls wait for no place in a bounded queue, and each counts towards
+    /// is none to be had, its future fails as [`Broken`](crate::TaskError::Broken). One that is to leave, since [`set_max_workers`](Self::set_max_workers)
+    /// wants fewer, makes its call first. Workers that come later have no part in it: that is what an [`initializer`](ProcessPoolBuilder::initializer) is for. The calls wait for no place in a bounded queue, and each counts towards
     /// `max_tasks_per_child`. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. An argument that can't
     /// be encoded gives one future, which says so.
     ///

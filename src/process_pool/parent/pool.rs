@@ -473,12 +473,12 @@ impl Pool {
             return true;
         }
         let mut dispatcher = self.dispatcher.lock();
-        while !dispatcher.has_no_drivers() {
+        while !dispatcher.is_over() {
             match deadline {
                 None => self.drivers_gone.wait(&mut dispatcher),
                 Some(deadline) => {
                     if self.drivers_gone.wait_until(&mut dispatcher, deadline).timed_out()
-                        && !dispatcher.has_no_drivers()
+                        && !dispatcher.is_over()
                     {
                         return false;
                     }

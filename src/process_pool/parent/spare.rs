@@ -59,6 +59,8 @@ impl Spare {
         // What the lane's own event was set for, the spare's was set for as well, and the next look sees it.
         event.clear();
         pool.dispatcher.lock().seat_spare(lane);
+        // It looks once more whether it is wanted: at the last look another's work may have been.
+        self.given_up.event.set();
         let panicked = |_| Err(LaunchError::Start("the thread that started a worker panicked".into()));
         let thread = self.thread.take().expect("it is taken over once");
         let worker = thread.join().unwrap_or_else(panicked)?;

@@ -18,12 +18,25 @@ pub(super) struct Addressed {
     shipped: BTreeMap<usize, FutureId>,
     /// Those whose lane has no worker any more and gets none.
     orphans: Vec<EncodedTask>,
+    /// Of those, who are being failed at this moment.
+    failing: usize,
 }
 
 impl Addressed {
     /// How many wait, dead ones included.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
+    }
+
+    /// How many of those are dead.
+    pub(super) fn dead(&self) -> usize {
+        let all = self.waiting.values().flatten().chain(&self.orphans);
+        all.filter(|task| !task.is_queued()).count()
+    }
+
+    /// Whether some have no worker, and their futures don't say so yet.
+    pub(super) fn has_orphans(&self) -> bool {
+        self.failing > 0 || !self.orphans.is_empty()
     }
 
     /// Whether one waits for this lane.
@@ -80,16 +93,8 @@ impl Addressed {
 }
 
 impl Dispatcher {
-    /// Starts all workers that there may be, and gives each lane that has one, or is to have one, a task, by the lanes'
-    /// numbers. Whom to wake, and the tasks that are left over.
-    pub(crate) fn address(&mut self, tasks: Vec<EncodedTask>) -> (Vec<Wake>, Vec<EncodedTask>) {
-        let mut wake: Vec<Wake> = Vec::new();
-        loop {
-            match self.start_worker() {
-                Wake::None => break,
-                start => wake.push(start),
-            }
-        }
+    /// The lanes that have a worker, or are to have one: those who are to make a call.
+    pub(crate) fn takers(&self) -> Vec<usize> {
         let is_surplus = self.lanes_in_use() > self.max_workers;
         let takes_part = |at: &usize| match self.lanes[*at].status() {
             Status::Vacant => false,
@@ -97,11 +102,25 @@ impl Dispatcher {
             Status::Starting => !self.unwanted.contains(at),
             Status::Up => true,
         };
-        let mut lanes: Vec<usize> = (0..self.lanes.len()).filter(takes_part).collect();
-        if lanes.is_empty() {
-            // All are leaving at this moment: then the futures say so.
-            lanes = (0..self.lanes.len()).filter(|at| !self.vacant.contains(at)).collect();
+        let lanes: Vec<usize> = (0..self.lanes.len()).filter(takes_part).collect();
+        if !lanes.is_empty() {
+            return lanes;
         }
+        // All are leaving at this moment: then the futures say so.
+        (0..self.lanes.len()).filter(|at| !self.vacant.contains(at)).collect()
+    }
+
+    /// Gives each of the [`takers`](Self::takers) a task. Whom to wake, and the tasks that are left over; or all of them, if they are
+    /// too few.
+    pub(crate) fn address(
+        &mut self,
+        tasks: Vec<EncodedTask>,
+    ) -> Result<(Vec<Wake>, Vec<EncodedTask>), Vec<EncodedTask>> {
+        let lanes = self.takers();
+        if lanes.len() > tasks.len() {
+            return Err(tasks);
+        }
+        let mut wake: Vec<Wake> = Vec::new();
         let mut tasks = tasks.into_iter();
         for (at, task) in lanes.into_iter().zip(tasks.by_ref()) {
             self.addressed.waiting.entry(at).or_default().push_back(task);
@@ -109,7 +128,7 @@ impl Dispatcher {
             wake.extend(self.recall(at, &mut Vec::new()));
             wake.extend(self.lanes[at].event().cloned().map(Wake::Driver));
         }
-        (wake, tasks.collect())
+        Ok((wake, tasks.collect()))
     }
 
     pub(super) fn ship_addressed(&mut self, at: usize, garbage: &mut Vec<EncodedTask>) -> bool {
@@ -136,6 +155,12 @@ impl Dispatcher {
         let (orphans, dead): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.addressed.orphans).into_iter().partition(EncodedTask::dispatch);
         self.dead -= dead.len() as isize;
+        self.addressed.failing += orphans.len();
         orphans
+    }
+
+    /// Their futures say so.
+    pub(crate) fn orphans_are_failed(&mut self, many: usize) {
+        self.addressed.failing -= many;
     }
 }

@@ -207,9 +207,16 @@ impl Dispatcher {
 
     // ---- tasks in -----------------------------------------------------------------------------------
 
+    /// Those that any worker may run: only they take places in a bounded queue.
+    fn queued_for_any(&self) -> usize {
+        // Counted apart: what is dead among tasks for one worker each makes no room.
+        let dead = self.dead.saturating_sub_unsigned(self.addressed.dead());
+        self.queue.len().saturating_sub(dead.max(0) as usize)
+    }
+
     /// Reserves a place in the queue for a task that is about to be encoded; false if `capacity` of them are taken.
     pub(crate) fn reserve(&mut self, capacity: Option<usize>) -> bool {
-        let has_room = capacity.is_none_or(|capacity| self.queued() + self.reserved < capacity);
+        let has_room = capacity.is_none_or(|capacity| self.queued_for_any() + self.reserved < capacity);
         self.reserved += usize::from(has_room);
         has_room
     }

@@ -18,8 +18,10 @@ impl Dispatcher {
         self.max_workers = n;
         self.unwanted.clear();
         let surplus = self.surplus();
-        let is_starting = |at: &usize| self.lanes[*at].status() == Status::Starting;
-        self.unwanted = (0..self.lanes.len()).rev().filter(is_starting).take(surplus).collect();
+        // One that has a call to make starts for it.
+        let is_free =
+            |at: &usize| self.lanes[*at].status() == Status::Starting && !self.addressed.is_for(*at);
+        self.unwanted = (0..self.lanes.len()).rev().filter(is_free).take(surplus).collect();
         let mut wake = self.all_drivers();
         if matches!(self.state, PoolState::Open | PoolState::Draining) {
             if self.has_surplus() {

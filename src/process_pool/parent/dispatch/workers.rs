@@ -83,6 +83,11 @@ impl Dispatcher {
         self.lanes_in_use() == 0
     }
 
+    /// Whether none is left, and no future of those that were to have one is still to be failed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_no_drivers() && !self.addressed.has_orphans()
+    }
+
     /// Whether no other lane is in use.
     pub(crate) fn is_alone(&self, at: usize) -> bool {
         self.lanes_in_use() == usize::from(!self.vacant.contains(&at))
@@ -96,7 +101,7 @@ impl Dispatcher {
     // ---- starts -------------------------------------------------------------------------------------
 
     /// Marks a lane as starting, if there may be another worker: a driver is to be started for it.
-    pub(super) fn start_worker(&mut self) -> Wake {
+    pub(crate) fn start_worker(&mut self) -> Wake {
         let too_early = self.no_start_before.is_some_and(|time| Instant::now() < time);
         if !self.may_add_worker() || (too_early && self.lanes_in_use() > 0) {
             return Wake::None;
@@ -274,7 +279,8 @@ impl Dispatcher {
         let may_fail = if self.addressed.is_for(at) { FAILED_STARTS - 1 } else { 0 };
         let yields = failed > may_fail && !self.is_alone(at);
         let is_awaited = !self.lanes[at].warm_ups().is_empty();
-        let is_surplus = self.lanes_in_use() > self.max_workers;
+        // One that has a call to make leaves after it.
+        let is_surplus = self.lanes_in_use() > self.max_workers && !self.addressed.is_for(at);
         let is_wanted = self.wants_worker() && !yields && !is_surplus;
         let has_work = self.has_work_to_give() || self.addressed.is_for(at);
         // One that is on its way takes its place, also to leave it at once.

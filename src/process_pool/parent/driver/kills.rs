@@ -70,6 +70,9 @@ impl Driver<'_> {
         if self.pool.dispatcher.lock().confirm_kill(self.lane) {
             self.signal(Signal::KILL);
             failpoint("killed");
+        } else if self.stack_request.asked.take().is_some() {
+            // Its reply was taken meanwhile: the next to be killed here is asked anew.
+            self.worker.segment.stack_words.ask(0);
         }
         Liveness::Alive
     }

@@ -10,7 +10,7 @@ fn address(fixture: &mut Fixture, count: u64) -> Vec<FutureId> {
     let (tasks, futures): (Vec<_>, Vec<_>) = (0..count).map(task).unzip();
     let ids = futures.iter().map(|future| future.id()).collect();
     fixture.futures.extend(futures);
-    let (_, left) = fixture.dispatcher.address(tasks);
+    let Ok((_, left)) = fixture.dispatcher.address(tasks) else { panic!("one for each") };
     assert!(left.is_empty());
     ids
 }
@@ -61,6 +61,54 @@ fn one_that_comes_back_waits_for_its_lane() {
 }
 
 #[test]
+fn they_take_no_place_in_a_bounded_queue() {
+    let mut fixture = Fixture::new(2);
+    address(&mut fixture, 2);
+    assert_eq!(fixture.dispatcher.queued(), 2);
+    assert!(fixture.dispatcher.reserve(Some(1)) && !fixture.dispatcher.reserve(Some(1)));
+    fixture.dispatcher.release();
+    // Nor does a dead one make room for another.
+    fixture.dispatcher.queue.push_back(super::task(7).0);
+    assert!(fixture.futures[0].cancel());
+    fixture.dispatcher.note_cancelled();
+    assert!(!fixture.dispatcher.reserve(Some(1)));
+    // Or one that has lost its worker.
+    fixture.dispatcher.vacate(0);
+    assert!(!fixture.dispatcher.reserve(Some(1)) && fixture.dispatcher.reserve(Some(2)));
+}
+
+#[test]
+fn each_worker_there_is_gets_one_also_those_that_are_too_many() {
+    let mut fixture = Fixture::new(3);
+    fixture.submit(0..3);
+    (0..3).for_each(|at| assert_eq!(fixture.next(at), 1));
+    (0..3).for_each(|at| _ = fixture.begin(at, 0));
+    fixture.dispatcher.set_max_workers(1, &mut Vec::new());
+    assert_eq!(fixture.dispatcher.takers(), [0, 1, 2]);
+    let (few, _future) = super::task(9);
+    assert!(fixture.dispatcher.address(vec![few]).is_err_and(|tasks| tasks.len() == 1));
+    address(&mut fixture, 3);
+    // Whoever is first makes its call before it leaves.
+    fixture.dispatcher.collect(1, at_position(0, 0)).expect("it has begun");
+    fixture.segments[1].pass(1);
+    assert_eq!(fixture.next(1), 1);
+}
+
+#[test]
+fn one_that_starts_for_its_call_is_not_given_up() {
+    let mut fixture = Fixture::new(2);
+    fixture.dispatcher.set_status(1, Status::Starting);
+    address(&mut fixture, 2);
+    fixture.dispatcher.set_max_workers(1, &mut Vec::new());
+    assert!(fixture.dispatcher.wants_worker_at(1) && fixture.dispatcher.stays(1));
+    fixture.come_up(1);
+    assert_eq!(fixture.next(1), 1);
+    // One that is lost fails its call before the pool is over.
+    fixture.dispatcher.cancel_all(&mut Vec::new());
+    assert!(!fixture.dispatcher.is_over());
+}
+
+#[test]
 fn the_dead_are_counted_and_left_out() {
     let mut fixture = Fixture::new(1);
     let ids = address(&mut fixture, 1);
@@ -96,9 +144,14 @@ fn one_without_a_worker_is_an_orphan() {
         fixture.dispatcher.note_failed_start(1);
         assert_eq!(fixture.dispatcher.stays(1), stays);
     }
+    fixture.dispatcher.vacate(0);
+    assert!(fixture.dispatcher.has_no_drivers() && !fixture.dispatcher.is_over());
     let orphans = fixture.dispatcher.take_orphans();
-    assert_eq!((orphans.len(), fixture.state(1)), (1, State::Dispatched));
-    assert_eq!(fixture.dispatcher.queued(), 1);
+    assert_eq!((orphans.len(), fixture.state(1)), (2, State::Dispatched));
+    assert!(!fixture.dispatcher.is_over(), "nobody knows yet");
+    fixture.dispatcher.orphans_are_failed(2);
+    assert!(fixture.dispatcher.is_over());
+    assert_eq!(fixture.dispatcher.queued(), 0);
 }
 
 #[test]
