@@ -8,6 +8,7 @@ pub(crate) mod goal;
 mod idle;
 mod map_with;
 mod memory;
+mod observing;
 mod round_trip;
 mod scale;
 mod submit_collect;
@@ -37,6 +38,7 @@ pub(crate) enum Group {
     Scale,
     BreakEven,
     Budget,
+    Observing,
 }
 
 pub(crate) struct Case {
@@ -62,6 +64,7 @@ impl Group {
             Group::Scale => scale::CASES,
             Group::BreakEven => break_even::CASES,
             Group::Budget => budget::CASES,
+            Group::Observing => observing::CASES,
         }
     }
 
@@ -83,12 +86,13 @@ impl Group {
             Group::AsCompleted | Group::Idle | Group::Scale | Group::BreakEven | Group::Budget => {
                 matches!(subject, Subject::Ours | Subject::Floor)
             }
+            Group::Observing => subject == Subject::Ours,
         }
     }
 
     /// Whether ours is compared with others here, not with itself.
     pub(crate) fn is_compared(self) -> bool {
-        !matches!(self, Group::BreakEven | Group::Budget)
+        !matches!(self, Group::BreakEven | Group::Budget | Group::Observing)
     }
 
     /// One reading of a case with this pool; `None` if the pool has no such case.
@@ -108,7 +112,8 @@ impl Group {
             | Group::Idle
             | Group::Scale
             | Group::BreakEven
-            | Group::Budget => None,
+            | Group::Budget
+            | Group::Observing => None,
         }
     }
 
@@ -122,6 +127,7 @@ impl Group {
             Group::Scale => Some(scale::measure(case, quick)),
             Group::BreakEven => Some(break_even::measure(case, quick)),
             Group::Budget => Some(budget::measure(case, quick)),
+            Group::Observing => Some(observing::measure(case, quick)),
             Group::SubmitCollect
             | Group::ProcessorTime
             | Group::Mimalloc
@@ -153,6 +159,7 @@ impl Group {
             Group::Scale => Some(scale::floor(case, quick)),
             Group::BreakEven => Some(break_even::floor(case, quick)),
             Group::Budget => budget::floor(case, quick),
+            Group::Observing => None,
         }
     }
 }
