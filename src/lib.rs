@@ -25,6 +25,10 @@
 //! | run functions in other processes | [`ProcessPoolExecutor`]: a crash costs one task, a running task can be ended |
 //! | wait for one result | [`Future::result`], `result_timeout`, or `.await` |
 //! | wait for many | [`wait`](wait()), [`as_completed`] |
+//! | wait in async code | `.await`, [`Future::cancel_on_drop`]; `into_stream` with feature `stream` |
+//! | see what a pool does | [`running`](ThreadPoolExecutor::running), [`stats`](ThreadPoolExecutor::stats), [`Timeline`], [`Observer`] |
+//! | hear from a task that runs | [`report`], [`TaskOptions::on_report`] |
+//! | have a task stop | [`Future::ask_to_stop`], [`TaskOptions::stop_after`]; in the task, [`current`] |
 //! | handle tasks that fail | the `try_` verbs, [`TaskError`] |
 //! | send the same data with many tasks | [`Shared`], [`SharedBytes`] |
 //! | write code for any executor | [`Executor`], [`ExecutorExt`] |
@@ -56,6 +60,7 @@
 //! | `auto-init` | yes | workers start by themselves; without it call [`init`] in the first line of `main` |
 //! | `backtrace` | no | [`WorkerDied::backtrace`], [`TimeLimit::backtrace`]: where a task crashed or hung, on Linux |
 //! | `json` | no | `Json<T>`, for what only serde_json can carry |
+//! | `stream` | no | `into_stream` of [`AsCompleted`] and [`MapWith`]: a `Stream` that blocks no thread |
 //! | `tracing` | no | each task in a span of [`tracing`](https://docs.rs/tracing), whose parent is the submitter's current span |
 //!
 //! Without any feature, futures and pools of threads remain, and their public items are the same.

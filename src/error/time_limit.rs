@@ -81,8 +81,8 @@ impl TimeLimit {
     }
 
     /// Where the task was when its time was over: its stack, the innermost frame first, as a text of several lines. With
-    /// feature `backtrace`, on Linux; `None` without, and where the worker could not tell within 50 ms, because it was
-    /// stopped, its task blocked all signals or had set a handler of its own for SIGURG.
+    /// feature `backtrace`, on Linux; `None` without, and where the worker did not answer within 50 ms, because it was
+    /// stopped, or its task blocked all signals or had set a handler of its own for SIGURG.
     ///
     /// The first call puts names to addresses, as that of [`WorkerDied::backtrace`](crate::WorkerDied::backtrace) does.
     pub fn backtrace(&self) -> Option<&str> {

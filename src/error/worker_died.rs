@@ -155,7 +155,8 @@ impl WorkerDied {
     ///
     /// The worker only leaves addresses. The first call puts names to them, from this program's symbols and debug
     /// information, which takes some 100 ms where there is much of that; later calls, of clones too, return the same text.
-    /// A stack that overflowed is told as such, and so is a program without symbols, whose frames are addresses.
+    /// The text also says if the stack had overflowed, if the thread was not the task's, and if the program has no symbols:
+    /// then its frames are addresses. More: `docs/processes.md`.
     pub fn backtrace(&self) -> Option<&str> {
         self.0.frames.as_ref().map(|frames| frames.text())
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::Thread;
 use std::time::Instant;
 
-/// A task that has begun and is not over, by [`ThreadPoolExecutor::running`](crate::ThreadPoolExecutor::running) and
+/// A task that has begun and is not over, from [`ThreadPoolExecutor::running`](crate::ThreadPoolExecutor::running) and
 /// `ProcessPoolExecutor::running`.
 ///
 /// Its `Display` is a line for people: ``fetch_0 runs task `2017-03-23` for 3.2 s``.
@@ -52,11 +52,11 @@ pub struct RunningTask {
     pub pid: Option<u32>,
     /// When it began; or, if `at_least`, when it was first seen to run.
     pub since: Instant,
-    /// It began before the pool was looked at for the first time, so nobody noted when: it runs `since` that look at least. Of
-    /// a task in another process also at the moment at which it begins.
+    /// `since` is not its beginning, which was not noted, but the first call that saw it run. So it is of a task that began
+    /// before the pool's first call of `running`, and, in another process, of one that is just beginning.
     pub at_least: bool,
-    /// It waits, as [`ThreadPoolStats::blocked`](crate::ThreadPoolStats::blocked) says. Of a task in another process the
-    /// pool can't know, and says no.
+    /// It waits, as [`ThreadPoolStats::blocked`](crate::ThreadPoolStats::blocked) says. Always false of a task in another
+    /// process, where the pool can't know.
     pub blocked: bool,
 }
 

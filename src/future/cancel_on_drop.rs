@@ -19,8 +19,8 @@ pub struct CancelOnDrop<T> {
 }
 
 impl<T> Future<T> {
-    /// Cancels the task when the future that this returns is dropped, or asks it to stop if it has begun: else dropping a future
-    /// detaches its task.
+    /// Cancels the task when the future that this returns is dropped, or asks it to stop if it has begun. Without this, dropping
+    /// a future lets its task run.
     ///
     /// asyncio's `wrap_future` does the same for a task that is awaited and cancelled.
     ///

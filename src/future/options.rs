@@ -86,8 +86,8 @@ impl TaskOptions {
 
     /// Has `f` called with each message that the task [reports](crate::report) while it runs.
     ///
-    /// It is called as a done-callback is: on threads by the task's own thread, of processes by the pool's thread for callbacks, which
-    /// one that blocks keeps from others. Messages come in the order in which the task reports them, all of them before the task's
+    /// It is called as a done-callback is: on threads by the task's own thread; of processes by a thread of the pool, the same for all
+    /// reports, so one that blocks holds up the others. Messages come in the order in which the task reports them, all of them before the task's
     /// future has its end, and none after it; so a callback that blocks holds up the result. A panic in it is logged and changes
     /// nothing. A task that is run again after its worker died reports again. Of a map's tasks, each has the same `f`. The last
     /// `on_report` set counts. Executors that run tasks elsewhere by a transport of their own, as `RedisExecutor` does, call it

@@ -19,9 +19,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Says something from within a running task to whoever submitted it: how far it is, a row as it comes.
+/// Sends a message out of a running task: how far it is, a row as it comes.
 ///
-/// What it is said to is the task's [`TaskOptions::on_report`](crate::TaskOptions::on_report), which see; a task that has none
+/// The task's [`TaskOptions::on_report`](crate::TaskOptions::on_report) is called with it; a task that has none
 /// pays next to nothing. Outside a task, and on threads that a task starts, it does nothing. The message is of the type that
 /// `on_report` takes; one of another type is dropped, and that is logged.
 ///

@@ -16,10 +16,10 @@ use std::time::Instant;
 
 /// Is told what happens in a pool: for timelines, metrics, spans.
 ///
-/// It is called on the thread on which the event happens, while that thread does nothing else, so it is to be quick: count,
+/// It is called on the thread on which the event happens, while that thread does nothing else, so it should be quick: count,
 /// note, send. Several threads may call it at once. No lock of the pool is held. A panic in it is logged and changes
-/// nothing. It may use the pool, but what happens in the pool by its own doing, on its thread, is not told; to wait for a
-/// task of the pool in it holds up the thread, and on processes a pool's own.
+/// nothing. It may use the pool, but it is not told of what it causes there itself, on its thread. Waiting for a task of the
+/// pool in it holds up the thread, which on processes is one of the pool's own.
 ///
 /// A pool without an observer pays a branch for each event. With one, a task reads the clock three times.
 ///

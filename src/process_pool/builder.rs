@@ -122,12 +122,13 @@ impl ProcessPoolBuilder {
     }
 
     /// Calls `f(arg)` in each worker before it leaves in order: when the pool has been shut down and its tasks are over, when the
-    /// worker is replaced (`max_tasks_per_child`, `memory_growth`) and when it was idle for too long (`keep_alive`). For what a worker
+    /// worker is replaced (`max_tasks_per_child`, `memory_growth`), when it was idle for too long (`keep_alive`), and when it is one
+    /// too many ([`set_max_workers`](ProcessPoolExecutor::set_max_workers)). For what a worker
     /// keeps and a task doesn't flush: a `BufWriter`, a connection, a profile. It runs on the thread that ran the tasks, so it finds
     /// their `thread_local!`s, and before what they printed is flushed.
     ///
     /// A worker has five seconds to leave, this call included; then it is killed. A panic is logged, in the worker. It is never called in
-    /// a worker that dies, that is killed (`Future::kill`, a time limit, `kill_workers`), or whose parent is gone, nor in one whose
+    /// a worker that dies, that is killed (`Future::kill`, a time limit, `terminate_workers`, `kill_workers`), or whose parent is gone, nor in one whose
     /// initializer failed.
     ///
     /// Differs from Python: there `atexit` handlers of a worker don't run either, and nothing takes their place.

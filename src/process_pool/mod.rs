@@ -182,7 +182,7 @@ impl ProcessPoolExecutor {
     }
 
     /// What the pool runs at this moment, and in which worker: every task that has begun and whose result has not arrived.
-    /// What was only sent to a worker is not among it. For a look at a program that seems to hang, and for a display of who
+    /// A task that was only sent to a worker is not in it. For a look at a program that seems to hang, and for a display of who
     /// is at what.
     ///
     /// It never waits for a task. While tasks move, one that it lists may have ended, and one that began meanwhile may be
@@ -219,11 +219,11 @@ impl ProcessPoolExecutor {
         self.pool.running()
     }
 
-    /// Starts all workers now, and not when there is work for them: the future is done when each is up and its initializer is
+    /// Starts all workers now, rather than when there is work for them: the future is done when each is up and its initializer is
     /// through. Doesn't block.
     ///
-    /// Its error is the initializer's, or why no worker can be started, in [`Broken`](crate::TaskError::Broken); or that the pool is
-    /// shut down. A single start that fails while other workers are up is no error: the pool tries again when there is work, and
+    /// It fails with the initializer's error, or with why no worker can be started, in [`Broken`](crate::TaskError::Broken); or
+    /// because the pool is shut down. A single start that fails while other workers are up is no error: the pool tries again when there is work, and
     /// [`stats`](Self::stats) says how many are up. With `keep_alive`, idle ones leave again.
     ///
     /// # Examples
@@ -253,7 +253,7 @@ impl ProcessPoolExecutor {
     /// `max_tasks_per_child`. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. An argument that can't
     /// be encoded gives one future, which says so.
     ///
-    /// Python has nothing like it; dask's `Client.run` is.
+    /// Python has nothing like it; dask has `Client.run`.
     ///
     /// # Examples
     ///
@@ -277,7 +277,7 @@ impl ProcessPoolExecutor {
 
     /// Shuts the pool down and returns at once: later submits are rejected. What has not begun still runs
     /// ([`Drain`](Shutdown::Drain)) or is cancelled ([`CancelQueued`](Shutdown::CancelQueued)): after the call nothing
-    /// begins any more. What runs is not interrupted, but asked to stop by [`Stop`](Shutdown::Stop). May be called again, and from anywhere: a callback, a destructor.
+    /// begins any more. What runs is not interrupted; it is asked to stop by [`Stop`](Shutdown::Stop). May be called again, and from anywhere: a callback, a destructor.
     pub fn shutdown(&self, mode: Shutdown) {
         match mode {
             Shutdown::Drain => self.pool.drain(),
@@ -312,8 +312,8 @@ impl ProcessPoolExecutor {
     }
 
     /// Shuts the pool down as [`join`](Self::join) does, and returns a future that is done when the last worker has ended: for async
-    /// code, where `join`, and the drop of a pool that has work, would block the runtime's thread. A thread waits meanwhile; if there is none
-    /// to be had, the future says [`Abandoned`](crate::TaskError::Abandoned). A task of this pool must not wait for it: it would wait for
+    /// code, where `join`, and the drop of a pool that has work, would block the runtime's thread. A thread waits meanwhile; if none
+    /// can be started, the future fails as [`Abandoned`](crate::TaskError::Abandoned). A task of this pool must not wait for it: it would wait for
     /// itself.
     ///
     /// # Examples

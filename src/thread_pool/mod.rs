@@ -176,9 +176,8 @@ impl ThreadPoolExecutor {
     /// It never waits for a task. While tasks move, its parts may be read a moment apart: a task that it lists may have
     /// ended, one that began meanwhile may be missing.
     ///
-    /// **Since when.** To note when a task begins would cost a small task up to a quarter of its way through the pool. So it is noted
-    /// from the first call of this method on, which stays so for as long as the pool lives: those tasks have their true
-    /// beginning. What began before has the moment of the first call that saw it, and `at_least`. A program that wants all of
+    /// **Since when.** Noting when a task begins makes a small one up to a quarter slower. So it is noted from the first call of
+    /// this method on, for as long as the pool lives: those tasks have their true beginning. What began before has the moment of the first call that saw it, and `at_least`. A program that wants all of
     /// them true calls `running` once, after `build`.
     ///
     /// Differs from Python: there is nothing like it there.
@@ -206,10 +205,10 @@ impl ThreadPoolExecutor {
         self.queue.running()
     }
 
-    /// Starts all workers now, and not when there is work for them: the future is done when each is up and its initializer is
-    /// through. Doesn't block. Python's pools and this one else start workers as tasks come.
+    /// Starts all workers now, rather than when there is work for them: the future is done when each is up and its initializer is
+    /// through. Doesn't block. Otherwise workers start as tasks come, as in Python's pools.
     ///
-    /// Its error is the initializer's, in [`Broken`](crate::TaskError::Broken); or that the pool is shut down. Threads that the system
+    /// It fails with the initializer's error, in [`Broken`](crate::TaskError::Broken); or that the pool is shut down. Threads that the system
     /// refuses are no error, as long as there is one: [`stats`](Self::stats) says how many there are. With `keep_alive`, idle ones
     /// end again.
     ///
@@ -241,7 +240,7 @@ impl ThreadPoolExecutor {
     /// A task of the same pool must not wait for them: its own worker's turn comes when that task is over. Without a time limit such a wait ends
     /// at once, as [`Broken`](crate::TaskError::Broken); a poll is not seen, and never ends.
     ///
-    /// Python has nothing like it; rayon's `broadcast` is, and dask's `Client.run`.
+    /// Python has nothing like it; rayon has `broadcast`, and dask `Client.run`.
     ///
     /// # Examples
     ///
@@ -274,7 +273,7 @@ impl ThreadPoolExecutor {
 
     /// Shuts the pool down and returns at once: later submits are rejected. Queued tasks still run
     /// ([`Drain`](Shutdown::Drain)) or are cancelled ([`CancelQueued`](Shutdown::CancelQueued)); running tasks are never
-    /// interrupted, but asked to stop by [`Stop`](Shutdown::Stop). May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
+    /// interrupted; they are asked to stop by [`Stop`](Shutdown::Stop). May be called again, to cancel what a `Drain` left, and from anywhere: a task, a callback, a
     /// destructor. Cancelled tasks are dropped, and their callbacks called, before `shutdown` returns.
     pub fn shutdown(&self, mode: Shutdown) {
         self.queue.shutdown(mode);
@@ -306,8 +305,8 @@ impl ThreadPoolExecutor {
     }
 
     /// Shuts the pool down as [`join`](Self::join) does, and returns a future that is done when the last thread has ended: for async
-    /// code, where `join`, and the drop of a pool that has work, would block the runtime's thread. A thread waits meanwhile; if there is none
-    /// to be had, the future says [`Abandoned`](crate::TaskError::Abandoned). A task of this pool must not wait for it: it would wait for
+    /// code, where `join`, and the drop of a pool that has work, would block the runtime's thread. A thread waits meanwhile; if none
+    /// can be started, the future fails as [`Abandoned`](crate::TaskError::Abandoned). A task of this pool must not wait for it: it would wait for
     /// itself.
     ///
     /// # Examples

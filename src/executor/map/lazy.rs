@@ -162,7 +162,7 @@ impl<'e, I: Iterator, R: Send> MapWith<'e, I, R> {
     }
 
     /// Each result with its place in the input, counted from 0: of an [unordered](MapOptions::unordered) map too, and of an item
-    /// that failed, whose error else says nothing of what it was.
+    /// that failed. (The error alone names the item only if the call panicked, its worker died or its time was over.)
     ///
     /// # Examples
     ///

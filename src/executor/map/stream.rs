@@ -11,8 +11,8 @@ impl<I: Iterator, R: Send> MapWith<'_, I, R> {
     /// The same as a `Stream`: yields what the iterator would, without waiting on the thread that polls. With feature `stream`.
     ///
     /// Input is taken on the thread that polls, so it should be at hand: an input that waits for something blocks the runtime. From the
-    /// first poll on each item of a map on threads is a task of its own: nobody sleeps here who would notice an item that takes long, and
-    /// part it from others. Where calls are short, say [`chunksize`](crate::MapOptions::chunksize).
+    /// first poll on each item of a map on threads is a task of its own, because no thread waits here that could notice an item that takes
+    /// long, and part it from the others. Where calls are short, set [`chunksize`](crate::MapOptions::chunksize).
     ///
     /// # Examples
     ///

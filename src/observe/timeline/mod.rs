@@ -26,10 +26,10 @@ const CAPACITY: usize = 100_000;
 /// [Perfetto](https://ui.perfetto.dev) and `chrome://tracing`, [`spans`](Timeline::spans) what lies behind a picture of one's
 /// own. One timeline may observe several pools: each worker has a row by its name.
 ///
-/// Its memory is bounded. Of tasks that are over it keeps the last 100 000, or as many as
+/// Its memory is bounded. It keeps the last 100 000 [`Span`]s (tasks, waits, starts and ends of workers), or as many as
 /// [`with_capacity`](Timeline::with_capacity) says; the summary counts all. Of tasks that wait in a queue it notes as many.
 ///
-/// Differs from Python: there is nothing like it there; the `insights` of mpire and the task stream of dask are its kin.
+/// Differs from Python: there is nothing like it there; mpire's `insights` and dask's task stream are similar.
 ///
 /// # Examples
 ///
