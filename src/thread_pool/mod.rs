@@ -238,8 +238,12 @@ impl ThreadPoolExecutor {
     /// queue. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. Of a pool that is shut down or broken
     /// there is at least one future, which says so.
     ///
-    /// A task of the same pool must not wait for them: its own worker's turn comes when that task is over. Without a time limit such a wait ends
-    /// at once, as [`Broken`](crate::TaskError::Broken); a poll is not seen, and never ends.
+    /// **In a task of the same pool** don't wait for them: its own worker's turn comes when that task is over. A wait without a time limit
+    /// that can't end without one of them ends at once. [`result`](Future::result) and [`exception`](Future::exception) say
+    /// [`Broken`](crate::TaskError::Broken), [`Future::wait`] returns, and [`wait`](crate::wait()) for all gives back what is not done as
+    /// such. A wait for any of several goes on as long as there are others among them that are not done:
+    /// [`as_completed`](crate::as_completed()) hands out the others as they finish, and then these, unfinished. Two waits never end: a
+    /// poll, which is not seen, and one for the first exception, if the others end without any.
     ///
     /// Python has nothing like it; rayon's `broadcast` is, and dask's `Client.run`.
     ///
