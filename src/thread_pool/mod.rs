@@ -211,7 +211,7 @@ impl ThreadPoolExecutor {
     ///
     /// Its error is the initializer's, in [`Broken`](crate::TaskError::Broken); or that the pool is shut down. Threads that the system
     /// refuses are no error, as long as there is one: [`stats`](Self::stats) says how many there are. With `keep_alive`, idle ones
-    /// end again.
+    /// end again, and none is started in the place of one that does: `max_workers` are started at most.
     ///
     /// # Examples
     ///
@@ -229,8 +229,8 @@ impl ThreadPoolExecutor {
     }
 
     /// Has each worker call `f` once, with a clone of `arg`: to fill or to clear what they keep in `thread_local!`s, or to ask what is
-    /// there. Starts all workers first, as [`warm_up`](Self::warm_up) does. Doesn't block; the futures come in the order of the
-    /// workers' numbers, and each can be cancelled until its call begins.
+    /// there. Starts all workers first, as [`warm_up`](Self::warm_up) does, and none ends for want of work before its call. Doesn't block; the
+    /// futures come in the order of the workers' numbers, and each can be cancelled until its call begins.
     ///
     /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
     /// done, in whichever of them it runs, unless a task that was running then waits for it and runs it in place. Spares that stand in for waiting workers take part; workers that come later, also in place of one

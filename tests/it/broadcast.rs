@@ -1,10 +1,12 @@
 //! A call in each worker.
 
+use crate::observer::{Witness, check};
 use crate::support::{Gate, LIMIT, eventually, hold, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, Shutdown, TaskError, WhenFull};
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
@@ -141,6 +143,47 @@ fn a_task_of_the_pool_does_not_wait_for_it() {
         let (_, error) = task.result().unwrap();
         assert!(error.contains("broadcast to each worker of its own pool"), "{error}");
         assert_eq!(all(pool.broadcast(call, 1)), [2, 2]);
+    });
+}
+
+/// They end as soon as they have nothing to do, and each that there is has its part all the same; no more are started than may be.
+#[test]
+fn workers_that_do_not_stay_have_their_part() {
+    limit(LIMIT, || {
+        let (starts, witness) = (Arc::new(AtomicUsize::new(0)), Arc::new(Witness::default()));
+        let counts = starts.clone();
+        let pool = ThreadPoolExecutor::builder()
+            .max_workers(8)
+            .keep_alive(Duration::ZERO)
+            .initializer(move || _ = counts.fetch_add(1, Ordering::SeqCst))
+            .observer(witness.clone())
+            .build()
+            .unwrap();
+        for n in 1..=50 {
+            assert_eq!(all(pool.broadcast(|()| (), ())).len(), 8);
+            assert!(starts.load(Ordering::SeqCst) <= 8 * n);
+        }
+        let stats = pool.stats();
+        assert_eq!((stats.finished, stats.cancelled, stats.queued), (400, 0, 0));
+        pool.join();
+        check(&witness.events());
+    });
+}
+
+/// What makes their tasks panics: they end as ever.
+#[test]
+fn an_argument_that_cannot_be_cloned() {
+    struct Bad;
+    impl Clone for Bad {
+        fn clone(&self) -> Self {
+            panic!("no copy")
+        }
+    }
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::builder().max_workers(2).keep_alive(Duration::ZERO).build().unwrap();
+        let panic = catch_unwind(AssertUnwindSafe(|| pool.broadcast(|_| (), Bad)));
+        assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"no copy"));
+        eventually(|| pool.stats().workers == 0);
     });
 }
 

@@ -5,6 +5,7 @@ use super::state::State;
 use super::threads::SPARE_REST;
 use crate::clock;
 use crate::sync::plain::Ordering;
+use crate::thread_pool::stats::Slot;
 use std::time::Instant;
 
 impl Queue {
@@ -52,7 +53,10 @@ impl Queue {
     }
 
     /// Until when a worker rests that has rested from `since` on; `None`, until it is woken.
-    pub(super) fn rests_until(&self, state: &State, since: Instant) -> Option<Instant> {
+    pub(super) fn rests_until(&self, state: &State, slot: &Slot, since: Instant) -> Option<Instant> {
+        if slot.is_kept() {
+            return None;
+        }
         let is_surplus = state.threads > self.max_workers();
         let limit = if is_surplus { Some(SPARE_REST) } else { self.config.keep_alive };
         limit.and_then(|limit| clock::after(since, limit))

@@ -7,7 +7,6 @@ use super::Queue;
 use super::awaits::Await;
 use super::len_mutex::LenMutex;
 use super::state::{Miscount, State};
-use super::threads::Refused;
 use crate::clock;
 use crate::future::hub::Hub;
 use crate::logging;
@@ -182,14 +181,14 @@ impl<'q> Section<'q> {
                 state.end_rest(slot);
                 return RestEnd::Addressed(state);
             }
-            match queue.rests_until(&state, since) {
+            match queue.rests_until(&state, slot, since) {
                 None => slot.bell.changed.wait(&mut state.state),
                 Some(at) => {
                     let timed_out = slot.bell.changed.wait_until(&mut state.state, at).timed_out();
                     let is_told = state.closed || state.broken || slot.addressed() > 0;
                     let is_up = timed_out && !slot.bell.is_called() && !is_told;
                     // Others may have left meanwhile, so that this one may stay.
-                    if is_up && clock::is_over(queue.rests_until(&state, since)) {
+                    if is_up && clock::is_over(queue.rests_until(&state, slot, since)) {
                         state.end_rest(slot);
                         return RestEnd::LongEnough(state);
                     }
@@ -251,11 +250,7 @@ impl Queue {
             state.searching = true;
             Action::Wake(slot)
         } else if self.can_start(state) {
-            state.threads += 1;
-            state.starting += 1;
-            let is_retry = state.refused.is_some();
-            state.refused.iter_mut().for_each(Refused::trying);
-            Action::Start(self.add_slot(state, is_retry))
+            Action::Start(self.count_one_more(state))
         } else if stuck {
             let own_place_waiters =
                 state.place_waiters.values().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
