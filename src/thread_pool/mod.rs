@@ -298,7 +298,8 @@ impl ThreadPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`StillBusy`] names the workers that are still busy, and their tasks. On one of the pool's own threads, at once.
+    /// [`StillBusy`] names the workers that are still busy, and their tasks; none, if only an
+    /// [`on_exit`](ThreadPoolBuilder::on_exit) or a destructor of a thread-local still runs. On one of the pool's own threads, at once.
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
         let deadline = deadline_after(timeout);
         self.shutdown(Shutdown::Drain);

@@ -31,7 +31,7 @@ const LEAST_STACK: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Handles {
     pub(super) all: Vec<thread::JoinHandle<()>>,
-    /// Threads that have taken some out, and wait for the ends of theirs.
+    /// Threads that take some out, and wait for the ends of theirs.
     pub(super) joiners: usize,
     /// Those of ended threads are swept when there are this many: each sweep is paid for by as many starts.
     sweep_at: usize,
