@@ -30,21 +30,20 @@ impl Queue {
         } else {
             state.leave();
         }
-        // That section has added one, if tasks are queued. Those to come would each add the next when they take their first task,
-        // which is after an initializer that may take long.
+        // By that section and those to come all that rest are called, if tasks are queued: each calls the next when it takes its
+        // first task. Each of those that are started would start the next then, which is after an initializer that may take long.
         for _ in before..n {
-            if !self.adds_one() {
-                break;
+            let mut state = self.section();
+            let queued = self.queued(&state, self.inbox.lock().queue.len());
+            let coming = self.coming(&state) + usize::from(state.searching) + state.resting.len();
+            let are_enough = state.active() + state.resting.len() >= self.max_workers();
+            if queued <= coming || are_enough || !self.can_start(&state) {
+                return state.leave();
             }
+            let slot = self.count_one_more(&mut state);
+            state.leave();
+            self.start(&slot);
         }
-    }
-
-    /// Another section, and whether a thread was started in it.
-    fn adds_one(&self) -> bool {
-        let state = self.section();
-        let threads = state.threads;
-        state.leave();
-        self.peek().threads > threads
     }
 
     /// The greatest number of workers there might ever be: as many may be in waits, and their spares come on top.

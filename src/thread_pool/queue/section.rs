@@ -238,11 +238,8 @@ impl Queue {
             return Action::Nothing;
         }
         // Counted after the store, and no later than the returning and the dead: see the module's argument.
-        let entries = state.urgent.len() + state.ready.len() + in_inbox + state.in_hands();
-        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
-        let queued = entries.saturating_sub(dead);
-        let coming = state.starting.saturating_add(self.returning.load(Ordering::Relaxed));
-        if state.searching || state.active() >= self.max_workers() || queued <= coming {
+        let queued = self.queued(state, in_inbox);
+        if state.searching || state.active() >= self.max_workers() || queued <= self.coming(state) {
             return Action::Nothing;
         }
         let action = if let Some(slot) = state.resting.pop() {
@@ -264,6 +261,18 @@ impl Queue {
             self.store_ask(state, ask);
         }
         action
+    }
+
+    /// How many tasks wait for a worker, with so many in the inbox; never too few.
+    pub(super) fn queued(&self, state: &State, in_inbox: usize) -> usize {
+        let entries = state.urgent.len() + state.ready.len() + in_inbox + state.in_hands();
+        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
+        entries.saturating_sub(dead)
+    }
+
+    /// How many workers are sure to look, beside one that searches.
+    pub(super) fn coming(&self, state: &State) -> usize {
+        state.starting.saturating_add(self.returning.load(Ordering::Relaxed))
     }
 
     /// Stores whether a push has to ask; returns how long the inbox is, after the store.
