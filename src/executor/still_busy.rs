@@ -28,7 +28,8 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct StillBusy {
-    /// The workers that hold a task.
+    /// The workers that hold a task. None, where all tasks are over and a worker has not ended yet: it runs its exit hook, or a
+    /// destructor of a thread-local.
     pub workers: Vec<BusyWorker>,
     /// Tasks that no worker holds yet.
     pub queued: usize,
@@ -63,6 +64,14 @@ impl StillBusy {
 impl fmt::Display for StillBusy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |n: usize| if n == 1 { "" } else { "s" };
+        if self.workers.is_empty() {
+            let queued = self.queued;
+            return write!(
+                f,
+                "no worker holds a task, but not all have ended; {queued} task{} queued",
+                plural(queued)
+            );
+        }
         write!(f, "{} worker{} still busy", self.workers.len(), plural(self.workers.len()))?;
         for (n, worker) in self.workers.iter().enumerate() {
             write!(f, "{} {} with task ", if n == 0 { ":" } else { "," }, worker.name)?;

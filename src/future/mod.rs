@@ -177,8 +177,9 @@ impl<T> Future<T> {
 
     /// Waits until the task is done, without reading its result. Blocks the thread.
     ///
-    /// There is one wait that could never end, in a waker or a logger that is called on a pool of processes' own thread, for
-    /// a task of that pool: it would wait for its own thread. It returns at once, although the task is not done.
+    /// Two waits could never end, since the thread would wait for itself, and return at once, although the task is not done: in a
+    /// waker or a logger that is called on a pool of processes' own thread, for a task of that pool; and in a task of a pool
+    /// of threads, for what was [broadcast](crate::ThreadPoolExecutor::broadcast) to that pool.
     pub fn wait(&self) {
         // However it ended, the task says whether it is done.
         let _ = self.wait_until(None);

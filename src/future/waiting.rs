@@ -49,6 +49,18 @@ pub(crate) trait Wait {
         any
     }
 
+    /// Whether it can't end without a task of this pool: each task is needed and one is of it, or all that are not done are.
+    fn needs_one_of(&mut self, home: HomeId) -> bool {
+        let needs_all = self.needs_all();
+        let (mut any, mut all) = (false, true);
+        self.each(&mut |task| {
+            let is_of = task.cell().header().home.is(home);
+            (any, all) = (any || is_of, all && is_of);
+            if needs_all { !any } else { all }
+        });
+        any && (needs_all || all)
+    }
+
     /// The task, where there is only one.
     #[cfg(feature = "process")]
     fn only(&self) -> Option<&dyn Watched> {

@@ -125,11 +125,20 @@ impl Observed {
         }
     }
 
-    /// Ends a task that the pool doesn't take, unless it was cancelled before.
+    /// A task that is no longer there for the pool to take. It was cancelled; or it runs or ran in place, in a wait for its
+    /// scope's end, and what is told of it is told there.
+    #[inline]
+    pub(crate) fn gone(&self, task: &dyn AnyCell) {
+        if matches!(task.header().word.load().phase(), Phase::Cancelling | Phase::Cancelled) {
+            self.cancelled(task);
+        }
+    }
+
+    /// Ends a task that the pool doesn't take, unless it was cancelled or run before.
     #[cold]
     pub(crate) fn refuse(&self, task: &dyn AnyCell, error: TaskError) {
         if task.header().word.claim().is_none() {
-            return self.cancelled(task);
+            return self.gone(task);
         }
         self.refused(task, &error);
         fail_claimed(task, error);

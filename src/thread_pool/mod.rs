@@ -210,7 +210,7 @@ impl ThreadPoolExecutor {
     ///
     /// It fails with the initializer's error, in [`Broken`](crate::TaskError::Broken); or that the pool is shut down. Threads that the system
     /// refuses are no error, as long as there is one: [`stats`](Self::stats) says how many there are. With `keep_alive`, idle ones
-    /// end again.
+    /// end again, and none is started in the place of one that does: `max_workers` are started at most.
     ///
     /// # Examples
     ///
@@ -228,8 +228,8 @@ impl ThreadPoolExecutor {
     }
 
     /// Has each worker call `f` once, with a clone of `arg`: to fill or to clear what they keep in `thread_local!`s, or to ask what is
-    /// there. Starts all workers first, as [`warm_up`](Self::warm_up) does. Doesn't block; the futures come in the order of the
-    /// workers' numbers, and each can be cancelled until its call begins.
+    /// there. Starts all workers first, as [`warm_up`](Self::warm_up) does, and none ends for want of work before its call. Doesn't block; the
+    /// futures come in the order of the workers' numbers, and each can be cancelled until its call begins.
     ///
     /// A worker that is busy calls `f` when its task is over, before any other task: so what is submitted after the broadcast finds it
     /// done, in whichever of them it runs, unless a task that was running then waits for it and runs it in place. Spares that stand in for waiting workers take part; workers that come later, also in place of one
@@ -237,8 +237,12 @@ impl ThreadPoolExecutor {
     /// queue. A [`shutdown`](Self::shutdown) that drains lets them run, and one that cancels cancels them. Of a pool that is shut down or broken
     /// there is at least one future, which says so.
     ///
-    /// A task of the same pool must not wait for them: its own worker's turn comes when that task is over. Without a time limit such a wait ends
-    /// at once, as [`Broken`](crate::TaskError::Broken); a poll is not seen, and never ends.
+    /// **In a task of the same pool** don't wait for them: its own worker's turn comes when that task is over. A wait without a time limit
+    /// that can't end without one of them ends at once. [`result`](Future::result) and [`exception`](Future::exception) say
+    /// [`Broken`](crate::TaskError::Broken), [`Future::wait`] returns, and [`wait`](crate::wait()) for all gives back what is not done as
+    /// such. A wait for any of several goes on as long as there are others among them that are not done:
+    /// [`as_completed`](crate::as_completed()) hands out the others as they finish, and then these, unfinished. Two waits never end: a
+    /// poll, which is not seen, and one for the first exception, if the others end without any.
     ///
     /// Python has nothing like it; rayon has `broadcast`, and dask `Client.run`.
     ///
@@ -293,7 +297,8 @@ impl ThreadPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`StillBusy`] names the workers that are still busy, and their tasks. On one of the pool's own threads, at once.
+    /// [`StillBusy`] names the workers that are still busy, and their tasks; none, if only an
+    /// [`on_exit`](ThreadPoolBuilder::on_exit) or a destructor of a thread-local still runs. On one of the pool's own threads, at once.
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), StillBusy> {
         let deadline = deadline_after(timeout);
         self.shutdown(Shutdown::Drain);

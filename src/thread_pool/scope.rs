@@ -545,6 +545,10 @@ impl Wait for End<'_, '_, '_> {
         home == self.scope.queue.id
     }
 
+    fn needs_one_of(&mut self, home: HomeId) -> bool {
+        self.concerns(home)
+    }
+
     fn unoffered(&mut self, visit: &mut dyn FnMut(&dyn Watched)) {
         // Offered twice makes no second entry.
         let entries = self.scope.tasks.lock().entries.clone();

@@ -69,8 +69,10 @@ pub(super) struct Slot {
     holds: AtomicUsize,
     /// It has not looked at the queue yet.
     starting: AtomicBool,
-    /// How many of those there are. Changes under the pool's lock.
+    /// How many tasks only it runs. Changes under the pool's lock.
     addressed: AtomicUsize,
+    /// How many more it is about to be given: it doesn't end for want of work meanwhile. Changes under the pool's lock.
+    kept: AtomicUsize,
     rare: Mutex<Rare>,
     /// Tasks that it has taken and not begun.
     pub(super) hand: Hand,
@@ -135,6 +137,7 @@ impl Slot {
             holds: AtomicUsize::new(0),
             starting: AtomicBool::new(true),
             addressed: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
             rare: Mutex::default(),
             hand: Hand::default(),
             bell: Bell::default(),
@@ -265,6 +268,21 @@ impl Slot {
     /// How many tasks only this worker runs, dead ones included.
     pub(super) fn addressed(&self) -> usize {
         self.addressed.load(Ordering::Relaxed)
+    }
+
+    /// Under the pool's lock.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed) > 0
+    }
+
+    /// Under the pool's lock. [`let_go`](Self::let_go) follows.
+    pub(super) fn keep(&self) {
+        self.kept.store(self.kept.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Under the pool's lock; its bell is rung then.
+    pub(super) fn let_go(&self) {
+        self.kept.store(self.kept.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
     }
 
     /// Does something with all of them. Under the pool's lock.

@@ -102,10 +102,11 @@ impl Host for Worker {
     }
 
     fn wait(&self, what: &mut dyn Wait, deadline: Option<Instant>) -> Ending {
-        // It waits for its own end, or for that of a task which may wait for its.
+        // It waits for its own end, or for that of a task which may wait for its. Where any of several would do, not as long as
+        // there are others.
         if deadline.is_none()
             && let Some(addressed) = self.queue.home_of_addressed()
-            && what.concerns(addressed)
+            && what.needs_one_of(addressed)
         {
             return Ending::Never;
         }

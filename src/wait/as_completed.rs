@@ -79,6 +79,8 @@ pub struct AsCompleted<W> {
     /// The pool whose tasks were found among the items, and how many fresh ones were looked at for it.
     concerns: Option<HomeId>,
     looked_at: (Option<HomeId>, usize),
+    /// Where a worker found an item last that doesn't wait for that worker.
+    may_come: usize,
     #[cfg(feature = "stream")]
     pub(super) listening: super::stream::Listening,
 }
@@ -101,6 +103,7 @@ impl<W: Waitable> AsCompleted<W> {
             fresh: Vec::new(),
             concerns: None,
             looked_at: (None, 0),
+            may_come: 0,
             #[cfg(feature = "stream")]
             listening: super::stream::Listening::default(),
         }
@@ -183,8 +186,8 @@ impl<W: Waitable> AsCompleted<W> {
                     }
                 }
                 Ending::TimedOut => return Err(TimedOut::many((), self.left, self.total)),
-                // Nothing is lost by it: each is handed out, and a request for its result says why there is none. Its
-                // key is not used again, for it may still come.
+                // Nothing else can come. Nothing is lost by it: each is handed out, and a request for its result says why there
+                // is none. Its key is not used again, for it may still come.
                 Ending::Never => {
                     let key = self.slots.iter().position(|slot| slot.item.is_some());
                     return Ok(key.map(|key| self.hand_out(key as Key)));
@@ -357,6 +360,21 @@ impl<W: Waitable> Wait for Next<'_, W> {
         }
         self.all.looked_at = (Some(home), self.all.fresh.len());
         found
+    }
+
+    fn needs_one_of(&mut self, home: HomeId) -> bool {
+        // Items come and go, so the answer is good for this wait only. The look goes on where the last one ended: what lies before
+        // that was yielded or is of that pool, and is passed once, not once per `next`.
+        let (slots, from) = (&self.all.slots, self.all.may_come);
+        let may_come = |key: &usize| {
+            slots[*key].item.as_ref().is_some_and(|item| {
+                let header = item.watch().0.cell().header();
+                !header.home.is(home) || header.word.load().is_resolved()
+            })
+        };
+        let found = (from..slots.len()).chain(0..from).find(may_come);
+        self.all.may_come = found.unwrap_or(0);
+        found.is_none()
     }
 
     fn each(&mut self, visit: &mut dyn FnMut(&dyn Watched) -> bool) {

@@ -140,7 +140,8 @@ pub struct Waited<W> {
 /// quadratic: [`as_completed()`] is made for that.
 ///
 /// Inside a pool's worker it doesn't deadlock on tasks of that pool, however few its workers
-/// ([`ThreadPoolExecutor`](crate::ThreadPoolExecutor) says how).
+/// ([`ThreadPoolExecutor`](crate::ThreadPoolExecutor) says how). A wait there that only the worker itself could end returns at once
+/// ([`broadcast`](crate::ThreadPoolExecutor::broadcast)).
 ///
 /// # Examples
 ///

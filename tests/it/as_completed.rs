@@ -2,7 +2,10 @@
 
 use crate::support::{Gate, LIMIT, Live, SOON, hold, limit};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{AsCompleted, Future, TaskError, promise};
+use concurrent_futures::{AsCompleted, Future, Promise, TaskError, Waitable, Watch, promise};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -40,6 +43,56 @@ fn in_the_order_of_completion() {
         }
         assert_eq!(all.by_ref().map(|(n, _)| n).collect::<Vec<_>>(), order);
         assert!(all.next().is_none());
+    });
+}
+
+/// A future that counts how often it is looked at. The first look after `ends_next` was set ends the next one's task.
+struct Counted {
+    future: Future<usize>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    looks: AtomicUsize,
+    ends_next: AtomicBool,
+    promises: Mutex<VecDeque<Promise<usize>>>,
+}
+
+impl Waitable for Counted {
+    fn watch(&self) -> Watch<'_> {
+        self.shared.looks.fetch_add(1, Ordering::SeqCst);
+        if self.shared.ends_next.swap(false, Ordering::SeqCst) {
+            let next = self.shared.promises.lock().unwrap().pop_front();
+            let _ = next.map(|promise| promise.set_result(1));
+        }
+        self.future.watch()
+    }
+}
+
+/// Each `next` has to wait, in a worker that asks for two pools: for what was broadcast to its own, and for its tasks.
+#[test]
+fn each_is_looked_at_a_few_times_however_many_wait() {
+    const MANY: usize = 1000;
+    limit(LIMIT, || {
+        let pool = Arc::new(ThreadPoolExecutor::new(1));
+        let own = pool.clone();
+        let looks = pool.spawn(move || {
+            own.broadcast(|()| (), ()).into_iter().for_each(Future::detach);
+            let shared = Arc::new(Shared::default());
+            let mut all = as_completed((0..MANY).map(|_| {
+                let (promise, future) = promise();
+                shared.promises.lock().unwrap().push_back(promise);
+                Counted { future, shared: shared.clone() }
+            }));
+            for _ in 0..MANY {
+                shared.ends_next.store(true, Ordering::SeqCst);
+                assert!(all.next().unwrap().future.is_done());
+            }
+            shared.looks.load(Ordering::SeqCst)
+        });
+        let looks = looks.result().unwrap();
+        assert!(looks < 10 * MANY, "{looks}");
     });
 }
 

@@ -1,12 +1,14 @@
 //! A call in each worker.
 
+use crate::observer::{Witness, check};
 use crate::support::{Gate, LIMIT, eventually, hold, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{Future, Shutdown, TaskError, WhenFull};
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 thread_local!(static CALLS: Cell<u32> = const { Cell::new(0) });
@@ -141,6 +143,102 @@ fn a_task_of_the_pool_does_not_wait_for_it() {
         let (_, error) = task.result().unwrap();
         assert!(error.contains("broadcast to each worker of its own pool"), "{error}");
         assert_eq!(all(pool.broadcast(call, 1)), [2, 2]);
+    });
+}
+
+/// They end as soon as they have nothing to do, and each that there is has its part all the same; no more are started than may be.
+#[test]
+fn workers_that_do_not_stay_have_their_part() {
+    limit(LIMIT, || {
+        let (starts, witness) = (Arc::new(AtomicUsize::new(0)), Arc::new(Witness::default()));
+        let counts = starts.clone();
+        let pool = ThreadPoolExecutor::builder()
+            .max_workers(8)
+            .keep_alive(Duration::ZERO)
+            .initializer(move || _ = counts.fetch_add(1, Ordering::SeqCst))
+            .observer(witness.clone())
+            .build()
+            .unwrap();
+        for n in 1..=50 {
+            assert_eq!(all(pool.broadcast(|()| (), ())).len(), 8);
+            assert!(starts.load(Ordering::SeqCst) <= 8 * n);
+        }
+        let stats = pool.stats();
+        assert_eq!((stats.finished, stats.cancelled, stats.queued), (400, 0, 0));
+        pool.join();
+        check(&witness.events());
+    });
+}
+
+/// What makes their tasks panics: they end as ever.
+#[test]
+fn an_argument_that_cannot_be_cloned() {
+    struct Bad;
+    impl Clone for Bad {
+        fn clone(&self) -> Self {
+            panic!("no copy")
+        }
+    }
+    limit(LIMIT, || {
+        let pool = ThreadPoolExecutor::builder().max_workers(2).keep_alive(Duration::ZERO).build().unwrap();
+        let panic = catch_unwind(AssertUnwindSafe(|| pool.broadcast(|_| (), Bad)));
+        assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"no copy"));
+        eventually(|| pool.stats().workers == 0);
+    });
+}
+
+/// A wait for any of several goes on as long as one can come that its own worker need not end.
+#[test]
+fn a_wait_for_any_of_several_waits_for_the_others() {
+    limit(LIMIT, || {
+        let pool = Arc::new(ThreadPoolExecutor::new(2));
+        let (own, gate) = (pool.clone(), Gate::new());
+        let opened = gate.clone();
+        let task = pool.spawn(move || {
+            let ordinary = own.spawn(move || opened.wait());
+            let part = own.broadcast(|()| (), ()).swap_remove(0);
+            let waited = wait([&part, &ordinary], ReturnWhen::FirstCompleted);
+            let is_first = waited.done.len() == 1 && waited.done[0].id() == ordinary.id();
+            let all = wait([part, ordinary], ReturnWhen::AllCompleted);
+            (is_first, all.done.len(), all.not_done.len())
+        });
+        eventually(|| pool.stats().blocked == 1 || task.is_done());
+        gate.open();
+        assert_eq!(task.result().unwrap(), (true, 1, 1));
+    });
+}
+
+#[test]
+fn as_completed_hands_out_the_others_first() {
+    limit(LIMIT, || {
+        let pool = Arc::new(ThreadPoolExecutor::new(2));
+        let (own, gates) = (pool.clone(), [Gate::new(), Gate::new(), Gate::new()]);
+        let opened = gates.clone();
+        let (tell, told) = mpsc::channel();
+        let task = pool.spawn(move || {
+            let other = ThreadPoolExecutor::new(1);
+            let part = own.broadcast(|()| (), ()).swap_remove(0);
+            let [one, two, three] = opened;
+            let mut all = as_completed([(0, part)]);
+            all.extend([(1, own.spawn(move || one.wait())), (2, own.spawn(move || two.wait()))]);
+            let mut numbers = Vec::new();
+            while let Some((number, future)) = all.next() {
+                numbers.push((number, future.is_done()));
+                if number == 0 {
+                    // One that can come is waited for again.
+                    let three = three.clone();
+                    all.add((3, other.spawn(move || three.wait())));
+                }
+                tell.send(()).unwrap();
+            }
+            numbers
+        });
+        gates[1].open();
+        told.recv().unwrap();
+        gates[0].open();
+        (0..2).for_each(|_| told.recv().unwrap());
+        gates[2].open();
+        assert_eq!(task.result().unwrap(), [(2, true), (1, true), (0, false), (3, true)]);
     });
 }
 

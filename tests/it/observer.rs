@@ -127,6 +127,62 @@ pub(crate) fn check(events: &[Event]) {
     }
 }
 
+/// A task of a scope that waits for a place in a full queue is run in place by the scope's end; then there is a place, or the pool is
+/// shut down.
+#[test]
+fn a_task_that_ran_before_it_had_a_place() {
+    limit(LIMIT, || {
+        for shuts_down in [false, true] {
+            let witness = Arc::new(Witness::default());
+            let pool = ThreadPoolExecutor::builder()
+                .max_workers(2)
+                .queue_capacity(1, WhenFull::Block)
+                .observer(witness.clone())
+                .build();
+            let pool = Arc::new(pool.unwrap());
+            let (begun, go, ends) = (Gate::new(), Gate::new(), Gate::new());
+            let (own, begins, goes, end) = (pool.clone(), begun.clone(), go.clone(), ends.clone());
+            let scope = pool.spawn(move || {
+                let (begins, goes, own) = (&begins, &goes, &own);
+                own.scope(|s| {
+                    s.spawn(move || {
+                        blocking(|| {
+                            begins.open();
+                            goes.wait();
+                        });
+                        let ends_it = move || {
+                            if shuts_down {
+                                own.shutdown(Shutdown::Drain)
+                            }
+                        };
+                        s.spawn(ends_it).detach();
+                    })
+                    .detach();
+                    end.wait();
+                });
+            });
+            begun.wait();
+            // Two are active beside the one that waits, so nobody takes what fills the queue.
+            let held = hold(&pool);
+            let filler = pool.spawn(|| ());
+            go.open();
+            let waits = || {
+                let events = witness.events();
+                events.iter().filter(|event| matches!(event.seen, Seen::WaitBegan(_))).count()
+            };
+            eventually(|| waits() == 2);
+            ends.open();
+            scope.result().unwrap();
+            held.release();
+            filler.result().unwrap();
+            pool.join();
+            let events = witness.events();
+            assert!(events.iter().all(|event| event.seen != Seen::Cancelled), "{events:?}");
+            check(&events);
+        }
+    });
+}
+
 #[test]
 fn a_task_from_its_queueing_to_its_end() {
     limit(LIMIT, || {

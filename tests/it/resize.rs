@@ -52,6 +52,37 @@ fn more_workers_come_at_once_for_what_is_queued() {
     });
 }
 
+/// Also beside some that rest, and are called first: the new ones' initializers are not over before all are there.
+#[test]
+fn more_workers_come_at_once_beside_those_that_rest() {
+    limit(LIMIT, || {
+        let (starts, all_there, over) = (AtomicUsize::new(0), Gate::new(), Gate::new());
+        let waits = all_there.clone();
+        let pool = ThreadPoolExecutor::builder()
+            .max_workers(8)
+            .initializer(move || {
+                if starts.fetch_add(1, Ordering::SeqCst) >= 8 {
+                    waits.wait();
+                }
+            })
+            .build()
+            .unwrap();
+        pool.warm_up().result().unwrap();
+        pool.set_max_workers(1).unwrap();
+        let futures: Vec<Future<()>> = (0..20)
+            .map(|_| {
+                let over = over.clone();
+                pool.spawn(move || over.wait())
+            })
+            .collect();
+        pool.set_max_workers(16).unwrap();
+        eventually(|| pool.stats().workers == 16);
+        all_there.open();
+        over.open();
+        futures.into_iter().for_each(|future| future.result().unwrap());
+    });
+}
+
 /// What runs goes on, what is queued runs on one worker, the others end, with their hook.
 #[test]
 fn fewer_workers_run_what_is_queued_and_the_others_end() {

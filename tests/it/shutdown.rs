@@ -183,6 +183,44 @@ fn join_timeout_says_who_is_still_busy() {
     });
 }
 
+/// Hooks and destructors that wait for what comes after the join.
+#[test]
+fn join_timeout_does_not_wait_for_what_follows_the_last_task() {
+    struct Waits(Gate);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.wait();
+        }
+    }
+    thread_local!(static AT_END: RefCell<Option<Waits>> = const { RefCell::new(None) });
+    limit(LIMIT, || {
+        for by_hook in [true, false] {
+            let gate = Gate::new();
+            let opened = gate.clone();
+            let on_exit = move || {
+                if by_hook {
+                    opened.wait()
+                }
+            };
+            let pool = ThreadPoolExecutor::builder().max_workers(2).on_exit(on_exit).build().unwrap();
+            let waits = (!by_hook).then(|| Waits(gate.clone()));
+            pool.spawn(move || AT_END.set(waits)).result().unwrap();
+            pool.shutdown(Shutdown::Drain);
+            eventually(|| pool.stats().workers == 0);
+            for _ in 0..2 {
+                let busy = pool.join_timeout(Duration::from_millis(5)).unwrap_err();
+                assert_eq!((busy.workers.len(), busy.queued), (0, 0));
+                let said = "no worker holds a task, but not all have ended; 0 tasks queued";
+                assert_eq!(busy.to_string(), said);
+            }
+            gate.open();
+            pool.join_timeout(SOON).unwrap();
+            pool.join_timeout(Duration::ZERO).unwrap();
+            pool.join();
+        }
+    });
+}
+
 #[test]
 fn detach_gives_the_pool_up_without_waiting() {
     limit(LIMIT, || {

@@ -5,6 +5,7 @@ use concurrent_futures::prelude::*;
 use concurrent_futures::{Shutdown, TaskError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[test]
 fn all_threads_are_up_and_initialized() {
@@ -29,6 +30,25 @@ fn all_threads_are_up_and_initialized() {
         assert_eq!((initialized.load(Ordering::SeqCst), pool.stats().workers), (4, 4));
         let sum: u32 = pool.map(|n| n, 1..=100).map(Result::unwrap).sum();
         assert_eq!(sum, 5050);
+    });
+}
+
+/// They end as fast as they come.
+#[test]
+fn no_more_are_started_than_may_be() {
+    limit(LIMIT, || {
+        let starts = Arc::new(AtomicUsize::new(0));
+        let counts = starts.clone();
+        let pool = ThreadPoolExecutor::builder()
+            .max_workers(64)
+            .keep_alive(Duration::ZERO)
+            .initializer(move || _ = counts.fetch_add(1, Ordering::SeqCst))
+            .build()
+            .unwrap();
+        for n in 1..=5 {
+            pool.warm_up().result().unwrap();
+            assert!(starts.load(Ordering::SeqCst) <= 64 * n);
+        }
     });
 }
 

@@ -5,6 +5,9 @@
 //! looks into its slot in every section in which it takes, rests or ends, before it does; one that rests is woken. A thread that
 //! ends without such a look, because it could not start, takes them out and fails them.
 //!
+//! They are made without a lock, when it is known for whom: those workers are *kept* meanwhile. They do all that they do
+//! otherwise, but don't end for want of work, which they might do faster than others are started.
+//!
 //! They have a home of their own, so that nothing else takes them for queued tasks: a waiter doesn't run them in place, and one
 //! that is cancelled is no dead entry of the queue.
 
@@ -17,6 +20,8 @@ use crate::future::home::{Home, HomeId};
 use crate::future::state::Snapshot;
 use crate::thread_pool::stats::Slot;
 use std::sync::{Arc, Weak};
+
+const NO_THREAD: &str = "no worker thread could be started";
 
 /// The pool, as those tasks see it.
 pub(super) struct AddressedHome {
@@ -39,6 +44,26 @@ impl Drop for AddressedHome {
     }
 }
 
+/// Workers that are about to be given a task each, and stay until that; or until this is dropped, by a panic in what makes the
+/// tasks.
+struct Kept<'a> {
+    queue: &'a Queue,
+    /// By their numbers.
+    slots: Vec<Arc<Slot>>,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let state = self.queue.section();
+        self.slots.iter().for_each(|slot| slot.let_go());
+        state.leave();
+        self.slots.iter().for_each(|slot| slot.bell.ring());
+    }
+}
+
 impl Queue {
     /// Starts all threads that there may be, and gives each thread that there is one of the tasks that `make` makes; their
     /// futures, by the workers' numbers. `make` is called without a lock.
@@ -46,58 +71,62 @@ impl Queue {
         &self,
         make: impl Fn() -> (Entry, Future<T>),
     ) -> Vec<Future<T>> {
-        loop {
-            self.start_all(&|_| {});
-            let slots = self.slots();
-            // One that says why, where there are no workers any more.
-            let (entries, futures): (Vec<_>, Vec<_>) = (0..slots.len().max(1)).map(|_| make()).unzip();
-            for entry in &entries {
-                entry.header().home.set(self.addressed_home().id);
-                self.observed().queued(&**entry);
-            }
-            match self.address(&slots, &entries) {
-                Err(error) => {
-                    entries.iter().for_each(|entry| self.observed().refuse(&**entry, error.clone()));
-                    return futures;
-                }
-                // A worker that has ended meanwhile takes no part, and all may have: their time of idleness is short then.
-                Ok(is_there) => {
-                    let each = is_there.into_iter().chain([false]).zip(futures);
-                    let taken = each.filter_map(|(is_there, future)| {
-                        if !is_there {
-                            future.cancel();
-                        }
-                        is_there.then_some(future)
-                    });
-                    let taken: Vec<_> = taken.collect();
-                    if !taken.is_empty() {
-                        return taken;
-                    }
-                }
-            }
+        let kept = self.keep_all();
+        // One that says why, where there are no workers any more.
+        let count = kept.as_ref().map_or(1, |kept| kept.slots.len());
+        let (entries, futures): (Vec<_>, Vec<_>) = (0..count).map(|_| make()).unzip();
+        for entry in &entries {
+            entry.header().home.set(self.addressed_home().id);
+            self.observed().queued(&**entry);
+        }
+        let addressed = kept.and_then(|kept| self.address(kept, &entries));
+        if let Err(error) = addressed {
+            entries.iter().for_each(|entry| self.observed().refuse(&**entry, error.clone()));
+        }
+        futures
+    }
+
+    /// Starts all threads that there may be, and keeps all that there are. Or why no task is taken.
+    fn keep_all(&self) -> Result<Kept<'_>, TaskError> {
+        let mut started = Vec::new();
+        let state = self.start_all(&mut |slot| {
+            slot.keep();
+            started.push(slot.clone());
+        });
+        let refusal = self.inbox.lock().closed().map(|closed| closed.error());
+        let slots: Vec<_> = state.slots.values().cloned().collect();
+        slots.iter().for_each(|slot| slot.keep());
+        started.iter().for_each(|slot| slot.let_go());
+        state.leave();
+        let kept = Kept { queue: self, slots };
+        match refusal {
+            Some(error) => Err(error),
+            // The system refused each that was tried.
+            None if kept.slots.is_empty() => Err(TaskError::Broken(Broken::new(NO_THREAD))),
+            None => Ok(kept),
         }
     }
 
-    /// Gives each worker its task; which of them are still there. Or why no task is taken.
-    fn address(&self, slots: &[Arc<Slot>], entries: &[Entry]) -> Result<Vec<bool>, TaskError> {
+    /// Gives each of these workers its task. Or why no task is taken.
+    fn address(&self, mut kept: Kept<'_>, entries: &[Entry]) -> Result<(), TaskError> {
         let mut state = self.section();
+        let slots = std::mem::take(&mut kept.slots);
+        slots.iter().for_each(|slot| slot.let_go());
         let refusal = self.inbox.lock().closed().map(|closed| closed.error());
-        if let Some(error) = refusal {
-            state.leave();
-            return Err(error);
-        }
-        let address = |(slot, entry): (&Arc<Slot>, &Entry)| {
-            let is_there = state.slots.get(&slot.number).is_some_and(|there| Arc::ptr_eq(there, slot));
-            if is_there {
+        let mut refused = Vec::new();
+        for (slot, entry) in slots.iter().zip(entries).take_while(|_| refusal.is_none()) {
+            // One that is kept ends only if the pool does, or breaks; or if it was about to start, and was refused.
+            if state.slots.get(&slot.number).is_some_and(|there| Arc::ptr_eq(there, slot)) {
                 slot.with_addressed(|tasks| tasks.push_back(entry.clone()));
                 state.addressed += 1;
+            } else {
+                refused.push(entry.clone());
             }
-            is_there
-        };
-        let is_there = slots.iter().zip(entries).map(address).collect();
+        }
         state.leave();
         slots.iter().for_each(|slot| slot.bell.ring());
-        Ok(is_there)
+        self.fail_addressed(refused, &Broken::new(NO_THREAD));
+        refusal.map_or(Ok(()), Err)
     }
 
     fn addressed_home(&self) -> &AddressedHome {

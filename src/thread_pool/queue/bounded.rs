@@ -38,18 +38,18 @@ impl Queue {
                     return self.observed().refuse(&*entry, closed.error());
                 }
                 let entered = entry.header().word.mark_entered();
-                let cancelled = (!entered && self.observed().is_set()).then(|| entry.clone());
+                let gone = (!entered && self.observed().is_set()).then(|| entry.clone());
                 if entered {
                     state.live += 1;
                     let mut inbox = self.inbox.lock();
                     inbox.queue.push_back(entry);
                     self.inbox.set_len_hint(inbox.queue.len());
                 } else if told {
-                    // Cancelled while it waited: the place goes to the next.
+                    // Cancelled or run while it waited: the place goes to the next.
                     Self::tell_place(&mut state);
                 }
                 state.leave();
-                return cancelled.iter().for_each(|task| self.observed().cancelled(&**task));
+                return gone.iter().for_each(|task| self.observed().gone(&**task));
             }
             match when_full {
                 WhenFull::Reject => {

@@ -5,6 +5,7 @@ use super::state::State;
 use super::threads::SPARE_REST;
 use crate::clock;
 use crate::sync::plain::Ordering;
+use crate::thread_pool::stats::Slot;
 use std::time::Instant;
 
 impl Queue {
@@ -29,21 +30,20 @@ impl Queue {
         } else {
             state.leave();
         }
-        // That section has added one, if tasks are queued. Those to come would each add the next when they take their first task,
-        // which is after an initializer that may take long.
+        // By that section and those to come all that rest are called, if tasks are queued: each calls the next when it takes its
+        // first task. Each of those that are started would start the next then, which is after an initializer that may take long.
         for _ in before..n {
-            if !self.adds_one() {
-                break;
+            let mut state = self.section();
+            let queued = self.queued(&state, self.inbox.lock().queue.len());
+            let coming = self.coming(&state) + usize::from(state.searching) + state.resting.len();
+            let are_enough = state.active() + state.resting.len() >= self.max_workers();
+            if queued <= coming || are_enough || !self.can_start(&state) {
+                return state.leave();
             }
+            let slot = self.count_one_more(&mut state);
+            state.leave();
+            self.start(&slot);
         }
-    }
-
-    /// Another section, and whether a thread was started in it.
-    fn adds_one(&self) -> bool {
-        let state = self.section();
-        let threads = state.threads;
-        state.leave();
-        self.peek().threads > threads
     }
 
     /// The greatest number of workers there might ever be: as many may be in waits, and their spares come on top.
@@ -52,7 +52,10 @@ impl Queue {
     }
 
     /// Until when a worker rests that has rested from `since` on; `None`, until it is woken.
-    pub(super) fn rests_until(&self, state: &State, since: Instant) -> Option<Instant> {
+    pub(super) fn rests_until(&self, state: &State, slot: &Slot, since: Instant) -> Option<Instant> {
+        if slot.is_kept() {
+            return None;
+        }
         let is_surplus = state.threads > self.max_workers();
         let limit = if is_surplus { Some(SPARE_REST) } else { self.config.keep_alive };
         limit.and_then(|limit| clock::after(since, limit))

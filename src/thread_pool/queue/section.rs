@@ -7,7 +7,6 @@ use super::Queue;
 use super::awaits::Await;
 use super::len_mutex::LenMutex;
 use super::state::{Miscount, State};
-use super::threads::Refused;
 use crate::clock;
 use crate::future::hub::Hub;
 use crate::logging;
@@ -182,14 +181,14 @@ impl<'q> Section<'q> {
                 state.end_rest(slot);
                 return RestEnd::Addressed(state);
             }
-            match queue.rests_until(&state, since) {
+            match queue.rests_until(&state, slot, since) {
                 None => slot.bell.changed.wait(&mut state.state),
                 Some(at) => {
                     let timed_out = slot.bell.changed.wait_until(&mut state.state, at).timed_out();
                     let is_told = state.closed || state.broken || slot.addressed() > 0;
                     let is_up = timed_out && !slot.bell.is_called() && !is_told;
                     // Others may have left meanwhile, so that this one may stay.
-                    if is_up && clock::is_over(queue.rests_until(&state, since)) {
+                    if is_up && clock::is_over(queue.rests_until(&state, slot, since)) {
                         state.end_rest(slot);
                         return RestEnd::LongEnough(state);
                     }
@@ -239,11 +238,8 @@ impl Queue {
             return Action::Nothing;
         }
         // Counted after the store, and no later than the returning and the dead: see the module's argument.
-        let entries = state.urgent.len() + state.ready.len() + in_inbox + state.in_hands();
-        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
-        let queued = entries.saturating_sub(dead);
-        let coming = state.starting.saturating_add(self.returning.load(Ordering::Relaxed));
-        if state.searching || state.active() >= self.max_workers() || queued <= coming {
+        let queued = self.queued(state, in_inbox);
+        if state.searching || state.active() >= self.max_workers() || queued <= self.coming(state) {
             return Action::Nothing;
         }
         let action = if let Some(slot) = state.resting.pop() {
@@ -251,11 +247,7 @@ impl Queue {
             state.searching = true;
             Action::Wake(slot)
         } else if self.can_start(state) {
-            state.threads += 1;
-            state.starting += 1;
-            let is_retry = state.refused.is_some();
-            state.refused.iter_mut().for_each(Refused::trying);
-            Action::Start(self.add_slot(state, is_retry))
+            Action::Start(self.count_one_more(state))
         } else if stuck {
             let own_place_waiters =
                 state.place_waiters.values().filter(|waiter| waiter.own).map(|waiter| &waiter.hub);
@@ -269,6 +261,18 @@ impl Queue {
             self.store_ask(state, ask);
         }
         action
+    }
+
+    /// How many tasks wait for a worker, with so many in the inbox; never too few.
+    pub(super) fn queued(&self, state: &State, in_inbox: usize) -> usize {
+        let entries = state.urgent.len() + state.ready.len() + in_inbox + state.in_hands();
+        let dead = self.dead.load(Ordering::Relaxed).max(0) as usize;
+        entries.saturating_sub(dead)
+    }
+
+    /// How many workers are sure to look, beside one that searches.
+    pub(super) fn coming(&self, state: &State) -> usize {
+        state.starting.saturating_add(self.returning.load(Ordering::Relaxed))
     }
 
     /// Stores whether a push has to ask; returns how long the inbox is, after the store.

@@ -12,6 +12,7 @@ use crate::future::cell::Entry;
 use crate::future::publish::publish_here;
 use crate::future::state::{Phase, Snapshot};
 use crate::sync::atomic::Ordering;
+use crate::sync::thread;
 use std::time::Instant;
 
 impl Queue {
@@ -137,31 +138,52 @@ impl Queue {
         self.join_threads(deadline)
     }
 
-    /// Every worker has left, and may run destructors of thread-locals yet. One thread waits for that, whoever comes first.
+    /// Every worker has left, and may run its exit hook and destructors of thread-locals yet. One thread waits for that, whoever
+    /// comes first; a caller with a time limit has another thread do it, because a thread's end can't be waited for with one.
     fn join_threads(&self, deadline: Option<Instant>) -> bool {
         let mut handles = self.handles.lock();
+        let mut joiner = None;
         if !handles.all.is_empty() {
-            let ours = std::mem::take(&mut handles.all);
             handles.joiners += 1;
             drop(handles);
-            for handle in ours {
-                // A worker contains every panic; what could come here is one in the user's own thread-locals.
-                let _ = handle.join();
+            joiner = deadline.and_then(|_| self.start_joiner());
+            // Also where no thread can be had for it.
+            if joiner.is_none() {
+                self.join_all();
             }
             handles = self.handles.lock();
-            handles.joiners -= 1;
-            self.joined.notify_all();
         }
         while handles.joiners > 0 {
             match deadline {
                 None => self.joined.wait(&mut handles),
                 Some(at) => {
-                    if self.joined.wait_until(&mut handles, at).timed_out() {
-                        return handles.joiners == 0;
+                    if self.joined.wait_until(&mut handles, at).timed_out() && handles.joiners > 0 {
+                        return false;
                     }
                 }
             }
         }
+        drop(handles);
+        // It has nothing left to do but to end.
+        let _ = joiner.map(|joiner| joiner.join());
         true
+    }
+
+    fn start_joiner(&self) -> Option<thread::JoinHandle<()>> {
+        let queue = self.me.upgrade()?;
+        let builder = thread::Builder::new().name(format!("{}_join", self.config.name_prefix));
+        builder.spawn(move || queue.join_all()).ok()
+    }
+
+    /// By one that is counted as a joiner already.
+    fn join_all(&self) {
+        let ours = std::mem::take(&mut self.handles.lock().all);
+        for handle in ours {
+            // A worker contains every panic; what could come here is one in the user's own thread-locals.
+            let _ = handle.join();
+        }
+        let mut handles = self.handles.lock();
+        handles.joiners -= 1;
+        self.joined.notify_all();
     }
 }

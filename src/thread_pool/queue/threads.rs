@@ -31,7 +31,7 @@ const LEAST_STACK: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Handles {
     pub(super) all: Vec<thread::JoinHandle<()>>,
-    /// Threads that have taken some out, and wait for the ends of theirs.
+    /// Threads that take some out, and wait for the ends of theirs.
     pub(super) joiners: usize,
     /// Those of ended threads are swept when there are this many: each sweep is paid for by as many starts.
     sweep_at: usize,
@@ -61,7 +61,7 @@ impl Refused {
     }
 
     /// One at a time is tried, until one is there.
-    pub(super) fn trying(&mut self) {
+    fn trying(&mut self) {
         self.until = clock::deadline_after(REFUSED_FOR * 64);
     }
 
@@ -109,8 +109,17 @@ impl Queue {
         self.section().leave();
     }
 
+    /// Counts one more thread, which is about to be started.
+    pub(super) fn count_one_more(&self, state: &mut State) -> Arc<Slot> {
+        state.threads += 1;
+        state.starting += 1;
+        let is_retry = state.refused.is_some();
+        state.refused.iter_mut().for_each(Refused::trying);
+        self.add_slot(state, is_retry)
+    }
+
     /// The slot of one more thread, with the smallest number that is free.
-    pub(super) fn add_slot(&self, state: &mut State, is_retry: bool) -> Arc<Slot> {
+    fn add_slot(&self, state: &mut State, is_retry: bool) -> Arc<Slot> {
         let number = state.free_numbers.pop_first().unwrap_or_else(|| {
             state.numbers += 1;
             state.numbers - 1

@@ -1,10 +1,11 @@
 //! Threads that are started before there is anything to do.
 
 use super::Queue;
-use super::threads::Refused;
+use super::section::Section;
 use crate::executor::WarmUp;
 use crate::future::Future;
 use crate::thread_pool::stats::Slot;
+use std::sync::Arc;
 
 impl Queue {
     /// Starts all threads that there may be; the future is done when each has been initialized.
@@ -17,25 +18,24 @@ impl Queue {
             slot.await_start(&warm_up);
         }
         state.leave();
-        self.start_all(&|slot| slot.await_start(&warm_up));
+        self.start_all(&mut |slot| slot.await_start(&warm_up)).leave();
         future
     }
 
-    /// Starts all threads that there may be; each is shown before it runs.
-    pub(super) fn start_all(&self, show: &dyn Fn(&Slot)) {
+    /// Starts all threads that there may be; each is shown before it runs. Returns in the section that found no more to start.
+    pub(super) fn start_all(&self, show: &mut dyn FnMut(&Arc<Slot>)) -> Section<'_> {
+        // Those that are idle may end as fast as others come: none is started in the place of one that was started here.
+        let mut left = self.max_workers();
         // One after the other: if the system refuses one, no more are tried.
         loop {
             let mut state = self.section();
             let is_closed = state.closed || self.inbox.lock().closed().is_some();
-            if is_closed || state.threads >= self.max_workers() || !self.can_start(&state) {
-                state.leave();
-                break;
+            let is_enough = left == 0 || state.threads >= self.max_workers();
+            if is_closed || is_enough || !self.can_start(&state) {
+                return state;
             }
-            state.threads += 1;
-            state.starting += 1;
-            let is_retry = state.refused.is_some();
-            state.refused.iter_mut().for_each(Refused::trying);
-            let slot = self.add_slot(&mut state, is_retry);
+            left -= 1;
+            let slot = self.count_one_more(&mut state);
             show(&slot);
             state.leave();
             self.start(&slot);
