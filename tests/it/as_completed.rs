@@ -73,8 +73,8 @@ impl Waitable for Counted {
 /// Each `next` has to wait, in a worker that asks for two pools: for what was broadcast to its own, and for its tasks.
 #[test]
 fn each_is_looked_at_a_few_times_however_many_wait() {
-    const MANY: usize = 1000;
     limit(LIMIT, || {
+        const MANY: usize = 1000;
         let pool = Arc::new(ThreadPoolExecutor::new(1));
         let own = pool.clone();
         let looks = pool.spawn(move || {

@@ -173,13 +173,13 @@ fn workers_that_do_not_stay_have_their_part() {
 /// What makes their tasks panics: they end as ever.
 #[test]
 fn an_argument_that_cannot_be_cloned() {
-    struct Bad;
-    impl Clone for Bad {
-        fn clone(&self) -> Self {
-            panic!("no copy")
-        }
-    }
     limit(LIMIT, || {
+        struct Bad;
+        impl Clone for Bad {
+            fn clone(&self) -> Self {
+                panic!("no copy")
+            }
+        }
         let pool = ThreadPoolExecutor::builder().max_workers(2).keep_alive(Duration::ZERO).build().unwrap();
         let panic = catch_unwind(AssertUnwindSafe(|| pool.broadcast(|_| (), Bad)));
         assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"no copy"));

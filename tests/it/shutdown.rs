@@ -186,14 +186,14 @@ fn join_timeout_says_who_is_still_busy() {
 /// Hooks and destructors that wait for what comes after the join.
 #[test]
 fn join_timeout_does_not_wait_for_what_follows_the_last_task() {
-    struct Waits(Gate);
-    impl Drop for Waits {
-        fn drop(&mut self) {
-            self.0.wait();
-        }
-    }
-    thread_local!(static AT_END: RefCell<Option<Waits>> = const { RefCell::new(None) });
     limit(LIMIT, || {
+        struct Waits(Gate);
+        impl Drop for Waits {
+            fn drop(&mut self) {
+                self.0.wait();
+            }
+        }
+        thread_local!(static AT_END: RefCell<Option<Waits>> = const { RefCell::new(None) });
         for by_hook in [true, false] {
             let gate = Gate::new();
             let opened = gate.clone();
