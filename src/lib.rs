@@ -28,7 +28,7 @@
 //! | wait in async code | `.await`, [`Future::cancel_on_drop`]; `into_stream` with feature `stream` |
 //! | see what a pool does | [`running`](ThreadPoolExecutor::running), [`stats`](ThreadPoolExecutor::stats), [`Timeline`], [`Observer`] |
 //! | hear from a task that runs | [`report`], [`TaskOptions::on_report`] |
-//! | have a task stop | [`Future::ask_to_stop`], [`TaskOptions::stop_after`]; in the task, [`current`] |
+//! | have a task stop | [`Future::ask_to_stop`], [`TaskOptions::stop_after`]; in the task, [`current()`] |
 //! | handle tasks that fail | the `try_` verbs, [`TaskError`] |
 //! | send the same data with many tasks | [`Shared`], [`SharedBytes`] |
 //! | write code for any executor | [`Executor`], [`ExecutorExt`] |
