@@ -46,22 +46,16 @@ impl Packed {
         let only = Arc::as_ptr(hub).cast::<()>().cast_mut();
         match self.0 {
             // The same hub, not another with its address: this one is there.
-            Some(at) if at.as_ptr() == only && short.get() == key => drop(self.unpack(*short)),
+            Some(at) if at.as_ptr() == only && short.get() == key => drop(self.take(*short)),
             Some(at) if at.as_ptr() == only => {}
             Some(_) => self.change(short, |watchers| watchers.remove_hub(hub, key)),
             None => {}
         }
     }
 
-    /// Takes them all out.
-    #[inline]
-    pub(super) fn take(&mut self, short: ShortKey) -> Watchers {
-        self.unpack(short)
-    }
-
     /// Does something with them.
     pub(super) fn change<R>(&mut self, key: &mut ShortKey, change: impl FnOnce(&mut Watchers) -> R) -> R {
-        let mut watchers = self.unpack(*key);
+        let mut watchers = self.take(*key);
         let done = change(&mut watchers);
         (*self, *key) = Self::pack(watchers);
         done
@@ -87,8 +81,9 @@ impl Packed {
         Packed(NonNull::new(Arc::into_raw(hub).cast_mut()).map(NonNull::cast))
     }
 
+    /// Takes them all out.
     #[inline]
-    fn unpack(&mut self, key: ShortKey) -> Watchers {
+    pub(super) fn take(&mut self, key: ShortKey) -> Watchers {
         let Some(at) = self.0.take() else { return Watchers::None };
         let at = at.as_ptr();
         if at.addr() & MANY == 0 {
@@ -102,7 +97,7 @@ impl Packed {
 
     #[cold]
     fn drop_watchers(&mut self) {
-        drop(self.unpack(ShortKey::default()));
+        drop(self.take(ShortKey::default()));
     }
 }
 

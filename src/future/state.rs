@@ -311,17 +311,21 @@ impl Snapshot {
 
     /// Of a task with which nothing comes beside its work.
     pub(super) fn plain_if(self, plain: bool) -> Self {
-        Snapshot(self.0 | if plain { PLAIN } else { 0 })
+        self.with_if(PLAIN, plain)
     }
 
     /// Of a task of which somebody is told when it is settled.
     pub(super) fn counts_settled_if(self, counts: bool) -> Self {
-        Snapshot(self.0 | if counts { COUNTS_SETTLED } else { 0 })
+        self.with_if(COUNTS_SETTLED, counts)
     }
 
     /// Of a cell whose memory is used again.
     pub(super) fn kept_if(self, kept: bool) -> Self {
-        Snapshot(self.0 | if kept { KEPT } else { 0 })
+        self.with_if(KEPT, kept)
+    }
+
+    fn with_if(self, mark: u64, is_set: bool) -> Self {
+        Snapshot(self.0 | if is_set { mark } else { 0 })
     }
 
     pub(crate) fn phase(self) -> Phase {

@@ -3,7 +3,7 @@
 use crate::processes_support::{Signals, builder, is_alive, kill, pid, pids, square, stay};
 use crate::support::{LIMIT, eventually, limit};
 use concurrent_futures::prelude::*;
-use concurrent_futures::{Shutdown, TaskError, WorkerState};
+use concurrent_futures::{Future, Shutdown, TaskError, WorkerState};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,16 +30,21 @@ fn spare(pool: &ProcessPoolExecutor) -> u32 {
     spares().unwrap()
 }
 
+/// A task that the only worker runs until `held` is released, one for the next worker, and the spare that has started for it.
+fn one_held(pool: &ProcessPoolExecutor, signals: &Signals) -> (Future<u32>, Future<u32>, u32) {
+    let held = pool.submit(stay, signals.stay("held"));
+    let next = pool.submit(pid, ());
+    signals.wait("held.begun");
+    (held, next, spare(pool))
+}
+
 #[test]
 fn it_starts_during_the_last_task_and_then_takes_the_place() {
     limit(LIMIT, || {
         let signals = Signals::new();
         let pool = builder(1).max_tasks_per_child(1).on_exit(note, signals.path("")).build().unwrap();
-        let held = pool.submit(stay, signals.stay("held"));
-        let next = pool.submit(pid, ());
-        signals.wait("held.begun");
+        let (held, next, second) = one_held(&pool, &signals);
         let first = pool.stats().workers[0].pid.unwrap();
-        let second = spare(&pool);
         assert!(first != second && !next.is_done());
         signals.release("held");
         assert_eq!((held.result().unwrap(), next.result().unwrap()), (first, second));
@@ -122,10 +127,7 @@ fn it_takes_the_place_of_one_that_dies() {
     limit(LIMIT, || {
         let signals = Signals::new();
         let pool = builder(1).max_tasks_per_child(1).build().unwrap();
-        let held = pool.submit(stay, signals.stay("held"));
-        let next = pool.submit(pid, ());
-        signals.wait("held.begun");
-        let second = spare(&pool);
+        let (held, next, second) = one_held(&pool, &signals);
         kill(pool.stats().workers[0].pid.unwrap());
         assert!(matches!(held.result(), Err(TaskError::WorkerDied(_))));
         assert_eq!(next.result().unwrap(), second);
@@ -138,10 +140,7 @@ fn one_that_dies_is_replaced() {
     limit(LIMIT, || {
         let signals = Signals::new();
         let pool = builder(1).max_tasks_per_child(1).build().unwrap();
-        let held = pool.submit(stay, signals.stay("held"));
-        let next = pool.submit(pid, ());
-        signals.wait("held.begun");
-        let second = spare(&pool);
+        let (held, next, second) = one_held(&pool, &signals);
         kill(second);
         eventually(|| !is_alive(second));
         signals.release("held");

@@ -1,6 +1,6 @@
 //! A call in each worker.
 
-use super::dispatch::Wake;
+use super::dispatch::Dispatcher;
 use super::pool::{FORKED, Pool};
 use super::task::EncodedTask;
 use crate::error::{Broken, TaskError};
@@ -27,24 +27,14 @@ impl Pool {
             self.observed().refuse(&*entry, TaskError::Broken(Broken::new(FORKED)));
             return vec![future];
         }
-        for _ in 0..MOST_STARTS {
-            let mut dispatcher = self.dispatcher.lock();
-            let is_open = dispatcher.refusal().is_none();
-            let wake = if is_open { dispatcher.start_worker() } else { Wake::None };
-            drop(dispatcher);
-            let Wake::Start(_) = wake else { break };
-            self.wake(wake);
-        }
+        self.start_up_to(MOST_STARTS, Dispatcher::start_worker);
         let (mut futures, mut tasks) = (Vec::new(), Vec::new());
         let mut workers = self.dispatcher.lock().takers().len();
         loop {
-            match self.add_calls(workers.max(1), &make, &mut futures, &mut tasks) {
-                Ok(()) => {}
+            if let Err(future) = self.add_calls(workers.max(1), &make, &mut futures, &mut tasks) {
                 // So it would be with each.
-                Err(future) => {
-                    self.cancel_unplaced(tasks);
-                    return vec![future];
-                }
+                self.cancel_unplaced(tasks);
+                return vec![future];
             }
             let mut dispatcher = self.dispatcher.lock();
             if let Some(error) = dispatcher.refusal() {

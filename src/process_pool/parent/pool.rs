@@ -342,15 +342,20 @@ impl Pool {
             None => dispatcher.await_starts(&warm_up),
         }
         drop(dispatcher);
-        for _ in 0..self.max_workers() {
+        self.start_up_to(usize::MAX, |dispatcher| dispatcher.warm_up_one(&warm_up));
+        future
+    }
+
+    /// Starts workers by `start`, one after the other, until there are as many as there may be, or so many were started.
+    pub(super) fn start_up_to(self: &Arc<Self>, most: usize, mut start: impl FnMut(&mut Dispatcher) -> Wake) {
+        for _ in 0..most.min(self.max_workers()) {
             let mut dispatcher = self.dispatcher.lock();
             let is_open = dispatcher.refusal().is_none();
-            let wake = if is_open { dispatcher.warm_up_one(&warm_up) } else { Wake::None };
+            let wake = if is_open { start(&mut dispatcher) } else { Wake::None };
             drop(dispatcher);
             let Wake::Start(_) = wake else { break };
             self.wake(wake);
         }
-        future
     }
 
     /// Leaves the dispatcher, and tells those who await workers that are up now. What hangs on that is user code, which may take any time: it doesn't run

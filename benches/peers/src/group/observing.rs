@@ -49,28 +49,26 @@ fn observer(case: usize) -> Option<Arc<dyn Observer>> {
 
 pub(super) fn measure(case: usize, quick: bool) -> f64 {
     let (looks, observer) = (case % 4 == 1, observer(case));
+    // Both kinds of pool, whose methods have the same names and no trait.
+    macro_rules! measure {
+        ($pool:ident, $tasks:expr) => {{
+            let builder = $pool::builder().max_workers(WORKERS);
+            let pool = match observer {
+                Some(observer) => builder.observer(observer).build(),
+                None => builder.build(),
+            };
+            let pool = pool.expect("a pool");
+            if looks {
+                drop(pool.running());
+            }
+            per_task(amount($tasks, quick), |n| pool.submit(add, n))
+        }};
+    }
     if case < 4 {
-        let builder = ThreadPoolExecutor::builder().max_workers(WORKERS);
-        let pool = match observer {
-            Some(observer) => builder.observer(observer).build(),
-            None => builder.build(),
-        };
-        let pool = pool.expect("a pool");
-        if looks {
-            drop(pool.running());
-        }
-        return per_task(amount(THREAD_TASKS, quick), |n| pool.submit(add, n));
+        measure!(ThreadPoolExecutor, THREAD_TASKS)
+    } else {
+        measure!(ProcessPoolExecutor, PROCESS_TASKS)
     }
-    let builder = ProcessPoolExecutor::builder().max_workers(WORKERS);
-    let pool = match observer {
-        Some(observer) => builder.observer(observer).build(),
-        None => builder.build(),
-    };
-    let pool = pool.expect("a pool");
-    if looks {
-        drop(pool.running());
-    }
-    per_task(amount(PROCESS_TASKS, quick), |n| pool.submit(add, n))
 }
 
 fn add(n: u64) -> u64 {
