@@ -68,6 +68,12 @@ impl Fingerprint {
                 sum.add(&meta.dev().to_le_bytes());
                 sum.add(&meta.ino().to_le_bytes());
             }
+            #[cfg(windows)]
+            {
+                use std::os::windows::fs::MetadataExt;
+                sum.add(&meta.creation_time().to_le_bytes());
+                sum.add(&meta.last_write_time().to_le_bytes());
+            }
             sum.add(&meta.len().to_le_bytes());
         }
         sum.finish()

@@ -83,7 +83,14 @@ impl Stage {
         let of_driver = pool.clone();
         let driver = Builder::new().spawn(move || drop(Driver::new(&of_driver, 0, event, worker).serve()));
         let driver = driver.expect("a thread");
-        Stage { pool, driver, socket: Socket::from_handle(theirs), segment, inbox: Inbox::default(), body }
+        Stage {
+            pool,
+            driver,
+            socket: Socket::from_handle(theirs).expect("a socket"),
+            segment,
+            inbox: Inbox::default(),
+            body,
+        }
     }
 
     fn submit(&self, n: u64) -> Future<u64> {

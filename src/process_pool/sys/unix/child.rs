@@ -1,6 +1,5 @@
 //! A worker process, as its parent has it.
 
-use super::crash::ASK;
 use super::retry;
 use super::stdio::with_stdio_taken;
 use crate::sync::delay;
@@ -35,6 +34,9 @@ pub(crate) enum Exit {
     /// The status went elsewhere: the program ignores SIGCHLD, or waits for any child.
     Unknown,
 }
+
+/// What asks a worker where its task is, if it can tell: see `crash.rs`. Where nobody listens it does nothing.
+pub(super) const ASK: Signal = Signal::URG;
 
 /// How often a child without a handle is looked for.
 pub(super) const ASK_EVERY: Duration = Duration::from_millis(100);
