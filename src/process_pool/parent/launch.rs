@@ -393,7 +393,7 @@ mod tests {
         while theirs.send(&[IoSlice::new(&[7; 1000])], Blocking::No).is_ok() {}
         let event = Event::new().expect("an event");
         let mut starting = StartingWorker {
-            child: Child::new(process.id(), false).expect("a child"),
+            child: Child::new(&process, false).expect("a child"),
             socket,
             inbox: Inbox::default(),
             event: &event,

@@ -299,7 +299,7 @@ impl Child {
     }
 
     #[cfg(test)]
-    pub(crate) fn new(_: u32, _: bool) -> io::Result<Self> {
+    pub(crate) fn new(_: &std::process::Child, _: bool) -> io::Result<Self> {
         refuse()
     }
 

@@ -68,7 +68,7 @@ impl Stage {
         let segment = Arc::new(Segment::create().expect("a segment").0);
         let event = Arc::new(Event::new().expect("an event"));
         let worker = RunningWorker {
-            child: Child::new(body.id(), false).expect("a child"),
+            child: Child::new(&body, false).expect("a child"),
             outbound: Arc::new(Outbound::new(ours)),
             inbox: Inbox::default(),
             segment: segment.clone(),

@@ -1,7 +1,7 @@
 //! A worker process, as its parent has it.
 
 use super::Handle;
-use super::handle::{check, is_signalled, wait};
+use super::handle::{check, duplicate, is_signalled, wait};
 use super::job::Job;
 use super::program::MARK;
 use crate::sync::delay;
@@ -79,16 +79,15 @@ impl Child {
         if own_group {
             command.creation_flags(CREATE_NEW_PROCESS_GROUP);
         }
-        Child::new(command.spawn()?, own_group)
+        Child::new(&command.spawn()?, own_group)
     }
 
-    /// This child, which nobody has waited for.
+    /// This child.
     ///
     /// The job gets it after it has begun. By then it is at most on its way to its hello: it starts nothing before its
     /// welcome.
-    pub(crate) fn new(process: std::process::Child, own_group: bool) -> io::Result<Self> {
-        let pid = process.id();
-        let process = Handle::from(process);
+    pub(crate) fn new(process: &std::process::Child, own_group: bool) -> io::Result<Self> {
+        let (pid, process) = (process.id(), duplicate(process)?);
         let job = Job::new(own_group).and_then(|job| job.add(process.as_handle()).map(|()| job)).ok();
         Ok(Child { process, pid, job, own_group, exit: OnceCell::new(), given_up: Cell::new(false) })
     }
