@@ -9,7 +9,7 @@ use super::outbound::Outbound;
 use super::results::Results;
 use crate::blob::Blob;
 use crate::clock::is_over;
-use crate::error::TaskError;
+use crate::error::{ExitCode, TaskError};
 use crate::logging;
 use crate::process_pool::environment::Variables;
 use crate::process_pool::output::WorkerOutput;
@@ -357,7 +357,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
             self.socket.shut_down();
         }
         let how = match self.child.await_end().unwrap_or(Exit::Unknown) {
-            Exit::Code(code) => format!("with exit code {code}"),
+            Exit::Code(code) => format!("with exit code {}", ExitCode(code)),
             Exit::Signal(signal) => format!("by signal {signal}"),
             Exit::Unknown => "for an unknown reason".into(),
         };
