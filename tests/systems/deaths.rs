@@ -299,7 +299,8 @@ fn when_the_parent_is_gone_so_are_its_workers() {
     limit(|| {
         for end in ["is killed", "exits", "aborts"] {
             let roll = Roll::new();
-            let mut parent = play(&own_program(), end, roll.port()).stdin(Stdio::piped()).spawn().expect("a parent");
+            let mut parent =
+                play(&own_program(), end, roll.port()).stdin(Stdio::piped()).spawn().expect("a parent");
             // Each of four tasks by whichever worker, two that stay, and the parent itself.
             let others = roll.call(4 + 2 + 1);
             if end == "is killed" {

@@ -175,6 +175,9 @@ impl Sending {
         }
         if self.is_over {
             self.rest = Vec::new();
+        } else {
+            // The task may end this process next.
+            socket.await_taken(PATIENCE);
         }
         true
     }

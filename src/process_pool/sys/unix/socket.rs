@@ -9,6 +9,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// Sending to a peer that is gone is an error, not a signal. Apple has an option of the socket in place of a flag.
 #[cfg(not(target_vendor = "apple"))]
@@ -65,6 +66,10 @@ impl Socket {
             let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.fd, WIDE);
         }
     }
+
+    /// Nothing: what was sent the system has, and it arrives whatever becomes of this process.
+    #[expect(clippy::unused_self, reason = "elsewhere the system may still be taking it")]
+    pub(crate) fn await_taken(&self, _: Duration) {}
 
     /// Tells the peer that nothing more will be sent.
     pub(crate) fn close_write(&self) {

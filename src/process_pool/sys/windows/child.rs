@@ -154,8 +154,10 @@ impl Child {
         let place = (&raw mut counters).cast::<PROCESS_MEMORY_COUNTERS>();
         // SAFETY: the handle is open, and the place is as long as it says.
         let told = unsafe { GetProcessMemoryInfo(self.process.as_raw_handle(), place, size) };
-        // The first is what of it is in memory, shared or not; the second what is its own, in memory or not.
-        check(told).map_or(0, |()| counters.WorkingSetSize.min(counters.PrivateUsage) as u64)
+        // The first is what of it is in memory, shared or not; the second what is its own, in memory or not, which systems
+        // have given by one of two names.
+        let own = counters.PrivateUsage.max(counters.PagefileUsage);
+        check(told).map_or(0, |()| counters.WorkingSetSize.min(own) as u64)
     }
 }
 

@@ -100,11 +100,22 @@ fn millis(time: Option<Duration>) -> u32 {
     u32::try_from(millis).unwrap_or(INFINITE - 1).min(INFINITE - 1)
 }
 
+/// This process, as one that handles are copied into.
+pub(super) fn own_process() -> BorrowedHandle<'static> {
+    // SAFETY: always open.
+    let own = unsafe { GetCurrentProcess() };
+    // SAFETY: it stands for this process as long as that lives, and nobody closes it.
+    unsafe { BorrowedHandle::borrow_raw(own) }
+}
+
 /// Another handle for the same, in this process. No program that it starts inherits it.
 pub(super) fn duplicate(handle: impl AsHandle) -> io::Result<Handle> {
-    // SAFETY: it is always open, and not to be closed.
-    let own = unsafe { BorrowedHandle::borrow_raw(GetCurrentProcess()) };
-    let copy = copy_into(own, handle.as_handle(), Rights::Same)?;
+    copy_here(handle.as_handle(), Rights::Same)
+}
+
+/// The same, with other rights.
+pub(super) fn copy_here(handle: BorrowedHandle<'_>, rights: Rights) -> io::Result<Handle> {
+    let copy = copy_into(own_process(), handle, rights)?;
     // SAFETY: it was made just now, in this process.
     unsafe { owned(copy) }
 }
@@ -129,12 +140,10 @@ pub(super) fn copy_into(
         Rights::Only(rights) => (rights, 0),
     };
     let mut copy = std::ptr::null_mut();
-    // SAFETY: always open.
-    let own = unsafe { GetCurrentProcess() };
     // SAFETY: the three handles are open, and `copy` is a place for the answer.
     let copied = unsafe {
         DuplicateHandle(
-            own,
+            own_process().as_raw_handle(),
             handle.as_raw_handle(),
             process.as_raw_handle(),
             &raw mut copy,

@@ -1,7 +1,7 @@
 //! A job: processes that end with it.
 
 use super::Handle;
-use super::handle::{check, owned};
+use super::handle::{check, own_process, owned};
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use windows_sys::Win32::System::JobObjects::{
@@ -10,7 +10,6 @@ use windows_sys::Win32::System::JobObjects::{
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, SetInformationJobObject,
     TerminateJobObject,
 };
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 /// Its processes end when its last handle is closed: that of the process that made it, however that process ends.
 #[derive(Debug)]
@@ -62,10 +61,8 @@ pub(super) fn bound_own_memory(bytes: u64) -> io::Result<()> {
         JOB_OBJECT_LIMIT_PROCESS_MEMORY | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
     limits.ProcessMemoryLimit = usize::try_from(bytes).unwrap_or(usize::MAX);
     let job = Job::with(&limits)?;
-    // SAFETY: it is always open, and not to be closed.
-    let own = unsafe { BorrowedHandle::borrow_raw(GetCurrentProcess()) };
     // A process stays in its jobs when their handles are closed.
-    job.add(own)
+    job.add(own_process())
 }
 
 fn no_limits() -> JOBOBJECT_EXTENDED_LIMIT_INFORMATION {

@@ -4,13 +4,12 @@
 //! there to be used again.
 
 use super::Handle;
-use super::handle::{Rights, copy_into, duplicate, owned};
+use super::handle::{Rights, copy_here, duplicate};
 use super::section::{Access, Promised, View, create};
 use crate::sync::plain::{AtomicU64, Ordering};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::windows::io::{AsHandle, BorrowedHandle};
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
+use std::os::windows::io::AsHandle;
 
 /// The grain of reservations and mappings: views begin at multiples of it.
 pub(crate) const GRAIN: usize = 64 << 10;
@@ -127,11 +126,7 @@ impl MemoryFile {
 
 /// Another handle for a section, by which it can't be written to.
 pub(super) fn read_only(section: &Handle) -> io::Result<Handle> {
-    // SAFETY: always open, and not to be closed.
-    let own = unsafe { BorrowedHandle::borrow_raw(GetCurrentProcess()) };
-    let copy = copy_into(own, section.as_handle(), Rights::Only(Access::Read.right()))?;
-    // SAFETY: it was made just now, in this process.
-    unsafe { owned(copy) }
+    copy_here(section.as_handle(), Rights::Only(Access::Read.right()))
 }
 
 impl WritableMemory {

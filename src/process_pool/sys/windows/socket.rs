@@ -16,6 +16,7 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle};
 use std::sync::Arc;
+use std::time::Duration;
 use windows_sys::Win32::Foundation::{
     ERROR_BROKEN_PIPE, ERROR_PIPE_NOT_CONNECTED, GENERIC_READ, GENERIC_WRITE, HANDLE,
 };
@@ -126,6 +127,13 @@ impl Socket {
         Ok(())
     }
 
+    /// Waits until the system has all that was sent, and no longer than that: then it arrives whatever becomes of this process.
+    pub(crate) fn await_taken(&self, time: Duration) {
+        if !self.has_room() {
+            super::await_room(self, time);
+        }
+    }
+
     /// Tells the peer that nothing more will be sent.
     pub(crate) fn close_write(&self) {
         let mut writing = self.writing.lock();
@@ -217,13 +225,24 @@ impl Socket {
         mut adopt: impl FnMut(u32) -> io::Result<()>,
     ) -> io::Result<usize> {
         let mut reading = self.reading.lock();
-        while !reading.has_bytes() {
-            if !reading.fill(blocking)? {
-                return Err(io::ErrorKind::WouldBlock.into());
+        let mut got = 0;
+        loop {
+            while !reading.has_bytes() {
+                let blocking = if got == 0 { blocking } else { Blocking::No };
+                match reading.fill(blocking) {
+                    Ok(true) => {}
+                    Ok(false) if got == 0 => return Err(io::ErrorKind::WouldBlock.into()),
+                    Err(error) if got == 0 => return Err(error),
+                    // The next read finds the error.
+                    Ok(false) | Err(_) => return Ok(got),
+                }
+            }
+            std::mem::take(&mut reading.arrived).into_iter().try_for_each(&mut adopt)?;
+            match reading.take(into) {
+                0 => return Ok(got),
+                more => got += more,
             }
         }
-        std::mem::take(&mut reading.arrived).into_iter().try_for_each(&mut adopt)?;
-        Ok(reading.take(into))
     }
 }
 
