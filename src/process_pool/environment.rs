@@ -1,7 +1,7 @@
 //! [`Environment`]: the variables that workers have.
 
 use crate::error::BuildError;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 /// By these, libraries with threads of their own are told how many to start.
 const THREADS: [&str; 8] = [
@@ -36,11 +36,11 @@ impl Environment {
     /// All variables, as this process has them now and as they are changed.
     pub(super) fn of_workers(self) -> Variables {
         let mut all: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        let is_set = |name: &&str| all.iter().any(|(known, _)| known == name);
-        let is_changed = |name: &&str| self.changes.iter().any(|(known, _)| known == name);
+        let is_set = |name: &&str| all.iter().any(|(known, _)| is_same(known, name.as_ref()));
+        let is_changed = |name: &&str| self.changes.iter().any(|(known, _)| is_same(known, name.as_ref()));
         let threads = THREADS.into_iter().filter(|name| !is_set(name) && !is_changed(name)).collect();
         for (name, value) in self.changes {
-            all.retain(|(known, _)| *known != name);
+            all.retain(|(known, _)| !is_same(known, &name));
             all.extend(value.map(|value| (name, value)));
         }
         Variables { all, threads, each: self.threads }
@@ -65,6 +65,11 @@ impl Variables {
         let threads = threads.map(move |name| (OsString::from(name), OsString::from(each.to_string())));
         self.all.iter().cloned().chain(threads)
     }
+}
+
+/// Whether two names are those of one variable. Windows takes no notice of case.
+fn is_same(one: &OsStr, other: &OsStr) -> bool {
+    if cfg!(windows) { one.eq_ignore_ascii_case(other) } else { one == other }
 }
 
 /// Whether a variable can be had in the environment of a process. To have none of that name is always possible.

@@ -79,9 +79,17 @@ struct Made {
     thumbnail: Thumbnail,
 }
 
+/// The node's process; where a worker isn't told of its parent, the worker's own.
+fn node() -> u32 {
+    #[cfg(unix)]
+    return std::os::unix::process::parent_id();
+    #[cfg(not(unix))]
+    return std::process::id();
+}
+
 /// Makes one thumbnail, on a node.
 fn make(job: Job) -> Result<Made, ImageError> {
-    let node = std::os::unix::process::parent_id();
+    let node = node();
     // One write appends a whole line, whoever else writes.
     let line = format!("{} {node}\n", job.number);
     fs::OpenOptions::new().create(true).append(true).open(&job.log)?.write_all(line.as_bytes())?;

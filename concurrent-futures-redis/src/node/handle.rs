@@ -132,6 +132,7 @@ impl NodeHandle {
     }
 
     /// What signals act on.
+    #[cfg(unix)]
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -4,6 +4,7 @@ use super::Handle;
 use super::handle::{check, duplicate, is_signalled, wait};
 use super::job::Job;
 use super::program::MARK;
+use super::stdio::has_console;
 use crate::sync::delay;
 use std::cell::{Cell, OnceCell};
 use std::io;
@@ -20,7 +21,7 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::System::ProcessStatus::{
     GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS, PROCESS_MEMORY_COUNTERS_EX,
 };
-use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, GetExitCodeProcess, TerminateProcess};
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetExitCodeProcess, TerminateProcess};
 
 /// How a worker is told to end. The system has one way, which is at once; the two differ in the code that the process ends with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,9 +77,10 @@ impl Child {
     /// Starts a process that sees itself under `name`, in a group of its own if it is to have one.
     pub(crate) fn start(mut command: Command, name: &str, own_group: bool) -> io::Result<Self> {
         command.env(MARK, name);
-        if own_group {
-            command.creation_flags(CREATE_NEW_PROCESS_GROUP);
-        }
+        let group = if own_group { CREATE_NEW_PROCESS_GROUP } else { 0 };
+        // To a program without a console, such as a service, a worker of it must not bring one.
+        let console = if has_console() { 0 } else { CREATE_NO_WINDOW };
+        command.creation_flags(group | console);
         Child::new(&command.spawn()?, own_group)
     }
 

@@ -10,12 +10,18 @@ use std::process::id;
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessBasicInformation};
 use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::Storage::FileSystem::SYNCHRONIZE;
-use windows_sys::Win32::System::Console::{STD_INPUT_HANDLE, SetStdHandle};
+use windows_sys::Win32::System::Console::{GetConsoleCP, STD_INPUT_HANDLE, SetStdHandle};
 use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetProcessTimes, OpenProcess, PROCESS_BASIC_INFORMATION,
     PROCESS_QUERY_LIMITED_INFORMATION,
 };
+
+/// Whether this process has a console.
+pub(super) fn has_console() -> bool {
+    // SAFETY: asks for a number, which is 0 without a console.
+    unsafe { GetConsoleCP() != 0 }
+}
 
 /// A file for output that nobody wants.
 pub(crate) fn nowhere() -> io::Result<File> {
