@@ -4,6 +4,16 @@ use super::wire::frames::{Blocking, Stream};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::process::{Child, Command, Stdio};
+
+/// A process that does nothing, until it is ended or its standard input is.
+pub(super) fn a_process_that_stays() -> Child {
+    let mut command = if cfg!(windows) { Command::new("cmd") } else { Command::new("cat") };
+    if cfg!(windows) {
+        command.args(["/c", "pause"]);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a process")
+}
 
 /// One end of a stream, in memory. What comes in comes in the pieces that the test gives; what goes out is kept.
 #[derive(Default)]

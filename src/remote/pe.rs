@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_own_headers_name_where_this_code_lies() {
         let own = Headers::own().expect("a program has headers");
-        let here = (the_own_headers_name_where_this_code_lies as fn()).addr();
+        let here = (the_own_headers_name_where_this_code_lies as fn() as *const ()).addr();
         assert!(own.code.contains(&here) && own.whole.contains(&here));
         assert!(own.parts.len() > 1 && own.parts.iter().all(|part| part.start < part.end));
     }

@@ -1,6 +1,7 @@
 //! What another crate's executor needs: a task that is handed elsewhere, its parcel, its reply, and the way back from its
 //! future.
 
+use crate::processes_support::{ABORTED, end};
 use crate::support::{LIMIT, SOON, eventually, keep_log, limit, was_logged};
 use concurrent_futures::prelude::*;
 use concurrent_futures::remote::{self, ReturnAddress};
@@ -323,7 +324,7 @@ fn a_forwarded_parcel_ends_as_its_task_would_here() {
         };
         match run(0, TaskOptions::new()) {
             (id, TaskError::WorkerDied(died)) => {
-                assert_eq!((died.signal(), died.task()), (Some(6), Some(id)));
+                assert_eq!((end(&died), died.task()), (ABORTED, Some(id)));
                 assert_eq!((died.label(), died.worker()), (Some("the day"), Some("far_0")));
             }
             other => panic!("{other:?}"),

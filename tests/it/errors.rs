@@ -76,10 +76,8 @@ fn a_panic_says_what_where_and_who() {
         let id = future.id();
         let error = future.result().unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.starts_with("task `2017-03-23` in worker errors_0 panicked at tests/it/errors.rs:"),
-            "{text}"
-        );
+        let begins = concat!("task `2017-03-23` in worker errors_0 panicked at ", file!(), ":");
+        assert!(text.starts_with(begins), "{text}");
         assert!(text.contains("not one"), "{text}");
         let TaskError::Panicked(panic) = error else { panic!("{text}") };
         assert_eq!(

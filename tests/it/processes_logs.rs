@@ -178,7 +178,7 @@ fn a_record_keeps_its_place_and_its_keys() {
         pool.submit(log_all, ()).result().unwrap();
         drop(pool);
         let records = logged(&["whence::place_0: with keys"]);
-        let place = ["[it::processes_logs ", "tests/it/processes_logs.rs:"];
+        let place = ["[it::processes_logs ", concat!(file!(), ":")];
         assert!(records.len() == 1 && place.iter().all(|part| records[0].contains(part)), "{records:?}");
         assert!(records[0].ends_with("] shape=round size=(1, 2)"), "{records:?}");
     });

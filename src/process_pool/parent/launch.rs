@@ -376,16 +376,16 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::{Blocking, Child, Event, Inbox, LaunchError, Message, Socket, Stage, StartingWorker};
+    use crate::process_pool::tests::a_process_that_stays;
     use crate::process_pool::wire::frames::Stream;
     use crate::process_pool::wire::message::Head;
     use std::io::IoSlice;
-    use std::process::Command;
     use std::time::Instant;
 
     /// It begins a message that has no end: its time is up whether it still sends or not.
     #[test]
     fn a_worker_that_sends_past_its_time_is_not_read_to_the_end() {
-        let mut process = Command::new("sleep").arg("600").spawn().expect("a process");
+        let mut process = a_process_that_stays();
         let (socket, theirs) = Socket::pair().expect("a socket");
         let theirs = Socket::from_handle(theirs).expect("a socket");
         let head = Head { message: Message::Hello { protocol: 0 }, len: usize::MAX }.to_bytes();

@@ -16,6 +16,9 @@ mod unsupported;
 #[cfg(not(any(unix, windows)))]
 use unsupported as system;
 
+#[cfg(all(test, windows))]
+pub(super) use windows::is_there;
+
 pub(super) use system::{
     Awake, Child, Event, Exit, ForeignMemory, ForkDetector, GRAIN, Handle, Leave, MemoryFile, ParentMemory,
     SealedMemory, Segment, Signal, Socket, Standing, TELLS_STACKS, Thread, WritableMemory, absolute, advice,

@@ -19,9 +19,8 @@ use crate::process_pool::parent::outbound::Outbound;
 use crate::process_pool::parent::task::EncodedTask;
 use crate::process_pool::sys::{Event, Segment, Socket};
 use crate::process_pool::wire::batch;
-use crate::process_pool::wire::frames::Piece;
+use crate::process_pool::wire::frames::{Handle, Piece};
 use crate::process_pool::wire::message::{HEAD, Head};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// A dispatcher and, at each of its lanes, a worker that does what the test says.
@@ -29,7 +28,7 @@ struct Fixture {
     dispatcher: Dispatcher,
     segments: Vec<Arc<Segment>>,
     /// The workers' ends of their sockets: what is sent there nobody reads.
-    ends: Vec<OwnedFd>,
+    ends: Vec<Handle>,
     garbage: Vec<EncodedTask>,
     /// Keeps the tasks from being unwanted.
     futures: Vec<Future<u64>>,

@@ -63,3 +63,9 @@ pub(crate) use worker::{
     exit_now, go_first_without_memory, is_secure_start, limit_address_space, main_stack_size,
     set_process_name,
 };
+
+/// Whether a process of that number runs.
+#[cfg(test)]
+pub(crate) fn is_there(pid: u32) -> bool {
+    stdio::parent_process(pid).is_some_and(|process| !handle::is_signalled(&process))
+}
