@@ -1,26 +1,27 @@
 #!/usr/bin/env bash
-# The tests of what runs on threads, built for Windows and run under Wine. Pools of processes are left out: there `build()`
-# says that they aren't supported.
+# The tests built for Windows and run under Wine: threads and pools of processes.
 #
-# ci/long/windows.sh [lib|it ...] [-- tests whose name contains this]
+# ci/long/windows.sh [lib|it|deaths|programs|stress|examples ...] [-- tests whose name contains this]
 #
-# `lib` are the unit tests, `it` how the crate behaves. The target needn't be installed: otherwise the standard library is
-# built (ci/rust-src.sh). mingw-w64 links, and Wine runs, both of which are installed by apt if that can be.
+# `lib` are the unit tests, `it` how the crate behaves, `deaths` what becomes of a pool whose workers or whose parent die,
+# `programs` and `stress` those of tests/model; `examples` are the two cases, which resize pictures and fetch weather. The target
+# needn't be installed: otherwise the standard library is built (ci/rust-src.sh). mingw-w64 links, and Wine runs, both of which
+# are installed by apt if that can be.
 #
-# Wine isn't Windows: what it shows is that nothing rests on Unix, and that the standard library's and parking_lot's ways of
-# waiting there lose nothing. Which tests exist there and which don't is compared with this system's: none is lost unseen.
+# Wine isn't Windows: what it shows is that nothing rests on Unix, and that the ways of waiting there lose nothing. Which tests
+# exist there and which don't is compared with this system's: none is lost unseen.
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
 binaries=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
     case $1 in
-    lib | it) binaries+=("$1") ;;
-    *) echo "no such tests here: $1; lib or it" >&2; exit 2 ;;
+    lib | it | deaths | programs | stress | examples) binaries+=("$1") ;;
+    *) echo "no such tests here: $1; lib, it, deaths, programs, stress or examples" >&2; exit 2 ;;
     esac
     shift
 done
-[ ${#binaries[@]} -gt 0 ] || binaries=(lib it)
+[ ${#binaries[@]} -gt 0 ] || binaries=(lib it deaths programs stress examples)
 filter="${2:-}"
 triple=x86_64-pc-windows-gnu
 logs=$target_dir/windows
@@ -44,22 +45,23 @@ if ! command -v x86_64-w64-mingw32-gcc >/dev/null || ! find_wine >/dev/null; the
     packages=(gcc-mingw-w64-x86-64-win32 wine64)
     install() { apt-get install -y --no-install-recommends "${packages[@]}"; }
     { install || { apt-get update && install; }; } || {
-        skip "windows: mingw-w64 or Wine is missing (as root: apt-get install -y ${packages[*]}), so nothing has run on threads of Windows"
+        skip "windows: mingw-w64 or Wine is missing (as root: apt-get install -y ${packages[*]}), so nothing has run on Windows"
         exit 0
     }
 fi
 build=()
 if [ ! -e "$(rustc --print sysroot)/lib/rustlib/$triple" ]; then
     rebuild_std || {
-        skip "windows: neither is the target installed (rustup target add $triple), nor can it be built, so nothing has run on threads of Windows"
+        skip "windows: neither is the target installed (rustup target add $triple), nor can it be built, so nothing has run on Windows"
         exit 0
     }
     build=("-Zbuild-std=std,panic_unwind,test")
 fi
 
-# A Windows of its own. No part of it that asks for a display or the network.
+# A Windows of its own. No part of it that asks for a display or the network, or that looks into what crashed.
 wine=$(find_wine)
-export WINEPREFIX=$logs/prefix WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe=d" HOME=${HOME:-$logs}
+export WINEPREFIX=$logs/prefix WINEDEBUG=-all HOME=${HOME:-$logs}
+export WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe,winedbg.exe=d"
 unset DISPLAY
 if [ ! -e "$WINEPREFIX/complete" ]; then
     rm -rf "$WINEPREFIX"
@@ -80,27 +82,46 @@ fi
 
 export RUST_BACKTRACE=0 TEST_PATIENCE=10
 failed=0
+fail() {
+    echo "windows: $*" >&2
+    failed=1
+}
+
+# The two cases on the crate's own data, whose results are looked at here.
+run_examples() {
+    local programs=$logs/target/$triple/debug/examples out=$logs/examples
+    cargo build --quiet "${build[@]}" --target "$triple" --target-dir "$logs/target" --package concurrent-futures \
+        --example xray_resize --example weather_fetch
+    rm -rf "$out"
+    mkdir -p "$out"
+    timeout 300 "$wine" "$programs/xray_resize.exe" --help >"$out/xray.help" || fail "xray_resize --help"
+    timeout 300 "$wine" "$programs/weather_fetch.exe" --help >"$out/weather.help" || fail "weather_fetch --help"
+}
+
 for binary in "${binaries[@]}"; do
-    [ "$binary" = lib ] && target=(--lib) || target=(--test "$binary")
-    options=(test --no-run --package system-tests --no-default-features "${target[@]}" --target-dir "$logs/target")
-    here=$(built "${options[@]}")
+    case $binary in
+    lib) package=system-tests target=(--lib) folder=tests/systems ;;
+    it | deaths) package=system-tests target=(--test "$binary") folder=tests/systems ;;
+    examples) run_examples; continue ;;
+    *) package=model-tests target=(--test "$binary") folder=tests/model ;;
+    esac
+    options=(test --no-run --package "$package" "${target[@]}" --target-dir "$logs/target")
     program=$(built "${options[@]}" "${build[@]}" --target "$triple")
+    names() { tr -d '\r' | sed -n 's/: test$//p' | sort; }
+    there=$("$wine" "$program" --list | names)
     if [ "$binary" = it ]; then
-        lost=$(comm -23 <("$here" --list | sed -n 's/: test$//p' | sort) \
-            <("$wine" "$program" --list | tr -d '\r' | sed -n 's/: test$//p' | sort))
-        if [ "$lost" != "$(printf '%s\n' "${only_here[@]}")" ]; then
-            printf 'windows: other tests than expected are missing there:\n%s\n' "$lost" >&2
-            failed=1
-        fi
+        here=$("$(built "${options[@]}")" --list | names)
+        lost=$(comm -23 <(echo "$here") <(echo "$there"))
+        [ "$lost" = "$(printf '%s\n' "${only_here[@]}" | sort)" ] ||
+            fail "$(printf 'other tests than expected are missing there:\n%s' "$lost")"
     fi
     log=$logs/$binary.log
     status=0
-    (cd tests/systems && timeout 580 "$wine" "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
+    (cd "$folder" && timeout 1500 "$wine" "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
     grep -a -e '^test result' -e '\.\.\. FAILED' -e 'it hangs' "$log" || true
-    [ "$status" -eq 0 ] || {
-        echo "windows, $binary: FAILED, exit code $status; the whole log is $log" >&2
-        failed=1
-    }
+    grep -a -o -e '^test .* \.\.\. ignored.*' "$log" || true
+    echo "$binary: $(wc -l <<<"$there") tests exist there, $(grep -ac '\.\.\. ok' "$log") passed"
+    [ "$status" -eq 0 ] || fail "$binary: FAILED, exit code $status; the whole log is $log"
 done
 # Wine's server stays for a while otherwise.
 "$wine" wineboot --kill >/dev/null 2>&1 || true

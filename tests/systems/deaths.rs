@@ -315,6 +315,7 @@ fn when_the_parent_is_gone_so_are_its_workers() {
 
 #[test]
 fn what_a_task_starts_outlives_it_unless_its_worker_has_a_group_of_its_own() {
+    #[expect(clippy::zombie_processes, reason = "the worker is killed before its child ends")]
     fn start((program, port): (PathBuf, u16)) {
         play(&program, "child", port).stderr(Stdio::null()).spawn().expect("a child");
         report_and_stay(port);

@@ -21,7 +21,9 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::System::ProcessStatus::{
     GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS, PROCESS_MEMORY_COUNTERS_EX,
 };
-use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetExitCodeProcess, TerminateProcess};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetExitCodeProcess, TerminateProcess,
+};
 
 /// How a worker is told to end. The system has one way, which is at once; the two differ in the code that the process ends with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

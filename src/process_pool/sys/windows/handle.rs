@@ -10,7 +10,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::System::Threading::{
     CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, CreateEventW, CreateWaitableTimerExW, GetCurrentProcess, INFINITE,
-    ResetEvent, SetEvent, SetWaitableTimer, TIMER_ALL_ACCESS, WaitForMultipleObjects,
+    ResetEvent, SetEvent, SetWaitableTimer, Sleep, TIMER_ALL_ACCESS, WaitForMultipleObjects,
 };
 use windows_sys::core::BOOL;
 
@@ -75,6 +75,11 @@ pub(super) fn wait(handles: &[BorrowedHandle<'_>], time: Option<Duration>) -> io
     const MOST: usize = 64;
     let mut raw = [std::ptr::null_mut(); MOST];
     let count = handles.len().min(MOST);
+    if count == 0 {
+        // SAFETY: takes a number.
+        unsafe { Sleep(millis(time)) };
+        return Ok(None);
+    }
     for (to, handle) in raw.iter_mut().zip(handles) {
         *to = handle.as_raw_handle();
     }

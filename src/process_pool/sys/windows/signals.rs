@@ -13,7 +13,7 @@ use windows_sys::core::BOOL;
 ///
 /// The window's end, a logoff and a shutdown end a worker as any other program.
 pub(crate) fn take_over_signals() {
-    unsafe extern "system" fn keep(event: u32) -> BOOL {
+    extern "system" fn keep(event: u32) -> BOOL {
         (event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT).into()
     }
     // SAFETY: the handler looks at a number, which is safe at any moment.

@@ -55,7 +55,7 @@ pub(crate) fn await_room(socket: &Socket, time: Duration) {
 
 /// Sleeps for so long.
 pub(crate) fn pause(time: Duration) {
-    std::thread::sleep(time);
+    await_any(&mut Vec::new(), Some(time));
 }
 
 /// Waits for the first, or for the time. Where it is short a timer ends it, since the system's waits are as coarse as its
