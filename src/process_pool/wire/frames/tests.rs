@@ -71,7 +71,7 @@ fn room_is_kept_while_it_is_used_and_given_back_when_it_is_not() {
 fn a_length_alone_takes_no_memory() {
     for len in [1 << 30, 1 << 50, usize::MAX - HEAD, usize::MAX] {
         let mut bytes = Head { message: Message::Reply { batch: 0, index: 0 }, len }.to_bytes().to_vec();
-        bytes.extend([7; 300_000]);
+        bytes.resize(bytes.len() + 300_000, 7);
         let (mut inbox, stream) = (Inbox::default(), FakeStream::giving(&bytes, 1000));
         let mut have = 0;
         while inbox.fill(&stream, Blocking::Yes).expect("no error") == Filled::Some {
