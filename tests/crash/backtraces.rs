@@ -425,8 +425,9 @@ mod some {
         }
         alone(LIMIT, || {
             let pool = pool(1).build().unwrap();
-            for _ in 0..20 {
-                let options = TaskOptions::new().timeout(Duration::from_millis(5));
+            for _ in 0..10 {
+                // Long enough that a new worker has begun the task: one that is stopped before it has begun has no stack.
+                let options = TaskOptions::new().timeout(Duration::from_millis(50));
                 let over = over(pool.submit_with(options, polls, ()).result());
                 has(over.backtrace().unwrap_or_else(|| panic!("nothing is told: {over}")), "poll");
             }

@@ -52,9 +52,8 @@ fn frame(address: u64, there: &[ToldObject], here: &[Object]) -> Frame {
 
 #[cfg(test)]
 mod tests {
-    use super::{frame, of};
-    use crate::process_pool::shared::stack_words::{StackWords, ToldObject};
-    use crate::remote::executable;
+    use super::of;
+    use crate::process_pool::shared::stack_words::StackWords;
 
     /// xorshift: any bits do.
     fn words(seed: u64) -> impl FnMut() -> u64 {
@@ -85,6 +84,9 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn an_address_is_found_where_the_same_object_lies_here() {
+        use super::frame;
+        use crate::process_pool::shared::stack_words::ToldObject;
+        use crate::remote::executable;
         let here = executable::objects();
         let own = &here[0];
         let there = [ToldObject {
