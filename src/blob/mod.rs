@@ -30,7 +30,9 @@ use std::sync::{Arc, OnceLock, Weak};
 /// What can be passed to another process.
 #[cfg(unix)]
 pub(crate) type Handle = std::os::fd::OwnedFd;
-#[cfg(not(unix))]
+#[cfg(windows)]
+pub(crate) type Handle = std::os::windows::io::OwnedHandle;
+#[cfg(not(any(unix, windows)))]
 pub(crate) type Handle = std::fs::File;
 
 /// Memory that nobody can change any more, which other processes can map.

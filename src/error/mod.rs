@@ -31,6 +31,8 @@ pub use task_failure::TaskFailure;
 pub use time_limit::TimeLimit;
 pub use timed_out::TimedOut;
 pub(crate) use whereabouts::Item;
+#[cfg(feature = "process")]
+pub(crate) use worker_died::ExitCode;
 pub use worker_died::WorkerDied;
 pub use worker_lost::WorkerLost;
 

@@ -141,11 +141,17 @@ impl WorkerDied {
     }
 
     /// The signal that ended it, if one did.
+    ///
+    /// On Windows, which has no signals, 9 or 15 if the pool ended it (`kill_workers`, `kill`, a time limit; `terminate_workers`),
+    /// and `None` otherwise: what a crash was says [`exit_code`](Self::exit_code).
     pub fn signal(&self) -> Option<i32> {
         self.0.signal
     }
 
     /// The code it exited with, if it exited.
+    ///
+    /// On Windows a crash has one too, which is negative as an `i32`: a status of the system, such as `0xC0000005` for an access
+    /// violation. `Display` writes these in hexadecimal digits.
     pub fn exit_code(&self) -> Option<i32> {
         self.0.exit_code
     }
@@ -181,7 +187,7 @@ impl fmt::Display for WorkerDied {
         f.write_str(" died")?;
         match (self.0.signal, self.0.exit_code) {
             (Some(signal), _) => write!(f, " by signal {signal}")?,
-            (None, Some(code)) => write!(f, " with exit code {code}")?,
+            (None, Some(code)) => write!(f, " with exit code {}", ExitCode(code))?,
             (None, None) => {}
         }
         if self.0.at.task.is_some() {
@@ -191,6 +197,18 @@ impl fmt::Display for WorkerDied {
             Some(cause) => write!(f, ": {cause}"),
             None => Ok(()),
         }
+    }
+}
+
+/// As the documentation of the system has it: a status of Windows, which stands for a crash, is known by its hexadecimal digits.
+pub(crate) struct ExitCode(pub(crate) i32);
+
+impl fmt::Display for ExitCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// The bits that say "error". No exit code of Unix has them.
+        const ERROR: u32 = 0xc000_0000;
+        let code = self.0.cast_unsigned();
+        if code & ERROR == ERROR { write!(f, "{code:#010X}") } else { write!(f, "{}", self.0) }
     }
 }
 

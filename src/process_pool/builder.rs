@@ -523,13 +523,10 @@ impl ProcessPoolBuilder {
 
 /// What workers are started from, or why they can't be started here.
 fn check_platform() -> Result<PathBuf, String> {
-    if cfg!(not(unix)) {
-        return Err(
-            "pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into()
-        );
+    if cfg!(not(any(unix, windows))) {
+        return sys::program(entry::address());
     }
     // Before the next one, which it would look like: there our code has run and did nothing.
-    #[cfg(unix)]
     if sys::is_secure_start() {
         return Err(
             "the program has more rights than the user who started it (a setuid bit, a setgid bit, file \
@@ -551,7 +548,7 @@ fn find_directory(path: &Path) -> Result<PathBuf, BuildError> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
         return Err(BuildError::invalid("current_dir", path, "no path has a NUL in it"));
     }
-    path.canonicalize().and_then(|found| enter(&found).map(|()| found)).map_err(|error| {
+    sys::absolute(path).and_then(|found| enter(&found).map(|()| found)).map_err(|error| {
         let at = match std::env::current_dir() {
             Ok(here) if path.is_relative() => format!(" in {}", here.display()),
             _ => String::new(),

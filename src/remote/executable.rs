@@ -37,7 +37,12 @@ pub(crate) fn is_in_executable(address: *const ()) -> bool {
     found && info.dli_fbase.cast_const() == _dyld_get_image_header(0)
 }
 
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+#[cfg(windows)]
+pub(crate) fn is_in_executable(address: *const ()) -> bool {
+    IMAGE.whole.contains(&address.addr())
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple", windows)))]
 pub(crate) fn is_in_executable(_: *const ()) -> bool {
     false
 }
@@ -51,7 +56,7 @@ pub(crate) fn distance(address: *const ()) -> u64 {
 pub(super) struct Image {
     pub(super) base: usize,
     pub(super) code: Range<usize>,
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     whole: Range<usize>,
     /// As the linker made it, if it did.
     pub(super) build_id: Option<Vec<u8>>,
@@ -209,7 +214,21 @@ fn find_build_id(mut notes: &[u8]) -> Option<&[u8]> {
     None
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+impl Image {
+    fn find() -> Image {
+        let empty = || Image { base: 0, code: 0..0, whole: 0..0, build_id: None, parts: Vec::new() };
+        super::pe::Headers::own().map_or_else(empty, |headers| Image {
+            base: headers.base,
+            code: headers.code,
+            whole: headers.whole,
+            build_id: headers.build_id,
+            parts: headers.parts,
+        })
+    }
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
 impl Image {
     /// Without a way to see the segments, everything counts as code, measured from a function of this crate: right for
     /// whoever runs the same file, which the fingerprint says.

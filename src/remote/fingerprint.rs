@@ -68,6 +68,12 @@ impl Fingerprint {
                 sum.add(&meta.dev().to_le_bytes());
                 sum.add(&meta.ino().to_le_bytes());
             }
+            #[cfg(windows)]
+            {
+                use std::os::windows::fs::MetadataExt;
+                sum.add(&meta.creation_time().to_le_bytes());
+                sum.add(&meta.last_write_time().to_le_bytes());
+            }
             sum.add(&meta.len().to_le_bytes());
         }
         sum.finish()
@@ -127,15 +133,21 @@ impl Checksum {
         // Digits of pi again, made odd: multiplying by them loses nothing.
         const FACTORS: [u64; 2] = [0xa409_3822_299f_31d1, 0x082e_fa98_ec4e_6c89];
         self.len = self.len.wrapping_add(bytes.len() as u64);
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            let word = u64::from_le_bytes(word);
-            for (half, factor) in self.halves.iter_mut().zip(FACTORS) {
-                let mixed = (*half ^ word).wrapping_mul(factor);
-                *half = mixed ^ (mixed >> 29);
-            }
+        let mix = |half: u64, word: [u8; 8], factor: u64| {
+            let mixed = (half ^ u64::from_le_bytes(word)).wrapping_mul(factor);
+            mixed ^ (mixed >> 29)
+        };
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = (!rest.is_empty()).then_some(last);
+        // Written out: a program that isn't optimised may have tens of megabytes, and each worker adds them up.
+        let [mut one, mut other] = self.halves;
+        for word in words.iter().chain(&last) {
+            one = mix(one, *word, FACTORS[0]);
+            other = mix(other, *word, FACTORS[1]);
         }
+        self.halves = [one, other];
     }
 
     /// These parts of the program's file, or all of it if there are none.

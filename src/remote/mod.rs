@@ -14,6 +14,8 @@ pub(crate) mod fingerprint;
 pub(crate) mod function;
 pub(crate) mod outcome;
 pub(crate) mod parcel;
+#[cfg(windows)]
+mod pe;
 pub(crate) mod reply;
 
 pub use fingerprint::{BuildId, build_id};

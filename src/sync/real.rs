@@ -20,7 +20,7 @@ pub(crate) use super::delayed::{Condvar, Mutex, MutexGuard, atomic, delay, threa
 
 /// A point at which another thread or process may come in between, and no primitive from here marks it. Does nothing,
 /// except where delays are compiled in.
-#[cfg(all(unix, feature = "process", not(concurrent_futures_delays)))]
+#[cfg(all(any(unix, windows), feature = "process", not(concurrent_futures_delays)))]
 pub(crate) fn delay() {}
 
 /// Whether memory of cells is used again. What looks at each block of memory sees each cell where it is not: sanitizers,

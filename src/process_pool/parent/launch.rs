@@ -9,7 +9,7 @@ use super::outbound::Outbound;
 use super::results::Results;
 use crate::blob::Blob;
 use crate::clock::is_over;
-use crate::error::TaskError;
+use crate::error::{ExitCode, TaskError};
 use crate::logging;
 use crate::process_pool::environment::Variables;
 use crate::process_pool::output::WorkerOutput;
@@ -123,6 +123,7 @@ impl LaunchConfig {
         // Our copy of the worker's end goes with the command: as long as it is open, the stream never ends.
         let child = Child::start(command, &entry::mark(), self.own_group)
             .map_err(|error| LaunchError::Start(self.not_started(&error)))?;
+        socket.attach(&child).map_err(refused("a worker's process could not be held"))?;
         on_process(child.pid());
         let inbox = Inbox::default();
         let mut starting = StartingWorker { child, socket, inbox, event, deadline, is_wanted };
@@ -356,7 +357,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
             self.socket.shut_down();
         }
         let how = match self.child.await_end().unwrap_or(Exit::Unknown) {
-            Exit::Code(code) => format!("with exit code {code}"),
+            Exit::Code(code) => format!("with exit code {}", ExitCode(code)),
             Exit::Signal(signal) => format!("by signal {signal}"),
             Exit::Unknown => "for an unknown reason".into(),
         };
@@ -386,13 +387,13 @@ mod tests {
     fn a_worker_that_sends_past_its_time_is_not_read_to_the_end() {
         let mut process = Command::new("sleep").arg("600").spawn().expect("a process");
         let (socket, theirs) = Socket::pair().expect("a socket");
-        let theirs = Socket::from_handle(theirs);
+        let theirs = Socket::from_handle(theirs).expect("a socket");
         let head = Head { message: Message::Hello { protocol: 0 }, len: usize::MAX }.to_bytes();
         theirs.send(&[IoSlice::new(&head)], Blocking::Yes).expect("room");
         while theirs.send(&[IoSlice::new(&[7; 1000])], Blocking::No).is_ok() {}
         let event = Event::new().expect("an event");
         let mut starting = StartingWorker {
-            child: Child::new(process.id(), false).expect("a child"),
+            child: Child::new(&process, false).expect("a child"),
             socket,
             inbox: Inbox::default(),
             event: &event,

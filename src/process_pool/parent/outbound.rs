@@ -169,7 +169,7 @@ mod tests {
 
     fn outbound() -> (Arc<Outbound>, Socket) {
         let (ours, theirs) = Socket::pair().expect("a socket");
-        (Arc::new(Outbound::new(ours)), Socket::from_handle(theirs))
+        (Arc::new(Outbound::new(ours)), Socket::from_handle(theirs).expect("a socket"))
     }
 
     /// What is there, or at least `least` bytes of it.

@@ -7,16 +7,20 @@
 mod unix;
 #[cfg(unix)]
 use unix as system;
-#[cfg(not(unix))]
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
+#[cfg(not(any(unix, windows)))]
 mod unsupported;
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 use unsupported as system;
 
 pub(super) use system::{
     Awake, Child, Event, Exit, ForeignMemory, ForkDetector, GRAIN, Handle, Leave, MemoryFile, ParentMemory,
-    SealedMemory, Segment, Signal, Socket, Standing, TELLS_STACKS, Thread, WritableMemory, advice,
-    await_room, block_signals, complain, exit_now, first_argument, go_first_without_memory,
-    is_address_space_bounded, is_secure_start, is_stdin_of_parent, limit_address_space, longest_memory,
-    main_stack_size, note_ran, note_running, nowhere, pause, program, say_by_stdin, set_process_name,
-    shared_clock, sleep, take_over_signals, tell_of_crashes, watch,
+    SealedMemory, Segment, Signal, Socket, Standing, TELLS_STACKS, Thread, WritableMemory, absolute, advice,
+    await_room, block_signals, complain, exit_now, go_first_without_memory, is_address_space_bounded,
+    is_secure_start, is_stdin_of_parent, limit_address_space, longest_memory, main_stack_size, note_ran,
+    note_running, nowhere, own_name, pause, program, say_by_stdin, set_process_name, shared_clock, sleep,
+    take_over_signals, tell_of_crashes, watch,
 };

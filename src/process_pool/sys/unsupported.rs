@@ -1,4 +1,4 @@
-//! Where there is no Unix: nothing can be made, so nothing is ever done with it, and `build()` refuses. Another system gets
+//! Where there is neither Unix nor Windows: nothing can be made, so nothing is ever done with it, and `build()` refuses. Another system gets
 //! a file or folder of its own beside this one, with the same items.
 
 use crate::blob::Sealed;
@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,8 +43,12 @@ impl Socket {
         refuse()
     }
 
-    pub(crate) fn from_handle(_: Handle) -> Self {
-        Socket(())
+    pub(crate) fn from_handle(_: Handle) -> io::Result<Self> {
+        refuse()
+    }
+
+    pub(crate) fn attach(&self, _: &Child) -> io::Result<()> {
+        refuse()
     }
 
     pub(crate) fn close_write(&self) {}
@@ -256,11 +260,16 @@ impl Standing {
 }
 
 pub(crate) fn program(_: usize) -> Result<PathBuf, String> {
-    Err("pools of processes are only there on Unix so far; `ThreadPoolExecutor` is everywhere".into())
+    Err("pools of processes are only there on Unix and Windows so far; `ThreadPoolExecutor` is everywhere"
+        .into())
 }
 
-pub(crate) fn first_argument() -> Option<OsString> {
+pub(crate) fn own_name() -> Option<OsString> {
     None
+}
+
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
 }
 
 #[derive(Debug)]
@@ -290,7 +299,7 @@ impl Child {
     }
 
     #[cfg(test)]
-    pub(crate) fn new(_: u32, _: bool) -> io::Result<Self> {
+    pub(crate) fn new(_: &std::process::Child, _: bool) -> io::Result<Self> {
         refuse()
     }
 

@@ -21,24 +21,26 @@ use std::fmt::Write as _;
 const MARK: &str = concat!("concurrent-futures-worker/", env!("CARGO_PKG_VERSION"), "/");
 
 /// The loader calls this before `main`, together with the program's other constructors.
-#[cfg(all(feature = "auto-init", unix))]
+#[cfg(all(feature = "auto-init", any(unix, windows)))]
 #[used]
 // SAFETY: what the loader calls from this section is a function that takes nothing it needs and returns nothing.
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
 // SAFETY: as above.
-#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+#[cfg_attr(windows, unsafe(link_section = ".CRT$XCU"))]
+// SAFETY: as above.
+#[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".init_array"))]
 static CONSTRUCTOR: Constructor = constructor;
 
 /// What the loader tells a constructor. glibc: the process's arguments and its environment, behind which lies what the
 /// kernel left. Others nothing that can be relied on, and then there is nothing to pass on.
 #[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
 type LoaderArguments = (c_int, *const *const c_char, *const *const c_char);
-#[cfg(all(feature = "auto-init", unix, not(all(target_os = "linux", target_env = "gnu"))))]
+#[cfg(all(feature = "auto-init", any(unix, windows), not(all(target_os = "linux", target_env = "gnu"))))]
 type LoaderArguments = ();
 
 #[cfg(all(feature = "auto-init", target_os = "linux", target_env = "gnu"))]
 type Constructor = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
-#[cfg(all(feature = "auto-init", unix, not(all(target_os = "linux", target_env = "gnu"))))]
+#[cfg(all(feature = "auto-init", any(unix, windows), not(all(target_os = "linux", target_env = "gnu"))))]
 type Constructor = unsafe extern "C" fn();
 
 /// Whether a process started from this one would be recognised as a worker.
@@ -52,12 +54,12 @@ extern "C" fn constructor(count: c_int, arguments: *const *const c_char, environ
     begin((count, arguments, environment));
 }
 
-#[cfg(all(feature = "auto-init", unix, not(all(target_os = "linux", target_env = "gnu"))))]
+#[cfg(all(feature = "auto-init", any(unix, windows), not(all(target_os = "linux", target_env = "gnu"))))]
 extern "C" fn constructor() {
     begin(());
 }
 
-#[cfg(all(feature = "auto-init", unix))]
+#[cfg(all(feature = "auto-init", any(unix, windows)))]
 fn begin(told: LoaderArguments) {
     // In a shared library (a plug-in of a foreign program) a worker would be that program's executable.
     if executable::is_in_executable((&raw const CONSTRUCTOR).cast()) {
@@ -95,7 +97,7 @@ fn enter(before: impl FnOnce()) {
     if sys::is_secure_start() {
         return;
     }
-    let Some(name) = own_name() else { return };
+    let Some(name) = sys::own_name() else { return };
     IS_RECOGNISED.store(true, Ordering::Relaxed);
     if is_mark(&name) {
         before();
@@ -127,11 +129,6 @@ fn is_mark(name: &OsStr) -> bool {
 
 fn copy() -> u64 {
     executable::distance((&raw const COPY).cast())
-}
-
-/// `argv[0]`. musl tells constructors nothing, so there the kernel is asked.
-fn own_name() -> Option<std::ffi::OsString> {
-    std::env::args_os().next().or_else(sys::first_argument)
 }
 
 // The bounds of that table. Weak, so that shared libraries link, where they are of no use.
@@ -180,3 +177,26 @@ fn run_other_constructors(
 /// workers; `init()` runs after all of them.
 #[cfg(all(feature = "auto-init", unix, not(target_os = "linux")))]
 fn run_other_constructors((): LoaderArguments) {}
+
+/// The table's end, or a place behind all constructors of programs: the linker sorts by what stands behind the dollar sign.
+#[cfg(all(feature = "auto-init", windows))]
+#[used]
+// SAFETY: the loader skips an entry that is none.
+#[unsafe(link_section = ".CRT$XCY")]
+static LAST: Option<Constructor> = None;
+
+/// The same on Windows.
+#[cfg(all(feature = "auto-init", windows))]
+fn run_other_constructors((): LoaderArguments) {
+    let (own, last) = ((&raw const CONSTRUCTOR).addr(), (&raw const LAST).addr());
+    let count = last.saturating_sub(own) / size_of::<Constructor>();
+    for at in 1..count {
+        let slot = (&raw const CONSTRUCTOR).cast::<Option<Constructor>>().wrapping_add(at);
+        // SAFETY: the slot lies between two entries of the table.
+        let constructor = unsafe { slot.read() };
+        if let Some(constructor) = constructor {
+            // SAFETY: the loader would call it now, in this order, once; and because we never return it never will.
+            unsafe { constructor() };
+        }
+    }
+}

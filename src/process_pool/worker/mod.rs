@@ -3,7 +3,7 @@
 mod abort;
 mod blobs;
 #[cfg_attr(
-    all(unix, feature = "auto-init"),
+    all(any(unix, windows), feature = "auto-init"),
     expect(unsafe_code, reason = "code before main, argued in the file")
 )]
 pub(crate) mod entry;

@@ -49,8 +49,9 @@ struct Sending {
 
 /// From now on notes go out by this handle, and what the program logs up to `level` is one.
 pub(super) fn begin(handle: Handle, level: u32, segment: &Arc<Segment>) {
+    let Ok(socket) = Socket::from_handle(handle) else { return };
     NOTES.get_or_init(|| Notes {
-        socket: Socket::from_handle(handle),
+        socket,
         segment: segment.clone(),
         sending: Mutex::default(),
         process: std::process::id(),

@@ -68,7 +68,7 @@ impl Stage {
         let segment = Arc::new(Segment::create().expect("a segment").0);
         let event = Arc::new(Event::new().expect("an event"));
         let worker = RunningWorker {
-            child: Child::new(body.id(), false).expect("a child"),
+            child: Child::new(&body, false).expect("a child"),
             outbound: Arc::new(Outbound::new(ours)),
             inbox: Inbox::default(),
             segment: segment.clone(),
@@ -83,7 +83,14 @@ impl Stage {
         let of_driver = pool.clone();
         let driver = Builder::new().spawn(move || drop(Driver::new(&of_driver, 0, event, worker).serve()));
         let driver = driver.expect("a thread");
-        Stage { pool, driver, socket: Socket::from_handle(theirs), segment, inbox: Inbox::default(), body }
+        Stage {
+            pool,
+            driver,
+            socket: Socket::from_handle(theirs).expect("a socket"),
+            segment,
+            inbox: Inbox::default(),
+            body,
+        }
     }
 
     fn submit(&self, n: u64) -> Future<u64> {

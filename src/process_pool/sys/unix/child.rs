@@ -1,6 +1,5 @@
 //! A worker process, as its parent has it.
 
-use super::crash::ASK;
 use super::retry;
 use super::stdio::with_stdio_taken;
 use crate::sync::delay;
@@ -36,6 +35,9 @@ pub(crate) enum Exit {
     Unknown,
 }
 
+/// What asks a worker where its task is, if it can tell: see `crash.rs`. Where nobody listens it does nothing.
+pub(super) const ASK: Signal = Signal::URG;
+
 /// How often a child without a handle is looked for.
 pub(super) const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -50,12 +52,12 @@ impl Child {
             command.process_group(0);
         }
         let process = with_stdio_taken(|| command.spawn())?;
-        Child::new(process.id(), own_group)
+        Child::new(&process, own_group)
     }
 
-    /// The child of this number, which nobody has waited for.
-    pub(crate) fn new(pid: u32, own_group: bool) -> io::Result<Self> {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    /// This child, which nobody has waited for, nor will but by this.
+    pub(crate) fn new(process: &std::process::Child, own_group: bool) -> io::Result<Self> {
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("a child with an impossible process id"))?;
         let given_up = Cell::new(false);
         Ok(Child { pid, reaped: OnceCell::new(), handle: handle_of(pid), own_group, given_up })

@@ -24,15 +24,13 @@ use crate::process_pool::sys::Segment;
 use crate::remote::call_site;
 use crate::sync::plain::{AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence};
 use libc::{c_int, c_void, siginfo_t};
-use rustix::process::Signal;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// Whether a worker tells where it crashed.
 pub(crate) const TELLS_STACKS: bool = true;
 
-/// By which a stack is asked for.
-pub(super) const ASK: Signal = Signal::URG;
+/// By which a stack is asked for (`child.rs`).
 const ASKED: c_int = libc::SIGURG;
 
 /// What a crash is.

@@ -12,7 +12,7 @@ mod crash;
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
-#[path = "no_crash.rs"]
+#[path = "../no_crash.rs"]
 mod crash;
 mod event;
 #[expect(unsafe_code, reason = "memory that the kernel clears, argued in the file")]
@@ -51,7 +51,7 @@ pub(crate) use memory::{
     ForeignMemory, GRAIN, MemoryFile, ParentMemory, WritableMemory, is_address_space_bounded, longest_memory,
 };
 pub(crate) use poll::{Awake, await_room, pause, sleep};
-pub(crate) use program::{first_argument, program};
+pub(crate) use program::{absolute, own_name, program};
 pub(crate) use rustix::process::Signal;
 pub(crate) use sealed::SealedMemory;
 pub(crate) use segment::Segment;

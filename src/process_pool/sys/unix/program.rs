@@ -1,10 +1,9 @@
 //! The program that workers are started from.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStringExt;
-#[cfg(target_os = "linux")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The file to start a worker from: this very executable, even if its name belongs to another file by now. `code` is an
 /// address in its code.
@@ -69,9 +68,18 @@ fn file_at(maps: &[u8], address: usize) -> Option<(u64, PathBuf)> {
     plain.then_some((inode.parse().ok()?, PathBuf::from(std::ffi::OsStr::from_bytes(path))))
 }
 
-/// `argv[0]` as the kernel has it, for systems whose C library gives no arguments before `main`.
-pub(crate) fn first_argument() -> Option<OsString> {
+/// `argv[0]`. Where the C library gives no arguments before `main`, as musl, the kernel is asked.
+pub(crate) fn own_name() -> Option<OsString> {
+    std::env::args_os().next().or_else(first_argument)
+}
+
+fn first_argument() -> Option<OsString> {
     let line = std::fs::read("/proc/self/cmdline").ok()?;
     let name = line.split(|byte| *byte == 0).next()?;
     Some(OsString::from_vec(name.to_vec()))
+}
+
+/// Where that is, wherever this process goes.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
 }

@@ -1,7 +1,7 @@
 //! The stream between a driver and its worker: a socket, by which a handle can be passed as well.
 
 use super::stdio::{above_stdio, take_stdin};
-use super::{Handle, retry};
+use super::{Child, Handle, retry};
 use crate::process_pool::wire::frames::{Blocking, HandleQueue, Stream};
 use crate::process_pool::wire::message::ProtocolError;
 use crate::sync::plain::{AtomicBool, Ordering};
@@ -28,19 +28,30 @@ impl Socket {
     pub(crate) fn pair() -> io::Result<(Socket, Handle)> {
         let pair = || std::os::unix::net::UnixStream::pair();
         let (ours, theirs) = above_stdio(pair, |(ours, theirs)| ours.as_raw_fd().min(theirs.as_raw_fd()))?;
-        Ok((Socket::from_handle(ours.into()), theirs.into()))
+        Ok((Socket::from_handle(ours.into())?, theirs.into()))
     }
 
     /// The worker's end: its standard input, which is empty from then on.
     pub(crate) fn from_parent() -> io::Result<Self> {
-        take_stdin().map(Socket::from_handle)
+        take_stdin().and_then(Socket::from_handle)
     }
 
-    pub(crate) fn from_handle(fd: Handle) -> Self {
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it takes more than the handle")]
+    pub(crate) fn from_handle(fd: Handle) -> io::Result<Self> {
         #[cfg(target_vendor = "apple")]
         // It fails if the handle is no socket; then so does the first use.
         let _ = rustix::net::sockopt::set_socket_nosigpipe(&fd, true);
-        Socket { fd, is_wide: AtomicBool::new(false) }
+        Ok(Socket { fd, is_wide: AtomicBool::new(false) })
+    }
+
+    /// Names who is at the other end: on this system whoever it is gets the handles that are sent.
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "elsewhere handles are copied into a process"
+    )]
+    pub(crate) fn attach(&self, _: &Child) -> io::Result<()> {
+        Ok(())
     }
 
     /// Enlarges the socket's buffer before the first large frame, so that the two sides alternate less often. Not for small
@@ -173,7 +184,7 @@ mod tests {
 
     fn pair() -> (Socket, Socket) {
         let (ours, theirs) = Socket::pair().expect("a pair");
-        (ours, Socket::from_handle(theirs))
+        (ours, Socket::from_handle(theirs).expect("a socket"))
     }
 
     #[test]

@@ -19,7 +19,9 @@ pub(crate) enum Blocking {
 /// What can be passed to another process beside bytes.
 #[cfg(unix)]
 pub(crate) type Handle = std::os::fd::OwnedFd;
-#[cfg(not(unix))]
+#[cfg(windows)]
+pub(crate) type Handle = std::os::windows::io::OwnedHandle;
+#[cfg(not(any(unix, windows)))]
 pub(crate) type Handle = std::fs::File;
 
 /// A stream of bytes, both ways. Handles can go with the bytes where it is a socket.
@@ -52,7 +54,7 @@ pub(crate) trait Stream {
 pub(crate) struct HandleQueue {
     pub(crate) handles: VecDeque<Handle>,
     /// For a stream that can't read into memory that was never written to.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "no stream there reads anything"))]
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no stream there needs it"))]
     pub(crate) room: Vec<u8>,
 }
 

@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 pub(crate) const TELLS_STACKS: bool = false;
 
-pub(super) const ASK: rustix::process::Signal = rustix::process::Signal::URG;
-
 pub(crate) fn tell_of_crashes(_: &Arc<Segment>) {}
 
 pub(crate) fn note_running(_: &StackWords, _: u32, _: u32) {}

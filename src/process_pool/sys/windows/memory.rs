@@ -1,0 +1,220 @@
+//! Memory of any length that a worker and its parent share: a section, and views of parts of it.
+//!
+//! The system promises the memory part by part, and takes a promise back only with the whole section: what has been used stays
+//! there to be used again.
+
+use super::Handle;
+use super::handle::{Rights, copy_into, duplicate, owned};
+use super::section::{Access, Promised, View, create};
+use crate::sync::plain::{AtomicU64, Ordering};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::windows::io::{AsHandle, BorrowedHandle};
+use windows_sys::Win32::System::Threading::GetCurrentProcess;
+
+/// The grain of reservations and mappings: views begin at multiples of it.
+pub(crate) const GRAIN: usize = 64 << 10;
+
+/// A section, of a length that no process can change. It takes memory where it was reserved.
+#[derive(Debug)]
+pub(crate) struct MemoryFile {
+    section: Handle,
+    len: usize,
+}
+
+/// A part of it, mapped to be written to.
+#[derive(Debug)]
+pub(crate) struct WritableMemory(View);
+
+/// The same, that another process writes to at any time.
+#[derive(Debug)]
+pub(crate) struct ForeignMemory(View);
+
+/// The same, in a worker: what the parent writes down for it.
+#[derive(Debug)]
+pub(crate) struct ParentMemory(View);
+
+/// The longest that such memory may be, up to `wanted`.
+pub(crate) fn longest_memory(wanted: usize) -> usize {
+    /// The system keeps eight bytes for each page, whether that is ever used or not.
+    const MOST: usize = if size_of::<usize>() < 8 { 1 << 28 } else { 1 << 32 };
+    wanted.min(MOST) / GRAIN * GRAIN
+}
+
+/// Never: what bounds a process here is promised memory, of which a view has none that isn't the section's.
+pub(crate) fn is_address_space_bounded() -> bool {
+    false
+}
+
+impl MemoryFile {
+    /// `len` is what `longest_memory` gave. Takes no memory yet.
+    pub(crate) fn create(len: usize) -> io::Result<Self> {
+        Ok(MemoryFile { section: create(len, Promised::Later)?, len })
+    }
+
+    /// What another process made.
+    pub(crate) fn of(section: Handle) -> io::Result<Self> {
+        let len = View::map(&section, 0, 0, Access::Read)?.len;
+        Ok(MemoryFile { section, len })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// For another process, to read and write.
+    pub(crate) fn handle(&self) -> io::Result<Handle> {
+        duplicate(&self.section)
+    }
+
+    /// For another process, to read.
+    pub(crate) fn handle_to_read(&self) -> io::Result<Handle> {
+        read_only(&self.section)
+    }
+
+    /// Has the system find the memory for a part now. Without it the first access would end the process.
+    pub(crate) fn reserve(&self, at: usize, len: usize) -> io::Result<()> {
+        let start = at / GRAIN * GRAIN;
+        self.map(start, at.saturating_add(len).saturating_sub(start), Access::Write)?.commit(at - start, len)
+    }
+
+    /// Nothing: see the module.
+    #[expect(clippy::unused_self, reason = "where a part can be given back it is")]
+    pub(crate) fn give_back(&self, _: usize, _: usize) {}
+
+    /// Reads a part without a mapping that stays. `None` if it isn't there.
+    pub(crate) fn read(&self, at: usize, len: usize) -> Option<Vec<u8>> {
+        let start = at / GRAIN * GRAIN;
+        let end = at.checked_add(len)?;
+        if len == 0 {
+            return (end <= self.len).then(Vec::new);
+        }
+        let view = self.map(start, end - start, Access::Read).ok()?;
+        view.commit(0, end - start).ok()?;
+        let word = at / 8 * 8;
+        let mut bytes = ForeignMemory(view).copy(word - start, end - word)?;
+        bytes.drain(..at - word);
+        Some(bytes)
+    }
+
+    /// In a worker: maps a part to write to it.
+    pub(crate) fn map_own(&self, at: usize, len: usize) -> io::Result<WritableMemory> {
+        self.map_to_write(at, len)
+    }
+
+    /// Maps a part to write to it. No other thread of this process has one of the same part.
+    pub(crate) fn map_to_write(&self, at: usize, len: usize) -> io::Result<WritableMemory> {
+        self.map(at, len, Access::Write).map(WritableMemory)
+    }
+
+    /// Maps a part that another process writes to. All of it has memory then: what that process says of it may be wrong.
+    pub(crate) fn map_foreign(&self, at: usize, len: usize) -> io::Result<ForeignMemory> {
+        let view = self.map(at, len, Access::Read)?;
+        view.commit(0, len)?;
+        Ok(ForeignMemory(view))
+    }
+
+    /// In a worker: maps all of what its parent writes to.
+    pub(crate) fn map_of_parent(&self) -> io::Result<ParentMemory> {
+        self.map(0, self.len, Access::Read).map(ParentMemory)
+    }
+
+    fn map(&self, at: usize, len: usize, access: Access) -> io::Result<View> {
+        at.checked_add(len).filter(|end| len > 0 && *end <= self.len).ok_or(io::ErrorKind::InvalidInput)?;
+        View::map(&self.section, at, len, access)
+    }
+}
+
+/// Another handle for a section, by which it can't be written to.
+pub(super) fn read_only(section: &Handle) -> io::Result<Handle> {
+    // SAFETY: always open, and not to be closed.
+    let own = unsafe { BorrowedHandle::borrow_raw(GetCurrentProcess()) };
+    let copy = copy_into(own, section.as_handle(), Rights::Only(Access::Read.right()))?;
+    // SAFETY: it was made just now, in this process.
+    unsafe { owned(copy) }
+}
+
+impl WritableMemory {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Writes to it as its only user.
+    pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
+        // SAFETY: by the exclusive reference nobody else in this process uses it meanwhile.
+        unsafe { self.write_part(at, bytes) };
+    }
+
+    /// Writes to a part of it, which was reserved.
+    ///
+    /// # Safety
+    ///
+    /// No other thread of this process uses that part meanwhile.
+    pub(crate) unsafe fn write_part(&self, at: usize, bytes: &[u8]) {
+        assert!(self.0.has(at, bytes.len()), "a part beyond the mapping");
+        // SAFETY: the view is that long and writable, no part of it is borrowed, and our caller says that nobody else uses
+        // this part. `bytes` are no part of it, for it is never lent.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.0.start.as_ptr().wrapping_add(at),
+                bytes.len(),
+            );
+        }
+    }
+}
+
+impl ForeignMemory {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Copies a part out, which begins at a whole word. `None` if it isn't there.
+    pub(crate) fn copy(&self, at: usize, len: usize) -> Option<Vec<u8>> {
+        if !self.0.has(at, len) || !at.is_multiple_of(8) {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).ok()?;
+        let whole = len / 8;
+        // SAFETY: the words lie in the view, which begins and ends at a page's, has memory, lives as long as `self`, and is
+        // never written to by this process. The other one may write at any time, which is why they are atomics.
+        let words = unsafe {
+            std::slice::from_raw_parts(
+                self.0.start.as_ptr().wrapping_add(at).cast::<AtomicU64>(),
+                len.div_ceil(8),
+            )
+        };
+        let (room, _) = bytes.spare_capacity_mut()[..whole * 8].as_chunks_mut::<8>();
+        for (to, word) in room.iter_mut().zip(words) {
+            *to = word.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
+        }
+        // SAFETY: so many bytes were written just now.
+        unsafe { bytes.set_len(whole * 8) };
+        if let Some(last) = words.get(whole) {
+            bytes.extend_from_slice(&last.load(Ordering::Relaxed).to_ne_bytes()[..len % 8]);
+        }
+        Some(bytes)
+    }
+}
+
+impl ParentMemory {
+    /// A part of it, which the parent has written down for a task that is at work here. `None` if it isn't there.
+    pub(crate) fn part(&self, at: usize, len: usize) -> Option<&[u8]> {
+        if !self.0.has(at, len) {
+            return None;
+        }
+        // SAFETY: the view is that long and lives as long as `self`. The parent, which this process trusts, has reserved the
+        // part, and writes to it only while no task that names it is in flight (`PROTOCOL.md`, `ArgumentKept`).
+        Some(unsafe { std::slice::from_raw_parts(self.0.start.as_ptr().wrapping_add(at), len) })
+    }
+
+    /// The same, copied.
+    pub(crate) fn copy(&self, at: usize, len: usize) -> Option<Vec<u8>> {
+        let part = self.part(at, len)?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).ok()?;
+        bytes.extend_from_slice(part);
+        Some(bytes)
+    }
+}
