@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The library compiles without warnings without any of its features, with each, with each pair, and with all.
+# The library compiles without warnings without any of its features, with each alone, with all but each, and with all: so
+# whatever three of them do together, on or off, is seen.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

@@ -9,5 +9,10 @@ grep -qx 'cargo test' README.md || {
 }
 cargo test
 
-# The checks' and benches' own programs have tests too.
-cargo test --quiet --package ci-metadata --package ci-mutants --package guard --package peers
+# With every feature, so that the tests and the documentation's programs of each have run. A bare command switches on what the
+# workspace's default members ask for together; tests/face asks for all.
+features=$(cargo tree --invert concurrent-futures --depth 0 --format '{f}' | head -n 1 | sed 's/default,//')
+[ "$features" = "$(metadata features concurrent-futures | tail -n 1)" ] || {
+    echo "\`cargo test\` runs with the features $features and no others: add what is missing to tests/face/Cargo.toml" >&2
+    exit 1
+}

@@ -67,8 +67,9 @@
 //!
 //! # Systems
 //!
-//! Linux is tested, with glibc and musl. Threads also run on Windows, where the tests have been run under Wine; there
-//! [`ProcessPoolBuilder::build`] returns an error. For macOS and FreeBSD the crate compiles, and has not been run.
+//! Linux is tested, with glibc and musl. Windows is experimental: threads and processes have been tested under Wine, and on
+//! Windows itself by nobody. For macOS the crate compiles, and has not been run. On FreeBSD, and on others,
+//! [`ProcessPoolBuilder::build`] returns an error. `docs/reliability.md`, under Systems, has the table.
 
 #![deny(unsafe_code)]
 // The library's own: examples and tests may print and unwrap.

@@ -147,16 +147,17 @@ unsafe extern "C" fn each_object(info: *mut libc::dl_phdr_info, _: usize, data: 
     let info = unsafe { &*info };
     // SAFETY: that many headers are there; the loader keeps them mapped as long as the object.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-    let name = match info.dlpi_name.is_null() {
-        true => Vec::new(),
-        // SAFETY: what is not null is a text that ends with a zero, and lives as long as the object.
-        false => unsafe { std::ffi::CStr::from_ptr(info.dlpi_name) }.to_bytes().to_vec(),
-    };
     let base = info.dlpi_addr as usize;
     let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
     let range = loaded.map(|header| range_of(base, header)).fold(0..0, join);
     // SAFETY: our caller passed a pointer to its `Vec<Object>`, which nobody else touches meanwhile.
     let objects = unsafe { &mut *data.cast::<Vec<Object>>() };
+    // The executable comes first. glibc gives it no name, musl a path.
+    let name = match objects.is_empty() || info.dlpi_name.is_null() {
+        true => Vec::new(),
+        // SAFETY: what is not null is a text that ends with a zero, and lives as long as the object.
+        false => unsafe { std::ffi::CStr::from_ptr(info.dlpi_name) }.to_bytes().to_vec(),
+    };
     objects.push(Object { base, range, name });
     0
 }

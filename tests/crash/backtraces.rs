@@ -125,6 +125,17 @@ mod some {
         numbered.map(|line| &line[6..]).collect()
     }
 
+    /// Whether the stack is walked past the frame of a signal handler. The unwinder of static programs with musl needs for
+    /// that what musl doesn't have on x86-64, so there the innermost frame is all.
+    const WALKS: bool = cfg!(not(all(target_env = "musl", target_arch = "x86_64")));
+
+    fn has(text: &str, name: &str) {
+        match WALKS {
+            true => assert!(text.contains(name), "{name}:\n{text}"),
+            false => assert_eq!(names(text).len(), 1, "{text}"),
+        }
+    }
+
     fn text(died: &WorkerDied) -> String {
         let text = died.backtrace().unwrap_or_else(|| panic!("nothing is told: {died}"));
         println!("{died}\n{text}");
@@ -147,9 +158,9 @@ mod some {
             let text = text(&died);
             is_only_the_tasks(&text);
             let names = names(&text);
-            assert_eq!(names.len(), 3, "{text}");
+            assert_eq!(names.len(), if WALKS { 3 } else { 1 }, "{text}");
             assert!(names[1..].iter().all(|name| name.ends_with("falls_through")), "{text}");
-            assert_eq!(text.matches("crash/backtraces.rs:").count(), 3, "{text}");
+            assert!(!WALKS || text.matches("crash/backtraces.rs:").count() == 3, "{text}");
             assert_eq!(died.to_string().lines().count(), 1);
             assert_eq!(pool.submit(double, 2).result().unwrap(), 4);
         });
@@ -163,9 +174,8 @@ mod some {
             assert_eq!(died.signal(), Some(libc::SIGABRT));
             let text = text(&died);
             is_only_the_tasks(&text);
-            let names = names(&text);
-            assert!(names.last().unwrap().ends_with("aborts"), "{text}");
-            assert!(names.contains(&"std::process::abort"), "{text}");
+            has(&text, "std::process::abort");
+            assert!(!WALKS || names(&text).last().unwrap().ends_with("aborts"), "{text}");
         });
     }
 
@@ -192,10 +202,8 @@ mod some {
             assert!(text.starts_with("the stack overflowed:\n"), "{text}");
             assert!(names(&text)[0].ends_with("recurses"), "{text}");
             assert!(names(&text).len() < 8, "{text}");
-            assert!(
-                text.contains(" more of the same)\n") && text.ends_with("the innermost are kept)\n"),
-                "{text}"
-            );
+            has(&text, " more of the same)\n");
+            assert!(!WALKS || text.ends_with("the innermost are kept)\n"), "{text}");
         });
     }
 
@@ -212,7 +220,7 @@ mod some {
                 let text = over.backtrace().unwrap_or_else(|| panic!("nothing is told of {name}"));
                 println!("{text}");
                 is_only_the_tasks(text);
-                assert!(text.contains(name), "{text}");
+                has(text, name);
             }
             assert_eq!(pool.submit(double, 2).result().unwrap(), 4);
         });
@@ -246,8 +254,8 @@ mod some {
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
             assert!(matches!(died.signal(), Some(libc::SIGSEGV | libc::SIGABRT)), "{died}");
             let text = text(&died);
-            assert!(text.contains("malloc"), "{text}");
-            assert!(text.contains("destroys_the_heap"), "{text}");
+            has(&text, "malloc");
+            has(&text, "destroys_the_heap");
         });
     }
 
@@ -307,7 +315,7 @@ mod some {
                 let died = died(pool.submit(falls_through, 0).result());
                 assert!(mark.exists());
                 assert_eq!(died.signal(), Some(libc::SIGSEGV));
-                assert!(text(&died).contains("falls_through"));
+                has(&text(&died), "falls_through");
             },
         );
     }
@@ -384,7 +392,7 @@ mod some {
             assert_eq!(died.signal(), Some(libc::SIGSEGV));
             let text = text(&died);
             assert!(text.starts_with("in another thread than the one that runs tasks:\n"), "{text}");
-            assert!(text.contains("falls_through"), "{text}");
+            has(&text, "falls_through");
         });
     }
 
@@ -417,10 +425,11 @@ mod some {
         }
         alone(LIMIT, || {
             let pool = pool(1).build().unwrap();
-            for _ in 0..20 {
-                let options = TaskOptions::new().timeout(Duration::from_millis(5));
+            for _ in 0..10 {
+                // Long enough that a new worker has begun the task: one that is stopped before it has begun has no stack.
+                let options = TaskOptions::new().timeout(Duration::from_millis(50));
                 let over = over(pool.submit_with(options, polls, ()).result());
-                assert!(over.backtrace().is_some_and(|text| text.contains("poll")), "{over}");
+                has(over.backtrace().unwrap_or_else(|| panic!("nothing is told: {over}")), "poll");
             }
         });
     }
@@ -467,7 +476,7 @@ mod some {
             for signal in ours {
                 let died = died(pool.submit(raises, signal).result());
                 assert_eq!(died.signal(), Some(signal));
-                assert!(text(&died).contains("raises"));
+                has(&text(&died), "raises");
             }
             for signal in [libc::SIGKILL, libc::SIGTERM] {
                 let died = died(pool.submit(raises, signal).result());

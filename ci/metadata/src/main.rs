@@ -3,11 +3,12 @@
 //! - `licences P`: is every crate's licence on our lists? (what P's users get, and what our tools use)
 //! - `rust-version P`: the version that P states
 //! - `dependency-rust-versions P`: does a crate that P's users get need a newer Rust than P states?
-//! - `features P`: no feature of P, each, each pair, and all; a set a line
+//! - `features P`: no feature of P, each alone, all but each, and all; a set a line, all at the end
 
 mod licence;
 mod workspace;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use workspace::Workspace;
@@ -38,7 +39,7 @@ fn answer(arguments: Vec<String>) -> Answer {
             workspace.stated().map(|stated| vec![stated.to_owned()]).map_err(|error| vec![error])
         }
         "dependency-rust-versions" => rust_versions(&workspace),
-        "features" => Ok(pairs_and_all(&workspace.features())),
+        "features" => Ok(feature_sets(&workspace.features())),
         other => Err(vec![format!("no such question: {other}")]),
     }
 }
@@ -91,17 +92,33 @@ fn parts(version: &str) -> [u32; 3] {
     std::array::from_fn(|_| parts.next().unwrap_or(0))
 }
 
-/// None, each, each pair, and all: what two features do together shows, and the number grows by the square only.
-fn pairs_and_all(features: &[&str]) -> Vec<String> {
+/// None, each alone, all but each, and all. Whatever three features do together shows, those that are off included: as many
+/// of three may be on as of none, of one, of all but one, and of all. Their number is twice that of the features.
+///
+/// A feature comes with those it needs: all but one are without those that need it.
+fn feature_sets(features: &[(&str, Vec<&str>)]) -> Vec<String> {
     let mut sets = vec![String::new()];
-    for (place, feature) in features.iter().enumerate() {
-        sets.push((*feature).to_owned());
-        sets.extend(features[..place].iter().map(|other| format!("{other},{feature}")));
-    }
-    if features.len() > 2 {
-        sets.push(features.join(","));
-    }
+    sets.extend(features.iter().map(|(name, _)| (*name).to_owned()));
+    let but = |left_out: &str| {
+        let kept = features.iter().filter(|(name, _)| !closure(features, name).contains(&left_out));
+        kept.map(|(name, _)| *name).collect::<Vec<_>>().join(",")
+    };
+    sets.extend(features.iter().map(|(name, _)| but(name)));
+    sets.push(but(""));
+    let mut seen = HashSet::new();
+    sets.retain(|set| seen.insert(set.clone()));
     sets
+}
+
+/// A feature and those it needs.
+fn closure<'a>(features: &[(&'a str, Vec<&'a str>)], name: &'a str) -> HashSet<&'a str> {
+    let (mut seen, mut open) = (HashSet::new(), vec![name]);
+    while let Some(name) = open.pop() {
+        if seen.insert(name) {
+            open.extend(features.iter().filter(|(other, _)| *other == name).flat_map(|(_, needs)| needs));
+        }
+    }
+    seen
 }
 
 #[cfg(test)]
@@ -116,9 +133,21 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_features_comes_once() {
-        assert_eq!(pairs_and_all(&[]), [""]);
-        assert_eq!(pairs_and_all(&["a", "b"]), ["", "a", "b", "a,b"]);
-        assert_eq!(pairs_and_all(&["a", "b", "c"]), ["", "a", "b", "a,b", "c", "a,c", "b,c", "a,b,c"]);
+    fn three_features_are_on_and_off_in_every_way() {
+        let free = |names: &[&'static str]| names.iter().map(|name| (*name, Vec::new())).collect::<Vec<_>>();
+        assert_eq!(feature_sets(&[]), [""]);
+        assert_eq!(feature_sets(&free(&["a", "b"])), ["", "a", "b", "a,b"]);
+        let names = ["a", "b", "c", "d", "e"];
+        let sets = feature_sets(&free(&names));
+        assert_eq!(sets.len(), 2 + 2 * names.len());
+        assert_eq!(sets.last().map(String::as_str), Some("a,b,c,d,e"));
+        for three in [["a", "b", "c"], ["a", "c", "e"], ["b", "d", "e"]] {
+            let ways: HashSet<[bool; 3]> =
+                sets.iter().map(|set| three.map(|name| set.split(',').any(|on| on == name))).collect();
+            assert_eq!(ways.len(), 8);
+        }
+        // `b` needs `a`: without `a` there is no `b`.
+        let sets = feature_sets(&[("a", vec![]), ("b", vec!["a"]), ("c", vec![]), ("d", vec![])]);
+        assert_eq!(sets, ["", "a", "b", "c", "d", "c,d", "a,c,d", "a,b,d", "a,b,c", "a,b,c,d"]);
     }
 }

@@ -51,10 +51,11 @@ impl Workspace {
         self.entry()["rust_version"].as_str().ok_or("Cargo.toml states no rust-version".to_owned())
     }
 
-    /// The root's features but `default`, which is only a set of the others.
-    pub(crate) fn features(&self) -> Vec<&str> {
-        let names = self.entry()["features"].as_object().into_iter().flat_map(|features| features.keys());
-        names.map(String::as_str).filter(|name| *name != "default").collect()
+    /// The root's features but `default`, which is only a set of the others, each with what it needs.
+    pub(crate) fn features(&self) -> Vec<(&str, Vec<&str>)> {
+        let all = self.entry()["features"].as_object().into_iter().flatten();
+        let all = all.map(|(name, needs)| (name.as_str(), list(needs).map(text).collect()));
+        all.filter(|(name, _)| *name != "default").collect()
     }
 
     /// The root and what it needs to be built and run, without what only its tests and examples use.
@@ -112,7 +113,7 @@ mod tests {
         shipped.sort_unstable();
         assert_eq!(shipped, ["deep 1", "root 1", "used 1"]);
         assert_eq!(workspace.stated(), Ok("1.88"));
-        assert_eq!(workspace.features(), ["a", "b"]);
+        assert_eq!(workspace.features(), [("a", vec![]), ("b", vec!["dep:x"])]);
     }
 
     #[test]
