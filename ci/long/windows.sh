@@ -94,8 +94,14 @@ run_examples() {
         --example xray_resize --example weather_fetch
     rm -rf "$out"
     mkdir -p "$out"
-    timeout 300 "$wine" "$programs/xray_resize.exe" --help >"$out/xray.help" || fail "xray_resize --help"
-    timeout 300 "$wine" "$programs/weather_fetch.exe" --help >"$out/weather.help" || fail "weather_fetch --help"
+    timeout 300 "$wine" "$programs/xray_resize.exe" --images 24 --cache "$out/xrays" --out "$out/xrays.npy" \
+        --contact-sheet "$out/xrays.png" >"$out/xray_resize.txt" || fail "xray_resize"
+    grep -a '^processes ' "$out/xray_resize.txt" || fail "xray_resize has no figures"
+    [ "$(head -c 6 "$out/xrays.npy" | tail -c 5)" = NUMPY ] || fail "xray_resize wrote no pictures"
+    timeout 300 "$wine" "$programs/weather_fetch.exe" --days 12 --latency 0.1 --interval 60 --sequential 2 \
+        --out "$out/weather.json" >"$out/weather_fetch.txt" || fail "weather_fetch"
+    grep -a '^12 days ' "$out/weather_fetch.txt" || fail "weather_fetch has no figures"
+    [ -s "$out/weather.json" ] || fail "weather_fetch wrote no weather"
 }
 
 for binary in "${binaries[@]}"; do

@@ -147,7 +147,8 @@ fn keep(mut shift: Shift, address: SocketAddr, outages: Outages, shared: &Arc<Sh
 /// Answers one request after the other until the client hangs up, or the shift ends.
 fn serve(mut connection: &TcpStream, shared: &Shared, open: &Open) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let mut reader = BufReader::with_capacity(2048, connection);
+    connection.set_read_timeout(Some(LOOK_EVERY))?;
+    let mut reader = BufReader::with_capacity(2048, UntilEnd { connection, open });
     while let Some(request) = Request::read(&mut reader)? {
         let due = Instant::now() + shared.settings.latency;
         let fault = shared.settings.faults.draw(&request.target, shared.count(&request.target));
@@ -173,6 +174,29 @@ fn serve(mut connection: &TcpStream, shared: &Shared, open: &Open) -> io::Result
         }
     }
     Ok(())
+}
+
+/// How often a connection that waits for a request looks whether its shift is over.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Reads until the shift is over. That a connection was shut down ends a read that waits on Unix, and not on every system.
+struct UntilEnd<'a> {
+    connection: &'a TcpStream,
+    open: &'a Open,
+}
+
+impl Read for UntilEnd<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.connection.read(into) {
+                // By either name, as the system has it.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+                        && !self.open.end.has_come() => {}
+                read => return read,
+            }
+        }
+    }
 }
 
 /// How far a wrong `Content-Length` is off.
