@@ -45,8 +45,6 @@ command -v llvm-symbolizer >/dev/null || {
 }
 host=$(rustc -vV | sed -n 's/^host: //p')
 left_out=(
-    # Paths in what is compared: here they begin with ../
-    contract:: a_panic_says_what_where_and_who a_record_keeps_its_place
     # The address space, or the memory in use.
     too_much_memory a_worker_that_has_grown that_cannot_be_had memory_past_the_limit workers_that_cannot_start
     eats_memory cancel_behind_a_long_task a_bounded_address_space values_that_find_no_shared_memory

@@ -14,8 +14,8 @@
 //! - `worker/`: how a process becomes a worker (`entry.rs`), and its life as one (`main.rs`).
 //! - `wire/`: what the two send each other. `shared/`: the memory segment that both map, by which they agree which tasks
 //!   have begun, and in which small replies travel.
-//! - `sys/`: the only way to the system. Its `mod.rs` lists what a system must offer; `unix/` offers it, and
-//!   `unsupported.rs` takes its place where there is no Unix.
+//! - `sys/`: the only way to the system. Its `mod.rs` lists what a system must offer; `unix/` and
+//!   `windows/` offer it, and `unsupported.rs` takes their place elsewhere.
 //!
 //! The protocol between driver and worker, and why it loses nothing, is in `PROTOCOL.md`.
 //!

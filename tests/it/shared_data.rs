@@ -1,12 +1,8 @@
 //! `Shared` and `SharedBytes`: what many tasks carry crosses to each process once, and nobody keeps it for longer than there are
 //! handles.
 
-#[cfg(target_os = "linux")]
-use crate::processes_support::Signals;
-use crate::processes_support::{builder, die, pid};
-#[cfg(target_os = "linux")]
-use crate::support::eventually;
-use crate::support::{LIMIT, limit};
+use crate::processes_support::{Signals, builder, die, pid};
+use crate::support::{LIMIT, eventually, limit};
 use concurrent_futures::prelude::*;
 use concurrent_futures::{
     InlineExecutor, Json, MapOptions, Parcel, Shared, SharedBytes, Stage, Task, TaskError, remote,
@@ -22,7 +18,6 @@ fn pattern(len: usize) -> SharedBytes {
         .unwrap()
 }
 
-#[cfg(target_os = "linux")]
 fn byte((bytes, at): (SharedBytes, usize)) -> u8 {
     bytes[at]
 }

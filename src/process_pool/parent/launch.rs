@@ -377,7 +377,7 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
 mod tests {
     use super::{Blocking, Child, Event, Inbox, LaunchError, Message, Socket, Stage, StartingWorker};
     use crate::process_pool::tests::a_process_that_stays;
-    use crate::process_pool::wire::frames::Stream;
+    use crate::process_pool::wire::frames::{ROOM, Stream};
     use crate::process_pool::wire::message::Head;
     use std::io::IoSlice;
     use std::time::Instant;
@@ -390,7 +390,8 @@ mod tests {
         let theirs = Socket::from_handle(theirs).expect("a socket");
         let head = Head { message: Message::Hello { protocol: 0 }, len: usize::MAX }.to_bytes();
         theirs.send(&[IoSlice::new(&head)], Blocking::Yes).expect("room");
-        while theirs.send(&[IoSlice::new(&[7; 1000])], Blocking::No).is_ok() {}
+        // More than is read at a time, on every system.
+        while theirs.send(&[IoSlice::new(&[7; ROOM])], Blocking::No).is_ok() {}
         let event = Event::new().expect("an event");
         let mut starting = StartingWorker {
             child: Child::new(&process, false).expect("a child"),

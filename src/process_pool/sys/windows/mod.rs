@@ -1,4 +1,4 @@
-//! Windows. What is in here was tried under Wine, and not on a Windows: `docs/systems.md` says what that leaves open.
+//! Windows. What is in here was tried under Wine, and not on a Windows: `docs/reliability.md`, "Systems", says what that leaves open.
 
 mod advice;
 #[expect(unsafe_code, reason = "calls of the system by handle, argued in the file")]
