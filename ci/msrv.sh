@@ -59,8 +59,10 @@ if ! version=$("$compiler/usr/bin/rustc" --version); then
 fi
 echo "compiled by: $version"
 export RUSTC=$compiler/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zcrate-attr=feature($features)"
-export CARGO_PROFILE_DEV_DEBUG=0
-options=(--quiet --ignore-rust-version --target-dir "$target_dir/msrv/target")
+# Nothing is optimised here, for which the profile for releases is taken: that for development says how much for one dependency
+# after the other.
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
+options=(--quiet --release --ignore-rust-version --target-dir "$target_dir/msrv/target")
 skip "msrv: what concurrent-futures-redis depends on needs a newer compiler than this one, so the lint alone has looked at it"
 # Every line of the library with its unit tests, in one build. Of the packages that have them tests/systems depends on the least.
 cargo test "${options[@]}" --package system-tests --lib --all-features >"$target_dir/msrv/tests.log" 2>&1 || {
