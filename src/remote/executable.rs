@@ -62,6 +62,9 @@ pub(super) struct Image {
     pub(super) build_id: Option<Vec<u8>>,
     /// What of the file is loaded: where it lies in it.
     pub(super) parts: Vec<Range<u64>>,
+    /// What of the headers was loaded, where the file may be another one by now.
+    #[cfg(windows)]
+    pub(super) identity: Vec<u8>,
 }
 
 pub(super) static IMAGE: LazyLock<Image> = LazyLock::new(Image::find);
@@ -217,13 +220,21 @@ fn find_build_id(mut notes: &[u8]) -> Option<&[u8]> {
 #[cfg(windows)]
 impl Image {
     fn find() -> Image {
-        let empty = || Image { base: 0, code: 0..0, whole: 0..0, build_id: None, parts: Vec::new() };
+        let empty = || Image {
+            base: 0,
+            code: 0..0,
+            whole: 0..0,
+            build_id: None,
+            parts: Vec::new(),
+            identity: Vec::new(),
+        };
         super::pe::Headers::own().map_or_else(empty, |headers| Image {
             base: headers.base,
             code: headers.code,
             whole: headers.whole,
             build_id: headers.build_id,
             parts: headers.parts,
+            identity: headers.identity,
         })
     }
 }

@@ -54,6 +54,9 @@ impl Fingerprint {
     /// From the file and not from memory, which relocations, the program itself and debuggers change.
     fn of_contents() -> io::Result<Self> {
         let mut sum = Checksum::default();
+        // There the file is found by its name, which may have been given to another build since this one was loaded.
+        #[cfg(windows)]
+        sum.add(&IMAGE.identity);
         sum.add_file(&IMAGE.parts)?;
         Ok(sum.finish())
     }
@@ -61,6 +64,8 @@ impl Fingerprint {
     /// Which file it is, which doesn't change while it runs, and how long.
     fn of_identity() -> Self {
         let mut sum = Checksum::default();
+        #[cfg(windows)]
+        sum.add(&IMAGE.identity);
         if let Ok(meta) = own_file().and_then(std::fs::metadata) {
             #[cfg(unix)]
             {

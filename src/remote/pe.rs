@@ -11,6 +11,8 @@ pub(super) struct Headers {
     pub(super) code: Range<usize>,
     /// What of the file is loaded and stays: where it lies in it.
     pub(super) parts: Vec<Range<u64>>,
+    /// What says which build it is that was loaded, whatever file has its name by now.
+    pub(super) identity: Vec<u8>,
     /// By which the linker has named the file with the debug information, if it did.
     pub(super) build_id: Option<Vec<u8>>,
 }
@@ -21,6 +23,7 @@ struct Layout {
     code: Range<usize>,
     parts: Vec<Range<u64>>,
     debug: Range<usize>,
+    identity: Vec<u8>,
 }
 
 /// The first page, in which every linker has all headers.
@@ -51,6 +54,7 @@ impl Headers {
             whole: start..start + layout.len,
             code: start + layout.code.start..start + layout.code.end,
             parts: layout.parts,
+            identity: layout.identity,
             build_id,
         })
     }
@@ -58,24 +62,32 @@ impl Headers {
 
 impl Layout {
     fn read(head: &[u8]) -> Option<Layout> {
-        const SIGNATURE: &[u8] = b"PE\0\0";
+        const SIGNATURE: &[u8; 4] = b"PE\0\0";
         const WIDE: u16 = 0x20b;
         const SECTION: usize = 40;
         const IS_CODE: u32 = 0x20;
         const CAN_BE_DISCARDED: u32 = 0x0200_0000;
         let at = number(head, 0x3c)? as usize;
-        if head.get(at..at + 4)? != SIGNATURE {
+        if head.get(at..)?.first_chunk::<4>()? != SIGNATURE {
             return None;
         }
         let sections = usize::from(short(head, at + 6)?);
         let (optional, optional_len) = (at + 24, usize::from(short(head, at + 20)?));
         let len = number(head, optional + 56)? as usize;
         // The seventh of a list of places.
-        let debug = optional + if short(head, optional)? == WIDE { 112 } else { 96 } + 6 * 8;
+        let is_wide = short(head, optional)? == WIDE;
+        let debug = optional + if is_wide { 112 } else { 96 } + 6 * 8;
         let debug = match debug + 8 <= optional + optional_len {
-            true => number(head, debug)? as usize..(number(head, debug)? + number(head, debug + 4)?) as usize,
+            true => {
+                let start = number(head, debug)? as usize;
+                start..start.saturating_add(number(head, debug + 4)? as usize)
+            }
             false => 0..0,
         };
+        let mut identity = head.get(at..optional + optional_len + sections * SECTION)?.to_vec();
+        // Where it is to be loaded, in which the loader notes where it is.
+        let place = if is_wide { 24..32 } else { 28..32 };
+        identity.get_mut(optional - at..)?.get_mut(place)?.fill(0);
         let (mut code, mut parts) = (0..0, Vec::new());
         for section in (optional + optional_len..).step_by(SECTION).take(sections) {
             let [size, start, file_size, file_start] =
@@ -83,7 +95,7 @@ impl Layout {
             let (start, file_start) = (start? as usize, u64::from(file_start?));
             let traits = number(head, section + 36)?;
             if traits & IS_CODE != 0 {
-                let end = start + size? as usize;
+                let end = start.saturating_add(size? as usize);
                 code = if code.is_empty() { start..end } else { code.start.min(start)..code.end.max(end) };
             }
             // Debug information is loaded by nobody.
@@ -91,7 +103,7 @@ impl Layout {
                 parts.push(file_start..file_start + u64::from(file_size?));
             }
         }
-        Some(Layout { len, code, parts, debug })
+        Some(Layout { len, code, parts, debug, identity })
     }
 }
 

@@ -316,8 +316,9 @@ impl<W: Fn() -> bool> StartingWorker<'_, W> {
         outbox.push(piece);
         loop {
             match outbox.flush(&self.socket) {
-                Ok(true) => return Ok(()),
-                Ok(false) => self.wait(Stage::Welcome)?,
+                // Another thread may serve it from here on.
+                Ok(true) if self.socket.is_taken() => return Ok(()),
+                Ok(_) => self.wait(Stage::Welcome)?,
                 Err(_) => return Err(self.ended(Stage::Welcome)),
             }
         }

@@ -13,10 +13,11 @@ use std::os::windows::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{
-    STATUS_ACCESS_VIOLATION, STATUS_BREAKPOINT, STATUS_CONTROL_C_EXIT, STATUS_FATAL_APP_EXIT,
+    ERROR_ACCESS_DENIED, STATUS_ACCESS_VIOLATION, STATUS_BREAKPOINT, STATUS_CONTROL_C_EXIT,
+    STATUS_DLL_INIT_FAILED, STATUS_DLL_NOT_FOUND, STATUS_ENTRYPOINT_NOT_FOUND, STATUS_FATAL_APP_EXIT,
     STATUS_HEAP_CORRUPTION, STATUS_ILLEGAL_INSTRUCTION, STATUS_IN_PAGE_ERROR, STATUS_INTEGER_DIVIDE_BY_ZERO,
-    STATUS_INTEGER_OVERFLOW, STATUS_NO_MEMORY, STATUS_PRIVILEGED_INSTRUCTION, STATUS_STACK_BUFFER_OVERRUN,
-    STATUS_STACK_OVERFLOW,
+    STATUS_INTEGER_OVERFLOW, STATUS_INVALID_CRUNTIME_PARAMETER, STATUS_NO_MEMORY,
+    STATUS_PRIVILEGED_INSTRUCTION, STATUS_STACK_BUFFER_OVERRUN, STATUS_STACK_OVERFLOW,
 };
 use windows_sys::Win32::System::ProcessStatus::{
     GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS, PROCESS_MEMORY_COUNTERS_EX,
@@ -58,6 +59,8 @@ pub(crate) struct Child {
     /// What ends it when this process ends, however that is. It is in another one's job where the system has no nested jobs.
     job: Option<Job>,
     own_group: bool,
+    /// It was told to end: what it has started ends with its group.
+    is_signalled: Cell<bool>,
     exit: OnceCell<Exit>,
     /// It did not end when it was told to: its drop doesn't wait for it.
     given_up: Cell<bool>,
@@ -92,8 +95,11 @@ impl Child {
     /// welcome.
     pub(crate) fn new(process: &std::process::Child, own_group: bool) -> io::Result<Self> {
         let (pid, process) = (process.id(), duplicate(process)?);
-        let job = Job::new(own_group).and_then(|job| job.add(process.as_handle()).map(|()| job)).ok();
-        Ok(Child { process, pid, job, own_group, exit: OnceCell::new(), given_up: Cell::new(false) })
+        let job = Job::new(own_group).and_then(|job| job.add(process.as_handle()).map(|()| job));
+        // Without one the worker itself looks after its parent. A group is nothing else than a job.
+        let job = if own_group { Some(job?) } else { job.ok() };
+        let (is_signalled, given_up) = (Cell::new(false), Cell::new(false));
+        Ok(Child { process, pid, job, own_group, is_signalled, exit: OnceCell::new(), given_up })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -108,6 +114,7 @@ impl Child {
             return true;
         }
         delay();
+        self.is_signalled.set(true);
         let code = signal.exit_code();
         if let Some(job) = &self.job
             && self.own_group
@@ -117,8 +124,9 @@ impl Child {
         }
         // SAFETY: the handle is open.
         let ended = check(unsafe { TerminateProcess(self.process.as_raw_handle(), code) });
-        // It may have come to its end meanwhile.
-        ended.is_ok() || self.has_ended()
+        // The handle has every right, so this says that the process is at its end already.
+        let is_ending = |error: &io::Error| error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed());
+        ended.as_ref().map_or_else(is_ending, |()| true) || self.has_ended()
     }
 
     /// Nothing: no worker tells where its task is on this system.
@@ -177,6 +185,10 @@ impl Drop for Child {
         if self.reap().is_none() && !self.given_up.get() && self.signal(Signal::KILL) {
             self.await_end();
         }
+        // What a worker has started that came to its own end goes on, as on Unix.
+        if !self.is_signalled.get() {
+            self.job.iter().for_each(Job::release);
+        }
     }
 }
 
@@ -194,6 +206,15 @@ impl Exit {
             Exit::Code(STATUS_HEAP_CORRUPTION) => "a memory error (its heap was corrupted)",
             Exit::Code(STATUS_STACK_BUFFER_OVERRUN | STATUS_FATAL_APP_EXIT) => {
                 "it aborted: a panic that can't unwind, or memory that could not be allocated"
+            }
+            Exit::Code(STATUS_DLL_NOT_FOUND | STATUS_ENTRYPOINT_NOT_FOUND) => {
+                "a library that it needs was not found"
+            }
+            Exit::Code(STATUS_DLL_INIT_FAILED) => {
+                "a library could not begin: too many processes share a service's desktop, or the user is logging off"
+            }
+            Exit::Code(STATUS_INVALID_CRUNTIME_PARAMETER) => {
+                "C's library was called with an invalid argument"
             }
             Exit::Code(STATUS_NO_MEMORY) => "memory could not be had",
             Exit::Code(

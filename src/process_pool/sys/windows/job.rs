@@ -28,23 +28,34 @@ impl Job {
         // SAFETY: no attributes and no name.
         let job = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
         // SAFETY: it was made just now.
-        let job = unsafe { owned(job) }?;
+        let job = Job(unsafe { owned(job) }?);
+        job.limit(limits)?;
+        Ok(job)
+    }
+
+    fn limit(&self, limits: &JOBOBJECT_EXTENDED_LIMIT_INFORMATION) -> io::Result<()> {
         let size = size_of_val(limits) as u32;
         // SAFETY: the description that is asked for, as long as it says.
         let set = unsafe {
             SetInformationJobObject(
-                job.as_raw_handle(),
+                self.0.as_raw_handle(),
                 JobObjectExtendedLimitInformation,
                 (&raw const *limits).cast(),
                 size,
             )
         };
-        check(set).map(|()| Job(job))
+        check(set)
     }
 
     pub(super) fn add(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
         // SAFETY: both handles are open.
         check(unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), process.as_raw_handle()) })
+    }
+
+    /// Its processes outlive it.
+    pub(super) fn release(&self) {
+        // Fails only without memory; then they end.
+        let _ = self.limit(&no_limits());
     }
 
     /// Ends all its processes.

@@ -1,7 +1,7 @@
 //! [`SealedMemory`]: bytes that any number of processes read where they lie, and nobody can change.
 //!
 //! Whoever makes it keeps only a handle that gives no right to write, and passes that on. So the last right to write is gone
-//! with the first handle and its view.
+//! with the first handle and its view: the section gives nobody a right, so that no copy of a handle has more of them.
 
 use super::Handle;
 use super::memory::read_only;

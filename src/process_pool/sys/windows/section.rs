@@ -6,6 +6,10 @@ use std::io;
 use std::os::windows::io::AsRawHandle;
 use std::ptr::NonNull;
 use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Security::{
+    ACL, ACL_REVISION, InitializeAcl, InitializeSecurityDescriptor, SECURITY_ATTRIBUTES, SECURITY_DESCRIPTOR,
+    SetSecurityDescriptorDacl,
+};
 use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, FILE_MAP, FILE_MAP_READ, FILE_MAP_WRITE, MEM_COMMIT, MEMORY_BASIC_INFORMATION,
     MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, PAGE_READONLY, PAGE_READWRITE, SEC_COMMIT, SEC_RESERVE,
@@ -25,19 +29,37 @@ pub(super) enum Promised {
 pub(super) fn create(len: usize, promised: Promised) -> io::Result<Handle> {
     let len = len as u64;
     let commit = if promised == Promised::Now { SEC_COMMIT } else { SEC_RESERVE };
-    // SAFETY: no file, no attributes and no name; the rest are values.
-    let section = unsafe {
-        CreateFileMappingW(
-            INVALID_HANDLE_VALUE,
-            std::ptr::null(),
-            PAGE_READWRITE | commit,
-            (len >> 32) as u32,
-            len as u32,
-            std::ptr::null(),
-        )
-    };
-    // SAFETY: it was made just now.
-    unsafe { owned(section) }
+    closed_to_others(|attributes| {
+        // SAFETY: no file and no name, and attributes that live for the call; the rest are values.
+        let section = unsafe {
+            CreateFileMappingW(
+                INVALID_HANDLE_VALUE,
+                attributes,
+                PAGE_READWRITE | commit,
+                (len >> 32) as u32,
+                len as u32,
+                std::ptr::null(),
+            )
+        };
+        // SAFETY: it was made just now.
+        unsafe { owned(section) }
+    })
+}
+
+/// Calls `make` with attributes by which nobody is given any right: a copy of a handle can give no more rights than the handle.
+/// What has no such list has it that whoever holds a handle may ask for all.
+fn closed_to_others<R>(make: impl FnOnce(*const SECURITY_ATTRIBUTES) -> io::Result<R>) -> io::Result<R> {
+    const REVISION: u32 = 1;
+    let (mut list, mut descriptor) = (ACL::default(), SECURITY_DESCRIPTOR::default());
+    // SAFETY: room for a list without entries.
+    check(unsafe { InitializeAcl(&raw mut list, size_of::<ACL>() as u32, ACL_REVISION) })?;
+    let place = (&raw mut descriptor).cast();
+    // SAFETY: room for a descriptor.
+    check(unsafe { InitializeSecurityDescriptor(place, REVISION) })?;
+    // SAFETY: a descriptor and a list, which it points to, and which live as long.
+    check(unsafe { SetSecurityDescriptorDacl(place, 1, &raw const list, 0) })?;
+    let size = size_of::<SECURITY_ATTRIBUTES>() as u32;
+    make(&SECURITY_ATTRIBUTES { nLength: size, lpSecurityDescriptor: place, bInheritHandle: 0 })
 }
 
 /// What may be done by a view.

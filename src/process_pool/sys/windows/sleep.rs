@@ -28,6 +28,7 @@ pub(crate) fn sleep(
     event: &Event,
     deadline: Option<Instant>,
 ) -> Awake {
+    socket.iter().chain(&notes).for_each(|socket| socket.own());
     let is_readable = socket.is_some_and(Socket::begin_reading);
     let has_notes = notes.is_some_and(Socket::begin_reading);
     let room = socket.filter(|_| for_room);
@@ -70,7 +71,7 @@ fn await_any(handles: &mut Vec<BorrowedHandle<'_>>, time: Option<Duration>) {
         let _ = wait(handles, time);
         return;
     }
-    TIMER.with(|timer| match (timer, time) {
+    let timed = TIMER.try_with(|timer| match (timer, time) {
         (Some(timer), Some(short)) if set_timer(timer, short).is_ok() => {
             let mut handles = handles.clone();
             handles.push(timer.as_handle());
@@ -78,4 +79,8 @@ fn await_any(handles: &mut Vec<BorrowedHandle<'_>>, time: Option<Duration>) {
         }
         _ => drop(wait(handles, time)),
     });
+    // In a destructor of a thread-local the timer may be gone.
+    if timed.is_err() {
+        let _ = wait(handles, time);
+    }
 }

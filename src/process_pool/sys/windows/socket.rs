@@ -3,7 +3,7 @@
 //! What goes through it is cut into *chunks*: their length, the handle that comes with them as the reader has it, and the bytes.
 //! One without bytes is the end of what its sender has to say; a pipe can't be closed for one direction.
 
-use super::handle::{Rights, copy_into, duplicate, owned};
+use super::handle::{Rights, check, copy_into, duplicate, owned};
 use super::operation::Operation;
 use super::stdio::take_stdin;
 use super::{Child, Handle};
@@ -18,7 +18,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle}
 use std::sync::Arc;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{
-    ERROR_BROKEN_PIPE, ERROR_PIPE_NOT_CONNECTED, GENERIC_READ, GENERIC_WRITE, HANDLE,
+    ERROR_BROKEN_PIPE, ERROR_OPERATION_ABORTED, ERROR_PIPE_NOT_CONNECTED, GENERIC_READ, GENERIC_WRITE, HANDLE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, OPEN_EXISTING, PIPE_ACCESS_DUPLEX,
@@ -26,8 +26,10 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Pipes::{
     CreateNamedPipeW, DisconnectNamedPipe, PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE,
-    PIPE_WAIT,
+    PIPE_WAIT, PeekNamedPipe,
 };
+
+use windows_sys::Win32::System::Threading::GetCurrentThreadId;
 
 /// Bytes that the system takes before a writer has to wait, and the most that is read or written at a time.
 const ROOM: usize = 64 << 10;
@@ -46,6 +48,11 @@ pub(crate) struct Socket {
     room: Arc<Handle>,
     /// Where handles are passed to.
     worker: OnceLock<Handle>,
+    /// The thread that may leave a write under way: when a thread ends, the system cancels what it has begun. 0 until one has
+    /// sent something or slept.
+    owner: AtomicU32,
+    /// The end of who has made the pipe.
+    is_of_parent: bool,
 }
 
 struct Reading {
@@ -64,6 +71,8 @@ struct Reading {
 
 struct Writing {
     operation: Operation,
+    /// A write has failed: of what was sent since nobody knows what has arrived.
+    has_failed: bool,
     /// The chunk without bytes.
     last: Option<Operation>,
 }
@@ -96,7 +105,9 @@ impl Socket {
         };
         // SAFETY: it was made just now.
         let theirs = unsafe { owned(theirs) }?;
-        Ok((Socket::from_handle(ours)?, theirs))
+        let mut ours = Socket::from_handle(ours)?;
+        ours.is_of_parent = true;
+        Ok((ours, theirs))
     }
 
     /// The worker's end: its standard input, which is empty from then on.
@@ -110,7 +121,7 @@ impl Socket {
         let (arrival, room) = (reading.done(), writing.done());
         let (unread, head, arrived) = (0..0, Vec::new(), Vec::new());
         let reading = Reading { operation: reading, unread, head, left: 0, arrived, is_over: false };
-        let writing = Writing { operation: writing, last: None };
+        let writing = Writing { operation: writing, has_failed: false, last: None };
         Ok(Socket {
             pipe,
             reading: Mutex::new(reading),
@@ -118,6 +129,8 @@ impl Socket {
             arrival,
             room,
             worker: OnceLock::new(),
+            owner: AtomicU32::new(0),
+            is_of_parent: false,
         })
     }
 
@@ -153,6 +166,40 @@ impl Socket {
         unsafe { DisconnectNamedPipe(self.pipe.as_raw_handle()) };
     }
 
+    /// From now on the calling thread is the one that may leave a write under way. It outlives the socket, or hands it on when all
+    /// it has sent [is taken](Self::is_taken).
+    pub(super) fn own(&self) {
+        self.owner.store(thread_id(), Ordering::Relaxed);
+    }
+
+    fn is_own(&self) -> bool {
+        let own = thread_id();
+        let owner = self.owner.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed);
+        owner.is_ok() || owner == Err(own)
+    }
+
+    /// Whether the system has all that was sent, so that it arrives whatever becomes of this thread and this process.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.has_room()
+    }
+
+    /// Whether the process at the other end has it open.
+    pub(super) fn is_connected(&self) -> bool {
+        let nothing = std::ptr::null_mut;
+        // SAFETY: the handle is open, and nothing is asked for.
+        let looked = unsafe {
+            PeekNamedPipe(
+                self.pipe.as_raw_handle(),
+                nothing(),
+                0,
+                nothing().cast(),
+                nothing().cast(),
+                nothing().cast(),
+            )
+        };
+        check(looked).is_ok()
+    }
+
     /// Sees to it that [`arrival`](Self::arrival) is set when there is something to read; true if there is already.
     pub(super) fn begin_reading(&self) -> bool {
         let mut reading = self.reading.lock();
@@ -186,7 +233,28 @@ impl Socket {
         handle: Option<&Handle>,
         blocking: Blocking,
     ) -> io::Result<usize> {
+        // What another thread would leave under way is the owner's to send: whoever finds no room wakes it.
+        if blocking == Blocking::No && self.is_of_parent && !self.is_own() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut writing = self.writing.lock();
+        let sent = self.write_chunk(&mut writing, parts, handle, blocking);
+        let is_over = |error: &io::Error| error.kind() != io::ErrorKind::WouldBlock;
+        if sent.as_ref().is_err_and(is_over) && !writing.has_failed {
+            writing.has_failed = true;
+            // Half a chunk may have gone. Both sides are to know that this was all.
+            self.shut_down();
+        }
+        sent
+    }
+
+    fn write_chunk(
+        &self,
+        writing: &mut Writing,
+        parts: &[IoSlice<'_>],
+        handle: Option<&Handle>,
+        blocking: Blocking,
+    ) -> io::Result<usize> {
         if !writing.settle(blocking)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -279,6 +347,8 @@ impl Reading {
             None => return Ok(false),
             Some(Ok(bytes)) => self.unread = 0..bytes,
             Some(Err(error)) if is_end(&error) => self.is_over = true,
+            // The thread that began it has ended. A read that is cancelled has taken nothing: the next begins anew.
+            Some(Err(error)) if is_cancelled(&error) => {}
             Some(Err(error)) => return Err(error),
         }
         Ok(true)
@@ -299,12 +369,19 @@ impl Reading {
 impl Writing {
     /// Whether no write is under way; an error if the last one failed.
     fn settle(&mut self, blocking: Blocking) -> io::Result<bool> {
+        if self.has_failed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         if !self.operation.is_under_way() {
             return Ok(true);
         }
         match self.operation.end(blocking == Blocking::Yes) {
             None => Ok(false),
-            Some(ended) => ended.map(|_| true),
+            Some(Ok(_)) => Ok(true),
+            Some(Err(error)) => {
+                self.has_failed = true;
+                Err(error)
+            }
         }
     }
 }
@@ -349,6 +426,15 @@ impl std::fmt::Debug for Socket {
 fn is_end(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(i32::cast_unsigned);
     matches!(code, Some(ERROR_BROKEN_PIPE | ERROR_PIPE_NOT_CONNECTED))
+}
+
+fn is_cancelled(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_OPERATION_ABORTED.cast_signed())
+}
+
+fn thread_id() -> u32 {
+    // SAFETY: asks for a number, which is never 0.
+    unsafe { GetCurrentThreadId() }
 }
 
 /// One that nobody has guessed.

@@ -8,14 +8,11 @@ use std::io::{self, Write};
 use std::os::windows::io::{AsRawHandle, IntoRawHandle};
 use std::process::id;
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessBasicInformation};
-use windows_sys::Win32::Foundation::FILETIME;
+use windows_sys::Win32::Foundation::ERROR_INVALID_PARAMETER;
 use windows_sys::Win32::Storage::FileSystem::SYNCHRONIZE;
 use windows_sys::Win32::System::Console::{GetConsoleCP, STD_INPUT_HANDLE, SetStdHandle};
 use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
-use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetProcessTimes, OpenProcess, PROCESS_BASIC_INFORMATION,
-    PROCESS_QUERY_LIMITED_INFORMATION,
-};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcess, PROCESS_BASIC_INFORMATION};
 
 /// Whether this process has a console.
 pub(super) fn has_console() -> bool {
@@ -31,14 +28,13 @@ pub(crate) fn nowhere() -> io::Result<File> {
 /// Takes the pipe that was passed as standard input. From then on standard input is empty, and this process has no mark that a
 /// program it starts could inherit.
 pub(super) fn take_stdin() -> io::Result<Handle> {
-    // SAFETY: of this process's threads only this one is there yet, or `init` runs, in the first line of `main`.
-    unsafe { std::env::remove_var(MARK) };
     let stdin = io::stdin();
     let taken = duplicate(&stdin)?;
     let empty = nowhere()?;
-    // C's table of files has the pipe as well, and would pass it on.
-    // SAFETY: declared as in `io.h`.
+    // C's table of files has the pipe as well, and would pass it on; and so would its copy of the variables.
+    // SAFETY: declared as in `io.h` and `stdlib.h`.
     unsafe extern "C" {
+        fn _wputenv(text: *const u16) -> i32;
         fn _open_osfhandle(handle: isize, flags: i32) -> i32;
         fn _dup2(from: i32, to: i32) -> i32;
         fn _close(file: i32) -> i32;
@@ -46,10 +42,17 @@ pub(super) fn take_stdin() -> io::Result<Handle> {
     let raw = empty.into_raw_handle().expose_provenance().cast_signed();
     // SAFETY: an open handle, which is the table's from now on.
     let file = unsafe { _open_osfhandle(raw, 0) };
-    // SAFETY: takes numbers. It closes what number 0 was before.
-    unsafe { _dup2(file, 0) };
-    // SAFETY: it was given just now.
-    unsafe { _close(file) };
+    // A table that is full keeps the pipe: then it is closed with the process.
+    if file >= 0 {
+        // SAFETY: takes numbers. It closes what number 0 was before.
+        unsafe { _dup2(file, 0) };
+        // SAFETY: it was given just now.
+        unsafe { _close(file) };
+    }
+    // A variable without a value is removed, from the system's as well.
+    let no_mark: Vec<u16> = MARK.encode_utf16().chain([u16::from(b'='), 0]).collect();
+    // SAFETY: a text that ends with a zero. Only this thread is there yet, or `init` runs, in the first line of `main`.
+    unsafe { _wputenv(no_mark.as_ptr()) };
     // A program without a console has no number 0 in that table.
     let empty = nowhere()?.into_raw_handle();
     // SAFETY: an open handle, which nobody closes.
@@ -78,29 +81,14 @@ fn starter() -> Option<u32> {
     (told >= 0).then(|| u32::try_from(about.InheritedFromUniqueProcessId).ok()).flatten()
 }
 
-/// The process of that number.
-pub(super) fn parent_process(pid: u32) -> Option<Handle> {
-    let rights = SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION;
+/// The process of that number; none if it has ended, and an error if it may not be watched.
+pub(super) fn process(pid: u32) -> io::Result<Option<Handle>> {
     // SAFETY: any number may be asked for.
-    let process = unsafe { OpenProcess(rights, 0, pid) };
+    let process = unsafe { OpenProcess(SYNCHRONIZE, 0, pid) };
     // SAFETY: it was made just now.
-    unsafe { owned(process) }.ok()
-}
-
-/// Whether that process was there before this one, as one is that started it.
-pub(super) fn started_before(process: &Handle) -> bool {
-    // SAFETY: always open.
-    let own = unsafe { GetCurrentProcess() };
-    let created = |process| {
-        let [mut created, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
-        let places = [&raw mut created, &raw mut ended, &raw mut kernel, &raw mut user];
-        // SAFETY: the handle is open, and there is room for four times.
-        let told = unsafe { GetProcessTimes(process, places[0], places[1], places[2], places[3]) };
-        check(told).ok().map(|()| (created.dwHighDateTime, created.dwLowDateTime))
-    };
-    match (created(process.as_raw_handle()), created(own)) {
-        (Some(theirs), Some(own)) => theirs <= own,
-        _ => true,
+    match unsafe { owned(process) } {
+        Err(error) if error.raw_os_error() == Some(ERROR_INVALID_PARAMETER.cast_signed()) => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -2,22 +2,13 @@
 
 use super::job::bound_own_memory;
 use std::io;
-use std::os::windows::ffi::OsStrExt;
-use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentThread, SetThreadDescription, TerminateProcess,
-};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 
 /// Nothing: the system ends no process for want of memory, and says no to whoever asks for more.
 pub(crate) fn go_first_without_memory() {}
 
-/// Names the main thread: debuggers show that. The list of processes shows the program's file.
-pub(crate) fn set_process_name(name: &str) {
-    let name: Vec<u16> = std::ffi::OsStr::new(name).encode_wide().chain([0]).collect();
-    // SAFETY: always open.
-    let thread = unsafe { GetCurrentThread() };
-    // SAFETY: a text that ends with a zero, which the system copies.
-    unsafe { SetThreadDescription(thread, name.as_ptr()) };
-}
+/// Nothing: the list of processes shows the program's file. The thread that runs tasks has the worker's name.
+pub(crate) fn set_process_name(_: &str) {}
 
 /// Bounds the memory that is promised to this process: an allocation beyond it fails.
 pub(crate) fn limit_address_space(bytes: u64) -> io::Result<()> {
