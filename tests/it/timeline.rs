@@ -232,7 +232,7 @@ fn a_trace_of_processes() {
     limit(LIMIT, || {
         use crate::processes_support::{Signals, square};
         use crate::support::eventually;
-        use concurrent_futures::Span;
+        use concurrent_futures::{Span, WorkerState, WorkerStats};
         let signals = Signals::new();
         let timeline = Timeline::new();
         let pool = ProcessPoolExecutor::builder()
@@ -249,6 +249,9 @@ fn a_trace_of_processes() {
         let dies: Result<(), _> = dies.result();
         dies.unwrap_err();
         eventually(|| timeline.summary().died == 1);
+        // One that is given up before it is up was started, and nobody is told of it.
+        let is_starting = |worker: &WorkerStats| worker.state == WorkerState::Starting;
+        eventually(|| !pool.stats().workers.iter().any(is_starting));
         pool.join();
         let (events, stats, summary) = (events_of(&timeline), pool.stats(), timeline.summary());
         let tasks = of_kind(&events, "task");
