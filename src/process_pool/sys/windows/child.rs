@@ -23,7 +23,7 @@ use windows_sys::Win32::System::ProcessStatus::{
     GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS, PROCESS_MEMORY_COUNTERS_EX,
 };
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetExitCodeProcess, TerminateProcess,
+    CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, GetExitCodeProcess, TerminateProcess,
 };
 
 /// How a worker is told to end. The system has one way, which is at once; the two differ in the code that the process ends with.
@@ -83,8 +83,8 @@ impl Child {
     pub(crate) fn start(mut command: Command, name: &str, own_group: bool) -> io::Result<Self> {
         command.env(MARK, name);
         let group = if own_group { CREATE_NEW_PROCESS_GROUP } else { 0 };
-        // To a program without a console, such as a service, a worker of it must not bring one.
-        let console = if has_console() { 0 } else { CREATE_NO_WINDOW };
+        // A worker of a program without a console, such as a service, must not bring one.
+        let console = if has_console() { 0 } else { DETACHED_PROCESS };
         command.creation_flags(group | console);
         Child::new(&command.spawn()?, own_group)
     }

@@ -67,5 +67,5 @@ pub(crate) use worker::{
 /// Whether a process of that number runs.
 #[cfg(test)]
 pub(crate) fn is_there(pid: u32) -> bool {
-    stdio::parent_process(pid).is_some_and(|process| !handle::is_signalled(&process))
+    matches!(stdio::process(pid), Ok(Some(process)) if !handle::is_signalled(&process))
 }
