@@ -33,8 +33,8 @@ only_here=(
     ends::from::a_thread_locals_destructor
     ends::from::a_workers_thread_locals_destructor
 )
-# What isn't run from tests/systems: paths in what is compared begin with ../ there.
-left_out=(contract:: a_panic_says_what_where_and_who)
+# What isn't run there. Wine keeps no limit on the memory of a job; and a test that gives a fill of an input 100 us.
+left_out=(too_much_memory that_cannot_be_had input_is_taken_on_the_consumers_thread)
 skips=()
 for name in "${left_out[@]}"; do skips+=(--skip "$name"); done
 
@@ -55,7 +55,9 @@ if [ ! -e "$(rustc --print sysroot)/lib/rustlib/$triple" ]; then
         skip "windows: neither is the target installed (rustup target add $triple), nor can it be built, so nothing has run on Windows"
         exit 0
     }
+    # Optimised a little: half of what a test does is the standard library's.
     build=("-Zbuild-std=std,panic_unwind,test")
+    for part in std core alloc; do build+=(--config "profile.dev.package.$part.opt-level=1"); done
 fi
 
 # A Windows of its own. No part of it that asks for a display or the network, or that looks into what crashed.
@@ -126,7 +128,14 @@ for binary in "${binaries[@]}"; do
     (cd "$folder" && timeout 1500 "$wine" "$program" --test-threads 4 "${skips[@]}" "$filter") >"$log" 2>&1 || status=$?
     grep -a -e '^test result' -e '\.\.\. FAILED' -e 'it hangs' "$log" || true
     grep -a -o -e '^test .* \.\.\. ignored.*' "$log" || true
-    echo "$binary: $(wc -l <<<"$there") tests exist there, $(grep -ac '\.\.\. ok' "$log") passed"
+    # Not by the tests' lines, in which Wine writes as well.
+    result() { tr -d '\r' <"$log" | sed -n "s/^test result:.* \([0-9]*\) $1;.*/\1/p"; }
+    exist=$(wc -l <<<"$there") passed=$(result passed) ignored=$(result ignored)
+    passed=${passed:-0} ignored=${ignored:-0}
+    skipped=$(grep -c -F "$(printf '%s\n' "${left_out[@]}")" <<<"$there" || true)
+    echo "$binary: $exist tests exist there, $passed passed, $ignored are ignored, $skipped left out"
+    # Fewer that pass are as wrong as one that fails.
+    [ -n "$filter" ] || [ "$exist" -eq $((passed + ignored + skipped)) ] || fail "$binary: some tests have no verdict"
     [ "$status" -eq 0 ] || fail "$binary: FAILED, exit code $status; the whole log is $log"
 done
 # Wine's server stays for a while otherwise.
