@@ -213,3 +213,57 @@ impl ParentMemory {
         Some(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{GRAIN, MemoryFile, longest_memory};
+
+    #[test]
+    fn a_worker_cannot_write_to_the_memory_of_arguments() {
+        let file = MemoryFile::create(4 * GRAIN).expect("a section");
+        let theirs = MemoryFile::of(file.handle_to_read().expect("a handle")).expect("a section");
+        assert_eq!(theirs.len(), 4 * GRAIN);
+        assert!(theirs.map_to_write(0, GRAIN).is_err());
+        file.reserve(GRAIN, GRAIN).expect("memory");
+        let mut memory = file.map_to_write(GRAIN, GRAIN).expect("a view");
+        memory.write(100, b"argument");
+        let read = theirs.map_of_parent().expect("a view");
+        assert_eq!(read.part(GRAIN + 100, 8), Some(&b"argument"[..]));
+        assert_eq!(theirs.read(GRAIN + 100, 8).as_deref(), Some(&b"argument"[..]));
+        for (at, len) in [(4 * GRAIN, 1), (4 * GRAIN - 1, 2), (usize::MAX, 2), (1, usize::MAX)] {
+            assert!(read.part(at, len).is_none() && read.copy(at, len).is_none(), "{at} {len}");
+            assert!(theirs.read(at, len).is_none(), "{at} {len}");
+        }
+    }
+
+    #[test]
+    fn what_is_copied_out_is_what_was_written_at_any_length() {
+        let file = MemoryFile::create(16 * GRAIN).expect("a section");
+        file.reserve(0, 16 * GRAIN).expect("memory");
+        let bytes: Vec<u8> = (0..16 * GRAIN).map(|at| (at * 31 / 7) as u8).collect();
+        file.map_to_write(0, 16 * GRAIN).expect("a view").write(0, &bytes);
+        let foreign = file.map_foreign(0, 16 * GRAIN).expect("a view");
+        for at in [0, 8, 64, 4096] {
+            for len in (0..70).chain([4095, 4096, 4097, 12 * GRAIN - 1]) {
+                assert_eq!(foreign.copy(at, len).as_deref(), Some(&bytes[at..at + len]), "{at} {len}");
+                assert_eq!(file.read(at + 3, len).as_deref(), Some(&bytes[at + 3..at + 3 + len]));
+            }
+        }
+        assert!(foreign.copy(4, 8).is_none() && foreign.copy(16 * GRAIN - 8, 9).is_none());
+    }
+
+    /// A worker may name any part of its memory.
+    #[test]
+    fn what_nobody_has_reserved_reads_as_zeros_in_the_parent() {
+        let file = MemoryFile::create(8 * GRAIN).expect("a section");
+        let foreign = file.map_foreign(4 * GRAIN, 4 * GRAIN).expect("a view");
+        assert_eq!(foreign.copy(0, 4 * GRAIN), Some(vec![0; 4 * GRAIN]));
+        assert_eq!(file.read(10, 3), Some(vec![0; 3]));
+    }
+
+    #[test]
+    fn memory_comes_in_whole_grains_and_not_without_bound() {
+        assert!(longest_memory(usize::MAX) < usize::MAX / 8);
+        assert_eq!([0, 1, GRAIN - 1, GRAIN, GRAIN + 1].map(longest_memory), [0, 0, 0, GRAIN, GRAIN]);
+    }
+}

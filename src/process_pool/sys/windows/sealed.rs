@@ -82,3 +82,45 @@ impl Sealed for SealedMemory {
         &self.handle
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SealedMemory;
+    use crate::blob::Sealed;
+    use crate::process_pool::sys::windows::handle::{Rights, copy_here, duplicate};
+    use crate::process_pool::sys::windows::section::{Access, Promised, View, create};
+    use std::os::windows::io::AsHandle;
+
+    #[test]
+    fn what_is_filled_in_place_and_what_is_copied_can_be_read_and_not_changed() {
+        for len in [1, 100_000, 4096 - 8, 4096 - 7, 1 << 20] {
+            let filled = SealedMemory::with(len, |bytes| {
+                assert!(bytes.len() == len && bytes.iter().all(|byte| *byte == 0));
+                bytes[len - 1] = 7;
+            });
+            let filled = filled.expect("memory");
+            let copied = SealedMemory::of_bytes(filled.bytes()).expect("memory");
+            for memory in [&filled, &copied] {
+                assert_eq!((memory.bytes().len(), memory.bytes()[len - 1]), (len, 7));
+                assert!(View::map(memory.handle(), 0, 0, Access::Write).is_err(), "it can be written to");
+                let again = duplicate(&**memory.handle()).expect("a handle");
+                let opened = SealedMemory::open(again).expect("sealed").expect("the same memory");
+                assert_eq!(opened.bytes(), memory.bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn no_copy_of_a_handle_gives_more_rights() {
+        let memory = SealedMemory::of_bytes(&[1; 10]).expect("memory");
+        let wanted = Rights::Only(Access::Write.right());
+        let more = copy_here(memory.handle().as_handle(), wanted);
+        assert!(more.is_err(), "it can be written to");
+    }
+
+    #[test]
+    fn memory_that_can_still_be_changed_is_refused() {
+        let section = create(4096, Promised::Now).expect("a section");
+        assert!(SealedMemory::open(section).is_err());
+    }
+}
