@@ -184,7 +184,8 @@ impl ProcessPoolBuilder {
     ///
     /// The memory is taken from the system when it is needed, counts as shared memory of this process and its workers
     /// (`RssShmem`), and is used again and again. When a worker has been idle for some seconds, all but 32 MiB for the
-    /// arguments and 32 MiB for its results goes back.
+    /// arguments and 32 MiB for its results goes back. On Windows it stays until the pool or the worker ends, and is 4 GiB at
+    /// most.
     ///
     /// # Examples
     ///
@@ -292,7 +293,7 @@ impl ProcessPoolBuilder {
     }
 
     /// Bounds each worker's address space, in bytes, as `ulimit -v` does. An allocation beyond it fails, which in Rust ends
-    /// the worker and fails that one task.
+    /// the worker and fails that one task. On Windows it bounds the memory that the system has promised to a worker.
     pub fn address_space(mut self, bytes: u64) -> Self {
         self.address_space = Some(bytes);
         self
@@ -300,7 +301,7 @@ impl ProcessPoolBuilder {
 
     /// Replaces a worker whose resident memory has grown by more than this many bytes since it started; files and
     /// [`SharedBytes`](crate::SharedBytes) that it maps don't count. Checked between tasks, a few times a second: it
-    /// helps with tasks that leak, and is no hard limit. It needs `/proc`.
+    /// helps with tasks that leak, and is no hard limit. It needs `/proc`; on Windows the system tells.
     pub fn memory_growth(mut self, bytes: u64) -> Self {
         self.memory_growth = Some(bytes);
         self
@@ -345,7 +346,7 @@ impl ProcessPoolBuilder {
     }
 
     /// The workers' working directory. It is looked up by `build`, links included: workers that start later start there
-    /// too, wherever this process is by then. By default a worker starts where this process is at that moment, as any
+    /// too, wherever this process is by then. (On Windows links stay links.) By default a worker starts where this process is at that moment, as any
     /// child does.
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
         self.directory = Some(directory.as_ref().to_owned());
@@ -374,6 +375,8 @@ impl ProcessPoolBuilder {
     /// Gives each worker a process group of its own: ending it then ends what its tasks have started as well. By default
     /// workers belong to this process's group, so that Ctrl-C, Ctrl-Z and `fg` act on all of them as on any job; with
     /// groups of their own they don't, and a task that reads the terminal is stopped.
+    ///
+    /// On Windows such a group is a job: what tasks have started ends with a worker that is killed, and hears no Ctrl-C.
     pub fn own_process_group(mut self) -> Self {
         self.own_group = true;
         self

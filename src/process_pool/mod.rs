@@ -344,7 +344,8 @@ impl ProcessPoolExecutor {
 
     /// Shuts the pool down, cancels what has not begun, and sends each worker SIGTERM, which ends it unless a task has
     /// installed a handler of its own: running tasks fail with [`WorkerDied`](crate::TaskError::WorkerDied). Returns at once.
-    /// As Python's method of this name, since 3.14.
+    /// As Python's method of this name, since 3.14. On Windows it is [`kill_workers`](ProcessPoolExecutor::kill_workers), as in
+    /// Python.
     pub fn terminate_workers(&self) {
         self.end_workers(Signal::TERM);
     }
