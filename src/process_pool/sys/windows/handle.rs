@@ -166,6 +166,16 @@ pub(super) fn copy_into(
     check(copied).map(|()| copy)
 }
 
+/// Whether programs that this process starts inherit it.
+#[cfg(test)]
+pub(super) fn is_inherited(handle: BorrowedHandle<'_>) -> bool {
+    use windows_sys::Win32::Foundation::{GetHandleInformation, HANDLE_FLAG_INHERIT};
+    let mut flags = 0;
+    // SAFETY: the handle is open, and `flags` is a place for the answer.
+    let told = unsafe { GetHandleInformation(handle.as_raw_handle(), &raw mut flags) };
+    check(told).is_err() || flags & HANDLE_FLAG_INHERIT != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::millis;
