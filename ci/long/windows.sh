@@ -65,6 +65,8 @@ wine=$(find_wine)
 export WINEPREFIX=$logs/prefix WINEDEBUG=-all HOME=${HOME:-$logs}
 export WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe,winedbg.exe=d"
 unset DISPLAY
+# By it Wine translates names of files.
+export LC_ALL=C.UTF-8
 if [ ! -e "$WINEPREFIX/complete" ]; then
     rm -rf "$WINEPREFIX"
     "$wine" wineboot --init >"$logs/wineboot.log" 2>&1

@@ -226,7 +226,9 @@ fn a_result_is_handed_out_before_a_slow_input_has_filled_the_buffer() {
                 input,
             );
             assert!(taken.load(Ordering::SeqCst) < 6, "{taken:?} were taken before the call returned");
-            assert_eq!(map.next().unwrap().unwrap(), 0);
+            let first = map.next().unwrap().unwrap();
+            // The worker that has run the first one may be the later to say so.
+            assert!(first == 0 || (is_unordered && first < 8), "{first}");
             assert!(taken.load(Ordering::SeqCst) < 8, "{taken:?} were taken before the first result");
             assert_eq!(map.map(Result::unwrap).count(), 99);
         }
