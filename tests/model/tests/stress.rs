@@ -6,7 +6,6 @@ use concurrent_futures::{
 };
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -266,6 +265,7 @@ fn urgent_tasks_are_counted_once() {
 #[cfg(target_os = "linux")]
 #[test]
 fn cancel_behind_a_long_task() {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     let _limited = limited("cancel behind a long task");
     fn resident_pages() -> usize {
         let statm = std::fs::read_to_string("/proc/self/statm").expect("proc is there");
