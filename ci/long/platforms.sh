@@ -16,6 +16,8 @@ else
         x86_64-apple-darwin aarch64-apple-darwin
         x86_64-unknown-freebsd
         x86_64-pc-windows-gnu x86_64-pc-windows-msvc aarch64-pc-windows-msvc
+        # Where there are no pools of processes: `sys/unsupported.rs`.
+        wasm32-wasip1
     )
 fi
 bash ci/platforms.sh "${targets[@]}"

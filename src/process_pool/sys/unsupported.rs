@@ -3,7 +3,6 @@
 
 use crate::blob::Sealed;
 use crate::process_pool::shared::Layout;
-use crate::process_pool::shared::stack_words::StackWords;
 use crate::process_pool::wire::frames::{Blocking, Stream};
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,6 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+#[path = "no_crash.rs"]
+mod crash;
+pub(crate) use crash::{TELLS_STACKS, note_ran, note_running, tell_of_crashes};
 
 fn refuse<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
@@ -384,14 +387,6 @@ pub(crate) fn shared_clock() -> u64 {
 }
 
 pub(crate) fn take_over_signals() {}
-
-pub(crate) const TELLS_STACKS: bool = false;
-
-pub(crate) fn tell_of_crashes(_: &Arc<Segment>) {}
-
-pub(crate) fn note_running(_: &StackWords, _: u32, _: u32) {}
-
-pub(crate) fn note_ran() {}
 
 pub(crate) fn block_signals() {}
 
