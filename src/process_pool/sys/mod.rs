@@ -3,6 +3,9 @@
 //! One system is compiled. The list below is what the pool asks of it, and so what a file or folder for another system has
 //! to offer; what is behind a name is that system's own.
 
+#[cfg(any(unix, windows))]
+#[expect(unsafe_code, reason = "reading and writing mappings, argued in the file")]
+mod mapped;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -20,10 +23,20 @@ use unsupported as system;
 pub(super) use windows::is_there;
 
 pub(super) use system::{
-    Awake, Child, Event, Exit, ForeignMemory, ForkDetector, GRAIN, Handle, Leave, MemoryFile, ParentMemory,
+    Child, Event, Exit, ForeignMemory, ForkDetector, GRAIN, Handle, Leave, MemoryFile, ParentMemory,
     SealedMemory, Segment, Signal, Socket, Standing, TELLS_STACKS, Thread, WritableMemory, absolute, advice,
     await_room, block_signals, complain, exit_now, go_first_without_memory, is_address_space_bounded,
     is_secure_start, is_stdin_of_parent, limit_address_space, longest_memory, main_stack_size, note_ran,
     note_running, nowhere, own_name, pause, program, say_by_stdin, set_process_name, shared_clock, sleep,
     take_over_signals, tell_of_crashes, watch,
 };
+
+/// What ended a sleep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Awake {
+    pub(crate) readable: bool,
+    pub(crate) has_notes: bool,
+    pub(crate) writable: bool,
+    pub(crate) ended: bool,
+    pub(crate) event_set: bool,
+}

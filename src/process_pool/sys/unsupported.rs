@@ -3,6 +3,7 @@
 
 use crate::blob::Sealed;
 use crate::process_pool::shared::Layout;
+use crate::process_pool::sys::Awake;
 use crate::process_pool::wire::frames::{Blocking, Stream};
 use std::ffi::OsString;
 use std::fs::File;
@@ -356,15 +357,6 @@ pub(crate) enum Leave {
 
 pub(crate) fn watch(_: u32, _: &Socket, _: Thread, _: impl Fn() -> bool) -> Leave {
     Leave::ByParent
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Awake {
-    pub(crate) readable: bool,
-    pub(crate) has_notes: bool,
-    pub(crate) writable: bool,
-    pub(crate) ended: bool,
-    pub(crate) event_set: bool,
 }
 
 pub(crate) fn sleep(

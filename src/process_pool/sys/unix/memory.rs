@@ -4,9 +4,8 @@
 //! from the bound what the program needs. Then large values go through the socket.
 
 use super::Handle;
-use crate::sync::plain::{AtomicU64, Ordering};
+use crate::process_pool::sys::mapped;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
 
@@ -20,20 +19,12 @@ pub(crate) struct MemoryFile {
     len: usize,
 }
 
-/// A part of a file in memory, mapped to be written to.
-#[derive(Debug)]
-pub(crate) struct WritableMemory(Mapping);
-
-/// The same, that another process writes to at any time.
-#[derive(Debug)]
-pub(crate) struct ForeignMemory(Mapping);
-
-/// The same, in a worker: what the parent writes down for it.
-#[derive(Debug)]
-pub(crate) struct ParentMemory(Mapping);
+pub(crate) type WritableMemory = mapped::WritableMemory<Mapping>;
+pub(crate) type ForeignMemory = mapped::ForeignMemory<Mapping>;
+pub(crate) type ParentMemory = mapped::ParentMemory<Mapping>;
 
 #[derive(Debug)]
-struct Mapping {
+pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
 }
@@ -169,19 +160,19 @@ impl MemoryFile {
     /// Maps a part to write to it. No other thread of this process has one of the same part.
     pub(crate) fn map_to_write(&self, at: usize, len: usize) -> io::Result<WritableMemory> {
         use rustix::mm::ProtFlags;
-        self.map(at, len, ProtFlags::READ | ProtFlags::WRITE).map(WritableMemory)
+        self.map(at, len, ProtFlags::READ | ProtFlags::WRITE).map(mapped::WritableMemory)
     }
 
     /// Maps a part that another process writes to.
     pub(crate) fn map_foreign(&self, at: usize, len: usize) -> io::Result<ForeignMemory> {
-        self.map(at, len, rustix::mm::ProtFlags::READ).map(ForeignMemory)
+        self.map(at, len, rustix::mm::ProtFlags::READ).map(mapped::ForeignMemory)
     }
 
     /// In a worker: maps all of what its parent writes to.
     pub(crate) fn map_of_parent(&self) -> io::Result<ParentMemory> {
         let mapping = self.map(0, self.len, rustix::mm::ProtFlags::READ)?;
         mapping.hide_from_forks();
-        Ok(ParentMemory(mapping))
+        Ok(mapped::ParentMemory(mapping))
     }
 
     fn map(&self, at: usize, len: usize, protection: rustix::mm::ProtFlags) -> io::Result<Mapping> {
@@ -210,9 +201,34 @@ impl Mapping {
             rustix::mm::madvise(self.start.as_ptr().cast(), self.len, rustix::mm::Advice::LinuxDontFork)
         };
     }
+}
 
-    fn has(&self, at: usize, len: usize) -> bool {
-        at.checked_add(len).is_some_and(|end| end <= self.len)
+// SAFETY: the kernel maps whole pages, and they stay until the drop.
+unsafe impl mapped::Mapping for Mapping {
+    fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn room_for(len: usize) -> Option<Vec<u8>> {
+        /// From here on the system gives fresh memory anyway, and with huge pages it takes a third of the time.
+        #[cfg(target_os = "linux")]
+        const HUGE: usize = 8 << 20;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).ok()?;
+        #[cfg(target_os = "linux")]
+        if len >= HUGE {
+            let start = (bytes.as_ptr() as usize).next_multiple_of(GRAIN);
+            let end = (bytes.as_ptr() as usize + len) / GRAIN * GRAIN;
+            // SAFETY: the range is the vector's own, and the advice changes none of its contents.
+            let _ = unsafe {
+                rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxHugepage)
+            };
+        }
+        Some(bytes)
     }
 }
 
@@ -221,107 +237,6 @@ impl Drop for Mapping {
         // SAFETY: the mapping is ours alone, and borrows of it end before `self` does.
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
     }
-}
-
-impl WritableMemory {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len
-    }
-
-    /// Writes to it as its only user.
-    pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
-        // SAFETY: by the exclusive reference nobody else in this process uses it meanwhile.
-        unsafe { self.write_part(at, bytes) };
-    }
-
-    /// Writes to a part of it.
-    ///
-    /// # Safety
-    ///
-    /// No other thread of this process uses that part meanwhile.
-    pub(crate) unsafe fn write_part(&self, at: usize, bytes: &[u8]) {
-        assert!(self.0.has(at, bytes.len()), "a part beyond the mapping");
-        // SAFETY: the mapping is that long and writable, no part of it is borrowed, and our caller says that nobody else
-        // uses this part. `bytes` are no part of it, for it is never lent.
-        unsafe {
-            std::ptr::copy_nonoverlapping(
-                bytes.as_ptr(),
-                self.0.start.as_ptr().wrapping_add(at),
-                bytes.len(),
-            );
-        }
-    }
-}
-
-impl ForeignMemory {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len
-    }
-
-    /// Copies a part out, which begins at a whole word. `None` if it isn't there.
-    pub(crate) fn copy(&self, at: usize, len: usize) -> Option<Vec<u8>> {
-        if !self.0.has(at, len) || !at.is_multiple_of(8) {
-            return None;
-        }
-        let mut bytes = room_for(len)?;
-        let whole = len / 8;
-        // SAFETY: the words lie in the mapping, which is page-aligned, lives as long as `self`, and is never written to by
-        // this process. The other one may write at any time, which is why they are atomics.
-        let words = unsafe {
-            std::slice::from_raw_parts(
-                self.0.start.as_ptr().wrapping_add(at).cast::<AtomicU64>(),
-                len.div_ceil(8),
-            )
-        };
-        let (room, _) = bytes.spare_capacity_mut()[..whole * 8].as_chunks_mut::<8>();
-        for (to, word) in room.iter_mut().zip(words) {
-            *to = word.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
-        }
-        // SAFETY: so many bytes were written just now.
-        unsafe { bytes.set_len(whole * 8) };
-        if let Some(last) = words.get(whole) {
-            bytes.extend_from_slice(&last.load(Ordering::Relaxed).to_ne_bytes()[..len % 8]);
-        }
-        Some(bytes)
-    }
-}
-
-impl ParentMemory {
-    /// A part of it, which the parent has written down for a task that is at work here. `None` if it isn't there.
-    pub(crate) fn part(&self, at: usize, len: usize) -> Option<&[u8]> {
-        if !self.0.has(at, len) {
-            return None;
-        }
-        // SAFETY: the mapping is that long and lives as long as `self`. The parent, which this process trusts, writes to a
-        // part only while no task that names it is in flight (`PROTOCOL.md`, `ArgumentKept`).
-        Some(unsafe { std::slice::from_raw_parts(self.0.start.as_ptr().wrapping_add(at), len) })
-    }
-
-    /// The same, copied.
-    pub(crate) fn copy(&self, at: usize, len: usize) -> Option<Vec<u8>> {
-        let part = self.part(at, len)?;
-        let mut bytes = room_for(len)?;
-        bytes.extend_from_slice(part);
-        Some(bytes)
-    }
-}
-
-/// Room for a large value.
-fn room_for(len: usize) -> Option<Vec<u8>> {
-    /// From here on the system gives fresh memory anyway, and with huge pages it takes a third of the time.
-    #[cfg(target_os = "linux")]
-    const HUGE: usize = 8 << 20;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).ok()?;
-    #[cfg(target_os = "linux")]
-    if len >= HUGE {
-        let start = (bytes.as_ptr() as usize).next_multiple_of(GRAIN);
-        let end = (bytes.as_ptr() as usize + len) / GRAIN * GRAIN;
-        // SAFETY: the range is the vector's own, and the advice changes none of its contents.
-        let _ =
-            unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxHugepage) };
-    }
-    Some(bytes)
 }
 
 #[cfg(all(test, target_os = "linux"))]

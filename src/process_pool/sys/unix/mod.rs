@@ -50,7 +50,7 @@ pub(crate) use leave::{Leave, watch};
 pub(crate) use memory::{
     ForeignMemory, GRAIN, MemoryFile, ParentMemory, WritableMemory, is_address_space_bounded, longest_memory,
 };
-pub(crate) use poll::{Awake, await_room, pause, sleep};
+pub(crate) use poll::{await_room, pause, sleep};
 pub(crate) use program::{absolute, own_name, program};
 pub(crate) use rustix::process::Signal;
 pub(crate) use sealed::SealedMemory;

@@ -3,19 +3,10 @@
 use super::child::ASK_EVERY;
 use super::{Child, Event, Socket};
 use crate::clock::deadline_after;
+use crate::process_pool::sys::Awake;
 use crate::sync::delay;
 use rustix::event::{PollFd, PollFlags};
 use std::time::{Duration, Instant};
-
-/// What ended a sleep.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Awake {
-    pub(crate) readable: bool,
-    pub(crate) has_notes: bool,
-    pub(crate) writable: bool,
-    pub(crate) ended: bool,
-    pub(crate) event_set: bool,
-}
 
 /// Sleeps until the socket has bytes (or, with `for_room`, room for some), that for notes has some, the child ends, the event
 /// is set, or the deadline passes.

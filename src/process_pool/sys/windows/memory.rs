@@ -6,9 +6,8 @@
 use super::Handle;
 use super::handle::{Rights, copy_here, duplicate};
 use super::section::{Access, Promised, View, create};
-use crate::sync::plain::{AtomicU64, Ordering};
+use crate::process_pool::sys::mapped;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::windows::io::AsHandle;
 
 /// The grain of reservations and mappings: views begin at multiples of it.
@@ -21,17 +20,9 @@ pub(crate) struct MemoryFile {
     len: usize,
 }
 
-/// A part of it, mapped to be written to.
-#[derive(Debug)]
-pub(crate) struct WritableMemory(View);
-
-/// The same, that another process writes to at any time.
-#[derive(Debug)]
-pub(crate) struct ForeignMemory(View);
-
-/// The same, in a worker: what the parent writes down for it.
-#[derive(Debug)]
-pub(crate) struct ParentMemory(View);
+pub(crate) type WritableMemory = mapped::WritableMemory<View>;
+pub(crate) type ForeignMemory = mapped::ForeignMemory<View>;
+pub(crate) type ParentMemory = mapped::ParentMemory<View>;
 
 /// The longest that such memory may be, up to `wanted`.
 pub(crate) fn longest_memory(wanted: usize) -> usize {
@@ -91,7 +82,7 @@ impl MemoryFile {
         let view = self.map(start, end - start, Access::Read).ok()?;
         view.commit(0, end - start).ok()?;
         let word = at / 8 * 8;
-        let mut bytes = ForeignMemory(view).copy(word - start, end - word)?;
+        let mut bytes = mapped::ForeignMemory(view).copy(word - start, end - word)?;
         bytes.drain(..at - word);
         Some(bytes)
     }
@@ -103,19 +94,19 @@ impl MemoryFile {
 
     /// Maps a part to write to it. No other thread of this process has one of the same part.
     pub(crate) fn map_to_write(&self, at: usize, len: usize) -> io::Result<WritableMemory> {
-        self.map(at, len, Access::Write).map(WritableMemory)
+        self.map(at, len, Access::Write).map(mapped::WritableMemory)
     }
 
     /// Maps a part that another process writes to. All of it has memory then: what that process says of it may be wrong.
     pub(crate) fn map_foreign(&self, at: usize, len: usize) -> io::Result<ForeignMemory> {
         let view = self.map(at, len, Access::Read)?;
         view.commit(0, len)?;
-        Ok(ForeignMemory(view))
+        Ok(mapped::ForeignMemory(view))
     }
 
     /// In a worker: maps all of what its parent writes to.
     pub(crate) fn map_of_parent(&self) -> io::Result<ParentMemory> {
-        self.map(0, self.len, Access::Read).map(ParentMemory)
+        self.map(0, self.len, Access::Read).map(mapped::ParentMemory)
     }
 
     fn map(&self, at: usize, len: usize, access: Access) -> io::Result<View> {
@@ -127,91 +118,6 @@ impl MemoryFile {
 /// Another handle for a section, by which it can't be written to.
 pub(super) fn read_only(section: &Handle) -> io::Result<Handle> {
     copy_here(section.as_handle(), Rights::Only(Access::Read.right()))
-}
-
-impl WritableMemory {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len
-    }
-
-    /// Writes to it as its only user.
-    pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
-        // SAFETY: by the exclusive reference nobody else in this process uses it meanwhile.
-        unsafe { self.write_part(at, bytes) };
-    }
-
-    /// Writes to a part of it, which was reserved.
-    ///
-    /// # Safety
-    ///
-    /// No other thread of this process uses that part meanwhile.
-    pub(crate) unsafe fn write_part(&self, at: usize, bytes: &[u8]) {
-        assert!(self.0.has(at, bytes.len()), "a part beyond the mapping");
-        // SAFETY: the view is that long and writable, no part of it is borrowed, and our caller says that nobody else uses
-        // this part. `bytes` are no part of it, for it is never lent.
-        unsafe {
-            std::ptr::copy_nonoverlapping(
-                bytes.as_ptr(),
-                self.0.start.as_ptr().wrapping_add(at),
-                bytes.len(),
-            );
-        }
-    }
-}
-
-impl ForeignMemory {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len
-    }
-
-    /// Copies a part out, which begins at a whole word. `None` if it isn't there.
-    pub(crate) fn copy(&self, at: usize, len: usize) -> Option<Vec<u8>> {
-        if !self.0.has(at, len) || !at.is_multiple_of(8) {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).ok()?;
-        let whole = len / 8;
-        // SAFETY: the words lie in the view, which begins and ends at a page's, has memory, lives as long as `self`, and is
-        // never written to by this process. The other one may write at any time, which is why they are atomics.
-        let words = unsafe {
-            std::slice::from_raw_parts(
-                self.0.start.as_ptr().wrapping_add(at).cast::<AtomicU64>(),
-                len.div_ceil(8),
-            )
-        };
-        let (room, _) = bytes.spare_capacity_mut()[..whole * 8].as_chunks_mut::<8>();
-        for (to, word) in room.iter_mut().zip(words) {
-            *to = word.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
-        }
-        // SAFETY: so many bytes were written just now.
-        unsafe { bytes.set_len(whole * 8) };
-        if let Some(last) = words.get(whole) {
-            bytes.extend_from_slice(&last.load(Ordering::Relaxed).to_ne_bytes()[..len % 8]);
-        }
-        Some(bytes)
-    }
-}
-
-impl ParentMemory {
-    /// A part of it, which the parent has written down for a task that is at work here. `None` if it isn't there.
-    pub(crate) fn part(&self, at: usize, len: usize) -> Option<&[u8]> {
-        if !self.0.has(at, len) {
-            return None;
-        }
-        // SAFETY: the view is that long and lives as long as `self`. The parent, which this process trusts, has reserved the
-        // part, and writes to it only while no task that names it is in flight (`PROTOCOL.md`, `ArgumentKept`).
-        Some(unsafe { std::slice::from_raw_parts(self.0.start.as_ptr().wrapping_add(at), len) })
-    }
-
-    /// The same, copied.
-    pub(crate) fn copy(&self, at: usize, len: usize) -> Option<Vec<u8>> {
-        let part = self.part(at, len)?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).ok()?;
-        bytes.extend_from_slice(part);
-        Some(bytes)
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ mod handle;
 #[expect(unsafe_code, reason = "jobs, argued in the file")]
 mod job;
 mod leave;
-#[expect(unsafe_code, reason = "mappings, argued in the file")]
 mod memory;
 #[expect(unsafe_code, reason = "calls of the system that outlive their function, argued in the file")]
 mod operation;
@@ -54,7 +53,7 @@ pub(crate) use program::{absolute, own_name, program};
 pub(crate) use sealed::SealedMemory;
 pub(crate) use segment::Segment;
 pub(crate) use signals::{block_signals, take_over_signals};
-pub(crate) use sleep::{Awake, await_room, pause, sleep};
+pub(crate) use sleep::{await_room, pause, sleep};
 pub(crate) use socket::Socket;
 pub(crate) use standing::Standing;
 pub(crate) use stdio::{complain, is_stdin_of_parent, nowhere, say_by_stdin};

@@ -2,6 +2,7 @@
 
 use super::Handle;
 use super::handle::{check, owned};
+use crate::process_pool::sys::mapped::Mapping;
 use std::io;
 use std::os::windows::io::AsRawHandle;
 use std::ptr::NonNull;
@@ -81,7 +82,7 @@ impl Access {
 
 /// A part of a section as this process has it.
 #[derive(Debug)]
-pub(super) struct View {
+pub(crate) struct View {
     pub(super) start: NonNull<u8>,
     pub(super) len: usize,
     access: Access,
@@ -126,10 +127,6 @@ impl View {
         }
     }
 
-    pub(super) fn has(&self, at: usize, len: usize) -> bool {
-        at.checked_add(len).is_some_and(|end| end <= self.len)
-    }
-
     /// Has the system find the memory for a part now, for every process that has the section.
     pub(super) fn commit(&self, at: usize, len: usize) -> io::Result<()> {
         if len == 0 {
@@ -143,6 +140,17 @@ impl View {
         // SAFETY: the range is our view's, and what is in it already stays as it is.
         let place = unsafe { VirtualAlloc(place, len, MEM_COMMIT, protection) };
         check((!place.is_null()).into())
+    }
+}
+
+// SAFETY: the system maps whole pages, and they stay until the drop.
+unsafe impl Mapping for View {
+    fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    fn len(&self) -> usize {
+        self.len
     }
 }
 

@@ -2,18 +2,9 @@
 
 use super::handle::{is_signalled, new_timer, set_timer, wait};
 use super::{Child, Event, Handle, Socket};
+use crate::process_pool::sys::Awake;
 use std::os::windows::io::{AsHandle, BorrowedHandle};
 use std::time::{Duration, Instant};
-
-/// What ended a sleep.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Awake {
-    pub(crate) readable: bool,
-    pub(crate) has_notes: bool,
-    pub(crate) writable: bool,
-    pub(crate) ended: bool,
-    pub(crate) event_set: bool,
-}
 
 /// Sleeps until the socket has bytes (or, with `for_room`, room for some), that for notes has some, the child ends, the event
 /// is set, or the deadline passes.
