@@ -200,7 +200,9 @@ mod some {
             assert_eq!(died.cause(), Some("its stack overflowed"));
             let text = text(&died);
             assert!(text.starts_with("the stack overflowed:\n"), "{text}");
-            assert!(names(&text)[0].ends_with("recurses"), "{text}");
+            // Which instruction was the last is up to the frame's size: what filled the ballast has a name of its own.
+            assert!(text.contains("recurses\n"), "{text}");
+            assert!(!WALKS || names(&text)[1].ends_with("recurses"), "{text}");
             assert!(names(&text).len() < 8, "{text}");
             has(&text, " more of the same)\n");
             assert!(!WALKS || text.ends_with("the innermost are kept)\n"), "{text}");
