@@ -44,17 +44,19 @@ mod executor;
 #[macro_use]
 mod executors;
 #[cfg(test)]
+#[cfg(unix)]
 mod faults;
 #[cfg(test)]
 mod gate;
 mod identity;
 mod logging;
 mod node;
-#[cfg(all(test, feature = "tls"))]
+#[cfg(all(test, unix, feature = "tls"))]
 mod recipes;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+#[cfg(unix)]
 mod roles;
 mod secret;
 #[cfg(test)]

@@ -168,8 +168,15 @@ impl Nodes {
 impl Drop for Nodes {
     fn drop(&mut self) {
         for node in &mut self.children {
-            // Asked first: a node gives back what it has not begun.
-            let _ = Command::new("kill").arg(node.id().to_string()).status();
+            // Asked where that can be: a node then gives back what it has not begun.
+            let is_asked = cfg!(unix)
+                && Command::new("kill")
+                    .arg(node.id().to_string())
+                    .status()
+                    .is_ok_and(|status| status.success());
+            if !is_asked {
+                let _ = node.kill();
+            }
         }
         for node in &mut self.children {
             let _ = node.wait();

@@ -1,5 +1,6 @@
 //! A server of the example's own: started on a private port, ended by its process id.
 
+use std::env::consts::EXE_SUFFIX;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ impl Drop for Server {
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let mut places = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let names = NAMES.map(|name| format!("{name}{EXE_SUFFIX}"));
+    let mut places = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     places.find(|place| place.is_file())
 }

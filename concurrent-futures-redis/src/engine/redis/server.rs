@@ -102,6 +102,7 @@ impl TestServer {
     }
 
     /// From here on it writes a log of all that changes.
+    #[cfg(unix)]
     pub(crate) fn keep_log(&self) {
         self.set("appendonly", "yes");
         let is_so = |info: &str| info.contains("aof_enabled:1") && info.contains("aof_rewrite_in_progress:0");
@@ -117,6 +118,7 @@ impl TestServer {
 
     /// It is killed, and starts again with what its log has but for the end: somewhere in the last half of it, and not between
     /// two commands.
+    #[cfg(unix)]
     pub(crate) fn restart_with_cut_log(&self) {
         static CUTS: AtomicU32 = AtomicU32::new(0);
         self.restart_when(true, || {
@@ -135,6 +137,7 @@ impl TestServer {
     }
 
     /// It is killed, and nobody is there any more.
+    #[cfg(unix)]
     pub(crate) fn end(&self) {
         let mut running = self.running.lock();
         running.0.kill().unwrap();
